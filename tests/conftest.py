@@ -1,0 +1,59 @@
+"""What every test shares: one torch thread (two busy cores make two threads collapse), no network, a Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before anything imports these libraries: no look-ups, no telemetry, no hub.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("WANDB_MODE", "offline")
+os.environ.setdefault("WANDB_SILENT", "true")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_FIX = "run ./scripts/test, or install Chromium (Debian: apt-get install chromium) or set LAB_CHROMIUM"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Token caches of the tests live and die with the test session, never in the person's own cache."""
+    before = os.environ.get("LAB_CACHE_DIR")
+    os.environ["LAB_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["LAB_CACHE_DIR"]
+    else:
+        os.environ["LAB_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; skips, naming the fix, where there is none."""
+    named = os.environ.get("LAB_CHROMIUM")
+    found = named if named and Path(named).exists() else next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if not found:
+        pytest.skip(f"no Chromium found: {CHROMIUM_FIX}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def shakespeare() -> Path:
+    """tinyshakespeare.txt from LAB_DATA_DIR; skips where it is not."""
+    path = Path(os.environ.get("LAB_DATA_DIR", "")) / "tinyshakespeare.txt"
+    if not os.environ.get("LAB_DATA_DIR") or not path.exists():
+        pytest.skip("no TinyShakespeare: set LAB_DATA_DIR to a folder that holds tinyshakespeare.txt")
+    return path
