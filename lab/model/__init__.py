@@ -1,0 +1,13 @@
+"""The network, in pure PyTorch: a GPT with switches, what it costs, and the way to and from published GPT-2
+weights.
+
+It knows no Lightning and no tokenizer.
+"""
+
+from lab.model.attention import KVCache
+from lab.model.config import GPTConfig
+from lab.model.gpt import GPT
+from lab.model.loss import cross_entropy
+from lab.model.taps import Tap
+
+__all__ = ["GPT", "GPTConfig", "KVCache", "Tap", "cross_entropy"]

@@ -1,0 +1,176 @@
+"""Causal self-attention: multi-head and grouped-query, two equal kernels, and the cache for decoding."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab.model.config import GPTConfig
+from lab.model.layers import Dropout, RMSNorm, rotate
+from lab.model.taps import Scope, site
+
+Kernel = Literal["auto", "sdpa", "explicit"]
+
+# Explicit scores take batch·heads·context² numbers of memory; the limit up to which "auto" takes them on CPU
+# in bf16.
+EXPLICIT_CONTEXT_LIMIT = 512
+
+
+class KVCache:
+    """The keys and values of the positions seen so far, so that decoding computes each position once.
+
+    `model.forward(tokens, cache=cache)` appends: first the prompt, then token by token. Costs
+    2 · n_layers · batch · capacity · kv_heads · d_head numbers, allocated once.
+    """
+
+    def __init__(
+        self, config: GPTConfig, batch_size: int, capacity: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        shape = (config.n_layers, batch_size, config.kv_heads, capacity, config.d_head)
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.length = 0
+
+    @property
+    def capacity(self) -> int:
+        """The most positions it can hold."""
+        return self.keys.shape[3]
+
+    def check_room(self, batch_size: int, n_new: int) -> None:
+        """Raise ValueError where `n_new` positions of `batch_size` sequences can't be appended."""
+        if batch_size != self.keys.shape[1]:
+            raise ValueError(
+                f"the cache was made for a batch of {self.keys.shape[1]} sequences, the tokens are a batch of "
+                f"{batch_size}: make one with new_cache({batch_size})"
+            )
+        if self.length + n_new > self.capacity:
+            raise ValueError(
+                f"the cache is full: it holds {self.capacity} positions, {self.length} are taken and {n_new} "
+                f"more were given. rewind() it and prefill with the last tokens, or make it larger (at most "
+                f"context_length)"
+            )
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store one layer's new keys and values `[batch, kv_head, new, d_head]`; returns all of them so
+        far."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, n_new: int) -> None:
+        """Count `n_new` positions as seen; the model calls it when every layer has appended."""
+        self.length += n_new
+
+    def rewind(self, length: int = 0) -> None:
+        """Forget all positions from `length` on. Raises ValueError where it isn't between 0 and the current
+        length."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind the cache to {length}: it holds {self.length} positions")
+        self.length = length
+
+
+def causal_mask(n_query: int, n_key: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What is added to the scores `[query, key]`: 0 where a query may look, -inf at keys that come after it.
+
+    The queries are the last `n_query` of the `n_key` positions.
+    """
+    mask = torch.full((n_query, n_key), -math.inf, dtype=dtype, device=device)
+    return mask.triu_(1 + n_key - n_query)
+
+
+def explicit_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout, tap: Scope | None = None) -> Tensor:
+    """Attention with its scores written out: softmax(q·kᵀ/√d_head + mask)·v (Vaswani et al. 2017, §3.2.1).
+
+    `q` `[batch, head, query, d_head]`, `k`, `v` `[batch, kv_head, key, d_head]`; returns the shape of `q`.
+    Sites `[batch, head, query, key]`: `hook_attn_scores` after scaling and mask, `hook_pattern` after
+    softmax.
+    """
+    batch, heads, n_query, d_head = q.shape
+    groups, n_key = batch * k.shape[1], k.shape[2]
+    # Query heads that share a key head are stacked along the queries, so that keys and values are never
+    # copied.
+    stacked = q.reshape(groups, -1, d_head)
+    keys = k.reshape(groups, n_key, d_head).transpose(1, 2)
+    if n_query > 1:
+        mask = causal_mask(n_query, n_key, q.dtype, q.device).repeat(heads // k.shape[1], 1)
+        scores = torch.baddbmm(mask, stacked, keys, alpha=d_head**-0.5)
+    else:
+        scores = torch.bmm(stacked, keys) * d_head**-0.5
+    scores = site(tap, "hook_attn_scores", scores.view(batch, heads, n_query, n_key))
+    pattern = dropout(site(tap, "hook_pattern", scores.softmax(dim=-1)))
+    z = torch.bmm(pattern.reshape(groups, -1, n_key), v.reshape(groups, n_key, d_head))
+    return z.view(batch, heads, n_query, d_head)
+
+
+def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
+    """The same by PyTorch's fused `scaled_dot_product_attention`, which never writes the scores out."""
+    n_query, n_key = q.shape[2], k.shape[2]
+    # PyTorch's is_causal puts the first query at the first key: right only where nothing was cached before.
+    is_causal = n_query > 1 and n_query == n_key
+    mask = causal_mask(n_query, n_key, q.dtype, q.device) if n_query > 1 and not is_causal else None
+    return F.scaled_dot_product_attention(
+        q, k, v, mask, dropout.active, is_causal=is_causal, enable_gqa=q.shape[1] != k.shape[1]
+    )
+
+
+class Attention(nn.Module):
+    """Causal self-attention: each position gathers from itself and earlier ones; `[batch, pos, d_model]` in
+    and out.
+
+    Sites: `hook_q`, `hook_k`, `hook_v` (keys and values under grouped-query attention with kv_heads heads)
+    before QK-norm and rotation, `hook_rot_q`, `hook_rot_k` after them (rotary only), `hook_z` the heads'
+    results before the output projection, all `[batch, pos, head, d_head]`; `hook_attn_scores` and
+    `hook_pattern` `[batch, head, query, key]`, which alone force the explicit kernel.
+    """
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.d_head = config.d_head
+        self.heads = (config.n_heads, config.kv_heads, config.kv_heads)
+        # One matrix for queries, keys and values: one large product is faster than three small ones.
+        self.qkv = nn.Linear(config.d_model, sum(self.heads) * config.d_head, bias=config.bias)
+        self.out = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+        self.q_norm = RMSNorm(config.d_head) if config.qk_norm else None
+        self.k_norm = RMSNorm(config.d_head) if config.qk_norm else None
+        self.pattern_dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
+        self.kernel: Kernel = "auto"
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor] | None = None,
+        cache: KVCache | None = None,
+        tap: Scope | None = None,
+    ) -> Tensor:
+        batch, n_pos, _ = x.shape
+        q, k, v = self.qkv(x).view(batch, n_pos, -1, self.d_head).split(self.heads, dim=2)
+        q, k, v = site(tap, "hook_q", q), site(tap, "hook_k", k), site(tap, "hook_v", v)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if rotary is not None:
+            q, k = site(tap, "hook_rot_q", rotate(q, *rotary)), site(tap, "hook_rot_k", rotate(k, *rotary))
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        if cache is not None:
+            k, v = cache.append(self.layer, k, v)
+        z = self._attend(q, k, v, tap).transpose(1, 2)
+        z = site(tap, "hook_z", z).reshape(batch, n_pos, -1)
+        return self.dropout(self.out(z))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, tap: Scope | None) -> Tensor:
+        if tap is not None and (tap.wants("hook_attn_scores") or tap.wants("hook_pattern")):
+            return explicit_attention(q, k, v, self.pattern_dropout, tap)
+        if self.kernel == "explicit" or (self.kernel == "auto" and self._explicit_is_faster(q, k)):
+            return explicit_attention(q, k, v, self.pattern_dropout)
+        return sdpa_attention(q, k, v, self.pattern_dropout)
+
+    def _explicit_is_faster(self, q: Tensor, k: Tensor) -> bool:
+        # PyTorch's fused backward is slow in bf16 on CPU: 7.2 ms where fp32 takes 0.6 (batch 12, 4 heads,
+        # context 64).
+        return q.device.type == "cpu" and q.dtype == torch.bfloat16 and k.shape[2] <= EXPLICIT_CONTEXT_LIMIT

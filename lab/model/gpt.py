@@ -1,0 +1,191 @@
+"""The GPT: embeddings, a stack of blocks, and the way back to logits.
+
+The residual stream `[batch, pos, d_model]` runs from the embeddings to the logits; every block reads it and
+adds to it twice, once by attention (which moves information between positions) and once by an MLP (which
+works on each alone).
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab.model.attention import Attention, Kernel, KVCache
+from lab.model.config import GPTConfig
+from lab.model.init import init_weights
+from lab.model.layers import Dropout, Rotary, make_mlp, make_norm
+from lab.model.loss import Reduction, cross_entropy
+from lab.model.taps import Scope, Tap, inside, site
+
+
+class Block(nn.Module):
+    """One layer: attention, then an MLP, each added to the residual stream `[batch, pos, d_model]`.
+
+    Pre-norm (GPT-2): each branch reads a normalised copy, the stream itself is a plain sum. Post-norm
+    (Vaswani et al. 2017): each branch reads the stream, and the sum is normalised by `ln1`, `ln2`. Either way
+    `hook_attn_out` and `hook_mlp_out` are what a branch adds, and `hook_resid_mid` and `hook_resid_post` the
+    stream that the next part reads, which under post-norm means after the norm.
+    """
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.pre_norm = config.norm_position == "pre"
+        self.ln1 = make_norm(config)
+        self.attn = Attention(config, layer)
+        self.ln2 = make_norm(config)
+        self.mlp = make_mlp(config)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor] | None = None,
+        cache: KVCache | None = None,
+        tap: Scope | None = None,
+    ) -> Tensor:
+        x = site(tap, "hook_resid_pre", x)
+        branch = self.ln1(x, inside(tap, "ln1")) if self.pre_norm else x
+        x = x + site(tap, "hook_attn_out", self.attn(branch, rotary, cache, inside(tap, "attn")))
+        x = site(tap, "hook_resid_mid", x if self.pre_norm else self.ln1(x, inside(tap, "ln1")))
+        branch = self.ln2(x, inside(tap, "ln2")) if self.pre_norm else x
+        x = x + site(tap, "hook_mlp_out", self.mlp(branch, inside(tap, "mlp")))
+        return site(tap, "hook_resid_post", x if self.pre_norm else self.ln2(x, inside(tap, "ln2")))
+
+
+class GPT(nn.Module):
+    """A decoder-only transformer (Radford et al. 2019): tokens in, a score for every possible next token
+    out."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        rows = config.padded_vocab_size
+        self.token_embedding = nn.Embedding(rows, config.d_model)
+        learned = config.positions == "learned"
+        self.position_embedding = nn.Embedding(config.context_length, config.d_model) if learned else None
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+        # Under post-norm the last block's ln2 has just normalised the stream.
+        self.ln_final = make_norm(config) if config.norm_position == "pre" else None
+        self.unembedding = None if config.tie_embeddings else nn.Linear(config.d_model, rows, bias=False)
+        self.rotary = Rotary(config) if config.positions == "rope" else None
+        self.set_attention_kernel("auto")
+        init_weights(self, config)
+
+    def forward(self, tokens: Tensor, tap: Tap | None = None, cache: KVCache | None = None) -> Tensor:
+        """Logits `[batch, pos, vocab_size]` for the token after each of `tokens` `[batch, pos]` (int64).
+
+        Where there is a `tap` it is shown every named activation (see `hook_names`) and what it returns flows
+        on. With a `cache` the tokens follow those already in it, and are appended. Raises ValueError where
+        they are more than context_length or more than the cache has room for.
+        """
+        scope = None if tap is None else Scope(tap)
+        return self.unembed(self.residual(tokens, scope, cache), scope)
+
+    def residual(self, tokens: Tensor, tap: Scope | None = None, cache: KVCache | None = None) -> Tensor:
+        """The residual stream after the last block, `[batch, pos, d_model]`: all of the model but the
+        head."""
+        batch, n_pos = tokens.shape
+        start = 0 if cache is None else cache.length
+        if cache is not None:
+            cache.check_room(batch, n_pos)
+        if start + n_pos > self.config.context_length:
+            raise ValueError(
+                f"{start + n_pos} tokens are more than context_length={self.config.context_length}: "
+                f"give the last ones"
+            )
+        x = site(tap, "hook_embed", self.token_embedding(tokens))
+        if self.position_embedding is not None:
+            positions = self.position_embedding.weight[start : start + n_pos].expand_as(x)
+            x = x + site(tap, "hook_pos_embed", positions)
+        x = self.dropout(x)
+        rotary = None if self.rotary is None else self.rotary(start, n_pos)
+        for i, block in enumerate(self.blocks):
+            x = block(x, rotary, cache, None if tap is None else tap.inside(f"blocks.{i}"))
+        if cache is not None:
+            cache.advance(n_pos)
+        return x
+
+    def unembed(self, residual: Tensor, tap: Scope | None = None) -> Tensor:
+        """From the residual stream `[..., d_model]` to logits `[..., vocab_size]`: final norm, head,
+        soft-cap.
+
+        Read with any layer's stream it is the logit lens (nostalgebraist 2020).
+        """
+        x = residual if self.ln_final is None else self.ln_final(residual, inside(tap, "ln_final"))
+        head = self.token_embedding if self.unembedding is None else self.unembedding
+        logits = F.linear(x, head.weight)[..., : self.config.vocab_size]
+        cap = self.config.logit_softcap
+        return logits if cap is None else cap * torch.tanh(logits / cap)
+
+    def loss(self, tokens: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
+        """How surprising `targets` `[batch, pos]` are after `tokens`, in nats per token; targets of -1 don't
+        count.
+
+        Reductions as in `cross_entropy`: "mean" and "sum" are over the targets that count, "none" is `[batch,
+        pos]`.
+        """
+        return cross_entropy(self(tokens), targets, reduction)
+
+    def new_cache(
+        self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None
+    ) -> KVCache:
+        """An empty cache for decoding `batch_size` sequences of up to `capacity` positions (default:
+        context_length).
+
+        `dtype` defaults to what the model computes in here and now, autocast included.
+        """
+        weight = self.token_embedding.weight
+        device = weight.device
+        if dtype is None:
+            autocast = torch.is_autocast_enabled(device.type)
+            dtype = torch.get_autocast_dtype(device.type) if autocast else weight.dtype
+        if capacity is None:
+            capacity = self.config.context_length
+        if not 1 <= capacity <= self.config.context_length:
+            raise ValueError(
+                f"capacity={capacity}: a cache holds between 1 and context_length="
+                f"{self.config.context_length} positions"
+            )
+        return KVCache(self.config, batch_size, capacity, device, dtype)
+
+    @property
+    def attention_kernel(self) -> Kernel:
+        """How attention is computed: "auto", "sdpa" or "explicit". A choice of this moment, no part of the
+        weights."""
+        return self._attention_kernel
+
+    def set_attention_kernel(self, kernel: Kernel) -> None:
+        """Choose the attention kernel: PyTorch's fused one, explicit matrix products, or whichever is faster
+        here.
+
+        All give the same numbers up to rounding. Raises ValueError for an unknown name.
+        """
+        if kernel not in get_args(Kernel):
+            raise ValueError(f"attention kernel {kernel!r}: choose one of {', '.join(get_args(Kernel))}")
+        self._attention_kernel: Kernel = kernel
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.attn.kernel = kernel
+
+    def hook_names(self) -> list[str]:
+        """Every site of this variant that a tap is called at, in the order of computation."""
+        config = self.config
+        pre = config.norm_position == "pre"
+        rotary = ["attn.hook_rot_q", "attn.hook_rot_k"] if config.positions == "rope" else []
+        gate = ["mlp.hook_pre_linear"] if config.mlp == "swiglu" else []
+        attn = ["attn.hook_q", "attn.hook_k", "attn.hook_v", *rotary]
+        attn += ["attn.hook_attn_scores", "attn.hook_pattern", "attn.hook_z", "hook_attn_out"]
+        mlp = ["mlp.hook_pre", *gate, "mlp.hook_post", "hook_mlp_out"]
+        ln1, ln2 = ["ln1.hook_normalized"], ["ln2.hook_normalized"]
+        first = [*ln1, *attn] if pre else [*attn, *ln1]
+        second = [*ln2, *mlp] if pre else [*mlp, *ln2]
+        block = ["hook_resid_pre", *first, "hook_resid_mid", *second, "hook_resid_post"]
+        return [
+            "hook_embed",
+            *(["hook_pos_embed"] if config.positions == "learned" else []),
+            *(f"blocks.{i}.{name}" for i in range(config.n_layers) for name in block),
+            *(["ln_final.hook_normalized"] if pre else []),
+        ]

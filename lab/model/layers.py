@@ -1,0 +1,156 @@
+"""The small parts a block is built from: norms, rotary positions, dropout and the feed-forward networks."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab.model.config import GPTConfig
+from lab.model.taps import Scope, site
+
+NORM_EPSILON = 1e-5  # GPT-2's; keeps a vector of zeros from dividing by zero
+
+
+class LayerNorm(nn.Module):
+    """Shift and scale each vector to mean 0 and variance 1, then by a learned gain and bias (Ba et al. 2016).
+
+    `[..., width]` in and out. Site `hook_normalized`: before gain and bias.
+    """
+
+    def __init__(self, width: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width)) if bias else None
+
+    def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:
+        width = self.weight.shape
+        if tap is None or not tap.wants("hook_normalized"):
+            return F.layer_norm(x, width, self.weight, self.bias, NORM_EPSILON)
+        x = tap("hook_normalized", F.layer_norm(x, width, eps=NORM_EPSILON)) * self.weight
+        return x if self.bias is None else x + self.bias
+
+
+class RMSNorm(nn.Module):
+    """Scale each vector to a root mean square of 1, then by a learned gain (Zhang and Sennrich 2019).
+
+    `[..., width]` in and out. Site `hook_normalized`: before the gain.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:
+        width = self.weight.shape
+        if tap is None or not tap.wants("hook_normalized"):
+            return F.rms_norm(x, width, self.weight.to(x.dtype), NORM_EPSILON)
+        return tap("hook_normalized", F.rms_norm(x, width, eps=NORM_EPSILON)) * self.weight
+
+
+def make_norm(config: GPTConfig) -> LayerNorm | RMSNorm:
+    """The norm the configuration asks for, over the residual stream."""
+    return RMSNorm(config.d_model) if config.norm == "rmsnorm" else LayerNorm(config.d_model, config.bias)
+
+
+class Dropout(nn.Module):
+    """Set each number to 0 with probability p and scale the rest by 1/(1-p); in training only (Srivastava et
+    al. 2014).
+
+    All of the model's dropout goes through here, but for that inside PyTorch's fused attention.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    @property
+    def active(self) -> float:
+        """The probability at work now: 0 outside training."""
+        return self.p if self.training else 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p) if self.active else x
+
+
+class Rotary(nn.Module):
+    """Rotary positions: the cosines and sines by which queries and keys turn (Su et al. 2021, §3.2).
+
+    Pair i of a head's dimensions turns by base^(-2i/d_head) radians a position: the first pair goes round
+    every 6 positions, the last, at base 10000, every 60 thousand. Nothing here is learned or saved.
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        # In double: position times frequency in single precision is off by 1e-4 radians at position 1000.
+        pair = torch.arange(0, config.d_head, 2, dtype=torch.float64) / config.d_head
+        angle = torch.outer(torch.arange(config.context_length, dtype=torch.float64), config.rope_base**-pair)
+        self.register_buffer("cos", angle.cos().float(), persistent=False)
+        self.register_buffer("sin", angle.sin().float(), persistent=False)
+
+    def forward(self, start: int, n_pos: int) -> tuple[Tensor, Tensor]:
+        """Tables `[pos, d_head/2]` for the `n_pos` positions from `start` on."""
+        return self.cos[start : start + n_pos], self.sin[start : start + n_pos]
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn each head's vectors by their position: `[batch, pos, head, d_head]` in and out.
+
+    Dimension i is paired with i + d_head/2. The product of a turned query and a turned key depends on their
+    positions only through the difference. `cos`, `sin`: `[pos, d_head/2]`.
+    """
+    cos, sin = cos.to(x.dtype).unsqueeze(1), sin.to(x.dtype).unsqueeze(1)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
+
+
+class MLP(nn.Module):
+    """Two layers applied to each position alone: `[batch, pos, d_model]` in and out (Vaswani et al. 2017,
+    §3.3).
+
+    Sites: `hook_pre` and `hook_post` `[batch, pos, d_mlp]`, before and after the activation function.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.kind = config.mlp
+        self.up = nn.Linear(config.d_model, config.mlp_width, bias=config.bias)
+        self.down = nn.Linear(config.mlp_width, config.d_model, bias=config.bias)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:
+        x = site(tap, "hook_pre", self.up(x))
+        if self.kind == "relu2":
+            x = F.relu(x).square()
+        else:
+            x = F.gelu(x, approximate="tanh" if self.kind == "gelu_tanh" else "none")
+        return self.dropout(self.down(site(tap, "hook_post", x)))
+
+
+class SwiGLU(nn.Module):
+    """An MLP whose hidden units are each multiplied by a learned gate: down(silu(gate(x)) · up(x)) (Shazeer
+    2020).
+
+    `[batch, pos, d_model]` in and out. Sites, each `[batch, pos, d_mlp]`: `hook_pre` the gate before its
+    activation function, `hook_pre_linear` what it multiplies, `hook_post` the product.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        # Gate and up in one matrix: one large product is faster than two small ones.
+        self.gate_up = nn.Linear(config.d_model, 2 * config.mlp_width, bias=config.bias)
+        self.down = nn.Linear(config.mlp_width, config.d_model, bias=config.bias)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        gate, up = site(tap, "hook_pre", gate), site(tap, "hook_pre_linear", up)
+        return self.dropout(self.down(site(tap, "hook_post", F.silu(gate) * up)))
+
+
+def make_mlp(config: GPTConfig) -> MLP | SwiGLU:
+    """The feed-forward network the configuration asks for."""
+    return SwiGLU(config) if config.mlp == "swiglu" else MLP(config)
