@@ -1,0 +1,179 @@
+"""Writing files so that whoever reads them, at whatever moment, finds a whole one.
+
+Two kinds of file live in a run directory. One is replaced (status, checkpoints, snapshots): it is written under a
+temporary name in the same folder, forced to the disk, then renamed over the old file; rename is atomic, so a
+reader sees the old file or the new one, and kill -9 or a full disk leave the old one untouched. The other grows
+by lines (metrics, events): each line is one `write`, and only its newline makes it count.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+TEMPORARY_PREFIX = ".tmp-"
+
+_counter = itertools.count()
+
+
+class WriteError(OSError):
+    """A file could not be written; `str()` is one line naming the file, the cause and the remedy. Keeps `errno`."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def explain_write_error(error: OSError, path: Path, kept: str) -> WriteError:
+    """Turn an `OSError` met while writing `path` into one clear line; `kept` says what is still intact."""
+    remedies = {
+        errno.ENOSPC: "the disk is full: free some space, or choose another place with --run.root",
+        errno.EDQUOT: "the disk quota is used up: free some space, or choose another place with --run.root",
+        errno.EFBIG: "the file would be larger than this system allows (see `ulimit -f`)",
+        errno.EACCES: "permission denied: check the owner of the folder",
+        errno.EPERM: "permission denied: check the owner of the folder",
+        errno.EROFS: "the file system is read-only: choose another place with --run.root",
+    }
+    cause = remedies.get(error.errno or 0, error.strerror or type(error).__name__)
+    return WriteError(error.errno or errno.EIO, f"could not write {path}: {cause} ({kept})")
+
+
+def plain(value: Any) -> Any:
+    """What JSON can say of a value it does not know: a tensor or numpy scalar as a number, anything else as text."""
+    if hasattr(value, "tolist"):  # numpy and torch alike, without importing either
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    return str(value)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to the disk: without it a rename can be undone by a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems refuse to sync folders; the file itself is safe
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def temporary_path(path: Path) -> Path:
+    """A fresh hidden name beside `path`: same folder, so that renaming never crosses a file system."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}-{next(_counter)}")
+
+
+@contextmanager
+def writing_whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Open a binary file that appears as `path` when the block ends well, and not at all otherwise.
+
+    `durable` forces content and name to the disk first (milliseconds), so that a power cut is survived too; without
+    it only a crash of the process is. Give the file to `torch.save`: nothing is held in memory twice.
+
+    Raises `WriteError` when the disk is full or refuses; the earlier file, if any, is then untouched.
+    """
+    temporary = temporary_path(path)
+    kept = "the earlier file is untouched" if path.exists() else "nothing was left behind"
+    try:
+        with open(temporary, "xb") as file:
+            yield cast(BinaryIO, file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, WriteError):
+            raise explain_write_error(error, path, kept) from error
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes | str, *, durable: bool = True) -> None:
+    """Replace `path` by `content` (text as UTF-8) in one atomic step; errors as in `writing_whole`."""
+    with writing_whole(path, durable=durable) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def link_whole(source: Path, target: Path) -> None:
+    """Make `target` name the same file as `source`, atomically and without a second copy on the disk.
+
+    A hard link, renamed into place: there is no moment without a `target`. File systems without hard links get a copy.
+    """
+    temporary = temporary_path(target)
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                raise
+            with open(source, "rb") as original, open(temporary, "xb") as copy:
+                shutil.copyfileobj(original, copy, 1 << 20)
+                copy.flush()
+                os.fsync(copy.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise explain_write_error(error, target, "the earlier file is untouched") from error
+    finally:
+        # Renaming one hard link over another of the same file does nothing and leaves both (POSIX rename).
+        temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def sweep_temporaries(folder: Path, *, older_than: float = 0.0) -> int:
+    """Remove what writers that were killed left under temporary names; the number of files removed.
+
+    Only who holds the run's lock may sweep without an `older_than` (seconds): others may be writing right now.
+    """
+    removed = 0
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        try:
+            if time.time() - leftover.stat().st_mtime >= older_than:
+                leftover.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue
+    return removed
+
+
+class LineAppender:
+    """A file that only grows, by whole lines, each in one unbuffered `write`.
+
+    Nothing waits in this process, so kill -9 loses no line that `append` returned from. Opening truncates nothing: a
+    last line torn by a crash is ended, so that the next line is not glued to it, and readers skip it as invalid.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise explain_write_error(error, path, "nothing was changed") from error
+        size = os.fstat(self._descriptor).st_size
+        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+
+    def append(self, line: bytes) -> None:
+        """Append `line` (without its newline). Raises `WriteError`; a line torn by it is ended by the next append."""
+        data = (b"\n" if self._torn else b"") + line + b"\n"
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError as error:
+            if written:
+                self._torn = data[written - 1 : written] != b"\n"
+            raise explain_write_error(error, self.path, "the lines before are intact") from error
+        self._torn = False
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

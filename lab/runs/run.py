@@ -1,0 +1,146 @@
+"""Making a run directory, finding one, and reading what it holds."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import secrets
+from pathlib import Path
+
+from lab.runs.journal import MetricsHistory, Row, read_events, read_metrics, read_samples
+from lab.runs.paths import NEWEST, RunPaths, check_name
+from lab.runs.status import Status, read_status
+
+_ADJECTIVES = (
+    *("amber", "bold", "brisk", "calm", "clear", "coral", "crisp", "deft", "early", "fair", "fleet", "gentle", "glad"),
+    *("golden", "green", "hazel", "ivory", "jolly", "keen", "kind", "late", "light", "lucid", "merry", "mild", "misty"),
+    *("noble", "olive", "pale", "plain", "proud", "quick", "quiet", "rosy", "round", "sage", "sharp", "silver", "sunny"),
+    *("swift", "tall", "tidy", "warm", "wise", "young"),
+)
+_ANIMALS = (
+    *("adder", "badger", "bear", "bison", "crane", "crow", "deer", "dove", "eagle", "elk", "falcon", "finch", "fox"),
+    *("gecko", "goose", "hare", "heron", "ibex", "jay", "kite", "lark", "lion", "lynx", "marten", "mole", "moth", "newt"),
+    *("otter", "owl", "panda", "puffin", "raven", "robin", "seal", "shrew", "stork", "swan", "tern", "tiger", "toad"),
+    *("trout", "viper", "wolf", "wren"),
+)
+
+
+class Run(RunPaths):
+    """A run directory, to read: files as attributes (`.metrics_path`), their content by methods.
+
+    Every method reads the files anew, so a run that is being trained is always seen as it is now.
+    """
+
+    def status(self) -> Status:
+        """The state as a reader concludes it (`stale` and `broken` included)."""
+        return read_status(self)
+
+    def metrics(self) -> MetricsHistory:
+        """All metrics so far; to follow a live run keep a `MetricsReader` instead."""
+        return read_metrics(self)
+
+    def events(self) -> list[Row]:
+        """What happened, oldest first."""
+        return read_events(self)
+
+    def samples(self) -> list[Row]:
+        """Text the model wrote while it trained, oldest first."""
+        return read_samples(self)
+
+
+def create_run(root: str | Path, name: str | None = None) -> Run:
+    """Make a run directory under `root` (made too if need be); the name by default today's date and two short words.
+
+    Raises `ValueError` for a name that cannot be used or is taken, or a root that cannot hold runs.
+    """
+    root = Path(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        run = _make_unique(root) if name is None else _make_named(root, check_name(name))
+        for folder in (run.checkpoints_dir, run.snapshots_dir, run.control_dir):
+            folder.mkdir()
+    except (FileExistsError, NotADirectoryError):
+        raise ValueError(f"--run.root {str(root)!r} is not a folder: choose another") from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"no run can be made in {str(root)!r}: {reason}; choose another --run.root") from None
+    return run
+
+
+def _make_named(root: Path, name: str) -> Run:
+    run = Run(root / name)
+    try:
+        run.path.mkdir()
+    except FileExistsError:
+        raise ValueError(
+            f"run {name!r} exists already in {str(root)!r}: choose another --run.name, or go on with it by --resume {name}"
+        ) from None
+    return run
+
+
+def _make_unique(root: Path) -> Run:
+    # From the system's randomness: drawing from a seeded generator would change what the training sees.
+    today = datetime.date.today().isoformat()
+    while True:
+        run = Run(root / f"{today}-{secrets.choice(_ADJECTIVES)}-{secrets.choice(_ANIMALS)}")
+        try:
+            run.path.mkdir()
+        except FileExistsError:
+            continue
+        return run
+
+
+def list_runs(root: str | Path = "runs") -> list[Run]:
+    """The runs under `root`, oldest first (by when they were last started); damaged ones are among them."""
+    root = Path(root)
+    if not root.is_dir():
+        return []
+    found = [Run(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted((run for run in found if _looks_like_run(run)), key=lambda run: (_last_started(run), run.name))
+
+
+def open_run(name_or_path: str | Path, root: str | Path = "runs", *, names_only: bool = False) -> Run:
+    """The run of that name under `root`, or at that path; `last` is the one started last.
+
+    `names_only` takes no paths: for names that come from elsewhere, like a web address.
+
+    Raises `ValueError` naming the runs there are, the closest first.
+    """
+    given = str(name_or_path)
+    if given == NEWEST:
+        runs = list_runs(root)
+        if not runs:
+            raise ValueError(f"there is no run in {str(root)!r} yet: start one with `python -m lab fit`")
+        return runs[-1]
+    try:
+        run = Run(Path(root) / check_name(given))
+    except ValueError:
+        run = None
+    if run and _looks_like_run(run):
+        return run
+    if not names_only and given and _looks_like_run(elsewhere := Run(Path(given).resolve())):
+        return elsewhere
+    raise ValueError(_no_such_run(given, root))
+
+
+def _no_such_run(given: str, root: str | Path) -> str:
+    names = [run.name for run in reversed(list_runs(root))]
+    if not names:
+        return f"no run {given!r}: there is no run in {str(root)!r} yet; start one with `python -m lab fit`"
+    close = difflib.get_close_matches(given, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"no run {given!r} in {str(root)!r}{hint} There are: {shown}" if hint else (
+        f"no run {given!r} in {str(root)!r}; there are: {shown}"
+    )
+
+
+def _looks_like_run(run: RunPaths) -> bool:
+    return run.status_path.exists() or run.metrics_path.exists() or run.checkpoints_dir.is_dir()
+
+
+def _last_started(run: Run) -> float:
+    try:
+        return run.status().started or run.path.stat().st_mtime
+    except OSError:
+        return 0.0

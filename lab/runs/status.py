@@ -1,0 +1,278 @@
+"""`run.json`: the state of a run as its trainer writes it and as a reader concludes it.
+
+The trainer's states are `starting → running ⇄ paused → stopped | completed | failed`. A reader knows two more:
+`stale` (the file says the run goes on, but nobody is there) and `broken` (the file is missing, torn or foreign).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import socket
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, field, fields
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from lab.runs.atomic import plain, write_whole
+from lab.runs.paths import RunPaths
+from lab.runs.processes import process_start, this_machine
+from lab.runs.provenance import git_state, versions
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+HEARTBEAT_SECONDS = 5.0
+STALE_SECONDS = 15.0  # three heartbeats missed
+PROGRESS_SECONDS = 0.5  # progress reaches the disk at most twice a second: a write takes about 0.1 ms
+
+ACTIVE_STATES = frozenset({"starting", "running", "paused"})
+FINAL_STATES = frozenset({"stopped", "completed", "failed"})
+TRANSITIONS = {
+    "starting": {"running", *FINAL_STATES},
+    "running": {"paused", *FINAL_STATES},
+    "paused": {"running", *FINAL_STATES},
+    "stopped": {"starting"},
+    "completed": {"starting"},
+    "failed": {"starting"},
+}
+_JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+@dataclass(frozen=True)
+class Status:
+    """One reading of run.json. Times are Unix seconds (UTC), losses nats per token; None: not known.
+
+    `state` is what this reader concludes; `recorded_state` what the trainer last wrote; `reason` says in one line why
+    they differ (or what is wrong with the file), None when they agree.
+    """
+
+    name: str
+    state: str
+    recorded_state: str | None = None
+    reason: str | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    tokens: int | None = None
+    tokens_per_second: float | None = None
+    eta_seconds: float | None = None
+    losses: dict[str, float | None] = field(default_factory=dict)  # metric name -> its latest value
+    message: str | None = None  # the trainer's own words: why it failed, which signal stopped it
+    created: float | None = None  # when the run was first started
+    started: float | None = None  # when its present (or last) process started
+    updated: float | None = None
+    heartbeat: float | None = None
+    pid: int | None = None
+    host: str | None = None
+    parent: dict[str, Any] | None = None  # {"run": name, "step": step} of a forked run
+    levers: dict[str, Any] = field(default_factory=dict)  # what was chosen by device: kernel, threads, precision, …
+    versions: dict[str, str] = field(default_factory=dict)
+    git: dict[str, Any] | None = None
+    command: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)  # anything else worth keeping
+
+    @property
+    def active(self) -> bool:
+        """Whether a trainer is at work on this run, as far as can be told."""
+        return self.state in ACTIVE_STATES
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)
+
+
+# What a writer may set; the rest it fills in itself.
+SETTABLE = frozenset(f.name for f in fields(Status)) - {
+    *("name", "recorded_state", "reason", "created", "started", "updated", "heartbeat", "pid", "host"),
+}
+
+
+def read_status(run: RunPaths) -> Status:
+    """Read and judge run.json; never raises for what the file may hold, but returns state `broken` and a reason."""
+    try:
+        content = orjson.loads(run.status_path.read_bytes())
+    except FileNotFoundError:
+        return _broken(run, "it has no run.json: the run was never started, or this is no run directory")
+    except OSError as error:
+        return _broken(run, f"run.json cannot be read: {error.strerror}")
+    except ValueError:
+        return _broken(run, "run.json is damaged (not JSON): the rest of the run directory may well be whole")
+    if not isinstance(content, dict) or "format" not in content:
+        return _broken(run, "run.json was not written by the lab (it has no \"format\")")
+    if content["format"] != FORMAT:
+        known = f"this lab reads format {FORMAT}"
+        return _broken(run, f"run.json has format {content['format']!r}, {known}: use the version that wrote it")
+    state = content.get("state")
+    if state not in TRANSITIONS:
+        return _broken(run, f"run.json names an unknown state {state!r}")
+    values = {f.name: content[f.name] for f in fields(Status) if f.name in content}
+    wrong = [name for name, value in values.items() if not _fits(name, value)]
+    if wrong:
+        return _broken(run, f"run.json has values of a wrong type: {', '.join(sorted(wrong))}")
+    values |= {"name": run.name, "recorded_state": state, "reason": None}
+    reason = _why_stale(content) if state in ACTIVE_STATES else None
+    if reason:
+        values |= {"state": "stale", "reason": reason}
+    return Status(**values)
+
+
+def _broken(run: RunPaths, reason: str) -> Status:
+    return Status(name=run.name, state="broken", reason=reason)
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("step", "total_steps", "tokens", "pid"), int),
+    **dict.fromkeys(("tokens_per_second", "eta_seconds", "created", "started", "updated", "heartbeat"), (int, float)),
+    **dict.fromkeys(("losses", "parent", "levers", "versions", "git", "details"), dict),
+    **dict.fromkeys(("message", "host", "command", "name", "state"), str),
+}
+_NOT_NULL = {"losses", "levers", "versions", "details"}
+
+
+def _fits(name: str, value: Any) -> bool:
+    if value is None:
+        return name not in _NOT_NULL
+    if name == "losses":
+        return isinstance(value, dict) and all(v is None or isinstance(v, int | float) for v in value.values())
+    return isinstance(value, _TYPES.get(name, object)) and not isinstance(value, bool)
+
+
+def _why_stale(content: dict[str, Any]) -> str | None:
+    """Why a run that calls itself active is not, or None.
+
+    On the machine that trains, its process is looked up (same pid *and* same start: pids are reused) and the age of the
+    heartbeat is taken from the monotonic clock, which neither a corrected wall clock nor a suspended laptop moves.
+    From elsewhere only the wall clock is left.
+    """
+    pid, heartbeat = content.get("pid"), content.get("heartbeat")
+    beat = content.get("heartbeat_monotonic")
+    age = time.time() - heartbeat if isinstance(heartbeat, int | float) else None
+    where = ""
+    if content.get("machine") == this_machine() and isinstance(pid, int):
+        if process_start(pid) != content.get("process_start"):
+            return f"its process {pid} is gone: it was killed or crashed without a word"
+        if isinstance(beat, int | float) and time.monotonic() >= beat:
+            age = time.monotonic() - beat
+        where = f", though process {pid} is alive: suspended, or the machine is overloaded"
+    elif content.get("host") != socket.gethostname():
+        where = f" from host {content.get('host')}"
+    if age is None:
+        return "it has no heartbeat"
+    return f"no heartbeat for {age:.0f} s{where}" if age > STALE_SECONDS else None
+
+
+class StatusWriter:
+    """Keeps run.json up to date while a run is trained, heartbeat included.
+
+    `StatusWriter(run, total_steps=2000)` begins in state `starting` (and raises `WriteError` if the file cannot be
+    written). A file from an earlier process is carried on: its parent, levers, details and creation time stay.
+    `update(step=…, tokens=…)` costs about a microsecond: a thread writes it within half a second, and the heartbeat every
+    5 s, whatever the main thread is busy with. A change of state is on the disk when `update` returns. Once started,
+    a full disk is logged and retried, never raised: the status must not be what ends a training run.
+
+    Hold the run's `RunLock` while using it. `close()` (or leaving the `with` block) ends the thread.
+    """
+
+    def __init__(self, run: RunPaths, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, **values: Any) -> None:
+        self.run = run
+        self._heartbeat_seconds = heartbeat_seconds
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._dirty = False
+        self._failed_before = False
+        now = round(time.time(), 3)
+        earlier = read_status(run)
+        self._content: dict[str, Any] = {"format": FORMAT, "name": run.name, "state": "starting"}
+        if earlier.state != "broken":
+            kept = {k: v for k, v in earlier.as_dict().items() if k in SETTABLE and k not in ("message", "eta_seconds")}
+            self._content |= kept | {"state": "starting", "created": earlier.created}
+        self._content |= {"versions": versions(), "git": git_state(), "command": shlex.join(sys.orig_argv)}
+        self._content |= {"created": self._content.get("created") or now, "started": now}
+        self._content |= {"pid": os.getpid(), "host": socket.gethostname(), "machine": this_machine()}
+        self._content |= {"process_start": process_start(os.getpid())}
+        self._content |= self._checked({"state": "starting", **values})
+        self._write(durable=True)
+        self._thread = threading.Thread(target=self._beat, name="run-status", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> str:
+        """The state last set."""
+        return str(self._content["state"])
+
+    def update(self, **values: Any) -> None:
+        """Set fields of `Status` (`losses`, `levers` and `details` are merged into what is there).
+
+        Raises `ValueError` for an unknown field and for a change of state that the state machine does not have.
+        """
+        with self._lock:
+            changes = self._checked(values)
+            state_changes = changes.get("state", self.state) != self.state
+            for name in ("losses", "levers", "details"):
+                if name in changes:
+                    changes[name] = {**self._content.get(name, {}), **changes[name]}
+            self._content |= changes
+            self._dirty = True
+            if state_changes:
+                self._try_to_write(durable=True)
+
+    def close(self) -> None:
+        """End the heartbeat and write what is pending; the state stays as it was set last."""
+        self._closing.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+        with self._lock:
+            if self._dirty:
+                self._try_to_write(durable=True)
+
+    def __enter__(self) -> StatusWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        problems = [
+            f"run.json has no field {name!r}; it has {', '.join(sorted(SETTABLE))}" for name in values.keys() - SETTABLE
+        ]
+        state = values.get("state", self.state)
+        if state not in TRANSITIONS:
+            problems.append(f"unknown state {state!r}; states are {', '.join(TRANSITIONS)}")
+        elif state != self.state and state not in TRANSITIONS[self.state]:
+            allowed = ", ".join(sorted(TRANSITIONS[self.state]))
+            problems.append(f"a run that is {self.state} cannot become {state}, only {allowed}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return values
+
+    def _beat(self) -> None:
+        due = time.monotonic() + self._heartbeat_seconds
+        while not self._closing.wait(min(PROGRESS_SECONDS, self._heartbeat_seconds)):
+            with self._lock:
+                if self._dirty or time.monotonic() >= due:
+                    self._try_to_write(durable=False)
+                    due = time.monotonic() + self._heartbeat_seconds
+
+    def _try_to_write(self, *, durable: bool) -> None:
+        try:
+            self._write(durable=durable)
+        except OSError as error:
+            if not self._failed_before:
+                logger.warning("%s; trying again with every heartbeat", error)
+            self._failed_before = True
+        else:
+            self._failed_before = False
+
+    def _write(self, *, durable: bool) -> None:
+        now = round(time.time(), 3)
+        if self._dirty or "updated" not in self._content:
+            self._content["updated"] = now
+        self._content |= {"heartbeat": now, "heartbeat_monotonic": round(time.monotonic(), 3)}
+        content = orjson.dumps(self._content, default=plain, option=_JSON_OPTIONS)
+        write_whole(self.run.status_path, content, durable=durable)
+        self._dirty = False
