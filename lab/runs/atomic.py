@@ -1,9 +1,9 @@
 """Writing files so that whoever reads them, at whatever moment, finds a whole one.
 
-Two kinds of file live in a run directory. One is replaced (status, checkpoints, snapshots): it is written under a
-temporary name in the same folder, forced to the disk, then renamed over the old file; rename is atomic, so a
-reader sees the old file or the new one, and kill -9 or a full disk leave the old one untouched. The other grows
-by lines (metrics, events): each line is one `write`, and only its newline makes it count.
+Two kinds of file live in a run directory. One is replaced (status, checkpoints, snapshots): it is written
+under a temporary name in the same folder, forced to the disk, then renamed over the old file; rename is
+atomic, so a reader sees the old file or the new one, and kill -9 or a full disk leave the old one untouched.
+The other grows by lines (metrics, events): each line is one `write`, and only its newline makes it count.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _counter = itertools.count()
 
 
 class WriteError(OSError):
-    """A file could not be written; `str()` is one line naming the file, the cause and the remedy. Keeps `errno`."""
+    """A file could not be written; `str()` is one line naming the file, the cause and the remedy. Keeps
+    `errno`.
+    """
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -45,7 +47,9 @@ def explain_write_error(error: OSError, path: Path, kept: str) -> WriteError:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can say of a value it does not know: a tensor or numpy scalar as a number, anything else as text."""
+    """What JSON can say of a value it does not know: a tensor or numpy scalar as a number, anything else as
+    text.
+    """
     if hasattr(value, "tolist"):  # numpy and torch alike, without importing either
         return value.tolist()
     if isinstance(value, set | frozenset):
@@ -73,8 +77,8 @@ def temporary_path(path: Path) -> Path:
 def writing_whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Open a binary file that appears as `path` when the block ends well, and not at all otherwise.
 
-    `durable` forces content and name to the disk first (milliseconds), so that a power cut is survived too; without
-    it only a crash of the process is. Give the file to `torch.save`: nothing is held in memory twice.
+    `durable` forces content and name to the disk first (milliseconds), so that a power cut is survived too;
+    without it only a crash of the process is. Give the file to `torch.save`: nothing is held in memory twice.
 
     Raises `WriteError` when the disk is full or refuses; the earlier file, if any, is then untouched.
     """
@@ -105,7 +109,8 @@ def write_whole(path: Path, content: bytes | str, *, durable: bool = True) -> No
 def link_whole(source: Path, target: Path) -> None:
     """Make `target` name the same file as `source`, atomically and without a second copy on the disk.
 
-    A hard link, renamed into place: there is no moment without a `target`. File systems without hard links get a copy.
+    A hard link, renamed into place: there is no moment without a `target`. File systems without hard links
+    get a copy.
     """
     temporary = temporary_path(target)
     try:
@@ -130,7 +135,8 @@ def link_whole(source: Path, target: Path) -> None:
 def sweep_temporaries(folder: Path, *, older_than: float = 0.0) -> int:
     """Remove what writers that were killed left under temporary names; the number of files removed.
 
-    Only who holds the run's lock may sweep without an `older_than` (seconds): others may be writing right now.
+    Only who holds the run's lock may sweep without an `older_than` (seconds): others may be writing right
+    now.
     """
     removed = 0
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -146,8 +152,9 @@ def sweep_temporaries(folder: Path, *, older_than: float = 0.0) -> int:
 class LineAppender:
     """A file that only grows, by whole lines, each in one unbuffered `write`.
 
-    Nothing waits in this process, so kill -9 loses no line that `append` returned from. Opening truncates nothing: a
-    last line torn by a crash is ended, so that the next line is not glued to it, and readers skip it as invalid.
+    Nothing waits in this process, so kill -9 loses no line that `append` returned from. Opening truncates
+    nothing: a last line torn by a crash is ended, so that the next line is not glued to it, and readers skip
+    it as invalid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -160,7 +167,9 @@ class LineAppender:
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
     def append(self, line: bytes) -> None:
-        """Append `line` (without its newline). Raises `WriteError`; a line torn by it is ended by the next append."""
+        """Append `line` (without its newline). Raises `WriteError`; a line torn by it is ended by the next
+        append.
+        """
         data = (b"\n" if self._torn else b"") + line + b"\n"
         written = 0
         try:

@@ -23,8 +23,9 @@ _held: weakref.WeakSet[RunLock] = weakref.WeakSet()
 class RunLock:
     """Exclusive right to train a run: `with RunLock(run): ...` or `acquire()` and `release()`.
 
-    An advisory `flock` on `.lock` in the run directory. The kernel drops it with the process, so kill -9 leaves no
-    lock behind, and the file itself is never removed (removing it would let two processes lock two files of one name).
+    An advisory `flock` on `.lock` in the run directory. The kernel drops it with the process, so kill -9
+    leaves no lock behind, and the file itself is never removed (removing it would let two processes lock two
+    files of one name).
     """
 
     def __init__(self, run: RunPaths) -> None:
@@ -45,7 +46,9 @@ class RunLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _UNSUPPORTED:
-                logger.warning("%s: this file system has no locks; do not train this run twice at once", self.run.path)
+                logger.warning(
+                    "%s: this file system has no locks; do not train this run twice at once", self.run.path
+                )
             else:
                 holder = _describe_holder(descriptor)
                 os.close(descriptor)
@@ -70,7 +73,9 @@ class RunLock:
     def __enter__(self) -> RunLock:
         return self.acquire()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()
 
 
@@ -83,8 +88,9 @@ def _describe_holder(descriptor: int) -> str:
 
 
 def _release_in_child() -> None:
-    # A lock belongs to the open file, which a forked child (a data worker) shares: without this the child would keep
-    # the run locked after its parent was killed. Closing the child's copy leaves the parent's lock as it is.
+    # A lock belongs to the open file, which a forked child (a data worker) shares: without this the child
+    # would keep the run locked after its parent was killed. Closing the child's copy leaves the parent's lock
+    # as it is.
     for lock in list(_held):
         lock.release()
 

@@ -1,7 +1,7 @@
 """Every metric the lab logs, declared once: name, unit, formula, and how to read it.
 
-The dashboards' tooltips, the doctor and the report take their words from here. A name that ends in a layer or a head
-(`stats/entropy.layer0`, `stats/entropy.layer0.head3`) belongs to the metric before the first dot.
+The dashboards' tooltips, the doctor and the report take their words from here. A name that ends in a layer or
+a head (`stats/entropy.layer0`, `stats/entropy.layer0.head3`) belongs to the metric before the first dot.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ METRICS: dict[str, Metric] = {
             "train/clipped",
             "fraction of steps",
             "share of the steps since the last logged one whose grad_norm exceeded the clipping threshold",
-            "Near 1: the threshold, not the learning rate, sets the size of the updates; occasional ones are its purpose.",
+            "Near 1: the threshold, not the learning rate, sets the size of the updates; occasional ones "
+            "are its purpose.",
         ),
         Metric(
             "train/lr",
@@ -79,7 +80,8 @@ METRICS: dict[str, Metric] = {
             "perf/tokens_per_second",
             "tokens/s",
             "tokens trained on / training seconds, over the steps since the last logged one",
-            "Speed without pauses, validation and checkpoints; a drop in mid-run points to the machine, not the model.",
+            "Speed without pauses, validation and checkpoints; a drop in mid-run points to the machine, not "
+            "the model.",
             "higher",
         ),
         Metric(

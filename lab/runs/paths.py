@@ -15,7 +15,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def check_name(name: str) -> str:
     """Return `name` if it can name a run; a run name is a folder's name and part of web addresses.
 
-    Raises `ValueError` for names that are empty, hidden, too long, reserved, or that could leave the runs folder.
+    Raises `ValueError` for names that are empty, hidden, too long, reserved, or that could leave the runs
+    folder.
     """
     if not name:
         problem = "it is empty"
@@ -28,7 +29,9 @@ def check_name(name: str) -> str:
     elif name.startswith("."):
         problem = "names that start with a dot are hidden files"
     elif not _NAME.fullmatch(name):
-        problem = "only the letters a-z A-Z, digits, '.', '_' and '-' are allowed, the first a letter or digit"
+        problem = (
+            "only the letters a-z A-Z, digits, '.', '_' and '-' are allowed, the first a letter or digit"
+        )
     else:
         return name
     raise ValueError(f"run name {name[:MAX_NAME_LENGTH]!r} cannot be used: {problem}")

@@ -14,7 +14,8 @@ from pathlib import Path
 def this_machine() -> str:
     """A word that two processes share if and only if they can see each other's pids and monotonic clock.
 
-    Host name, boot and (on Linux) pid namespace: after a reboot, or in another container, pid 1234 is someone else.
+    Host name, boot and (on Linux) pid namespace: after a reboot, or in another container, pid 1234 is someone
+    else.
     """
     boot, namespace = "", ""
     try:
@@ -31,7 +32,8 @@ def this_machine() -> str:
 def process_start(pid: int) -> str | None:
     """When process `pid` began, as a word to compare (its unit depends on the system); None: no such process.
 
-    A pid alone proves nothing, pids are given out again. A zombie (dead, not yet reaped by its parent) is None too.
+    A pid alone proves nothing, pids are given out again. A zombie (dead, not yet reaped by its parent) is
+    None too.
     """
     if sys.platform == "linux":
         try:

@@ -14,7 +14,9 @@ PACKAGES = ("torch", "lightning", "numpy", "tokenizers", "tiktoken", "safetensor
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, the lab and what its results depend on; read from package metadata, nothing is imported."""
+    """Versions of Python, the lab and what its results depend on; read from package metadata, nothing is
+    imported.
+    """
     found = {"python": platform.python_version(), "lab": lab.__version__}
     for package in PACKAGES:
         try:
@@ -25,13 +27,18 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """`{"commit": …, "dirty": bool}` of the working copy this code runs from; None when it is no working copy."""
+    """`{"commit": …, "dirty": bool}` of the working copy this code runs from; None when it is no working
+    copy.
+    """
     folder = Path(lab.__file__).resolve().parents[1]
     if not (folder / ".git").exists():
         return None
     try:
         commit = _git(folder, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+        return {
+            "commit": commit,
+            "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no")),
+        }
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -6,22 +6,63 @@ import datetime
 import difflib
 import secrets
 from pathlib import Path
+from typing import Any
 
-from lab.runs.journal import MetricsHistory, Row, read_events, read_metrics, read_samples
+from lab.runs.checkpoints import CheckpointInfo, list_checkpoints
+from lab.runs.history import MetricsHistory, read_metrics
+from lab.runs.journal import Row, read_events, read_samples
 from lab.runs.paths import NEWEST, RunPaths, check_name
+from lab.runs.records import read_config, read_json
+from lab.runs.snapshots import list_snapshots
 from lab.runs.status import Status, read_status
 
+# 24 × 24 names a day.
 _ADJECTIVES = (
-    *("amber", "bold", "brisk", "calm", "clear", "coral", "crisp", "deft", "early", "fair", "fleet", "gentle", "glad"),
-    *("golden", "green", "hazel", "ivory", "jolly", "keen", "kind", "late", "light", "lucid", "merry", "mild", "misty"),
-    *("noble", "olive", "pale", "plain", "proud", "quick", "quiet", "rosy", "round", "sage", "sharp", "silver", "sunny"),
-    *("swift", "tall", "tidy", "warm", "wise", "young"),
+    *(
+        "amber",
+        "bold",
+        "brisk",
+        "calm",
+        "clear",
+        "coral",
+        "crisp",
+        "early",
+        "fair",
+        "gentle",
+        "golden",
+        "green",
+    ),
+    *(
+        "hazel",
+        "ivory",
+        "jolly",
+        "keen",
+        "lucid",
+        "merry",
+        "noble",
+        "quiet",
+        "silver",
+        "sunny",
+        "swift",
+        "warm",
+    ),
 )
 _ANIMALS = (
-    *("adder", "badger", "bear", "bison", "crane", "crow", "deer", "dove", "eagle", "elk", "falcon", "finch", "fox"),
-    *("gecko", "goose", "hare", "heron", "ibex", "jay", "kite", "lark", "lion", "lynx", "marten", "mole", "moth", "newt"),
-    *("otter", "owl", "panda", "puffin", "raven", "robin", "seal", "shrew", "stork", "swan", "tern", "tiger", "toad"),
-    *("trout", "viper", "wolf", "wren"),
+    *(
+        "badger",
+        "bison",
+        "crane",
+        "deer",
+        "dove",
+        "eagle",
+        "falcon",
+        "finch",
+        "fox",
+        "gecko",
+        "hare",
+        "heron",
+    ),
+    *("ibex", "lark", "lynx", "marten", "newt", "otter", "owl", "puffin", "raven", "robin", "swan", "wren"),
 )
 
 
@@ -47,9 +88,30 @@ class Run(RunPaths):
         """Text the model wrote while it trained, oldest first."""
         return read_samples(self)
 
+    def checkpoints(self) -> list[CheckpointInfo]:
+        """What it can be resumed from, by step."""
+        return list_checkpoints(self)
+
+    def snapshots(self) -> list[CheckpointInfo]:
+        """The weights that can be looked at, by step."""
+        return list_snapshots(self)
+
+    def data(self) -> dict[str, Any] | None:
+        """`data.json`: the corpus, its split and its baselines. Raises `ValueError` if it is damaged."""
+        return read_json(self.data_path)
+
+    def config(self) -> dict[str, Any] | None:
+        """`config.yaml`: the whole configuration. Raises `ValueError` if it is damaged."""
+        return read_config(self.config_path)
+
+    def predictions(self) -> dict[str, Any] | None:
+        """`predictions.json`: what was predicted before the start. Raises `ValueError` if it is damaged."""
+        return read_json(self.predictions_path)
+
 
 def create_run(root: str | Path, name: str | None = None) -> Run:
-    """Make a run directory under `root` (made too if need be); the name by default today's date and two short words.
+    """Make a run directory under `root` (made too if need be); the name by default today's date and two short
+    words.
 
     Raises `ValueError` for a name that cannot be used or is taken, or a root that cannot hold runs.
     """
@@ -63,7 +125,9 @@ def create_run(root: str | Path, name: str | None = None) -> Run:
         raise ValueError(f"--run.root {str(root)!r} is not a folder: choose another") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ValueError(f"no run can be made in {str(root)!r}: {reason}; choose another --run.root") from None
+        raise ValueError(
+            f"no run can be made in {str(root)!r}: {reason}; choose another --run.root"
+        ) from None
     return run
 
 
@@ -73,7 +137,8 @@ def _make_named(root: Path, name: str) -> Run:
         run.path.mkdir()
     except FileExistsError:
         raise ValueError(
-            f"run {name!r} exists already in {str(root)!r}: choose another --run.name, or go on with it by --resume {name}"
+            f"run {name!r} exists already in {str(root)!r}: choose another --run.name, "
+            f"or go on with it by --resume {name}"
         ) from None
     return run
 
@@ -96,7 +161,9 @@ def list_runs(root: str | Path = "runs") -> list[Run]:
     if not root.is_dir():
         return []
     found = [Run(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted((run for run in found if _looks_like_run(run)), key=lambda run: (_last_started(run), run.name))
+    return sorted(
+        (run for run in found if _looks_like_run(run)), key=lambda run: (_last_started(run), run.name)
+    )
 
 
 def open_run(name_or_path: str | Path, root: str | Path = "runs", *, names_only: bool = False) -> Run:
@@ -130,9 +197,7 @@ def _no_such_run(given: str, root: str | Path) -> str:
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    return f"no run {given!r} in {str(root)!r}{hint} There are: {shown}" if hint else (
-        f"no run {given!r} in {str(root)!r}; there are: {shown}"
-    )
+    return f"no run {given!r} in {str(root)!r}{hint}\nthere are: {shown}"
 
 
 def _looks_like_run(run: RunPaths) -> bool:

@@ -1,7 +1,8 @@
 """`run.json`: the state of a run as its trainer writes it and as a reader concludes it.
 
-The trainer's states are `starting → running ⇄ paused → stopped | completed | failed`. A reader knows two more:
-`stale` (the file says the run goes on, but nobody is there) and `broken` (the file is missing, torn or foreign).
+The trainer's states are `starting → running ⇄ paused → stopped | completed | failed`. A reader knows two
+more: `stale` (the file says the run goes on, but nobody is there) and `broken` (the file is missing, torn or
+foreign).
 """
 
 from __future__ import annotations
@@ -41,15 +42,17 @@ TRANSITIONS = {
     "completed": {"starting"},
     "failed": {"starting"},
 }
-_JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_JSON_OPTIONS = (
+    orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+)
 
 
 @dataclass(frozen=True)
 class Status:
     """One reading of run.json. Times are Unix seconds (UTC), losses nats per token; None: not known.
 
-    `state` is what this reader concludes; `recorded_state` what the trainer last wrote; `reason` says in one line why
-    they differ (or what is wrong with the file), None when they agree.
+    `state` is what this reader concludes; `recorded_state` what the trainer last wrote; `reason` says in one
+    line why they differ (or what is wrong with the file), None when they agree.
     """
 
     name: str
@@ -70,7 +73,9 @@ class Status:
     pid: int | None = None
     host: str | None = None
     parent: dict[str, Any] | None = None  # {"run": name, "step": step} of a forked run
-    levers: dict[str, Any] = field(default_factory=dict)  # what was chosen by device: kernel, threads, precision, …
+    levers: dict[str, Any] = field(
+        default_factory=dict
+    )  # what was chosen by device: kernel, threads, precision, …
     versions: dict[str, str] = field(default_factory=dict)
     git: dict[str, Any] | None = None
     command: str | None = None
@@ -93,7 +98,9 @@ SETTABLE = frozenset(f.name for f in fields(Status)) - {
 
 
 def read_status(run: RunPaths) -> Status:
-    """Read and judge run.json; never raises for what the file may hold, but returns state `broken` and a reason."""
+    """Read and judge run.json; never raises for what the file may hold, but returns state `broken` and a
+    reason.
+    """
     try:
         content = orjson.loads(run.status_path.read_bytes())
     except FileNotFoundError:
@@ -103,10 +110,12 @@ def read_status(run: RunPaths) -> Status:
     except ValueError:
         return _broken(run, "run.json is damaged (not JSON): the rest of the run directory may well be whole")
     if not isinstance(content, dict) or "format" not in content:
-        return _broken(run, "run.json was not written by the lab (it has no \"format\")")
+        return _broken(run, 'run.json was not written by the lab (it has no "format")')
     if content["format"] != FORMAT:
         known = f"this lab reads format {FORMAT}"
-        return _broken(run, f"run.json has format {content['format']!r}, {known}: use the version that wrote it")
+        return _broken(
+            run, f"run.json has format {content['format']!r}, {known}: use the version that wrote it"
+        )
     state = content.get("state")
     if state not in TRANSITIONS:
         return _broken(run, f"run.json names an unknown state {state!r}")
@@ -127,7 +136,9 @@ def _broken(run: RunPaths, reason: str) -> Status:
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("step", "total_steps", "tokens", "pid"), int),
-    **dict.fromkeys(("tokens_per_second", "eta_seconds", "created", "started", "updated", "heartbeat"), (int, float)),
+    **dict.fromkeys(
+        ("tokens_per_second", "eta_seconds", "created", "started", "updated", "heartbeat"), (int, float)
+    ),
     **dict.fromkeys(("losses", "parent", "levers", "versions", "git", "details"), dict),
     **dict.fromkeys(("message", "host", "command", "name", "state"), str),
 }
@@ -138,16 +149,18 @@ def _fits(name: str, value: Any) -> bool:
     if value is None:
         return name not in _NOT_NULL
     if name == "losses":
-        return isinstance(value, dict) and all(v is None or isinstance(v, int | float) for v in value.values())
+        return isinstance(value, dict) and all(
+            v is None or isinstance(v, int | float) for v in value.values()
+        )
     return isinstance(value, _TYPES.get(name, object)) and not isinstance(value, bool)
 
 
 def _why_stale(content: dict[str, Any]) -> str | None:
     """Why a run that calls itself active is not, or None.
 
-    On the machine that trains, its process is looked up (same pid *and* same start: pids are reused) and the age of the
-    heartbeat is taken from the monotonic clock, which neither a corrected wall clock nor a suspended laptop moves.
-    From elsewhere only the wall clock is left.
+    On the machine that trains, its process is looked up (same pid *and* same start: pids are reused) and the
+    age of the heartbeat is taken from the monotonic clock, which neither a corrected wall clock nor a
+    suspended laptop moves. From elsewhere only the wall clock is left.
     """
     pid, heartbeat = content.get("pid"), content.get("heartbeat")
     beat = content.get("heartbeat_monotonic")
@@ -169,11 +182,12 @@ def _why_stale(content: dict[str, Any]) -> str | None:
 class StatusWriter:
     """Keeps run.json up to date while a run is trained, heartbeat included.
 
-    `StatusWriter(run, total_steps=2000)` begins in state `starting` (and raises `WriteError` if the file cannot be
-    written). A file from an earlier process is carried on: its parent, levers, details and creation time stay.
-    `update(step=…, tokens=…)` costs about a microsecond: a thread writes it within half a second, and the heartbeat every
-    5 s, whatever the main thread is busy with. A change of state is on the disk when `update` returns. Once started,
-    a full disk is logged and retried, never raised: the status must not be what ends a training run.
+    `StatusWriter(run, total_steps=2000)` begins in state `starting` (and raises `WriteError` if the file
+    cannot be written). A file from an earlier process is carried on: its parent, levers, details and creation
+    time stay. `update(step=…, tokens=…)` costs about a microsecond: a thread writes it within half a second,
+    and the heartbeat every 5 s, whatever the main thread is busy with. A change of state is on the disk when
+    `update` returns. Once started, a full disk is logged and retried, never raised: the status must not be
+    what ends a training run.
 
     Hold the run's `RunLock` while using it. `close()` (or leaving the `with` block) ends the thread.
     """
@@ -189,7 +203,11 @@ class StatusWriter:
         earlier = read_status(run)
         self._content: dict[str, Any] = {"format": FORMAT, "name": run.name, "state": "starting"}
         if earlier.state != "broken":
-            kept = {k: v for k, v in earlier.as_dict().items() if k in SETTABLE and k not in ("message", "eta_seconds")}
+            kept = {
+                k: v
+                for k, v in earlier.as_dict().items()
+                if k in SETTABLE and k not in ("message", "eta_seconds")
+            }
             self._content |= kept | {"state": "starting", "created": earlier.created}
         self._content |= {"versions": versions(), "git": git_state(), "command": shlex.join(sys.orig_argv)}
         self._content |= {"created": self._content.get("created") or now, "started": now}
@@ -208,7 +226,8 @@ class StatusWriter:
     def update(self, **values: Any) -> None:
         """Set fields of `Status` (`losses`, `levers` and `details` are merged into what is there).
 
-        Raises `ValueError` for an unknown field and for a change of state that the state machine does not have.
+        Raises `ValueError` for an unknown field and for a change of state that the state machine does not
+        have.
         """
         with self._lock:
             changes = self._checked(values)
@@ -233,12 +252,15 @@ class StatusWriter:
     def __enter__(self) -> StatusWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
         problems = [
-            f"run.json has no field {name!r}; it has {', '.join(sorted(SETTABLE))}" for name in values.keys() - SETTABLE
+            f"run.json has no field {name!r}; it has {', '.join(sorted(SETTABLE))}"
+            for name in values.keys() - SETTABLE
         ]
         state = values.get("state", self.state)
         if state not in TRANSITIONS:

@@ -1,0 +1,251 @@
+"""Checkpoints to resume from: `step-00001000.ckpt` with its facts in `step-00001000.json`, `last` and `best`
+as links.
+
+What a checkpoint holds is the trainer's business; here it is a file with facts. A checkpoint counts once its
+facts lie beside it, and they are written last: whatever a crash leaves behind, what is listed is whole.
+`last.ckpt` and `best.ckpt` are hard links to the files of their steps and cost no disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import orjson
+
+from lab.runs.atomic import link_whole, plain, sync_folder, write_whole, writing_whole
+from lab.runs.journal import now
+from lab.runs.paths import RunPaths
+
+FACTS_FORMAT = 1
+CHECKPOINT_SUFFIX = ".ckpt"
+SNAPSHOT_SUFFIX = ".safetensors"
+
+Kind = Literal["regular", "milestone", "interrupted", "final", "snapshot"]
+
+_STEP_NAME = re.compile(r"step-(\d{8,18})\.json")
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """The facts of one checkpoint or snapshot, as its .json tells them; the weights themselves are not read."""
+
+    path: Path
+    step: int
+    sha256: str
+    size: int  # bytes
+    tokens: int | None = None
+    losses: dict[str, float | None] = field(default_factory=dict)  # metric name -> nats per token
+    model_config: dict[str, Any] = field(default_factory=dict)
+    probe_loss: float | None = None  # on the fixed probe, in fp32: who loads the weights can check them by it
+    kind: str = "regular"
+    wall: float | None = None  # Unix seconds (UTC)
+    aliases: tuple[str, ...] = ()  # of "last", "best"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self) | {"path": str(self.path)}
+
+
+def step_path(folder: Path, step: int, suffix: str = CHECKPOINT_SUFFIX) -> Path:
+    """`folder/step-00001000.ckpt`: eight digits, so that names sort by step."""
+    return folder / f"step-{step:08d}{suffix}"
+
+
+def write_checkpoint(
+    run: RunPaths, step: int, save: Callable[[BinaryIO], object], *, best: bool = False, **facts: Any
+) -> CheckpointInfo:
+    """Write the checkpoint of `step`: `save(file)` puts it into an open binary file, like `torch.save(state,
+    file)`.
+
+    `facts` are those of `record_checkpoint`. The file appears whole or not at all; raises `WriteError` when
+    the disk is full, and the earlier checkpoints, `last` included, are then as they were.
+    """
+    with writing_whole(step_path(run.checkpoints_dir, step)) as file:
+        save(file)
+    return record_checkpoint(run, step, best=best, **facts)
+
+
+def record_checkpoint(run: RunPaths, step: int, *, best: bool = False, **facts: Any) -> CheckpointInfo:
+    """Write the facts of a checkpoint file that lies in place, and let `last` (and `best`) name it.
+
+    `facts`: `tokens`, `losses`, `model_config`, `probe_loss`, `kind`, as in `CheckpointInfo`.
+    """
+    info = write_facts(step_path(run.checkpoints_dir, step), step, **facts)
+    aliases = ("last", "best") if best else ("last",)
+    for alias in aliases:
+        link_whole(info.path, run.checkpoints_dir / f"{alias}{CHECKPOINT_SUFFIX}")
+        link_whole(info.path.with_suffix(".json"), run.checkpoints_dir / f"{alias}.json")
+    return info
+
+
+def list_checkpoints(run: RunPaths) -> list[CheckpointInfo]:
+    """The checkpoints whose facts and file are there, by step; reads the .json files only.
+
+    Whether a file still holds what was written tells `check_file`, which has to read all of it.
+    """
+    return list_facts(run.checkpoints_dir, CHECKPOINT_SUFFIX)
+
+
+def find_checkpoint(run: RunPaths, which: int | str = "last") -> CheckpointInfo:
+    """The checkpoint of a step, or the `last` or the `best` one. Raises `ValueError` naming those there are."""
+    found = list_checkpoints(run)
+    if not found:
+        raise ValueError(f"run {run.name!r} has no checkpoint yet")
+    if which == "last":
+        return found[-1]
+    for info in found:
+        if info.step == which or which in info.aliases:
+            return info
+    steps = ", ".join(str(info.step) for info in found)
+    raise ValueError(f"run {run.name!r} has no checkpoint {which!r}; there are those of the steps {steps}")
+
+
+def last_intact(run: RunPaths) -> tuple[CheckpointInfo | None, list[str]]:
+    """The newest checkpoint whose content is what was written, and why each newer one was passed over."""
+    problems: list[str] = []
+    for info in reversed(list_checkpoints(run)):
+        problem = check_file(info)
+        if problem is None:
+            return info, problems
+        problems.append(problem)
+    return None, problems
+
+
+def check_file(info: CheckpointInfo) -> str | None:
+    """None if the file holds what was written, else what is wrong with it; reads it whole (about 1 GB/s)."""
+    try:
+        size = info.path.stat().st_size
+        if size != info.size:
+            return f"{info.path} is torn: {size} bytes instead of {info.size}"
+        if _sha256(info.path) != info.sha256:
+            return f"{info.path} is damaged: its sha256 is not the one that was noted when it was written"
+    except OSError as error:
+        return f"{info.path} cannot be read: {error.strerror}"
+    return None
+
+
+def which_to_delete(
+    steps: Iterable[int], *, keep_last: int = 1, milestones: Iterable[int] = (), best: int | None = None
+) -> list[int]:
+    """Which checkpoints may go: all but the `keep_last` newest, the milestones and the best one."""
+    if keep_last < 1:
+        raise ValueError(f"keep_last is {keep_last}: at least 1 checkpoint must stay to resume from")
+    ordered = sorted(set(steps))
+    kept = {*ordered[-keep_last:], *milestones, best}
+    return [step for step in ordered if step not in kept]
+
+
+def delete_superseded(run: RunPaths, *, keep_last: int = 1) -> list[int]:
+    """Apply `which_to_delete` to a run (milestones are those of that kind, the best is `best.ckpt`'s); the
+    steps gone.
+    """
+    found = list_checkpoints(run)
+    milestones = [info.step for info in found if info.kind == "milestone"]
+    best = next((info.step for info in found if "best" in info.aliases), None)
+    gone = which_to_delete(
+        (info.step for info in found), keep_last=keep_last, milestones=milestones, best=best
+    )
+    for step in gone:
+        _delete(step_path(run.checkpoints_dir, step))
+    return gone
+
+
+def write_facts(
+    path: Path,
+    step: int,
+    *,
+    tokens: int | None = None,
+    losses: Mapping[str, float | None] | None = None,
+    model_config: Mapping[str, Any] | None = None,
+    probe_loss: float | None = None,
+    kind: Kind = "regular",
+) -> CheckpointInfo:
+    """Write the .json beside the file `path`: what is given, its size and its sha256."""
+    facts = {
+        "format": FACTS_FORMAT,
+        "step": step,
+        "tokens": tokens,
+        "losses": dict(losses or {}),
+        "model_config": dict(model_config or {}),
+        "probe_loss": probe_loss,
+        "kind": kind,
+        "wall": now(),
+        "size": path.stat().st_size,
+        "sha256": _sha256(path),
+    }
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+    write_whole(path.with_suffix(".json"), orjson.dumps(facts, default=plain, option=options))
+    info = read_facts(path)
+    assert info is not None
+    return info
+
+
+def read_facts(path: Path) -> CheckpointInfo | None:
+    """The facts of the weights file `path`; None if they are missing, damaged, or the file is gone or of
+    other size.
+    """
+    try:
+        facts = orjson.loads(path.with_suffix(".json").read_bytes())
+        known = {name: facts[name] for name in CheckpointInfo.__dataclass_fields__ if name in facts}
+        info = CheckpointInfo(**known | {"path": path, "aliases": ()})
+        usable = (
+            facts["format"] == FACTS_FORMAT
+            and type(info.step) is int
+            and isinstance(info.sha256, str)
+            and info.size == path.stat().st_size
+            and isinstance(info.losses, dict)
+            and isinstance(info.model_config, dict)
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return info if usable else None
+
+
+def list_facts(folder: Path, suffix: str) -> list[CheckpointInfo]:
+    """The usable files `step-*` of that suffix in a folder, by step, each with the aliases that name it."""
+    if not folder.is_dir():
+        return []
+    aliases: dict[str, list[str]] = {}
+    for alias in ("last", "best"):
+        if info := read_facts(folder / f"{alias}{suffix}"):
+            aliases.setdefault(info.sha256, []).append(alias)
+    found = []
+    for name in sorted(path.name for path in folder.iterdir()):
+        match = _STEP_NAME.fullmatch(name)
+        info = read_facts((folder / name).with_suffix(suffix)) if match else None
+        if match and info and info.step == int(match[1]):
+            found.append(CheckpointInfo(**info.__dict__ | {"aliases": tuple(aliases.get(info.sha256, ()))}))
+    return sorted(found, key=lambda info: info.step)
+
+
+def unusable_files(folder: Path, suffix: str) -> list[Path]:
+    """Files `step-*` without usable facts: what a crash left, or what someone damaged."""
+    usable = {info.path for info in list_facts(folder, suffix)}
+    return sorted(path for path in folder.glob(f"step-*{suffix}") if path not in usable)
+
+
+def delete_beyond(folder: Path, suffix: str, step: int) -> list[int]:
+    """Delete what a folder holds of steps > `step`: the traces of a training that has gone back. The steps
+    gone.
+    """
+    gone = [info for info in list_facts(folder, suffix) if info.step > step]
+    for info in gone:
+        _delete(info.path)
+    return [info.step for info in gone]
+
+
+def _delete(path: Path) -> None:
+    # The facts first: a file without facts does not count, facts without a file would be a lie.
+    path.with_suffix(".json").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

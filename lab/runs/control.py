@@ -1,0 +1,179 @@
+"""The way to speak with a trainer: one small file a command in `control/`, answered in `events.jsonl`.
+
+Asked and answered are two things: `send_command` returns as soon as the file is there; the trainer finds it
+at its next step (`poll` costs some microseconds), does it or refuses it, and says which in an event that
+carries the command's id. Neither side needs the other to be alive, and what is asked of a dead trainer is
+refused, not left for the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from lab.runs.atomic import TEMPORARY_PREFIX, write_whole
+from lab.runs.journal import EventReader, EventWriter, Row, now
+from lab.runs.paths import RunPaths
+from lab.runs.status import read_status
+
+MAX_PROMPT_LENGTH = 10_000  # characters
+
+_counter = itertools.count()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command as the trainer receives it."""
+
+    id: str
+    name: str
+    args: dict[str, Any] = field(default_factory=dict)
+    wall: float | None = None
+
+
+def _is_rate(value: Any) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    )
+
+
+def _is_prompt(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_PROMPT_LENGTH
+
+
+# name -> its arguments: (test, what it must be, required)
+COMMANDS: dict[str, dict[str, tuple[Callable[[Any], bool], str, bool]]] = {
+    "pause": {},
+    "resume": {},
+    "stop": {},
+    "checkpoint": {},
+    "sample": {"prompt": (_is_prompt, f"a text of at most {MAX_PROMPT_LENGTH} characters", False)},
+    "lr": {"value": (_is_rate, "a finite number, 0 or more", True)},
+}
+
+
+def command_problem(name: Any, args: Any) -> str | None:
+    """Why a trainer would not understand this command; None if it would."""
+    if name not in COMMANDS if isinstance(name, str) else True:
+        return f"unknown command {name!r}; commands are {', '.join(COMMANDS)}"
+    known = COMMANDS[name]
+    if not isinstance(args, dict) or (unknown := sorted(args.keys() - known.keys())):
+        takes = ", ".join(known) or "no arguments"
+        return f"command {name!r} takes {takes}, not {unknown if isinstance(args, dict) else args!r}"
+    problems = [
+        f"command {name!r} needs {argument} to be {expected}, not {args.get(argument)!r}"
+        for argument, (test, expected, required) in known.items()
+        if (argument in args or required) and not test(args.get(argument))
+    ]
+    return "\n".join(problems) or None
+
+
+def send_command(run: RunPaths, name: str, **args: Any) -> str:
+    """Ask the trainer of a run to do something; the command's id, which its answer will carry.
+
+    Commands: `pause`, `resume`, `stop`, `checkpoint`, `sample` (prompt), `lr` (value).
+    Raises `ValueError` for a command it would not understand, or when no trainer is there to hear it.
+    """
+    if problem := command_problem(name, args):
+        raise ValueError(problem)
+    status = read_status(run)
+    if not status.active:
+        why = f" ({status.reason})" if status.reason else ""
+        raise ValueError(
+            f"run {run.name!r} is {status.state}{why}: nobody is training it, so {name!r} was not sent"
+        )
+    identity = f"{time.time_ns():020d}-{os.getpid()}-{next(_counter)}"
+    run.control_dir.mkdir(exist_ok=True)
+    content = {"format": 1, "id": identity, "command": name, "args": args, "wall": now(), "pid": os.getpid()}
+    write_whole(run.control_dir / f"{identity}.json", orjson.dumps(content), durable=False)
+    return identity
+
+
+def wait_for_answer(run: RunPaths, command_id: str, timeout: float = 10.0) -> Row | None:
+    """The event that answers a command, within `timeout` seconds; None if there was none."""
+    reader = EventReader(run)
+    deadline = time.monotonic() + timeout
+    while True:
+        for event in reader.poll().events:
+            if event.get("id") == command_id and event["kind"] in ("command_answered", "command_refused"):
+                return event
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.05)
+
+
+class ControlChannel:
+    """The trainer's end: `poll()` between two steps, then `answer` or `refuse` each command.
+
+    What lies there when the channel is opened was meant for an earlier process and is refused: a forgotten
+    "stop" must not end the next training.
+    """
+
+    def __init__(self, run: RunPaths, events: EventWriter) -> None:
+        self._folder = str(run.control_dir)
+        self._events = events
+        self._seen: set[str] = set()
+        run.control_dir.mkdir(exist_ok=True)
+        for name in self._waiting():
+            command = self._take(name)
+            if command:
+                self.refuse(command, "it was sent before this trainer started")
+
+    def poll(self, step: int | None = None) -> list[Command]:
+        """The commands that came in since the last call, oldest first; those that make no sense are refused
+        here.
+        """
+        if not os.listdir(self._folder):  # the usual case, some 5 microseconds
+            return []
+        found = []
+        for name in self._waiting():
+            command = self._take(name, step)
+            if command is None:
+                continue
+            if problem := command_problem(command.name, command.args):
+                self.refuse(command, problem, step)
+            else:
+                found.append(command)
+        return found
+
+    def answer(self, command: Command, step: int | None = None, **result: Any) -> None:
+        """Say that a command was carried out, and with what result."""
+        self._events.write(
+            "command_answered", step, id=command.id, command=command.name, args=command.args, **result
+        )
+
+    def refuse(self, command: Command, reason: str, step: int | None = None) -> None:
+        """Say that a command was not carried out, and why."""
+        self._events.write("command_refused", step, id=command.id, command=command.name, reason=reason)
+
+    def _waiting(self) -> list[str]:
+        names = (name for name in os.listdir(self._folder) if not name.startswith(TEMPORARY_PREFIX))
+        return sorted(name for name in names if name not in self._seen)
+
+    def _take(self, name: str, step: int | None = None) -> Command | None:
+        """Read a command and remove its file *before* it is carried out: at most once, even if that kills us."""
+        path = Path(self._folder, name)
+        identity = name.removesuffix(".json")
+        try:
+            content = orjson.loads(path.read_bytes())
+            command = Command(identity, content["command"], content.get("args", {}), content.get("wall"))
+            problem = None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            command, problem = None, "its file is damaged"
+        self._seen.add(name)
+        try:
+            path.unlink()
+            self._seen.discard(name)
+        except OSError:
+            pass  # not ours to remove; `_seen` keeps it from being carried out twice
+        if problem:
+            self.refuse(Command(identity, "?"), problem, step)
+        return command
