@@ -6,8 +6,21 @@ It knows no Lightning and no tokenizer.
 
 from lab.model.attention import KVCache
 from lab.model.config import GPTConfig
+from lab.model.count import count_parameters, flops_per_token, forward_flops_per_token
 from lab.model.gpt import GPT
+from lab.model.huggingface import load_gpt2, save_gpt2
 from lab.model.loss import cross_entropy
 from lab.model.taps import Tap
 
-__all__ = ["GPT", "GPTConfig", "KVCache", "Tap", "cross_entropy"]
+__all__ = [
+    "GPT",
+    "GPTConfig",
+    "KVCache",
+    "Tap",
+    "count_parameters",
+    "cross_entropy",
+    "flops_per_token",
+    "forward_flops_per_token",
+    "load_gpt2",
+    "save_gpt2",
+]

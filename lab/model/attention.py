@@ -44,8 +44,8 @@ class KVCache:
         """Raise ValueError where `n_new` positions of `batch_size` sequences can't be appended."""
         if batch_size != self.keys.shape[1]:
             raise ValueError(
-                f"the cache was made for a batch of {self.keys.shape[1]} sequences, the tokens are a batch of "
-                f"{batch_size}: make one with new_cache({batch_size})"
+                f"the cache was made for a batch of {self.keys.shape[1]} sequences, the tokens are a batch "
+                f"of {batch_size}: make one with new_cache({batch_size})"
             )
         if self.length + n_new > self.capacity:
             raise ValueError(

@@ -43,7 +43,7 @@ class GPTConfig:
         norm: LayerNorm (Ba et al. 2016), or RMSNorm (Zhang and Sennrich 2019), which leaves out the mean and
             the shift.
         norm_position: pre: norms inside the branches, the residual stream is a plain sum (GPT-2). post: norms
-            on the stream after each sum, and none at the end (Vaswani et al. 2017); harder to train when deep.
+            on the stream after each sum, none at the end (Vaswani et al. 2017); harder to train when deep.
         mlp: gelu (erf form), gelu_tanh (GPT-2's approximation, 2.4 times slower eagerly on CPU), swiglu
             (Shazeer 2020), relu2 (squared ReLU, So et al. 2021).
         qk_norm: RMSNorm on each head's queries and keys, which bounds the attention scores (Henry et al.

@@ -15,37 +15,37 @@ from torch import nn
 from lab.model.config import GPTConfig
 
 GPT2_STD = 0.02
-# Of ln(vocab_size), how much each of the two effects below may add to the loss at step 0. Together under 5 %.
-ALLOWED_EXCESS = 0.02
+# The most that each of two effects may add to the loss at step 0, see `embedding_std`. Together under 5 %.
+LARGEST_SPREAD = 1 / 16  # of the logits, as a part of ln(vocab_size)
+OWN_TOKEN_EXCESS = 0.02  # of the loss, as a part of ln(vocab_size)
 
 
 def embedding_std(config: GPTConfig) -> float:
-    """Standard deviation of the matrix that the logits are read through: init_std, smaller where the loss
-    asks for it.
+    """Standard deviation of the matrix that logits are read through: init_std, or less where the loss asks.
 
     Two effects lift the loss at step 0 above ln(vocab_size), both for logits = h·Wᵀ, where h, fresh from the
     last norm, has a squared length of d_model:
 
-    1. Every logit is a random number of variance σ² = std²·d_model, which costs σ²/2. It asks for a smaller
-       std only where the model is wide for its vocabulary (0.0148 instead of 0.02 at width 768 with 65
-       characters).
+    1. Every logit is a random number of spread σ = std·√d_model. That costs σ²/2 nats on average, and more or
+       less by chance, since the few tokens that make up most of a text may have drawn low. It asks for less
+       only where the model is wide for its vocabulary: 0.0133, not 0.02, at width 384 with 65 characters,
+       where one seed in a hundred would be 5 % off. GPT-2's own shapes, up to 1024 wide, stay as they are.
     2. A tied head reads h against the very embedding that h was made from. Where the blocks leave the stream
-       nearly as they found it, h still points along it, and the input token's own logit is a = std·d_model,
-       not 0: it takes e^a of the e^a + vocab_size - 1 to be shared. At width 768 with GPT-2's 0.02 and
-       zero-initialised blocks a is 15.4, and so the loss is 15.4 where ln 50257 is 10.8. Blocks leave the
-       stream as they found it with zero_init, with post-norm (each norm blows the embedding up to a length
-       that a branch's output, 0.1 a number, can't turn) and with swiglu (a product of two small numbers: a
-       branch's output is 3 times smaller than GELU's).
+       nearly as they found it, h still points along it, and the input token's own logit is a = std·d_model
+       where the others are about 0: the loss is ln(vocab_size - 1 + e^a). At width 768 with GPT-2's 0.02 a is
+       15.4, and so the loss is 15.4 where ln 50257 is 10.8. Blocks leave the stream as they found it with
+       zero_init, with post-norm (its first norm blows the embedding up from 0.02 to 1 a number; branches add
+       0.1) and with swiglu (a product of two small numbers: its branches add a third of what GELU's do).
 
-    The factor is found for GPT-2's std and applied to init_std, so that an init_std ten times too large still
-    does the harm it is expected to do.
+    The reduction is found for GPT-2's std and applied to init_std as a factor, so that an init_std ten times
+    too large still does the harm that is expected of it.
     """
-    nats = ALLOWED_EXCESS * math.log(config.vocab_size)
-    std = min(GPT2_STD, math.sqrt(2 * nats / config.d_model))
+    nats = math.log(config.vocab_size)
+    std = min(GPT2_STD, LARGEST_SPREAD * nats / math.sqrt(config.d_model))
     if config.tie_embeddings and (
         config.zero_init or config.norm_position == "post" or config.mlp == "swiglu"
     ):
-        own_logit = math.log1p(config.vocab_size * math.expm1(nats))
+        own_logit = math.log1p(config.vocab_size * math.expm1(OWN_TOKEN_EXCESS * nats))
         std = min(std, own_logit / config.d_model)
     return config.init_std * std / GPT2_STD
 
