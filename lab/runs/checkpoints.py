@@ -32,7 +32,7 @@ _STEP_NAME = re.compile(r"step-(\d{8,18})\.json")
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """The facts of one checkpoint or snapshot, as its .json tells them; the weights themselves are not read."""
+    """The facts of one checkpoint or snapshot, from its .json; the weights themselves are not read."""
 
     path: Path
     step: int
@@ -92,7 +92,7 @@ def list_checkpoints(run: RunPaths) -> list[CheckpointInfo]:
 
 
 def find_checkpoint(run: RunPaths, which: int | str = "last") -> CheckpointInfo:
-    """The checkpoint of a step, or the `last` or the `best` one. Raises `ValueError` naming those there are."""
+    """The checkpoint of a step, or the `last` or `best` one. Raises `ValueError` naming those there are."""
     found = list_checkpoints(run)
     if not found:
         raise ValueError(f"run {run.name!r} has no checkpoint yet")

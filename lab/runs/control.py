@@ -159,7 +159,7 @@ class ControlChannel:
         return sorted(name for name in names if name not in self._seen)
 
     def _take(self, name: str, step: int | None = None) -> Command | None:
-        """Read a command and remove its file *before* it is carried out: at most once, even if that kills us."""
+        """Read a command and remove its file *before* it is carried out, so that it is at most once."""
         path = Path(self._folder, name)
         identity = name.removesuffix(".json")
         try:

@@ -66,7 +66,7 @@ class EventWriter(JournalWriter):
         super().__init__(run.events_path)
 
     def write(self, kind: str, step: int | None = None, **payload: Any) -> None:
-        """Append `{"kind", "step", "wall", **payload}`. Raises `ValueError` for a kind not in `EVENT_KINDS`."""
+        """Append `{"kind", "step", "wall", **payload}`; `ValueError` for a kind not in `EVENT_KINDS`."""
         if kind not in EVENT_KINDS:
             raise ValueError(f"unknown event kind {kind!r}; kinds are {', '.join(EVENT_KINDS)}")
         self._append({"kind": kind, "step": step, "wall": now()} | payload)
@@ -110,7 +110,7 @@ class LineReader:
         return Cursor(self._offset, self._inode, self._tail.hex(), last_step)
 
     def read(self) -> tuple[list[bytes], bool]:
-        """`(lines, reset)`: the lines completed since the last call; `reset` when they start the file anew."""
+        """`(lines, reset)`: lines completed since the last call; `reset` when they start the file anew."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:

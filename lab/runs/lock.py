@@ -53,8 +53,8 @@ class RunLock:
                 holder = _describe_holder(descriptor)
                 os.close(descriptor)
                 raise ValueError(
-                    f"run {self.run.name!r} is already being trained by {holder}: wait for it, stop it with "
-                    f"`python -m lab control {self.run.name} stop`, or choose another --run.name"
+                    f"run {self.run.name!r} is already being trained by {holder}: "
+                    "wait for it, stop it, or choose another --run.name"
                 ) from None
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": round(time.time(), 3)}
         os.ftruncate(descriptor, 0)

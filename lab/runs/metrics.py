@@ -29,32 +29,32 @@ METRICS: dict[str, Metric] = {
             "train/loss",
             "nats per token",
             "mean over the step's targets of -ln p(target | tokens before it), measured before the update",
-            "Starts near ln(vocabulary size), the loss of guessing evenly; a plateau at the unigram loss means that "
-            "context is not used yet.",
+            "Starts near ln(vocabulary size), the loss of guessing evenly; a plateau at the unigram loss "
+            "means that context is not used yet.",
             "lower",
         ),
         Metric(
             "val/loss",
             "nats per token",
             "sum of -ln p(target) over the validation split / number of its targets",
-            "The loss on text never trained on: falling with train/loss is learning, rising while that falls is "
-            "memorising.",
+            "The loss on text never trained on: falling with train/loss is learning, rising while that falls "
+            "is memorising.",
             "lower",
         ),
         Metric(
             "val/perplexity",
             "equally likely tokens",
             "exp(val/loss)",
-            "How many equally likely next tokens the model is as unsure about; compares only between runs with one "
-            "tokenizer.",
+            "How many equally likely next tokens the model is as unsure about; compares only between runs "
+            "with one tokenizer.",
             "lower",
         ),
         Metric(
             "val/bits_per_byte",
             "bits per byte",
             "val/loss / ln 2 / bytes per token of the validation text",
-            "What compressing the text with this model would cost; the only loss that compares across tokenizers (and "
-            "with xz).",
+            "What compressing the text with this model would cost; the only loss that compares across "
+            "tokenizers (and with xz).",
             "lower",
         ),
         Metric(
@@ -117,7 +117,7 @@ METRICS: dict[str, Metric] = {
 
 
 def describe(name: str) -> Metric | None:
-    """The declaration behind a logged name (`stats/entropy.layer0` → `stats/entropy`); None if there is none."""
+    """The declaration behind a logged name (`stats/entropy.layer0`: `stats/entropy`); None without one."""
     return METRICS.get(name) or METRICS.get(name.partition(".")[0])
 
 
