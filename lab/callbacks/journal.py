@@ -1,0 +1,91 @@
+"""The curve of a run: each step's loss, gradient norm, learning rate and speed, and how the run began and ended."""
+
+from __future__ import annotations
+
+import time
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
+
+from lab.training.logbook import Logbook
+from lab.training.module import PretrainingModule
+from lab.training.trainer import logbook_of
+
+MOST_LINES = 20_000
+"""Unset, `every` is chosen so that a run logs at most about this many lines: every step of a short run, and a file that
+a browser still loads in a blink for a long one."""
+
+
+class Journal(Callback):
+    """Writes metrics.jsonl and run.json, and hands the same numbers to TensorBoard and Weights & Biases.
+
+    Lightning's `self.log` costs 240 µs a value and keeps the last micro-batch only, so none of this goes through it.
+
+    Args:
+        every: Optimizer steps between two lines of metrics.jsonl; unset: 1, or more for a run above 20,000 steps.
+        dashboards_every: Of these lines, every how many also go to TensorBoard and Weights & Biases.
+    """
+
+    def __init__(self, every: int | None = None, dashboards_every: int = 10) -> None:
+        problems = []
+        if every is not None and every < 1:
+            problems.append(f"log.every is {every}: give a number of steps of at least 1")
+        if dashboards_every < 1:
+            problems.append(f"log.dashboards_every is {dashboards_every}: give a number of at least 1")
+        if problems:
+            raise ValueError("\n".join(problems))
+        self.every = every
+        self.dashboards_every = dashboards_every
+        self._seconds_before = 0.0
+        self._logbook: Logbook | None = None
+        self._mark = (0.0, 0)
+        self._lines = 0
+        self._speed: float | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Open the journals at the step the training starts from."""
+        self._logbook = logbook_of(trainer)
+        self._logbook.begin(trainer.global_step, self._seconds_before, trainer.loggers)
+        self._restart_clock(trainer.global_step)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """The update that made step n out of step n-1 measured its loss with n-1 steps done: that is its step."""
+        assert isinstance(pl_module, PretrainingModule)
+        done = trainer.global_step
+        measured_at = done - 1
+        every = self.every or max(1, -(-trainer.max_steps // MOST_LINES))
+        if measured_at % every and done < trainer.max_steps:
+            return
+        logbook, values = logbook_of(trainer), dict(pl_module.measured)
+        seconds, steps = time.perf_counter() - self._mark[0], done - self._mark[1]
+        if steps > 0 and measured_at > 0:
+            speed = steps * logbook.tokens_per_step / seconds
+            values["perf/tokens_per_second"] = speed
+            # Over a step or two the speed is noise; the status and the ETA take a slow average.
+            self._speed = speed if self._speed is None else self._speed + 0.05 * (speed - self._speed)
+        self._restart_clock(done)
+        logbook.log(measured_at, values, dashboards=self._lines % self.dashboards_every == 0)
+        self._lines += 1
+        logbook.progress(done, self._speed, {"train/loss": values["train/loss"]})
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The validation's numbers, and a clock that doesn't count its seconds as training speed."""
+        assert isinstance(pl_module, PretrainingModule)
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        logbook = logbook_of(trainer)
+        logbook.log(trainer.global_step, pl_module.validated)
+        logbook.progress(trainer.global_step, self._speed, pl_module.validated)
+        self._restart_clock(trainer.global_step)
+
+    def _restart_clock(self, step: int) -> None:
+        self._mark = (time.perf_counter(), step)
+
+    def state_dict(self) -> dict[str, float]:
+        """Training seconds so far, for the time axis of a resumed run."""
+        return {"seconds": self._logbook.clock.seconds() if self._logbook else self._seconds_before}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Training seconds of the processes before this one."""
+        self._seconds_before = state_dict["seconds"]

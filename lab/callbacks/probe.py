@@ -1,0 +1,20 @@
+"""The fixed probe of a fit: the slice of validation text whose loss is noted beside every set of weights."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import lightning as L
+import torch
+
+from lab.data.datamodule import LabDataModule
+from lab.model.probe import probe_loss
+from lab.training.module import PretrainingModule
+
+
+def probe_loss_now(trainer: L.Trainer) -> float:
+    """`lab.model.probe.probe_loss` of the weights of this moment, nats per token."""
+    module = cast(PretrainingModule, trainer.lightning_module)
+    data = cast(LabDataModule, trainer.datamodule)
+    tokens = data.sequences.val_stream(module.config.context_length + 1)
+    return probe_loss(module.model, torch.from_numpy(tokens))

@@ -1,0 +1,84 @@
+"""The dashboards of a run: TensorBoard in the run directory, Weights & Biases when asked for."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, Literal
+from urllib.parse import urlparse
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from lab.runs import Run
+
+FLUSH_SECONDS = 5
+"""TensorBoard's default of 120 s is what a kill -9 would lose."""
+CONNECT_SECONDS = 1.5
+"""How long `--wandb online` waits for the server to answer at all before the run goes on offline; W&B itself would wait
+for over a minute and then end the run."""
+PROJECT = "pretraining-lab"
+
+
+def make_loggers(
+    run: Run,
+    *,
+    tensorboard: bool,
+    wandb: Literal["off", "offline", "online"],
+    start_step: int,
+    configuration: dict[str, Any],
+) -> tuple[list[Logger], list[str]]:
+    """The loggers of a run, told the whole configuration, and what the person should hear about them.
+
+    A resumed run goes on in the same dashboards: TensorBoard is told to forget what an interrupted process wrote beyond
+    `start_step`, Weights & Biases gets the same run id.
+    """
+    loggers: list[Logger] = []
+    notes: list[str] = []
+    if tensorboard:
+        loggers.append(_tensorboard(run, start_step))
+    if wandb != "off":
+        reason = why_offline() if wandb == "online" else None
+        if reason:
+            notes.append(f"Weights & Biases: {reason}; logging offline. Later: wandb sync {run.path / 'wandb'}/offline-run-*")
+        loggers.append(_weights_and_biases(run, offline=wandb == "offline" or reason is not None))
+    for logger in loggers:
+        logger.log_hyperparams(configuration)
+    return loggers, notes
+
+
+def _tensorboard(run: Run, start_step: int) -> TensorBoardLogger:
+    purge = {"purge_step": start_step} if start_step else {}
+    return TensorBoardLogger(
+        run.path, name=run.tensorboard_dir.name, version="", default_hp_metric=False, flush_secs=FLUSH_SECONDS, **purge
+    )
+
+
+def _weights_and_biases(run: Run, *, offline: bool) -> Logger:
+    os.environ.setdefault("WANDB_SILENT", "true")
+    from lightning.pytorch.loggers import WandbLogger
+
+    run.wandb_dir.mkdir(exist_ok=True)
+    return WandbLogger(
+        save_dir=run.path, project=PROJECT, name=run.name, id=run.name, resume="allow", offline=offline, log_model=False
+    )
+
+
+def why_offline() -> str | None:
+    """Why Weights & Biases cannot be reached, in a few words, or None. Takes at most `CONNECT_SECONDS`."""
+    import wandb
+
+    settings = wandb.setup().settings
+    if not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
+        return "no API key (run `wandb login` once)"
+    url = urlparse(settings.base_url)
+    try:
+        # The look-up of the name has no time-out of its own, so it happens in a thread that may be left behind.
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool = ThreadPoolExecutor(1)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        pool.submit(lambda: socket.create_connection((url.hostname, port), CONNECT_SECONDS).close()).result(CONNECT_SECONDS)
+        pool.shutdown(wait=False)
+    except (OSError, TimeoutError) as error:
+        return f"no connection to {url.hostname} ({type(error).__name__})"
+    return None

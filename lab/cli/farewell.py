@@ -1,0 +1,86 @@
+"""The last words of a fit: how good it became, what that is worth, what it writes, where it lies, what to try next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from lab.generation import stream_text
+from lab.runs import Run
+
+SAMPLE_TOKENS = 160
+BASELINES = {
+    "uniform": "guessing evenly among the tokens",
+    "unigram": "knowing how often each token occurs",
+    "bigram": "knowing which token follows which",
+    "xz": "xz -9, the general-purpose compressor",
+    "floor": "the entropy of the source: nothing can be below it",
+}
+
+
+def say_farewell(console: Console, module: Any, data: Any, run: Run) -> None:
+    """Print the end of a completed run."""
+    losses = module.validated
+    console.print()
+    if "val/loss" in losses:
+        console.print(scoreboard(losses, data.baselines))
+    console.print(sample_panel(module.model, data.tokenizer))
+    console.print(f"[bold]{run.path}[/bold]")
+    for command, why in next_commands(run):
+        console.print(Text.assemble(("  " + command, "cyan"), f"   {why}"), soft_wrap=True)
+
+
+def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]]) -> Table:
+    """Validation loss beside what simpler predictors reach on the same text, worst first."""
+    nats, bits = baselines.get("nats_per_token", {}), baselines.get("bits_per_byte", {})
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for name in ("loss (nats/token)", "perplexity", "bits per byte"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    rows = [(name, nats.get(name), bits.get(name)) for name in BASELINES if name in nats or name in bits]
+    own_bits = losses.get("val/bits_per_byte")
+    own = ("this model", losses["val/loss"], own_bits)
+    everyone = sorted([*rows, own], key=lambda r: -(r[2] if r[2] is not None else float("inf")))
+    for name, loss, bpb in everyone:
+        is_own = name == own[0]
+        beaten = "" if is_own else verdict(own_bits, bpb)
+        table.add_row(
+            Text(name, style="bold green" if is_own else ""),
+            number(loss, 3),
+            number(2.718281828459045**loss if loss is not None else None, 1),
+            number(bpb, 3),
+            Text("validation split" if is_own else f"{beaten}{BASELINES[name]}", style="" if is_own else "dim"),
+        )
+    return table
+
+
+def verdict(own: float | None, other: float | None) -> str:
+    """A mark in front of a baseline: beaten or not."""
+    if own is None or other is None:
+        return ""
+    return "✓ " if own < other else "✗ "
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number, or n/a where there is none."""
+    return "n/a" if value is None else f"{value:,.{digits}f}"
+
+
+def sample_panel(model: Any, tokenizer: Any) -> Panel:
+    """What the model writes from nothing, seed fixed."""
+    text = "".join(stream_text(model, tokenizer, prompt="", max_new_tokens=SAMPLE_TOKENS, temperature=0.8, top_k=50, seed=1))
+    return Panel(Text(text.strip("\n")), title="a sample", title_align="left", border_style="dim")
+
+
+def next_commands(run: Run) -> list[tuple[str, str]]:
+    """Three things to try with a finished run."""
+    return [
+        (f"python -m lab generate {run.name} --prompt 'def '", "let it go on with your words"),
+        (f"python -m lab runs show {run.name}", "its curve and its files"),
+        (f"tensorboard --logdir {run.path.parent}", "all curves of all runs in the browser"),
+    ]

@@ -1,0 +1,219 @@
+"""`python -m lab fit`: from checked settings to a finished run directory, in the order in which things happen."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import yaml
+from rich.console import Console
+
+from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.progress import LabProgressBar
+from lab.callbacks.tracking import make_loggers
+from lab.cli.farewell import say_farewell
+from lab.cli.lightning_cli import LabCLI
+from lab.cli.origin import Origin, differences, find_origin, refuse_architecture_changes
+from lab.cli.parser import SettingsError, flatten
+from lab.figures.schedule import draw_schedule
+from lab.model import count_parameters, flops_per_token
+from lab.runs import Run, create_run
+from lab.runs.atomic import WriteError, write_whole
+from lab.training.checkpoint_io import LabCheckpointIO
+from lab.training.horizon import resolve_steps
+from lab.training.levers import Levers, choose_levers
+from lab.training.logbook import Logbook
+from lab.training.module import NonFiniteLoss
+from lab.training.pace import seconds_per_step
+from lab.training.schedules import lr_factor
+
+console = Console(highlight=False)
+
+
+@dataclass
+class Plan:
+    """What is decided once, before the first step."""
+
+    steps: int
+    horizon: str
+    levers: Levers
+    changed: dict[str, tuple[Any, Any]]
+
+
+def fit(args: list[str]) -> int:
+    """Pretrain; returns the exit code (0 completed, 130/143 interrupted, 1 not finite)."""
+    origin, args = find_origin(args)
+    cli = LabCLI("fit", args)
+    if cli.settings.check:
+        console.print("settings are fine: " + model_line(cli))
+        return 0
+    plan = decide(cli, origin)
+    run = origin.run if origin.kind == "resume" else create_run(cli.settings.run.root, cli.settings.run.name)
+    assert run is not None
+    logbook = Logbook(
+        run,
+        plan.steps,
+        cli.datamodule.tokens_per_step,
+        levers=plan.levers.as_dict(),
+        details={"horizon": plan.horizon, "parameters": count_parameters(cli.model.config)["total"]},
+        **({"parent": {"run": origin.run.name, "step": origin.step}} if origin.kind == "fork" and origin.run else {}),
+    )
+    try:
+        write_beginnings(cli, run, plan)
+        introduce(cli, run, plan, origin)
+        return train(cli, run, plan, origin, logbook)
+    finally:
+        logbook.close()
+
+
+def decide(cli: LabCLI, origin: Origin) -> Plan:
+    """Data prepared, levers chosen, horizon turned into steps, differences to the stored configuration found."""
+    settings, data, module = cli.settings, cli.datamodule, cli.model
+    changed: dict[str, tuple[Any, Any]] = {}
+    if origin.run is not None:
+        changed = differences(origin.run.config_path.read_text(encoding="utf-8"), cli.config_text)
+        refuse_architecture_changes(origin.run, changed)
+    data.prepare_data()
+    data.setup("fit")
+    levers = choose_levers(settings.levers, precision=settings.trainer.precision, config=module.config)
+    levers.apply(module.model)
+    recorded = origin.run.status().total_steps if origin.run else None
+    if recorded and not any(k.startswith(("horizon.", "data.tokens_per_step", "data.batch_size")) for k in changed):
+        steps, sentence = recorded, f"{recorded:,} steps, as decided when the run began"
+    else:
+        pace = seconds_per_step(module, data, levers) if settings.horizon.minutes else None
+        steps, sentence = resolve_steps(
+            cli.config_init.fit.horizon, data.tokens_per_step, count_parameters(module.config)["total"], pace
+        )
+    if problems := module.schedule_config.problems(steps):
+        raise SettingsError("\n".join(problems))
+    if origin.step >= steps:
+        raise SettingsError(
+            f"run {origin.run.name if origin.run else ''!r} has done {origin.step:,} of {steps:,} steps already:"
+            f" give a longer horizon, for example --horizon.steps {2 * origin.step}"
+        )
+    return Plan(steps, sentence, levers, changed)
+
+
+def write_beginnings(cli: LabCLI, run: Run, plan: Plan) -> None:
+    """What is known before the first step: configuration, data, vocabulary, and the schedule as a picture."""
+    data, module = cli.datamodule, cli.model
+    write_whole(run.config_path, cli.config_text)
+    write_whole(run.data_path, orjson.dumps(data.facts(), option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+    write_whole(run.tokenizer_path, data.tokenizer.to_json())
+    every = max(1, plan.steps // 500)
+    steps = sorted({*range(0, plan.steps, every), plan.steps - 1})
+    factors = [lr_factor(s, plan.steps, module.schedule_config) for s in steps]
+    figure = draw_schedule(steps, {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()})
+    figure.savefig(run.path / "schedule.png", dpi=120)
+
+
+def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook) -> int:
+    """The fit itself, and how it ended."""
+    settings = cli.settings
+    loggers, notes = make_loggers(
+        run,
+        tensorboard=settings.tensorboard,
+        wandb=settings.wandb,
+        start_step=origin.step,
+        configuration=flatten(yaml.safe_load(cli.config_text)),
+    )
+    for note in notes:
+        console.print(note, style="yellow")
+    interrupts = Interrupts()
+    checkpoints = cli.instrument("checkpoint")
+    assert isinstance(checkpoints, Checkpoints)
+    callbacks = [cli.instrument("log"), cli.instrument("validation"), cli.instrument("snapshots"), interrupts, checkpoints, LabProgressBar()]
+    trainer = cli.build_trainer(
+        callbacks,
+        logger=loggers,
+        plugins=[LabCheckpointIO()],
+        precision=plan.levers.precision,
+        max_steps=plan.steps,
+        max_epochs=-1,
+        val_check_interval=2**40,  # never by Lightning's count of batches: the Validation callback decides
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        default_root_dir=run.path,
+    )
+    trainer.logbook = logbook
+    logbook.event(
+        "resumed" if origin.kind == "resume" else "started",
+        origin.step,
+        changed={k: {"from": a, "to": b} for k, (a, b) in plan.changed.items()},
+    )
+    checkpoint = str(origin.checkpoint.path) if origin.checkpoint else None
+    try:
+        trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except NonFiniteLoss as error:
+        logbook.end("failed", str(error))
+        console.print(f"[red]{error}[/red]")
+        return 1
+    except WriteError as error:
+        logbook.end("failed", str(error))
+        raise
+    except BaseException as error:
+        logbook.end("failed", f"{type(error).__name__}: {error}")
+        raise
+    if interrupts.signal is not None:
+        name = signal.Signals(interrupts.signal).name
+        logbook.end("stopped", f"{name} at step {trainer.global_step}")
+        console.print(f"stopped at step {trainer.global_step:,}, saved. Go on: python -m lab fit --resume {run.name}{root_flag(settings)}")
+        return 128 + interrupts.signal
+    logbook.end("completed" if trainer.global_step >= plan.steps else "stopped")
+    say_farewell(console, cli.model, cli.datamodule, run)
+    return 0
+
+
+def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin) -> None:
+    """What is about to happen, in a few lines."""
+    facts = cli.datamodule.facts()
+    rows = {
+        "run": str(run.path),
+        "model": model_line(cli),
+        "data": data_line(facts),
+        "horizon": plan.horizon,
+        "levers": "; ".join(plan.levers.lines()),
+    }
+    if origin.kind != "new" and origin.run and origin.checkpoint:
+        verb = "go on with" if origin.kind == "resume" else "start from"
+        rows["origin"] = (
+            f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state, data position and clock restored;"
+            " random state follows from seed and step"
+        )
+        rows |= {"changed": "; ".join(f"{k}: {a} → {b}" for k, (a, b) in plan.changed.items())} if plan.changed else {}
+    width = max(map(len, rows))
+    for name, text in rows.items():
+        console.print(f"[bold]{name:>{width}}[/bold]  {text}", soft_wrap=False)
+
+
+def model_line(cli: LabCLI) -> str:
+    """The model in one line: shape, size, cost."""
+    config = cli.settings.model.config if not hasattr(cli, "model") else cli.model.config
+    line = f"{config.n_layers} layers, {config.n_heads} heads, {config.d_model} wide, context {config.context_length}"
+    if hasattr(cli, "model"):
+        total = count_parameters(cli.model.config)["total"]
+        line += f": {total / 1e6:.2f}M parameters, {float(flops_per_token(cli.model.config)) / 1e6:.2f} MFLOP a token"
+    return line
+
+
+def data_line(facts: dict[str, Any]) -> str:
+    """The data in one line: corpus, vocabulary, how much of it."""
+    train = facts["splits"].get("train", {}).get("tokens")
+    amount = f"{train:,} tokens to learn from" if train else "made as it is read, without end"
+    return (
+        f"{facts['corpus']['name']}, {facts['tokenizer']['kind']} tokenizer of {facts['vocab_size']:,}:"
+        f" {amount}, {facts['validation']['tokens']:,} held out"
+    )
+
+
+def root_flag(settings: Any) -> str:
+    """` --run.root DIR` where it is not the default."""
+    return "" if settings.run.root == "runs" else f" --run.root {os.fspath(settings.run.root)}"

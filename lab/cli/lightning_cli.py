@@ -1,0 +1,165 @@
+"""`fit` and `validate`: Lightning's CLI with the lab's groups of settings, and what is decided before a run starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import yaml
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.journal import Journal
+from lab.callbacks.snapshots import Snapshots
+from lab.callbacks.validation import Validation
+from lab.cli.parser import LabParser, SettingsError, Sources, every_problem
+from lab.cli.settings import RunConfig, Tracking, given_but_decided_elsewhere, problems_of
+from lab.data.datamodule import LabDataModule
+from lab.training.horizon import HorizonConfig
+from lab.training.levers import LeverConfig
+from lab.training.module import PretrainingModule
+from lab.training.trainer import LabTrainer
+
+DEFAULT_SEED = 1337
+HORIZONS = ("steps", "tokens", "tokens_per_parameter", "minutes")
+
+
+class LabCLI(LightningCLI):
+    """Parses and checks the settings and builds data and model; the commands themselves build the trainer.
+
+    Lightning's own class would construct the trainer at once. Here the run directory, which loggers and checkpoints
+    need, must exist first, and it is made only when everything that can be refused has been.
+    """
+
+    def __init__(self, command: str, args: list[str]) -> None:
+        self.given_args = args
+        self.sources = Sources(args)
+        super().__init__(
+            PretrainingModule,
+            LabDataModule,
+            save_config_callback=None,
+            trainer_class=LabTrainer,
+            seed_everything_default=DEFAULT_SEED,
+            parser_kwargs={"prog": "python -m lab"},
+            parser_class=LabParser,
+            args=[command, *args],
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+        )
+
+    # ---------------------------------------------------------------- which settings there are
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The commands, and the arguments of Trainer's methods that are not the person's business.
+
+        `ckpt_path` is hidden because Lightning lets the hyperparameters stored in that file overrule the configuration
+        in silence; `--resume` does the opposite and says so.
+        """
+        hidden = {"model", "datamodule", "ckpt_path", "weights_only", "verbose"}
+        return {
+            "fit": hidden | {"train_dataloaders", "val_dataloaders"},
+            "validate": hidden | {"dataloaders"},
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The lab's groups beside `model`, `data` and `trainer`."""
+        parser.add_class_arguments(RunConfig, "run")
+        parser.add_class_arguments(HorizonConfig, "horizon")
+        parser.add_class_arguments(LeverConfig, "levers")
+        parser.add_lightning_class_args(Journal, "log")
+        parser.add_lightning_class_args(Validation, "validation")
+        parser.add_lightning_class_args(Snapshots, "snapshots")
+        parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        parser.add_argument("--tensorboard", type=bool, default=True, help="Write TensorBoard files into the run directory.")
+        parser.add_argument(
+            "--wandb", type=Tracking, default="off", help="Weights & Biases: off, offline (files in the run directory), online."
+        )
+        parser.link_arguments("data.vocab_size", "model.config.vocab_size", apply_on="instantiate")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "fit":
+            parser.add_argument("--resume", type=str | None, default=None, help="Go on with RUN (a name, a path or `last`).")
+            parser.add_argument("--fork", type=str | None, default=None, help="RUN@STEP: a new run that starts from that checkpoint.")
+            parser.add_argument("--check", type=bool, default=False, nargs="?", const=True, help="Check the settings and train nothing.")
+        else:
+            parser.add_argument("--checkpoint", type=str | None, default=None, help="RUN or RUN@STEP to validate.")
+        return parser
+
+    # ---------------------------------------------------------------- reading them
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; on a mistake go on parsing without it, so that all of them are reported together."""
+        try:
+            self.config = parser.parse_args(args)
+        except SettingsError as error:
+            sub = self._subcommand_parsers[args[0]]
+            raise SettingsError("\n".join(every_problem(sub, args[1:], error))) from None
+
+    @property
+    def settings(self) -> Any:
+        """The settings of the chosen command."""
+        return self.config[self.config.subcommand]
+
+    def before_instantiate_classes(self) -> None:
+        """Everything that can be refused without touching data or device is refused here, all at once."""
+        settings = self.settings
+        self._keep_newest_horizon()
+        self.config_text = self.dump_settings()
+        given = self.sources.given_keys()
+        problems = given_but_decided_elsewhere(given) + problems_of(settings, self.config.subcommand)
+        if problems:
+            raise SettingsError("\n".join(dict.fromkeys(problems)))
+        if settings.data.context_length is None:
+            settings.data.context_length = settings.model.config.context_length
+
+    def _keep_newest_horizon(self) -> None:
+        """`--horizon.steps 100` over a YAML that says `minutes: 5` means 100 steps, not a contradiction."""
+        layers = [content.get("horizon") or {} for _, content in self.sources.files]
+        layers.append({k.split(".")[1]: 1 for k, where in self.sources.given_keys().items() if k.startswith("horizon.") and where == "command line"})
+        newest = next((layer for layer in reversed(layers) if any(layer.get(k) is not None for k in HORIZONS)), {})
+        for key in HORIZONS:
+            if newest.get(key) is None:
+                self.settings.horizon[key] = None
+
+    def dump_settings(self) -> str:
+        """The whole configuration as YAML, less the run's name, what links fill in, and what only this start asked for."""
+        parser = self._parser(self.config.subcommand)
+        tree = yaml.safe_load(parser.dump(self.settings, skip_link_targets=True, skip_none=False, format="yaml"))
+        for key in ("config", "resume", "fork", "check", "checkpoint"):
+            tree.pop(key, None)
+        tree["run"].pop("name", None)
+        tree["model"]["config"].pop("vocab_size", None)
+        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+    # ---------------------------------------------------------------- building
+
+    def instantiate_classes(self) -> None:
+        """Data and model; `--check` stops before, and the trainer is built by the command once there is a run."""
+        if getattr(self.settings, "check", False):
+            return
+        self.config_init = self.parser.instantiate_classes(self.config)
+        self.datamodule: LabDataModule = self._get(self.config_init, "data")
+        self.model: PretrainingModule = self._get(self.config_init, "model")
+        self.model.seed = self.settings.seed_everything
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Nothing: `lab.cli.main` runs the command when this object is complete."""
+
+    def build_trainer(self, callbacks: list[Callback], **overrides: Any) -> LabTrainer:
+        """The trainer from the `trainer:` group; `overrides` are what the lab decides, the person's callbacks come last."""
+        given = dict(self._get(self.config_init, "trainer"))
+        theirs = given.pop("callbacks", None) or []
+        theirs = theirs if isinstance(theirs, list) else [theirs]
+        return LabTrainer(**{**given, **overrides, "callbacks": [*callbacks, *theirs]})
+
+    def instrument(self, group: str) -> Callback:
+        """The callback that the settings of `group` describe."""
+        return self._get(self.config_init, group)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and torch before the weights are drawn; each training step seeds itself anew."""
+    L.seed_everything(seed, workers=True, verbose=False)

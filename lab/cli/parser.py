@@ -1,0 +1,160 @@
+"""Command line and YAML to settings: short errors, every mistake at once, and `--resume RUN` as a source of settings."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from lightning.pytorch.cli import LightningArgumentParser
+
+UNKNOWN = re.compile(r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|Unrecognized arguments: (\S+)")
+BAD_VALUE = re.compile(r"Parser key \"([^\"]+)\":\s*(.*)", re.DOTALL)
+MOST_PROBLEMS = 20
+
+
+class SettingsError(ValueError):
+    """What is wrong with the settings, one line a problem; `main` prints it and exits with 2."""
+
+
+class LabParser(LightningArgumentParser):
+    """Lightning's parser, whose errors are one line instead of fifty lines of usage."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise instead of printing the whole usage and leaving the process."""
+        raise SettingsError(message) from ex
+
+
+def known_keys(parser: LightningArgumentParser) -> list[str]:
+    """Every dotted key the parser accepts."""
+    return [a.dest for a in parser._actions if a.dest not in ("help", "config", "print_config", "==SUPPRESS==")]
+
+
+def explain(message: str, keys: list[str]) -> tuple[str | None, str]:
+    """The offending dotted key (None when the message names none) and one line for the person."""
+    if match := UNKNOWN.search(message):
+        key = next(filter(None, match.groups())).lstrip("-").split("=")[0]
+        return key, unknown_key(key, keys)
+    if match := BAD_VALUE.search(message):
+        key, reason = match[1], " ".join(match[2].split())
+        reason = reason.split(" Got value: ")
+        value = f" is {reason[1]}:" if len(reason) > 1 else ":"
+        return key, f"{key}{value} {humane_type(reason[0])}"
+    return None, " ".join(message.split())
+
+
+def humane_type(reason: str) -> str:
+    """`Expected a <class 'int'>.` in words."""
+    reason = re.sub(r"<class '([\w.]+)'>", r"\1", reason).replace("typing.", "")
+    return re.sub(r"Does not validate against any of the Union subtypes.*?(Expected .*?)(?= - |$)", r"\1", reason)
+
+
+def unknown_key(key: str, keys: list[str]) -> str:
+    """`model.gpt.n_layres`: no such setting; did you mean …"""
+    last = key.rsplit(".", 1)[-1]
+    close = difflib.get_close_matches(key, keys, n=2, cutoff=0.75)
+    close += [k for k in keys if k.rsplit(".", 1)[-1] in difflib.get_close_matches(last, [x.rsplit(".", 1)[-1] for x in keys])]
+    close = list(dict.fromkeys(close))[:3]
+    return f"{key}: no such setting" + (f"; did you mean {' or '.join(close)}?" if close else "")
+
+
+class Sources:
+    """The settings as they were given: YAML files in order, then flags. Lets a mistake be taken out to find the next."""
+
+    def __init__(self, args: list[str]) -> None:
+        self.files: list[tuple[str, dict[str, Any]]] = []
+        self.flags: list[str] = []
+        rest = iter(args)
+        for arg in rest:
+            if arg in ("--config", "-c"):
+                self._read(next(rest, ""))
+            elif arg.startswith("--config="):
+                self._read(arg.split("=", 1)[1])
+            else:
+                self.flags.append(arg)
+
+    def _read(self, name: str) -> None:
+        path = Path(name)
+        if not path.is_file():
+            raise SettingsError(f"--config {name}: no such file" + near_file(path))
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SettingsError(f"--config {name}: not YAML: {' '.join(str(error).split())}") from None
+        if content is None:
+            content = {}
+        if not isinstance(content, dict):
+            raise SettingsError(f"--config {name}: expected settings like `model: …`, found a {type(content).__name__}")
+        self.files.append((name, content))
+
+    def given_keys(self) -> dict[str, str]:
+        """Dotted key → where it was given, for every leaf in files and flags."""
+        keys = {key: name for name, content in self.files for key in flatten(content)}
+        keys |= {a[2:].split("=")[0]: "command line" for a in self.flags if a.startswith("--")}
+        return keys
+
+    def without(self, key: str) -> bool:
+        """Take every mention of `key` out; False when it was nowhere."""
+        found = False
+        for _, content in self.files:
+            found |= remove(content, key.split("."))
+        for i, flag in reversed(list(enumerate(self.flags))):
+            if flag.startswith("--") and flag[2:].split("=")[0].rstrip("+") == key:
+                has_value = "=" not in flag and i + 1 < len(self.flags) and not self.flags[i + 1].startswith("--")
+                del self.flags[i : i + 1 + has_value]
+                found = True
+        return found
+
+    def args(self) -> list[str]:
+        """The arguments again, files inlined as YAML text."""
+        inlined = [x for _, content in self.files for x in ("--config", yaml.safe_dump(content))]
+        return inlined + self.flags
+
+
+def every_problem(parser: LightningArgumentParser, args: list[str], first: SettingsError) -> list[str]:
+    """Parse again and again, each time without the mistake found before, until nothing is left to complain about."""
+    sources, keys, problems, message = Sources(args), known_keys(parser), [], str(first)
+    for _ in range(MOST_PROBLEMS):
+        key, line = explain(message, keys)
+        where = sources.given_keys().get(key or "")
+        problems.append(f"{line} (in {where})" if where and where != "command line" else line)
+        if key is None or not sources.without(key):
+            break
+        try:
+            parser.parse_args(sources.args())
+            break
+        except SettingsError as error:
+            message = str(error)
+    return list(dict.fromkeys(problems))
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` → `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def remove(tree: dict[str, Any], path: list[str]) -> bool:
+    """Delete the leaf at `path`; True when it was there."""
+    head, *rest = path
+    if head not in tree:
+        return False
+    if rest:
+        return isinstance(tree[head], dict) and remove(tree[head], rest)
+    del tree[head]
+    return True
+
+
+def near_file(path: Path) -> str:
+    """A hint at a file of a similar name in the same folder."""
+    folder = path.parent if path.parent.is_dir() else Path("configs")
+    names = [str(p) for p in folder.glob("**/*.yaml")] if folder.is_dir() else []
+    close = difflib.get_close_matches(str(path), names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,86 @@
+"""The settings that belong to a run as a whole, and the check of all settings together before anything is built."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lab.data.datamodule import LabDataModule
+from lab.model import GPTConfig
+from lab.training.horizon import HorizonConfig
+from lab.training.optimizers import OptimizerConfig
+from lab.training.schedules import ScheduleConfig
+
+Tracking = Literal["off", "offline", "online"]
+
+DECIDED_ELSEWHERE = {
+    "model.config.vocab_size": "it follows from the tokenizer: set data.tokenizer or data.vocab_size",
+    "trainer.max_steps": "the horizon decides it: set horizon.steps (or tokens, tokens_per_parameter, minutes)",
+    "trainer.max_epochs": "a run is measured in steps: set horizon.steps (or tokens, tokens_per_parameter, minutes)",
+    "trainer.accumulate_grad_batches": "it follows from data.tokens_per_step and data.batch_size",
+    "trainer.val_check_interval": "set validation.every, in optimizer steps",
+    "trainer.check_val_every_n_epoch": "set validation.every, in optimizer steps",
+    "trainer.gradient_clip_val": "set model.optimizer.clip",
+    "trainer.gradient_clip_algorithm": "model.optimizer.clip clips by the global norm",
+    "trainer.default_root_dir": "set run.root and run.name",
+    "trainer.enable_checkpointing": "set checkpoint.every",
+}
+"""Settings that Lightning or a link would overrule in silence, and where the person should turn instead."""
+
+
+@dataclass
+class RunConfig:
+    """Where a run lives.
+
+    Args:
+        name: The run's folder under `root`; unset: the date and a short word.
+        root: The folder of all runs.
+        note: A sentence for yourself, kept in config.yaml.
+    """
+
+    name: str | None = None
+    root: str = "runs"
+    note: str = ""
+
+
+def given_but_decided_elsewhere(given: dict[str, str]) -> list[str]:
+    """Settings the person gave that something else decides: said, never silently ignored."""
+    return [
+        f"{key} (in {where}) cannot be set: {DECIDED_ELSEWHERE[key]}"
+        for key, where in given.items()
+        if key in DECIDED_ELSEWHERE
+    ]
+
+
+def problems_of(config: Any) -> list[str]:
+    """Construct each group by itself and gather what every one of them has to say, so that nobody fixes one mistake at a time."""
+    model = config.model
+    builders: list[tuple[str, Callable[[], Any]]] = [
+        ("model.config.", lambda: GPTConfig(**{**vars(model.config), "vocab_size": 256})),
+        ("model.optimizer.", lambda: OptimizerConfig(**vars(model.optimizer))),
+        ("model.schedule.", lambda: ScheduleConfig(**vars(model.schedule))),
+        ("data.", lambda: LabDataModule(**vars(config.data))),
+    ]
+    if "horizon" in config:
+        builders.append(("horizon.", lambda: HorizonConfig(**vars(config.horizon))))
+    problems: list[str] = []
+    for _, build in builders:
+        try:
+            build()
+        except ValueError as error:
+            problems += str(error).splitlines()
+    positions, asked = model.config.context_length, config.data.context_length
+    if isinstance(asked, int) and asked > positions:
+        problems.append(
+            f"data.context_length is {asked}, but the model has {positions} positions:"
+            f" set model.config.context_length to {asked} or more"
+        )
+    return problems
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """`; did you mean 'x'?` or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,117 @@
+"""All that is written about a run while it trains, through one object: status, metrics, events, dashboards.
+
+Callbacks decide *when* something is said, the logbook knows *where*: run.json, metrics.jsonl, events.jsonl, and every
+logger (TensorBoard, Weights & Biases), under the same names, with the same steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+
+from lab.runs import EventWriter, MetricsWriter, Run, RunLock, StatusWriter
+
+
+class Clock:
+    """Training seconds: what has passed since the start, earlier processes of the same run included, pauses left out."""
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._before = before
+        self._since: float | None = time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self._before + (time.monotonic() - self._since if self._since is not None else 0.0)
+
+    def pause(self) -> None:
+        """Stand still until `go`."""
+        self._before, self._since = self.seconds(), None
+
+    def go(self) -> None:
+        """Run on."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+
+class Logbook:
+    """The writing side of one run directory, for the process that trains it.
+
+    Opening takes the run's lock (`ValueError` naming the process that holds it) and starts the heartbeat, in state
+    `starting`. `begin` opens the journals once it is known at which step the training starts.
+
+    Args:
+        run: The run directory.
+        total_steps: Optimizer steps of the whole run.
+        tokens_per_step: Tokens one optimizer step learns from, over all processes.
+        status: Further fields of run.json (`parent`, `levers`, `details`).
+    """
+
+    def __init__(self, run: Run, total_steps: int, tokens_per_step: int, **status: Any) -> None:
+        self.run, self.total_steps, self.tokens_per_step = run, total_steps, tokens_per_step
+        self.loggers: list[Logger] = []
+        self.clock = Clock()
+        self.lock = RunLock(run).acquire()
+        self.status = StatusWriter(run, total_steps=total_steps, **status)
+        self.events = EventWriter(run)
+        self._metrics: MetricsWriter | None = None
+
+    def begin(self, step: int, seconds: float, loggers: Iterable[Logger]) -> None:
+        """Training starts (or goes on) at `step`, after `seconds` of training in earlier processes."""
+        self.loggers = list(loggers)
+        self.clock = Clock(seconds)
+        self._metrics = MetricsWriter(self.run, start_step=step)
+        if self._metrics.rewound_from is not None:
+            self.event("rewound", step, rewound_from=self._metrics.rewound_from)
+        self.status.update(state="running", step=step, tokens=step * self.tokens_per_step)
+
+    def log(self, step: int, values: Mapping[str, float], *, dashboards: bool = True) -> None:
+        """One line of metrics.jsonl; with `dashboards` the same numbers to every logger.
+
+        `step` is the number of optimizer steps done when the values were measured.
+        """
+        tokens = step * self.tokens_per_step
+        assert self._metrics is not None, "log() before begin()"
+        self._metrics.write(step, tokens, self.clock.seconds(), values)
+        if dashboards:
+            shown = {name: float(value) for name, value in values.items()}
+            for logger in self.loggers:
+                logger.log_metrics({**shown, "tokens": float(tokens)}, step)
+
+    def event(self, kind: str, step: int | None = None, **payload: Any) -> None:
+        """One line of events.jsonl."""
+        self.events.write(kind, step, **payload)
+
+    def progress(self, step: int, tokens_per_second: float | None, losses: Mapping[str, float]) -> None:
+        """Bring run.json up to date; a thread writes it, so this costs about a microsecond."""
+        left = (self.total_steps - step) * self.tokens_per_step
+        eta = left / tokens_per_second if tokens_per_second else None
+        self.status.update(
+            step=step,
+            tokens=step * self.tokens_per_step,
+            tokens_per_second=tokens_per_second,
+            eta_seconds=eta,
+            losses=dict(losses),
+        )
+
+    def end(self, state: str, message: str | None = None) -> None:
+        """Say how the run ended (`stopped`, `completed`, `failed`) and give everything back."""
+        step = self.status_step
+        self.status.update(state=state, message=message, eta_seconds=None)
+        self.event(state, step, message=message)
+        self.close()
+
+    @property
+    def status_step(self) -> int | None:
+        """The step last reported to run.json."""
+        return self.run.status().step
+
+    def close(self) -> None:
+        """Close all files and release the lock; the state stays as it was said last."""
+        if self._metrics is not None:
+            self._metrics.close()
+        self.events.close()
+        self.status.close()
+        self.lock.release()
