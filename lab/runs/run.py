@@ -178,7 +178,8 @@ def open_run(name_or_path: str | Path, root: str | Path = "runs", *, names_only:
         runs = list_runs(root)
         if not runs:
             raise ValueError(f"there is no run in {str(root)!r} yet: start one with `python -m lab fit`")
-        return runs[-1]
+        # One that was made but never started, or whose run.json is damaged, only if there is no other.
+        return next((run for run in reversed(runs) if run.status().started), runs[-1])
     try:
         run = Run(Path(root) / check_name(given))
     except ValueError:
@@ -195,9 +196,9 @@ def _no_such_run(given: str, root: str | Path) -> str:
     if not names:
         return f"no run {given!r}: there is no run in {str(root)!r} yet; start one with `python -m lab fit`"
     close = difflib.get_close_matches(given, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f", did you mean {close[0]!r}?" if close else ";"
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    return f"no run {given!r} in {str(root)!r}{hint}\nthere are: {shown}"
+    return f"no run {given!r} in {str(root)!r}{hint} There are: {shown}"
 
 
 def _looks_like_run(run: RunPaths) -> bool:

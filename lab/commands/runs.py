@@ -1,0 +1,408 @@
+"""`python -m lab runs`: all runs under a root in a table; `runs show RUN`: everything of one run on a page.
+
+Reads run directories and nothing else, so it answers in a fraction of a second, also while a run is being
+trained. What it prints may come from anywhere (a run directory can be a download), so control characters
+are taken out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import orjson
+
+from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, list_runs, open_run
+from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PROGRAM = "python -m lab runs"
+USAGE = f"{PROGRAM} [show [RUN]] [--root ROOT] [--json]\n\nRUN: a name under the root, a path, or `last` (default)"
+START_HINT = "python -m lab fit --config configs/quickstart.yaml"
+STATE_STYLES = {
+    "starting": "cyan",
+    "running": "bold green",
+    "paused": "yellow",
+    "stopped": "blue",
+    "completed": "green",
+    "failed": "bold red",
+    "stale": "magenta",
+    "broken": "red",
+}
+LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
+LAST_EVENTS = 8
+EVENT_FRAME = ("kind", "step", "wall", "id")
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see {PROGRAM} --help)")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
+    try:
+        return _run(_parse(argv))
+    except ValueError as error:
+        print(f"error: {_clean(error)}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = _Parser(prog=PROGRAM, description="List all runs, or show one.", usage=USAGE, add_help=False)
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("-h", "--help", action="help", help="print this")
+    args = parser.parse_args(argv)
+    if args.words[:1] not in ([], ["show"]):
+        parser.error(f"unknown argument {args.words[0]!r}: to see one run, `runs show {args.words[0]}`")
+    if len(args.words) > 2:
+        parser.error(f"show takes one RUN, not {len(args.words) - 1}")
+    return args
+
+
+def _run(args: argparse.Namespace) -> int:
+    if os.path.exists(args.root) and not os.path.isdir(args.root):
+        raise ValueError(f"--root {args.root!r} is not a folder")
+    if args.words:
+        run = open_run(args.words[1] if len(args.words) > 1 else "last", args.root)
+        if args.json:
+            _print_json(_as_dict(run))
+        else:
+            print_run(run)
+        return 0
+    runs = list_runs(args.root)
+    if args.json:
+        _print_json([_summary(run).as_dict() | {"path": str(run.path)} for run in runs])
+    elif runs:
+        print_table(runs)
+    else:
+        print(f"No runs in {args.root!r} yet. Start one:\n  {START_HINT}")
+    return 0
+
+
+def _summary(run: Run) -> Status:
+    """The status; where run.json has no losses, they come from the metrics."""
+    status = run.status()
+    if not status.losses:
+        metrics = _metrics(run)
+        status.losses.update({name: value for name in LOSSES if (value := metrics.latest(name)) is not None})
+    return status
+
+
+def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
+    """A row a run, newest first; below it, what is wrong with those that something is wrong with."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or _console()
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("run", overflow="fold", vertical="bottom")
+    table.add_column("state", no_wrap=True)
+    for heading in ("step", "train\nloss", "val\nloss", "bits/\nbyte", "tokens\n/s", "age"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    remarks = []
+    for run in reversed(list(runs)):
+        status = _summary(run)
+        style = STATE_STYLES[status.state]
+        table.add_row(
+            Text(_clean(run.name), style="bold"),
+            Text(status.state, style=style),
+            _progress(status),
+            *(_number(status.losses.get(name)) for name in LOSSES),
+            _count(status.tokens_per_second),
+            _age(status.started),
+        )
+        if remark := status.reason or (status.message if status.state == "failed" else None):
+            remarks.append(Text.assemble((_clean(run.name), "bold"), ": ", (_clean(remark), style)))
+    console.print(table)
+    if remarks:
+        console.print()
+    for line in remarks:
+        console.print(line)
+
+
+def print_run(run: Run, console: Console | None = None) -> None:
+    """State, what is trained on what, losses, what is saved, what happened last, and what to do next."""
+    from rich.rule import Rule
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or _console(piped_width=100)
+    status, metrics, events = run.status(), _metrics(run), run.events()
+    records, problems = _records(run)
+    data = records["data"] or {}
+    style = STATE_STYLES[status.state]
+    console.print(Text.assemble((_clean(run.name), "bold"), "  ", (status.state, style)))
+    for remark in filter(None, (status.reason, status.message, *problems)):
+        console.print(Text(f"  {_clean(remark)}", style=style))
+    sections = {
+        "Progress": _progress_lines(run, status),
+        "Model and data": _setting_lines(run, data),
+        "Losses": _loss_lines(run, metrics, data),
+        "Saved": _saved_lines(run),
+        f"Events, the last of {len(events)}": _event_lines(events),
+        "Next": _next_lines(run, status),
+    }
+    for heading, lines in sections.items():
+        if not lines:
+            continue
+        console.print(Rule(Text(heading, style="bold"), align="left", characters="─", style="dim"))
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for label, value in lines:
+            grid.add_row(_clean(label), Text(_clean(value)))
+        console.print(grid)
+
+
+Lines = list[tuple[str, str]]
+
+
+def _progress_lines(run: Run, status: Status) -> Lines:
+    eta = status.eta_seconds if status.active else None
+    parent = _mapping(status.as_dict(), "parent")
+    parts = {
+        "step": _progress(status, percent=True),
+        "tokens": _count(status.tokens),
+        "speed": f"{_count(status.tokens_per_second)} tokens/s" if status.tokens_per_second else "–",
+        "time left": "–" if eta is None else _duration(eta),
+        "started": _moment(status.started),
+        "parent": f"{parent.get('run')} at step {parent.get('step')}" if parent else "–",
+        "command": status.command or "–",
+        "folder": str(run.path),
+    }
+    return [(label, value) for label, value in parts.items() if value != "–"]
+
+
+def _setting_lines(run: Run, data: Mapping[str, Any]) -> Lines:
+    lines: Lines = []
+    weights = run.snapshots() or run.checkpoints()
+    if weights and (model := defaultdict(lambda: "n/a", weights[-1].model_config)):
+        shape = "{n_layers} layers, {n_heads} heads, {d_model} wide; reads {context_length} of {vocab_size} tokens"
+        lines.append(("model", shape.format_map(model)))
+    if data:
+        splits = _mapping(data, "splits")
+        sizes = [
+            f"{name} {_count(_mapping(splits, name).get('tokens'))}"
+            for name in ("train", "val")
+            if name in splits
+        ]
+        tokens = f"; tokens: {', '.join(sizes)}" if sizes else ""
+        lines.append(("corpus", f"{_mapping(data, 'corpus').get('name', 'n/a')}{tokens}"))
+        density = data.get("bytes_per_token")
+        unit = f"; {density:.2f} bytes per token" if isinstance(density, int | float) else ""
+        lines.append(("tokenizer", f"{_mapping(data, 'tokenizer').get('name', 'n/a')}{unit}"))
+    return lines
+
+
+def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> Lines:
+    lines: Lines = []
+    for name in LOSSES:
+        values = metrics.series(name)[1]
+        best = metrics.best(name)
+        if best:
+            lowest = "" if name == "train/loss" else f"   lowest {_number(best[1])} at step {best[0]}"
+            curve = f"{sparkline(values)}  {_number(values[0])} → {_number(values[-1])}{lowest}"
+            lines.append((name, curve))
+    for unit, name in (("nats_per_token", "val/loss"), ("bits_per_byte", "val/bits_per_byte")):
+        reached = metrics.latest(name)
+        known = _mapping(_mapping(data, "baselines"), unit).items()
+        marks = [_beaten(rival, value, reached) for rival, value in known if isinstance(value, int | float)]
+        if marks:
+            lines.append((f"{name} to beat", ", ".join(marks)))
+    if metrics.skipped:
+        lines.append(("damaged", f"{metrics.skipped} lines of {run.metrics_path.name} were skipped"))
+    return lines
+
+
+def _beaten(rival: str, value: float, reached: float | None) -> str:
+    return f"{rival} {_number(value)}{' ✓' if reached is not None and reached < value else ''}"
+
+
+def _saved_lines(run: Run) -> Lines:
+    lines: Lines = []
+    checkpoints, snapshots = run.checkpoints(), run.snapshots()
+    if checkpoints:
+        size = _size(sum(info.size for info in checkpoints))
+        lines.append(("checkpoints", f"{', '.join(map(_checkpoint_word, checkpoints))}; {size}"))
+    if snapshots:
+        size = _size(sum(info.size for info in snapshots))
+        span = f"steps {snapshots[0].step} to {snapshots[-1].step}"
+        lines.append(("snapshots", f"{len(snapshots)}, {span}; {size}"))
+    if samples := run.samples():
+        lines.append(("samples", f"{len(samples)} in {run.samples_path.name}"))
+    for path in unusable_files(run.checkpoints_dir, CHECKPOINT_SUFFIX):
+        lines.append(("unusable", f"{path.name}: its .json is missing or does not fit it"))
+    return lines
+
+
+def _checkpoint_word(info: CheckpointInfo) -> str:
+    names = [*info.aliases, *([info.kind] if info.kind not in ("regular", "final") else [])]
+    return f"step {info.step}" + (f" ({', '.join(names)})" if names else "")
+
+
+def _event_lines(events: list[dict[str, Any]]) -> Lines:
+    lines: Lines = []
+    for event in events[-LAST_EVENTS:]:
+        shown = [f"{name} {value}" for name, value in event.items() if name not in EVENT_FRAME]
+        said = f" ({', '.join(shown)})" if shown else ""
+        step = f"step {event['step']}: " if isinstance(event.get("step"), int) else ""
+        lines.append((_moment(event.get("wall")), f"{step}{event['kind'].replace('_', ' ')}{said}"[:300]))
+    return lines
+
+
+def _next_lines(run: Run, status: Status) -> Lines:
+    parent = run.path.parent
+    root = "" if str(parent) == "runs" else f" --root {parent}"
+    lab = "python -m lab"
+    lines: Lines = []
+    if status.state in ("stopped", "failed", "stale") and run.checkpoints():
+        lines.append(("go on", f"{lab} fit --resume {run.name}{root.replace('--root', '--run.root')}"))
+    if run.snapshots() or run.checkpoints():
+        lines.append(("let it write", f"{lab} generate {run.name}{root} --prompt …"))
+    if run.config_path.exists():
+        lines.append(("what it read", f"{lab} batch {run.name} 0{root}"))
+    if run.tensorboard_dir.is_dir():
+        lines.append(("curves", f"tensorboard --logdir {run.tensorboard_dir}"))
+    return lines or [("start anew", START_HINT)]
+
+
+def sparkline(values: list[float], width: int = 24) -> str:
+    """A curve in one line of text: the mean of each of `width` equal stretches, as the height of a block."""
+    width = min(width, len(values))
+    cuts = [round(i * len(values) / width) for i in range(width + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(cuts)]
+    low, high = min(means), max(means)
+    scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(SPARKS[round((mean - low) * scale)] for mean in means)
+
+
+def _as_dict(run: Run) -> dict[str, Any]:
+    metrics = _metrics(run)
+    records, problems = _records(run)
+    return {
+        "path": str(run.path),
+        "status": run.status().as_dict(),
+        **records,
+        "metrics": {
+            "rows": len(metrics),
+            "skipped": metrics.skipped,
+            "latest": {name: metrics.latest(name) for name in metrics.names()},
+            "lowest": {name: metrics.best(name) for name in LOSSES},
+        },
+        "checkpoints": [info.as_dict() for info in run.checkpoints()],
+        "snapshots": [info.as_dict() for info in run.snapshots()],
+        "events": run.events(),
+        "problems": problems,
+    }
+
+
+def _records(run: Run) -> tuple[dict[str, dict[str, Any] | None], list[str]]:
+    """The single records by name, None where missing or damaged, and what is wrong with the damaged ones."""
+    records: dict[str, dict[str, Any] | None] = {}
+    problems = []
+    for name, read in (("data", run.data), ("config", run.config), ("predictions", run.predictions)):
+        try:
+            records[name] = read()
+        except (ValueError, OSError) as error:
+            records[name] = None
+            problems.append(str(error))
+    return records, problems
+
+
+def _metrics(run: Run) -> MetricsHistory:
+    try:
+        return run.metrics()
+    except OSError:  # unreadable: the row stays, without numbers
+        return MetricsHistory()
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _console(piped_width: int = 200) -> Console:
+    from rich.console import Console
+
+    # Into a pipe nothing should be folded: what reads it has no width.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else piped_width
+    return Console(width=width, highlight=False)
+
+
+def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _clean(text: object) -> str:
+    """Text without what a terminal would obey (escape sequences, carriage returns)."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in str(text))
+
+
+def _progress(status: Status, *, percent: bool = False) -> str:
+    if status.step is None:
+        return "–"
+    share = f" ({status.step / status.total_steps:.0%})" if percent and status.total_steps else ""
+    return (
+        f"{_count(status.step)}/{_count(status.total_steps)}{share}"
+        if status.total_steps
+        else _count(status.step)
+    )
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _count(value: Any) -> str:
+    """Up to five digits in full, then 123k, 4.56M, 7.89G."""
+    if not isinstance(value, int | float):
+        return "–"
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
+        if value >= size:
+            scaled = value / min(size, 1e3 if unit == "k" else size)
+            return f"{scaled:.3g}{unit}" if scaled < 1000 else f"{scaled:.0f}{unit}"
+    return f"{value:.0f}"
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} GB"
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _age(moment: float | None) -> str:
+    return "–" if moment is None else _duration(time.time() - moment)
+
+
+def _moment(moment: Any) -> str:
+    if not isinstance(moment, int | float):
+        return "–"
+    try:
+        return datetime.datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, OSError, ValueError):
+        return "–"
