@@ -1,0 +1,192 @@
+"""Making and loading a tokenizer by name.
+
+`make_tokenizer(kind, corpus)` gives one of: `char`, `bytes`, `bpe` (learned from the corpus's training
+text), or a published vocabulary (`gpt2`, `r50k_base`, `p50k_base`, `cl100k_base`, `o200k_base`). What took
+work is kept in the cache and in the run (`tokenizer.json`), so a run is read on a machine that has neither
+the corpus nor a network.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lab.data.bpe import PUBLISHED, SMALLEST, BPETokenizer, published_bpe, train_bpe
+from lab.data.cache import atomic_write, cache_root, locked
+from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
+
+__all__ = ["KINDS", "StreamDecoder", "Tokenizer", "from_json", "load_tokenizer", "make_tokenizer"]
+
+KINDS = ("char", "bytes", "bpe", *PUBLISHED)
+DEFAULT_BPE_SIZE = 4096
+# 10 MB teach a 4096-token vocabulary in 3 s, and more text hardly changes which pairs are frequent.
+TRAINING_BYTES = 10_000_000
+_RECIPE = 1  # part of the cache's key: raise it when training changes
+
+
+class TextCorpus(Protocol):
+    """What is asked of a corpus here: its texts, split in two, and what tells it from others."""
+
+    name: str
+    has_documents: bool
+
+    def documents(self, split: Literal["train", "val"]) -> Iterator[str]: ...
+    def size_bytes(self, split: Literal["train", "val"]) -> int | None: ...
+    def fingerprint(self) -> str: ...
+
+
+def make_tokenizer(
+    kind: str,
+    corpus: TextCorpus | None = None,
+    vocab_size: int | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> Tokenizer:
+    """The tokenizer `kind` (one of `KINDS`, or the path of a tokenizer.json), learned from `corpus` where
+    it learns.
+
+    `vocab_size` is `bpe`'s to choose (default 4096, or fewer where the text gives no more); with the others
+    it may only repeat what they have. Raises `ValueError` for an unknown kind, a size that cannot be, or a
+    published vocabulary that is not here and cannot be fetched.
+    """
+    if kind not in KINDS:
+        if not (kind.endswith(".json") or Path(kind).exists()):
+            raise ValueError(
+                f"tokenizer = {kind!r} is unknown; choose one of {', '.join(KINDS)}, or name a tokenizer.json"
+            )
+        return _check_size(load_tokenizer(kind), vocab_size)
+    if kind == "bytes":
+        return _check_size(ByteTokenizer(), vocab_size)
+    if kind == "bpe" and vocab_size is not None and vocab_size < SMALLEST:
+        raise ValueError(
+            f"vocab_size = {vocab_size} is too small for 'bpe': 256 bytes and the end of text make {SMALLEST}"
+        )
+    learned = kind in ("char", "bpe")
+    if learned and corpus is None:
+        raise ValueError(f"the tokenizer '{kind}' is learned from a corpus, and none was given")
+    key = f"{_RECIPE}|{kind}|{vocab_size}|{corpus.fingerprint() if learned and corpus else ''}"
+    folder = cache_root(cache_dir) / "tokenizers"
+    path = folder / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    if (kept := _read_kept(path)) is not None:
+        return _check_size(kept, vocab_size)
+    with locked(folder):
+        if (kept := _read_kept(path)) is not None:
+            return _check_size(kept, vocab_size)
+        made = _make(kind, corpus, vocab_size)
+        with atomic_write(path) as file:
+            file.write(made.to_json().encode())
+    return _check_size(made, vocab_size)
+
+
+def _make(kind: str, corpus: TextCorpus | None, vocab_size: int | None) -> Tokenizer:
+    if corpus is None or kind in PUBLISHED:
+        return published_bpe(kind)
+    if kind == "bpe":
+        return train_bpe(sample(corpus, TRAINING_BYTES), vocab_size or DEFAULT_BPE_SIZE)
+    return learn_alphabet(corpus)
+
+
+def learn_alphabet(corpus: TextCorpus) -> CharTokenizer:
+    """The characters of the training text, all of them (TinyShakespeare: 65).
+
+    A character that only the validation text has was never trained: where there are such, the vocabulary
+    has an id for the unknown, and they are read as that.
+    """
+    train: set[str] = set()
+    for text in corpus.documents("train"):
+        train.update(text)
+    unseen = any(not train.issuperset(text) for text in corpus.documents("val"))
+    alphabet = {c for c in train if not 0xD800 <= ord(c) < 0xE000}
+    return CharTokenizer(alphabet, end_of_text=corpus.has_documents, unknown=unseen or alphabet != train)
+
+
+def sample(corpus: TextCorpus, max_bytes: int) -> Iterator[str]:
+    """About `max_bytes` of the training text, taken evenly over its length, without holding more than one
+    document.
+    """
+    size = corpus.size_bytes("train") or 0
+    share = min(1.0, max_bytes / size) if size else 1.0
+    read = given = 0
+    for text in corpus.documents("train"):
+        # Characters stand in for bytes: counting those would cost an encoding of the whole corpus.
+        if given <= share * read:
+            piece = text[: max_bytes - given]
+            given += len(piece)
+            yield piece
+        read += len(text)
+        if given >= max_bytes:
+            return
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
+    """The tokenizer stored in `path`: a file, or a folder (a run) that holds `tokenizer.json`.
+
+    Raises `ValueError` when the file is missing, torn, or of another kind.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "tokenizer.json"
+    try:
+        return from_json(file.read_text("utf-8"))
+    except OSError as error:
+        raise ValueError(f"no tokenizer at {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{file} is no tokenizer of this lab: {error}") from error
+
+
+def from_json(text: str) -> Tokenizer:
+    """The tokenizer that `Tokenizer.to_json` wrote. Raises `ValueError` for anything else."""
+    try:
+        stored = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error})") from error
+    if not isinstance(stored, dict) or not isinstance(stored.get("tokens"), list):
+        raise ValueError("it has no table of tokens")
+    if stored.get("format") != FORMAT:
+        raise ValueError(f"its format is {stored.get('format')!r}, this version reads {FORMAT}")
+    try:
+        return _from_stored(stored)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"its fields do not fit together ({error})") from error
+
+
+def _from_stored(stored: dict[str, Any]) -> Tokenizer:
+    tokens = [None if token is None else base64.b64decode(token, validate=True) for token in stored["tokens"]]
+    if stored["kind"] == "bytes":
+        return ByteTokenizer()
+    if stored["kind"] == "bpe":
+        return BPETokenizer(stored["name"], tokens, stored["eot_id"], stored["specials"], stored["pattern"])
+    if stored["kind"] == "char":
+        special = {stored["unknown_id"], *stored["specials"].values()}
+        alphabet = [
+            token.decode("utf-8") for i, token in enumerate(tokens) if token is not None and i not in special
+        ]
+        unknown = stored["unknown_id"] is not None
+        return CharTokenizer(alphabet, end_of_text=EOT in stored["specials"], unknown=unknown)
+    raise ValueError(f"kind = {stored['kind']!r}")
+
+
+def _read_kept(path: Path) -> Tokenizer | None:
+    """The tokenizer the cache holds, or none: what is torn there is made again."""
+    try:
+        return load_tokenizer(path)
+    except ValueError:
+        return None
+
+
+def _check_size(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:
+    """Raise `ValueError` when a size was asked for and another came out; a setting is never ignored."""
+    got = tokenizer.vocab_size
+    if vocab_size is None or vocab_size == got:
+        return tokenizer
+    if isinstance(tokenizer, CharTokenizer):
+        why = f"is too {'small' if vocab_size < got else 'large'} for the corpus: its characters make {got}"
+    elif tokenizer.name == "bpe" and vocab_size > got:
+        why = f"is too large for the corpus: only {got} tokens can be learned from it"
+    else:
+        why = f"does not fit '{tokenizer.name}', which has {got}"
+    raise ValueError(f"vocab_size = {vocab_size} {why}; set it to {got}, or leave it out")
