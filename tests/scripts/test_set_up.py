@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NEEDED = "cat chmod cksum cmp cp dirname grep id mkdir sh env".split()
+NEEDED = ["cat", "chmod", "cksum", "cmp", "cp", "dirname", "grep", "id", "mkdir", "sh", "env"]
 
 # Makes environments out of itself, notes what pip is asked for, and is a real Python for everything else.
 WORKING = """\
