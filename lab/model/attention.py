@@ -15,8 +15,8 @@ from lab.model.taps import Scope, site
 
 Kernel = Literal["auto", "sdpa", "explicit"]
 
-# Explicit scores take batch·heads·context² numbers of memory; the limit up to which "auto" takes them on CPU
-# in bf16.
+# The context up to which "auto" writes scores out. They take batch·heads·context² numbers a layer: 100 MB in
+# bf16 for batch 16 and 12 heads at this limit.
 EXPLICIT_CONTEXT_LIMIT = 512
 
 
@@ -55,8 +55,7 @@ class KVCache:
             )
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store one layer's new keys and values `[batch, kv_head, new, d_head]`; returns all of them so
-        far."""
+        """Store one layer's new keys and values `[batch, kv_head, new, d_head]` and return all so far."""
         end = self.length + keys.shape[2]
         self.keys[layer, :, :, self.length : end] = keys
         self.values[layer, :, :, self.length : end] = values
@@ -67,8 +66,7 @@ class KVCache:
         self.length += n_new
 
     def rewind(self, length: int = 0) -> None:
-        """Forget all positions from `length` on. Raises ValueError where it isn't between 0 and the current
-        length."""
+        """Forget all positions from `length` on. Raises ValueError where there are not that many."""
         if not 0 <= length <= self.length:
             raise ValueError(f"cannot rewind the cache to {length}: it holds {self.length} positions")
         self.length = length
@@ -97,7 +95,9 @@ def explicit_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout, tap: S
     stacked = q.reshape(groups, -1, d_head)
     keys = k.reshape(groups, n_key, d_head).transpose(1, 2)
     if n_query > 1:
-        mask = causal_mask(n_query, n_key, q.dtype, q.device).repeat(heads // k.shape[1], 1)
+        mask = causal_mask(n_query, n_key, q.dtype, q.device)
+        if heads != k.shape[1]:
+            mask = mask.repeat(heads // k.shape[1], 1)
         scores = torch.baddbmm(mask, stacked, keys, alpha=d_head**-0.5)
     else:
         scores = torch.bmm(stacked, keys) * d_head**-0.5
@@ -119,13 +119,13 @@ def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Causal self-attention: each position gathers from itself and earlier ones; `[batch, pos, d_model]` in
-    and out.
+    """Causal self-attention: each position gathers from itself and from earlier ones.
 
-    Sites: `hook_q`, `hook_k`, `hook_v` (keys and values under grouped-query attention with kv_heads heads)
-    before QK-norm and rotation, `hook_rot_q`, `hook_rot_k` after them (rotary only), `hook_z` the heads'
-    results before the output projection, all `[batch, pos, head, d_head]`; `hook_attn_scores` and
-    `hook_pattern` `[batch, head, query, key]`, which alone force the explicit kernel.
+    `[batch, pos, d_model]` in and out. Sites: `hook_q`, `hook_k`, `hook_v` (keys and values under grouped-
+    query attention with kv_heads heads) before QK-norm and rotation, `hook_rot_q`, `hook_rot_k` after them
+    (rotary only), `hook_z` the heads' results before the output projection, all `[batch, pos, head,
+    d_head]`; `hook_attn_scores` and `hook_pattern` `[batch, head, query, key]`, which alone force the
+    explicit kernel.
     """
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
@@ -171,6 +171,8 @@ class Attention(nn.Module):
         return sdpa_attention(q, k, v, self.pattern_dropout)
 
     def _explicit_is_faster(self, q: Tensor, k: Tensor) -> bool:
-        # PyTorch's fused backward is slow in bf16 on CPU: 7.2 ms where fp32 takes 0.6 (batch 12, 4 heads,
-        # context 64).
-        return q.device.type == "cpu" and q.dtype == torch.bfloat16 and k.shape[2] <= EXPLICIT_CONTEXT_LIMIT
+        # PyTorch's fused kernel is slow on CPU in bf16, above all its backward (forward and backward of
+        # batch 16, 6 heads of 64, context 256 on one core: 71 ms, explicitly 28), and has none for dropout
+        # (65 ms, explicitly 37).
+        slow = q.dtype == torch.bfloat16 or self.pattern_dropout.active > 0
+        return q.device.type == "cpu" and slow and k.shape[2] <= EXPLICIT_CONTEXT_LIMIT

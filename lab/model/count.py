@@ -31,8 +31,8 @@ def count_parameters(config: GPTConfig) -> dict[str, int]:
 
 
 def forward_flops_per_token(config: GPTConfig, context: int | None = None) -> int:
-    """Floating-point operations of one forward pass, per token of sequences `context` long (default: all of
-    it).
+    """Floating-point operations of a forward pass per token, in sequences of `context` (default: full
+    length).
 
     2 for every weight of every matrix that the token is multiplied with, the head's included (a
     multiplication and an addition), and for attention 4 · n_layers · d_model · context: the scores q·kᵀ and

@@ -55,8 +55,11 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """A decoder-only transformer (Radford et al. 2019): tokens in, a score for every possible next token
-    out."""
+    """A decoder-only transformer (Radford et al. 2019): tokens in, a score for each possible next one out.
+
+    Made with fresh weights (`init_weights`). In-place `model.compile()` speeds up `forward` and `loss` alike;
+    look with a tap, or decode with a cache, under `torch.compiler.set_stance("force_eager")`.
+    """
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -85,8 +88,7 @@ class GPT(nn.Module):
         return self.unembed(self.residual(tokens, scope, cache), scope)
 
     def residual(self, tokens: Tensor, tap: Scope | None = None, cache: KVCache | None = None) -> Tensor:
-        """The residual stream after the last block, `[batch, pos, d_model]`: all of the model but the
-        head."""
+        """The residual stream after the last block, `[batch, pos, d_model]`: everything but the head."""
         batch, n_pos = tokens.shape
         start = 0 if cache is None else cache.length
         if cache is not None:
@@ -109,10 +111,9 @@ class GPT(nn.Module):
         return x
 
     def unembed(self, residual: Tensor, tap: Scope | None = None) -> Tensor:
-        """From the residual stream `[..., d_model]` to logits `[..., vocab_size]`: final norm, head,
-        soft-cap.
+        """From the residual stream `[..., d_model]` to logits `[..., vocab_size]`: last norm, head, soft-cap.
 
-        Read with any layer's stream it is the logit lens (nostalgebraist 2020).
+        Given the stream of an earlier layer it is the logit lens (nostalgebraist 2020).
         """
         x = residual if self.ln_final is None else self.ln_final(residual, inside(tap, "ln_final"))
         head = self.token_embedding if self.unembedding is None else self.unembedding
@@ -121,21 +122,20 @@ class GPT(nn.Module):
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
     def loss(self, tokens: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
-        """How surprising `targets` `[batch, pos]` are after `tokens`, in nats per token; targets of -1 don't
-        count.
+        """How surprising `targets` `[batch, pos]` are after `tokens`, in nats per token; -1 doesn't count.
 
-        Reductions as in `cross_entropy`: "mean" and "sum" are over the targets that count, "none" is `[batch,
-        pos]`.
+        Reductions as in `cross_entropy`: "mean" and "sum" are over the targets that count, "none" keeps
+        `[batch, pos]`. Computed in fp32 whatever the logits are in.
         """
         return cross_entropy(self(tokens), targets, reduction)
 
     def new_cache(
         self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None
     ) -> KVCache:
-        """An empty cache for decoding `batch_size` sequences of up to `capacity` positions (default:
-        context_length).
+        """An empty cache for decoding `batch_size` sequences of up to `capacity` positions.
 
-        `dtype` defaults to what the model computes in here and now, autocast included.
+        `capacity` defaults to context_length, and ValueError says that it can't be more. `dtype` defaults
+        to what the model computes in here and now, autocast included.
         """
         weight = self.token_embedding.weight
         device = weight.device

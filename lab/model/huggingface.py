@@ -1,5 +1,4 @@
-"""To and from Hugging Face's GPT-2 layout, so that a published GPT-2 opens here and a model from here opens
-there.
+"""Hugging Face's GPT-2 layout: a published GPT-2 opens here, and a model from here opens there.
 
 A folder of two files: `config.json` and `model.safetensors`. Its linear layers are stored transposed, as
 `[in, out]` (its `Conv1D`); a tied head is not stored at all.
@@ -50,11 +49,10 @@ GPT2_VOCABULARY, GPT2_END_OF_TEXT = 50257, 50256
 
 
 def save_gpt2(model: GPT, folder: str | Path) -> None:
-    """Write `config.json` and `model.safetensors` that `transformers.GPT2LMHeadModel.from_pretrained(folder)`
-    opens.
+    """Write a folder that `transformers.GPT2LMHeadModel.from_pretrained(folder)` opens, with the same logits.
 
-    The logits there are the same (up to rounding). Missing biases are written as zeros, rows that only pad
-    the vocabulary are left out. Raises ValueError naming every switch that GPT-2 has no words for.
+    Missing biases are written as zeros, rows that only pad the vocabulary are left out. Raises ValueError
+    naming every switch that GPT-2 has no words for.
     """
     if problems := list(_inexpressible(model.config)):
         raise ValueError("GPT-2's layout cannot express this model:\n" + "\n".join(problems))

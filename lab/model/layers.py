@@ -54,8 +54,7 @@ def make_norm(config: GPTConfig) -> LayerNorm | RMSNorm:
 
 
 class Dropout(nn.Module):
-    """Set each number to 0 with probability p and scale the rest by 1/(1-p); in training only (Srivastava et
-    al. 2014).
+    """Set each number to 0 with probability p and scale the rest by 1/(1-p), in training (Srivastava 2014).
 
     All of the model's dropout goes through here, but for that inside PyTorch's fused attention.
     """
@@ -108,9 +107,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class MLP(nn.Module):
-    """Two layers applied to each position alone: `[batch, pos, d_model]` in and out (Vaswani et al. 2017,
-    §3.3).
+    """Two layers applied to each position alone (Vaswani et al. 2017, §3.3).
 
+    `[batch, pos, d_model]` in and out.
     Sites: `hook_pre` and `hook_post` `[batch, pos, d_mlp]`, before and after the activation function.
     """
 
@@ -131,8 +130,7 @@ class MLP(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """An MLP whose hidden units are each multiplied by a learned gate: down(silu(gate(x)) · up(x)) (Shazeer
-    2020).
+    """An MLP whose hidden units each pass a learned gate: down(silu(gate(x)) · up(x)) (Shazeer 2020).
 
     `[batch, pos, d_model]` in and out. Sites, each `[batch, pos, d_mlp]`: `hook_pre` the gate before its
     activation function, `hook_pre_linear` what it multiplies, `hook_post` the product.

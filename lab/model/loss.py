@@ -15,10 +15,10 @@ Reduction = Literal["mean", "sum", "none"]
 def cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
     """-ln p(target) of the softmax over the logits, in nats per token.
 
-    `logits` `[batch, pos, vocab]` of any float type, `targets` `[batch, pos]` int64 where -1 does not count.
-    Computed in fp32: a bf16 logsumexp over 50 thousand logits is off by 0.05 nats. "mean" is over the targets
-    that count (NaN where none does), "sum" their sum, "none" `[batch, pos]` with 0 where a target does not
-    count.
+    `logits` `[batch, pos, vocab]` of any float type, `targets` `[batch, pos]` int64 where -1 does not
+    count. Computed in fp32: bf16 tells losses near ln 50257 = 10.8 apart only in steps of 0.06. "mean" is
+    over the targets that count (NaN where none does), "sum" their sum, "none" `[batch, pos]` with 0 where a
+    target does not count.
     """
     flat = F.cross_entropy(
         logits.float().reshape(-1, logits.shape[-1]),
