@@ -15,18 +15,26 @@ baseline, a little, and never the model.
 
 from __future__ import annotations
 
+import json
 import lzma
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from lab.data.cache import atomic_write
+
+if TYPE_CHECKING:
+    from lab.data.batches import Sequences
 
 Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
 """Arrays of (token before, token to predict), equally long, as many as there are chunks."""
 
 TRAIN_TOKENS = 20_000_000  # 1 to 3 s of counting; more text moves a bigram loss by less than 1 %
 VAL_TOKENS = 4_000_000
+MADE_SEQUENCES = 2048
 XZ_BYTES = 8_000_000  # about 4 s
 _CHUNK = 1_000_000
 _UNIGRAM_GRID = (0.001, 0.01, 0.1, 1.0)
@@ -34,9 +42,7 @@ _BIGRAM_GRID = tuple(2.0**i for i in range(-2, 17))
 
 
 def stream_pairs(tokens: np.ndarray, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Neighbouring tokens of a stream, in chunks; where there are more than `limit`, chunks evenly spread
-    over it.
-    """
+    """Neighbouring tokens of a stream in chunks; of more than `limit`, chunks evenly spread over it."""
     n = len(tokens) - 1
     every = max(1.0, n / limit)
     start = 0.0
@@ -98,10 +104,8 @@ def token_baselines(train: Pairs, val: Pairs, byte_lengths: np.ndarray) -> dict[
 
 
 def bits_per_byte(nats_per_token: float, bytes_per_token: float) -> float:
-    """A loss that compares across vocabularies: nats per token / ln 2 / bytes per token. NaN where there
-    are no bytes.
-    """
-    return nats_per_token / math.log(2) / bytes_per_token if bytes_per_token else math.nan
+    """A loss that compares across vocabularies: nats per token / ln 2 / bytes per token."""
+    return nats_per_token / math.log(2) / bytes_per_token
 
 
 def xz_bits_per_byte(text: bytes) -> float:
@@ -112,6 +116,34 @@ def xz_bits_per_byte(text: bytes) -> float:
     size = max(1 << 12, 1 << (len(text) - 1).bit_length())
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": min(size, 1 << 26)}]
     return 8 * len(lzma.compress(text, filters=filters)) / len(text)
+
+
+def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `path` holds; computed and written there first, where it is missing or torn."""
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        found = compute()
+    with atomic_write(path) as file:
+        file.write(json.dumps(found, indent=1).encode())
+    return found
+
+
+def made_baselines(sequences: Sequences, byte_lengths: np.ndarray, entropy: float | None) -> dict[str, Any]:
+    """The same for a made corpus, over the targets that count, and its entropy, where known, as "floor"."""
+
+    def pairs(tokens: np.ndarray, targets: np.ndarray) -> Pairs:
+        return [(tokens[targets >= 0], targets[targets >= 0])]
+
+    val = sequences.val(0, sequences.n_val)
+    found: dict[str, Any] = token_baselines(
+        pairs(*sequences.train(np.arange(MADE_SEQUENCES))), pairs(*val), byte_lengths
+    )
+    if entropy is not None:
+        found["nats_per_token"]["floor"] = entropy
+        bytes_per_token = float(byte_lengths[val[1][val[1] >= 0]].mean())
+        found["bits_per_byte"]["floor"] = bits_per_byte(entropy, bytes_per_token)
+    return {**found, "method": {"train_sequences": MADE_SEQUENCES, "val_sequences": sequences.n_val}}
 
 
 def text_baselines(

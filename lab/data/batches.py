@@ -67,8 +67,8 @@ def _hash(x: np.ndarray) -> np.ndarray:
 def sequences_per_epoch(n_tokens: int, context_length: int) -> int:
     """Sequences one pass over `n_tokens` has; 0 where not even one and its last target fit.
 
-    One fewer than would fit, which makes room to shift the cuts by any offset below a context length; where only
-    one fits, what is over is the room.
+    One fewer than would fit, which makes room to shift the cuts by any offset below a context length; where
+    only one fits, what is over is the room.
     """
     fits = max(0, n_tokens - 1) // context_length
     return max(1, fits - 1) if fits else 0
@@ -213,6 +213,8 @@ def step_batch(
     The S sequences of a step are the same whatever the micro-batch and however many share them; rank r
     takes the r-th part of them, in order.
     """
+    if step < 0:
+        raise ValueError(f"step {step} does not exist: the first is 0")
     share = sequences_per_step // world_size
     first = step * sequences_per_step + rank * share
     tokens, targets = source.train(np.arange(first, first + share, dtype=np.int64))

@@ -10,7 +10,9 @@ core, 5 to 8 times as fast), and the ids are the same. Both are imported when ne
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,9 +118,7 @@ def from_merges(vocabulary: dict[str, int], name: str = "bpe") -> BPETokenizer:
 
 
 def _printable_bytes() -> Iterator[str]:
-    """The character GPT-2's vocabulary files write for each byte: itself where it can be seen, else from
-    U+0100 on.
-    """
+    """What GPT-2's vocabulary files write for each byte: itself where it can be seen, else from U+0100 on."""
     visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     hidden = 0
     for byte in range(256):
@@ -127,6 +127,16 @@ def _printable_bytes() -> Iterator[str]:
         else:
             yield chr(0x100 + hidden)
             hidden += 1
+
+
+def tiktoken_holds(name: str) -> bool:
+    """Whether tiktoken's own cache has the files of `name`, each under the sha1 of its address."""
+    source = "https://openaipublic.blob.core.windows.net"
+    files = [f"{source}/encodings/{name}.tiktoken"]
+    if name == "gpt2":
+        files = [f"{source}/gpt-2/encodings/main/{part}" for part in ("vocab.bpe", "encoder.json")]
+    folder = os.environ.get("TIKTOKEN_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "data-gym-cache")
+    return all(os.path.exists(os.path.join(folder, hashlib.sha1(f.encode()).hexdigest())) for f in files)
 
 
 def published_bpe(name: str, timeout: float = DOWNLOAD_SECONDS) -> BPETokenizer:

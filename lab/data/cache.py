@@ -8,6 +8,7 @@ leaves none behind.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import uuid
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 TEMPORARY = ".part"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -37,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ValueError(
             f"cannot write to the cache {folder}: {error.strerror};"
-            f" set --data.cache_dir or LAB_CACHE_DIR to another folder"
+            f" set data.cache_dir or LAB_CACHE_DIR to another folder"
         ) from error
     with handle:
         # Some network file systems know no locks: then two may do the same work, each under its own
@@ -51,8 +53,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file to write to, that becomes `path` when the block ends well and vanishes when it does
-    not.
+    """A file to write bytes to, that becomes `path` when the block ends well and vanishes when it does not.
+
+    Raises `ValueError` when the disk is full.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{TEMPORARY}")
     try:
@@ -61,5 +64,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise ValueError(
+            f"no room to write {path}: {error.strerror}; free some, or set data.cache_dir or LAB_CACHE_DIR to"
+            f" a folder on another disk"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -36,8 +36,9 @@ class LabDataModule(LabData, L.LightningDataModule):
         _ = self.sequences
 
     def train_dataloader(self) -> StepStream:
-        """One item a step, `(tokens, targets)` int64 `[accumulation, batch_size, context_length]`, from the
-        trainer's step on.
+        """One item a step, from the trainer's step on without end.
+
+        `(tokens, targets)`, int64 `[accumulation, batch_size, context_length]`.
         """
         return StepStream(self)
 
@@ -47,9 +48,7 @@ class LabDataModule(LabData, L.LightningDataModule):
 
 
 class StepStream:
-    """The training loader: batches of step after step without end, from the trainer's step on, wherever
-    that is.
-    """
+    """The training loader: step after step without end, from where the trainer is when it begins to read."""
 
     def __init__(self, data: LabDataModule) -> None:
         self._data = data

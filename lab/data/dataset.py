@@ -7,19 +7,17 @@ the text tokenised when they are first needed, and kept in the cache.
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from lab.data import baselines
+from lab.data.baselines import kept, made_baselines, text_baselines
 from lab.data.batches import MadeSequences, Sequences, TextSequences, sequences_per_epoch, step_batch
-from lab.data.cache import atomic_write
+from lab.data.bpe import SMALLEST
 from lab.data.corpora import open_corpus
 from lab.data.tokenfile import Split, TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import KINDS, Tokenizer, make_tokenizer
@@ -27,7 +25,7 @@ from lab.data.vocabulary import CharTokenizer
 
 Batch = tuple[Tensor, Tensor]
 VAL_SEQUENCES = 256  # of a made corpus, unless val_tokens says otherwise
-SLICE_CHARACTERS = 20_000
+SLICE_BYTES = 20_000
 _FEW_TOKENS_PER_ID = 20
 
 
@@ -113,6 +111,11 @@ class LabData:
             problems.append(
                 f"data.tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or a tokenizer.json"
             )
+        if kind == "bpe" and self._asked_vocab_size in range(1, SMALLEST):
+            problems.append(
+                f"data.vocab_size is {self._asked_vocab_size}: 'bpe' needs {SMALLEST} or more, for 256 bytes"
+                f" and the end of text"
+            )
         return problems or self._step_problems()
 
     def _step_problems(self, world_size: int = 1) -> list[str]:
@@ -141,6 +144,8 @@ class LabData:
     def context_length(self, value: int) -> None:
         self._context_length = value
         self._sequences = None
+        self.__dict__.pop("_val_counts", None)
+        self.__dict__.pop("baselines", None)
         _raise(self._problems())
 
     @property
@@ -190,8 +195,20 @@ class LabData:
     def tokenizer(self) -> Tokenizer:
         """The vocabulary, learned if need be. A made corpus has its own: its symbols."""
         if self._made:
-            return CharTokenizer(self.corpus.alphabet)
+            return self._own_symbols()
         return make_tokenizer(self.tokenizer_kind, self.corpus, self._asked_vocab_size, self.cache_dir)
+
+    def _own_symbols(self) -> Tokenizer:
+        symbols = CharTokenizer(self.corpus.alphabet)
+        if self.tokenizer_kind not in ("bpe", "char"):  # the default, and what it is
+            problem = f"data.tokenizer is {self.tokenizer_kind!r}: leave it out"
+        elif self._asked_vocab_size not in (None, symbols.vocab_size):
+            problem = f"data.vocab_size is {self._asked_vocab_size}: leave it out"
+        else:
+            return symbols
+        raise ValueError(
+            f"{problem}, the made corpus '{self.corpus_name}' has its own {symbols.vocab_size} symbols"
+        )
 
     @property
     def vocab_size(self) -> int:
@@ -214,8 +231,9 @@ class LabData:
 
     @property
     def sequences(self) -> Sequences:
-        """The source of all batches. Raises `ValueError` for a text too short for one step or one
-        validation sequence.
+        """The source of all batches.
+
+        Raises `ValueError` for a text too short for one step, or for one validation sequence.
         """
         if self._sequences is None:
             self._sequences = self._open_sequences()
@@ -262,6 +280,7 @@ class LabData:
         """What this process sees in the update from `step` to `step + 1`.
 
         (tokens, targets), int64 `[accumulation, batch_size, context_length]`; a target of -1 does not count.
+        Raises `ValueError` for a negative step.
         """
         share = (self.rank, self.world_size)
         return step_batch(self.sequences, step, self.sequences_per_step, self.batch_size, *share)
@@ -276,9 +295,7 @@ class LabData:
         ]
 
     def epochs_seen(self, step: int) -> float | None:
-        """How often the training text has been read after `step` steps; none for a made corpus, which never
-        repeats.
-        """
+        """How often the text was read in `step` steps; none for a made corpus, which never repeats."""
         per_epoch = self.sequences.per_epoch
         return None if per_epoch is None else step * self.sequences_per_step / per_epoch
 
@@ -297,9 +314,7 @@ class LabData:
 
     @property
     def val_bytes(self) -> int:
-        """Bytes of the text that validation predicts: what its nats are divided by (and by ln 2) for bits
-        per byte.
-        """
+        """Bytes of the text that validation predicts: its nats, over ln 2, over this are bits per byte."""
         return self._val_counts[1]
 
     @property
@@ -311,38 +326,15 @@ class LabData:
     @cached_property
     def baselines(self) -> dict[str, Any]:
         """`{"nats_per_token": {...}, "bits_per_byte": {...}, "method": {...}}`; see `lab.data.baselines`."""
+        lengths = self.tokenizer.byte_lengths
         if self._made:
-            return self._made_baselines()
-        path = (
-            token_folder(self.corpus, self.tokenizer, self.cache_dir)
-            / f"baselines-{self.val_tokens or 'all'}.json"
+            return made_baselines(self.sequences, lengths, self.corpus.entropy)
+        folder = token_folder(self.corpus, self.tokenizer, self.cache_dir)
+        train, val = self.token_files["train"].array(), self._val_array()
+        return kept(
+            folder / f"baselines-{self.val_tokens or 'all'}.json",
+            lambda: text_baselines(train, val, lengths, self.tokenizer.decode_bytes),
         )
-        try:
-            return dict(json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError):
-            pass
-        train = self.token_files["train"].array()
-        found = baselines.text_baselines(
-            train, self._val_array(), self.tokenizer.byte_lengths, self.tokenizer.decode_bytes
-        )
-        with atomic_write(path) as file:
-            file.write(json.dumps(found, indent=1).encode())
-        return found
-
-    def _made_baselines(self) -> dict[str, Any]:
-        """The same of a made corpus, over the targets that count, and its entropy as the floor."""
-
-        def pairs(tokens: np.ndarray, targets: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            yield tokens[targets >= 0], targets[targets >= 0]
-
-        train, val = self.sequences.train(np.arange(2048)), self.sequences.val(0, self.sequences.n_val)
-        found: dict[str, Any] = baselines.token_baselines(
-            pairs(*train), pairs(*val), self.tokenizer.byte_lengths
-        )
-        if (entropy := self.corpus.entropy) is not None:
-            found["nats_per_token"]["floor"] = entropy
-            found["bits_per_byte"]["floor"] = baselines.bits_per_byte(entropy, self.val_bytes_per_token)
-        return {**found, "method": {"train_sequences": 2048, "val_sequences": self.sequences.n_val}}
 
     def facts(self) -> dict[str, Any]:
         """What is known of the data before training, for data.json: plain JSON values only."""
@@ -355,9 +347,9 @@ class LabData:
         per_epoch = self.sequences.per_epoch
         tokens, n_bytes = self._val_counts
         probe = self.sequences.val_stream(2 * self.context_length)
-        excerpt = self.sequences.val_stream(
-            SLICE_CHARACTERS
-        )  # no id but a special one stands for less than a byte
+        excerpt = self.sequences.val_stream(SLICE_BYTES)
+        lengths = np.cumsum(self.tokenizer.byte_lengths[excerpt])
+        excerpt = excerpt[: int(np.searchsorted(lengths, SLICE_BYTES, side="right"))]
         return {
             "corpus": {
                 "name": self.corpus_name,
@@ -383,7 +375,7 @@ class LabData:
             "seed": self.seed,
             "baselines": self.baselines,
             "probe": {"text": self.tokenizer.decode(probe), "tokens": probe.tolist()},
-            "val_slice": {"text": self.tokenizer.decode(excerpt)[:SLICE_CHARACTERS]},
+            "val_slice": {"text": self.tokenizer.decode(excerpt), "tokens": excerpt.tolist()},
         }
 
 

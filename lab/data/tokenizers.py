@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lab.data.bpe import PUBLISHED, SMALLEST, BPETokenizer, published_bpe, train_bpe
+from lab.data.bpe import PUBLISHED, SMALLEST, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
 from lab.data.cache import atomic_write, cache_root, locked
 from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
 
 __all__ = ["KINDS", "StreamDecoder", "Tokenizer", "from_json", "load_tokenizer", "make_tokenizer"]
 
-KINDS = ("char", "bytes", "bpe", *PUBLISHED)
+FIXED = ("bytes", *PUBLISHED)
+KINDS = ("char", "bpe", *FIXED)
 DEFAULT_BPE_SIZE = 4096
 # 10 MB teach a 4096-token vocabulary in 3 s, and more text hardly changes which pairs are frequent.
 TRAINING_BYTES = 10_000_000
@@ -68,12 +69,10 @@ def make_tokenizer(
     learned = kind in ("char", "bpe")
     if learned and corpus is None:
         raise ValueError(f"the tokenizer '{kind}' is learned from a corpus, and none was given")
-    key = f"{_RECIPE}|{kind}|{vocab_size}|{corpus.fingerprint() if learned and corpus else ''}"
-    folder = cache_root(cache_dir) / "tokenizers"
-    path = folder / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    path = _kept_path(kind, vocab_size if learned else None, corpus if learned else None, cache_dir)
     if (kept := _read_kept(path)) is not None:
         return _check_size(kept, vocab_size)
-    with locked(folder):
+    with locked(path.parent):
         if (kept := _read_kept(path)) is not None:
             return _check_size(kept, vocab_size)
         made = _make(kind, corpus, vocab_size)
@@ -82,12 +81,28 @@ def make_tokenizer(
     return _check_size(made, vocab_size)
 
 
+def _kept_path(
+    kind: str, vocab_size: int | None, corpus: TextCorpus | None, cache_dir: str | os.PathLike[str] | None
+) -> Path:
+    """Where the cache keeps a tokenizer: the name holds all that decides what it will be."""
+    key = f"{_RECIPE}|{kind}|{vocab_size}|{corpus.fingerprint() if corpus else ''}"
+    return (
+        cache_root(cache_dir) / "tokenizers" / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+    )
+
+
 def _make(kind: str, corpus: TextCorpus | None, vocab_size: int | None) -> Tokenizer:
     if corpus is None or kind in PUBLISHED:
         return published_bpe(kind)
     if kind == "bpe":
         return train_bpe(sample(corpus, TRAINING_BYTES), vocab_size or DEFAULT_BPE_SIZE)
     return learn_alphabet(corpus)
+
+
+def published_if_here(name: str) -> Tokenizer | None:
+    """The published vocabulary `name` if this machine has it; else none, without asking the network."""
+    here = _kept_path(name, None, None, None).exists() or tiktoken_holds(name)
+    return make_tokenizer(name) if here else None
 
 
 def learn_alphabet(corpus: TextCorpus) -> CharTokenizer:
@@ -105,9 +120,7 @@ def learn_alphabet(corpus: TextCorpus) -> CharTokenizer:
 
 
 def sample(corpus: TextCorpus, max_bytes: int) -> Iterator[str]:
-    """About `max_bytes` of the training text, taken evenly over its length, without holding more than one
-    document.
-    """
+    """About `max_bytes` of the training text, evenly over it; from its start where its size is unknown."""
     size = corpus.size_bytes("train") or 0
     share = min(1.0, max_bytes / size) if size else 1.0
     read = given = 0

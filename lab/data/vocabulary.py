@@ -63,9 +63,7 @@ class Tokenizer(ABC):
         return [self.encode(text) for text in texts]
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes of `ids` (a list, array or tensor). Raises `ValueError` for an id that is not in the
-        vocabulary.
-        """
+        """The bytes of `ids` (a list, array or tensor). Raises `ValueError` for an unknown id."""
         return b"".join([self.token_bytes(i) for i in _as_list(ids)])
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -102,9 +100,7 @@ class Tokenizer(ABC):
         return np.dtype(np.uint16 if self.vocab_size <= 1 << 16 else np.uint32)
 
     def to_json(self) -> str:
-        """The whole tokenizer as JSON: enough to encode and decode, with no network. `from_json` reads it
-        back.
-        """
+        """The whole tokenizer, enough to encode and decode with no network; `from_json` reads it back."""
         tokens = [None if token is None else base64.b64encode(token).decode() for token in self.tokens]
         head = {"format": FORMAT, "kind": self.kind, "name": self.name, "vocab_size": self.vocab_size}
         return json.dumps(
@@ -210,9 +206,7 @@ class CharTokenizer(Tokenizer):
 
 
 def valid_unicode(text: str) -> str:
-    """`text` with lone surrogates (which JSON may carry and UTF-8 cannot) replaced by U+FFFD; pairs are
-    joined.
-    """
+    """`text` with lone surrogates, which UTF-8 cannot carry, replaced by U+FFFD; pairs are joined."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,0 +1,189 @@
+"""`python -m lab tokenizer train|show`: learn a vocabulary from text, and look at what one does to text.
+
+`train` learns byte pairs from a corpus or your own files and says how much shorter text becomes; its file
+serves as `--data.tokenizer`. `show` prints the longest tokens and, with `--text`, a text cut into its tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lab.data.tokenizers import Tokenizer
+
+PROGRAM = "python -m lab tokenizer"
+# Held-out text that bytes per token are measured on: enough for three digits.
+MEASURED_CHARACTERS = 1_000_000
+LONGEST = 24
+COLOURS = ("on #1f3a5f", "on #5f3a1f", "on #1f5f3a", "on #4a1f5f")
+MARKS = {" ": "·", "\n": "⏎", "\t": "→"}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
+    try:
+        args = _parse(argv)
+        return _train(args) if args.command == "train" else _show(args)
+    except ValueError as error:
+        print(f"error: {visible(str(error), {})}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = _Parser(prog=PROGRAM, description="Learn a vocabulary from text, or look at one.")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="train|show", parser_class=_Parser
+    )
+    train = commands.add_parser("train", help="learn byte pairs from a corpus or your own files")
+    source = train.add_mutually_exclusive_group(required=True)
+    source.add_argument("--corpus", help="a corpus the lab knows: python, shakespeare, tinystories, …")
+    source.add_argument("--path", nargs="+", metavar="FILE", help="your own text: files, folders, globs")
+    train.add_argument(
+        "--text_key", help="the field of .jsonl and .parquet that holds the text (default: text)"
+    )
+    train.add_argument(
+        "--vocab_size", type=int, default=4096, help="ids, end of text included (default: 4096)"
+    )
+    train.add_argument("--out", type=Path, default=Path("tokenizer.json"), help="default: tokenizer.json")
+    show = commands.add_parser("show", help="what a vocabulary holds and what it does to a text")
+    show.add_argument(
+        "what", metavar="FILE_OR_RUN", help="a tokenizer.json, a run, `last`, or a name such as gpt2"
+    )
+    show.add_argument("--text", help="a text to cut into tokens")
+    show.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    return parser.parse_args(argv)
+
+
+# ---------------------------------------------------------------- train
+
+
+def _train(args: argparse.Namespace) -> int:
+    from lab.data.cache import atomic_write
+    from lab.data.corpora import open_corpus
+    from lab.data.tokenizers import TextCorpus, make_tokenizer, published_if_here
+
+    if args.out.is_dir() or not args.out.parent.is_dir():
+        raise ValueError(f"--out {args.out}: name a file in a folder that exists")
+    options = {"text_key": args.text_key} if args.text_key else {}
+    corpus: TextCorpus = open_corpus(args.corpus or "text", args.path, **options)
+    if hasattr(corpus, "sequences"):
+        raise ValueError(f"--corpus {args.corpus} is made of symbols, not of text: they are its vocabulary")
+    tokenizer = make_tokenizer("bpe", corpus, args.vocab_size)
+    with atomic_write(args.out) as file:
+        file.write(tokenizer.to_json().encode())
+
+    text = _held_out(corpus)
+    rows = {f"{args.out.name} ({tokenizer.vocab_size})": tokenizer}
+    if (gpt2 := published_if_here("gpt2")) is not None:
+        rows[f"gpt2 ({gpt2.vocab_size})"] = gpt2
+    print(f"{args.out}: {tokenizer.vocab_size} tokens, learned from '{corpus.name}'\n")
+    print(f"bytes per token on {len(text.encode()):,} bytes of its held-out text:")
+    width = max(map(len, rows))
+    for name, one in rows.items():
+        print(f"  {name:<{width}}  {_bytes_per_token(one, text):.2f}")
+    print(f"  {'bytes':<{width}}  1.00\n\nnext: {PROGRAM} show {args.out} --text 'some text'")
+    return 0
+
+
+def _held_out(corpus: object) -> str:
+    parts: list[str] = []
+    left = MEASURED_CHARACTERS
+    for document in corpus.documents("val"):  # type: ignore[attr-defined]
+        parts.append(document[:left])
+        left -= len(parts[-1])
+        if left <= 0:
+            break
+    return "".join(parts)
+
+
+def _bytes_per_token(tokenizer: Tokenizer, text: str) -> float:
+    return len(text.encode()) / max(1, len(tokenizer.encode(text)))
+
+
+# ---------------------------------------------------------------- show
+
+
+def _show(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    tokenizer = _find(args.what, args.root)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    end = "none" if tokenizer.eot_id is None else tokenizer.eot_id
+    console.print(f"[bold]{tokenizer.name}[/]  {tokenizer.vocab_size} tokens, end of text: {end}")
+    if args.text is None:
+        _print_longest(console, tokenizer)
+    else:
+        _print_strip(console, tokenizer, args.text)
+    return 0
+
+
+def _find(what: str, root: str) -> Tokenizer:
+    """The tokenizer of a file, of a known name, or of a run."""
+    from lab.data.tokenizers import FIXED, load_tokenizer, make_tokenizer
+    from lab.runs import open_run
+
+    if Path(what).is_file() or what.endswith(".json"):
+        return load_tokenizer(what)
+    if what in FIXED:
+        return make_tokenizer(what)
+    return load_tokenizer(open_run(what, root).path)
+
+
+def _print_longest(console: Console, tokenizer: Tokenizer) -> None:
+    from rich.text import Text
+
+    special = set(tokenizer.specials.values())
+    ids = [i for i, token in enumerate(tokenizer.tokens) if token is not None and i not in special]
+    ids.sort(key=lambda i: -len(tokenizer.tokens[i] or b""))
+    console.print(f"\nthe {min(LONGEST, len(ids))} longest:")
+    for i in ids[:LONGEST]:
+        token = tokenizer.token_bytes(i)
+        console.print(Text(f"{i:>8}  {len(token):>3} bytes  ").append(as_shown(token), style=COLOURS[0]))
+
+
+def _print_strip(console: Console, tokenizer: Tokenizer, text: str) -> None:
+    """The text with its tokens coloured in turn (without colours: a bar between them), and the ids."""
+    from rich.text import Text
+
+    ids = tokenizer.encode(text).tolist()
+    strip = Text()
+    for n, i in enumerate(ids):
+        if n and console.color_system is None:
+            strip.append("|")
+        token = as_shown(tokenizer.token_bytes(i))
+        strip.append(token, style=COLOURS[n % len(COLOURS)])
+        if token.endswith(MARKS["\n"]):
+            strip.append("\n")
+    console.print()
+    console.print(strip)
+    console.print()
+    console.print(" ".join(map(str, ids)))
+    size = len(text.encode("utf-8", "replace"))
+    ratio = f", {size / len(ids):.2f} bytes per token" if ids else ""
+    console.print(f"\n{size} bytes, {len(ids)} tokens{ratio}")
+
+
+def as_shown(token: bytes) -> str:
+    """A token as it can be printed: white space visible, bytes that are no whole character as `\\xe2`."""
+    return visible(token.decode("utf-8", errors="backslashreplace"), MARKS)
+
+
+def visible(text: str, marks: dict[str, str]) -> str:
+    """Text without what a terminal would obey: a vocabulary or a file name may come from anywhere."""
+    return "".join(
+        marks.get(c, c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()) for c in text
+    )
