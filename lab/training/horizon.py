@@ -1,0 +1,94 @@
+"""How long a run is: given in steps, tokens, tokens per parameter or minutes, turned into steps once, beforehand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+
+@dataclass
+class HorizonConfig:
+    """The length of the run, in exactly one of four units. Raises ValueError where none or several are given.
+
+    Args:
+        steps: Optimizer steps.
+        tokens: Tokens the model learns from (1e9 is fine).
+        tokens_per_parameter: Tokens for each parameter of the model, embeddings counted. About 20 makes the best use
+            of a given amount of compute (Hoffmann et al. 2022); models made to be used are trained far longer.
+        minutes: Training time on this machine. A few steps are timed before the start, and the number of steps that
+            follows is fixed then: the schedule needs to know where the end is.
+    """
+
+    steps: int | None = None
+    tokens: float | None = None
+    tokens_per_parameter: float | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        choices = ", ".join(f"horizon.{f.name}" for f in fields(self))
+        problems = [
+            f"horizon.{name} is {value}: give a number above 0"
+            for name, value in given.items()
+            if not (math.isfinite(value) and value > 0)
+        ]
+        if not given:
+            problems.append(f"horizon: how long shall the run be? Set one of {choices}")
+        if len(given) > 1:
+            both = " and ".join(f"{name}={value:g}" for name, value in given.items())
+            problems.append(f"horizon: {both} contradict each other; set exactly one of {choices}")
+        if problems:
+            raise ValueError("\n".join(problems))
+
+
+def resolve_steps(
+    config: HorizonConfig, tokens_per_step: int, n_parameters: int, seconds_per_step: float | None = None
+) -> tuple[int, str]:
+    """The number of optimizer steps, and a sentence that says how it came about.
+
+    Tokens are rounded up to whole steps, minutes down.
+
+    Args:
+        tokens_per_step: Tokens one optimizer step learns from, over all micro-batches and processes.
+        n_parameters: All parameters of the model.
+        seconds_per_step: Measured on this machine; only for `minutes`, which raises ValueError without it or where
+            not one step fits.
+    """
+    why = ""
+    if config.steps is not None:
+        steps = config.steps
+    elif config.tokens is not None:
+        steps = math.ceil(config.tokens / tokens_per_step)
+        why = f"{_short(config.tokens)} tokens asked for"
+    elif config.tokens_per_parameter is not None:
+        steps = math.ceil(config.tokens_per_parameter * n_parameters / tokens_per_step)
+        why = (
+            f"{config.tokens_per_parameter:g} tokens for each of {_short(n_parameters)} parameters asked for"
+        )
+    else:
+        assert config.minutes is not None
+        if seconds_per_step is None:
+            raise ValueError(
+                f"horizon.minutes is {config.minutes:g}, but nobody measured how long a step takes here"
+            )
+        steps = math.floor(60 * config.minutes / seconds_per_step)
+        if steps < 1:
+            raise ValueError(
+                f"horizon.minutes is {config.minutes:g}, but one step takes {seconds_per_step / 60:.1f} minutes here:"
+                " give more minutes, or make the step smaller (data.tokens_per_step)"
+            )
+        why = f"{config.minutes:g} minutes at {1000 * seconds_per_step:.3g} ms a step"
+    tokens = steps * tokens_per_step
+    sentence = (
+        f"{steps:,} {'step' if steps == 1 else 'steps'} of {tokens_per_step:,} tokens:"
+        f" {_short(tokens)} tokens, {_short(tokens / n_parameters)} per parameter"
+    )
+    return steps, f"{sentence} ({why})" if why else sentence
+
+
+def _short(number: float) -> str:
+    """Three digits and a letter: 1.54M."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"

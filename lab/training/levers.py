@@ -1,0 +1,237 @@
+"""What this machine does best: precision, attention kernel, fused optimizer, threads, compilation.
+
+Chosen by device, dtype and shape, never by timing: the same machine always chooses the same, so that a resumed run
+computes the same numbers, and a busy neighbour decides nothing. What was chosen is recorded together with why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from lab.model import GPT, GPTConfig
+from lab.model.attention import EXPLICIT_CONTEXT_LIMIT
+
+AttentionKernel = Literal["auto", "sdpa", "explicit"]
+
+PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
+"""Lightning's short names for precisions, spelt out."""
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+@dataclass
+class LeverConfig:
+    """What to do otherwise than the machine suggests; raises ValueError for impossible values.
+
+    Args:
+        threads: CPU threads. None: OMP_NUM_THREADS, or as many as physical cores this process may use.
+        attention: sdpa: PyTorch's fused kernel, explicit: scores written out, auto: whichever suits device and dtype.
+        compile: torch.compile the network, in place. None: no. Half a minute (on a CPU) before the first step; pays
+            off in long runs on a GPU.
+    """
+
+    threads: int | None = None
+    attention: AttentionKernel = "auto"
+    compile: bool | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.threads is not None and self.threads < 1:
+            problems.append(f"levers.threads is {self.threads}: give a number of at least 1")
+        if self.attention not in ("auto", "sdpa", "explicit"):
+            problems.append(f"levers.attention is {self.attention!r}: choose one of auto, sdpa, explicit")
+        if problems:
+            raise ValueError("\n".join(problems))
+
+
+@dataclass(frozen=True)
+class Levers:
+    """The levers' positions, and in `reasons` why each was chosen.
+
+    `precision` is Lightning's name (`32-true`, `bf16-mixed`, …), `attention` is `sdpa` or `explicit`.
+    """
+
+    device: str
+    precision: str
+    attention: str
+    fused: bool
+    threads: int
+    compile: bool
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """`{lever: {"value": …, "reason": …}}`, for run.json."""
+        return {name: {"value": getattr(self, name), "reason": why} for name, why in self.reasons.items()}
+
+    def lines(self) -> list[str]:
+        """One line a lever: `precision bf16-mixed (…)`."""
+        shown = {True: "on", False: "off"}
+        values = {name: getattr(self, name) for name in self.reasons}
+        return [
+            f"{name} {shown[value] if isinstance(value, bool) else value} ({self.reasons[name]})"
+            for name, value in values.items()
+        ]
+
+    def apply(self, model: GPT) -> None:
+        """Set threads and attention kernel, and compile in place (the state dict keeps its names) where asked."""
+        torch.set_num_threads(self.threads)
+        model.set_attention_kernel(self.attention)
+        if self.compile:
+            model.compile()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision's autocast, for forward passes outside of Lightning's Trainer."""
+        dtype = AUTOCAST.get(self.precision)
+        return nullcontext() if dtype is None else torch.autocast(torch.device(self.device).type, dtype)
+
+
+def choose_levers(
+    wanted: LeverConfig | None = None,
+    *,
+    precision: str | int | None = None,
+    config: GPTConfig | None = None,
+    device: str | torch.device | None = None,
+    fused: bool | None = None,
+    recorded: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Levers:
+    """Decide every lever: what was asked for, else what a resumed run was begun with, else what suits the machine.
+
+    Args:
+        wanted: The `levers` settings.
+        precision: Asked for, in Lightning's spelling; None: chosen here.
+        config: The model; without it attention is chosen for short contexts.
+        device: Asked for; None: a CUDA or Apple GPU where there is one, else the CPU.
+        fused: The optimizer's own setting.
+        recorded: `as_dict()` of the run that is resumed. Kept where the device is of the same kind, so that the
+            numbers stay the same.
+
+    Raises ValueError for a precision that the device cannot compute in.
+    """
+    wanted = wanted or LeverConfig()
+    name = str(device or best_device())
+    kind = torch.device(name).type
+    recorded = recorded if recorded and recorded.get("device", {}).get("value") == name else {}
+    asked = {
+        "precision": _precision_asked(precision, kind),
+        "attention": None if wanted.attention == "auto" else wanted.attention,
+        "fused": fused,
+        "threads": wanted.threads,
+        "compile": wanted.compile,
+    }
+
+    def decide(lever: str, value: Any, reason: str) -> Any:
+        if asked[lever] is not None:
+            value, reason = asked[lever], "asked for"
+        elif lever in recorded:
+            value, reason = recorded[lever]["value"], "as the run began"
+        reasons[lever] = reason
+        return value
+
+    reasons = {"device": "asked for" if device else "the best there is"}
+    chosen = decide("precision", *best_precision(kind))
+    return Levers(
+        device=name,
+        precision=chosen,
+        attention=decide("attention", *best_attention(kind, chosen, config)),
+        fused=decide("fused", *best_fused(kind)),
+        threads=decide("threads", *best_threads()),
+        compile=decide("compile", False, "costs half a minute; levers.compile=true for long runs on a GPU"),
+        reasons=reasons,
+    )
+
+
+def best_device() -> str:
+    """`cuda`, `mps` or `cpu`: what Lightning's `accelerator: auto` takes."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def best_precision(device: str) -> tuple[str, str]:
+    """bf16 where the hardware multiplies it natively, and why: same range as fp32, weights and sums stay fp32."""
+    if device == "cuda":
+        native, unit = torch.cuda.is_bf16_supported(including_emulation=False), "bf16 tensor cores"
+    else:
+        unit = native_bf16() if device == "cpu" else None
+        native = unit is not None
+    return ("bf16-mixed", f"{unit} at hand") if native else ("32-true", f"no native bf16 on this {device}")
+
+
+def best_attention(device: str, precision: str, config: GPTConfig | None) -> tuple[str, str]:
+    """PyTorch's fused kernel, but for bf16 on a CPU, where its backward pass takes 12 times as long as fp32's."""
+    context = config.context_length if config else 0
+    if device == "cpu" and precision.startswith("bf16") and context <= EXPLICIT_CONTEXT_LIMIT:
+        return "explicit", "the fused kernel is slow in bf16 on a CPU"
+    return "sdpa", "PyTorch's fused kernel"
+
+
+def best_fused(device: str) -> tuple[bool, str]:
+    """One kernel for AdamW's whole update where PyTorch has one (up to 5 % of a small model's step on a CPU)."""
+    has = device in ("cpu", "cuda", "mps", "xpu")
+    return has, "one kernel updates all" if has else f"no such kernel on {device}"
+
+
+def best_threads() -> tuple[int, str]:
+    """OMP_NUM_THREADS where set, else the physical cores that this process may use, and why."""
+    if asked := os.environ.get("OMP_NUM_THREADS", "").split(",")[0]:
+        if asked.isdigit() and int(asked) > 0:
+            return int(asked), "OMP_NUM_THREADS"
+    if not hasattr(os, "sched_getaffinity"):
+        return torch.get_num_threads(), "PyTorch's choice"
+    cores, limit = physical_cores(os.sched_getaffinity(0)), cpu_quota()
+    if limit is not None and limit < cores:
+        return max(1, int(limit)), f"this container may use {limit:g} of {cores} cores"
+    return cores, "physical cores this process may use"
+
+
+def physical_cores(cpus: Iterable[int], topology: Path = CPU_TOPOLOGY) -> int:
+    """How many cores lie behind these logical CPUs: two hyperthreads share one core's arithmetic."""
+    cores = set()
+    for cpu in cpus:
+        place = topology / f"cpu{cpu}" / "topology"
+        try:
+            cores.add(((place / "physical_package_id").read_text(), (place / "core_id").read_text()))
+        except OSError:  # some virtual machines don't say: each counts
+            cores.add((str(cpu), ""))
+    return max(1, len(cores))
+
+
+def cpu_quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:
+    """How many CPUs' time a container's limit leaves (cgroup v2: microseconds per period); None: no limit."""
+    try:
+        quota, period = file.read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+
+
+@cache
+def native_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """The CPU's unit for bf16 products (AMX, AVX512-BF16), or None: then bf16 is emulated, slower than fp32."""
+    try:
+        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split()
+    except (OSError, StopIteration):
+        return None
+    return next(
+        (unit for flag, unit in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")) if flag in flags), None
+    )
+
+
+def _precision_asked(precision: str | int | None, device: str) -> str | None:
+    if precision is None:
+        return None
+    name = PRECISIONS.get(str(precision), str(precision))
+    if name.startswith("16") and device == "cpu":
+        # Lightning would take bf16 instead and only warn.
+        raise ValueError(
+            f"trainer.precision is {precision}: a CPU does not train in fp16, take bf16-mixed or 32-true"
+        )
+    return name

@@ -1,0 +1,134 @@
+"""How the learning rate moves over a run: a pure function of the step, so that resuming has no state to restore."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+Kind = Literal["cosine", "linear", "wsd", "constant"]
+DecayShape = Literal["linear", "sqrt", "cosine"]
+
+
+@dataclass
+class ScheduleConfig:
+    """The shape of the learning rate over the run, as a factor between 0 and 1 on the optimizer's own rates.
+
+    Warm-up first, because Adam's averages know nothing yet and large first steps in random directions do lasting
+    harm; then high; then low, where the loss settles (most of the fall from a decay comes in its last part).
+
+    Raises ValueError naming every bad setting. What only the length of the run can tell is in `problems`.
+
+    Args:
+        kind: cosine (Loshchilov & Hutter 2017; GPT-3's), linear, wsd: warm-up, stable, decay (Hu et al. 2024), whose
+            stable part needs no length fixed beforehand, constant.
+        warmup_steps: Steps of linear warm-up. None: `warmup_fraction` of the run.
+        warmup_fraction: Warm-up as a part of the run, where `warmup_steps` is not given.
+        final_lr_fraction: What is left of the learning rate at the end. Chinchilla and GPT-3 take 0.1; with wsd and
+            linear 0 is usual.
+        decay_fraction: wsd only: the last part of the run, in which the learning rate falls.
+        decay_shape: wsd only: linear, sqrt: 1-sqrt, which falls fast first (Hägele et al. 2024), or cosine.
+    """
+
+    kind: Kind = "cosine"
+    warmup_steps: int | None = None
+    warmup_fraction: float = 0.05
+    final_lr_fraction: float = 0.1
+    decay_fraction: float = 0.2
+    decay_shape: DecayShape = "linear"
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name, choices in (("kind", get_args(Kind)), ("decay_shape", get_args(DecayShape))):
+            if getattr(self, name) not in choices:
+                problems.append(
+                    f"schedule.{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}"
+                )
+        if self.warmup_steps is not None and self.warmup_steps < 0:
+            problems.append(
+                f"schedule.warmup_steps is {self.warmup_steps}: give 0 (no warm-up) or more steps"
+            )
+        if not 0 <= self.warmup_fraction < 1:
+            problems.append(
+                f"schedule.warmup_fraction is {self.warmup_fraction}: give a part of the run, from 0 to below 1"
+            )
+        if not 0 <= self.final_lr_fraction <= 1:
+            problems.append(
+                f"schedule.final_lr_fraction is {self.final_lr_fraction}: give a part of the learning rate, 0 to 1"
+            )
+        if not 0 < self.decay_fraction <= 1:
+            problems.append(
+                f"schedule.decay_fraction is {self.decay_fraction}: give a part of the run, above 0 and up to 1"
+                " (for no decay choose kind: constant)"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    def warmup(self, total_steps: int) -> int:
+        """Steps of warm-up in a run of `total_steps`."""
+        return round(self.warmup_fraction * total_steps) if self.warmup_steps is None else self.warmup_steps
+
+    def decay(self, total_steps: int) -> int:
+        """Steps over which the learning rate falls in a run of `total_steps`; they are its last ones."""
+        if self.kind == "constant":
+            return 0
+        if self.kind == "wsd":
+            return max(1, round(self.decay_fraction * total_steps))
+        return total_steps - self.warmup(total_steps)
+
+    def problems(self, total_steps: int) -> list[str]:
+        """What is wrong with these settings for a run of `total_steps`, one sentence each; empty: nothing."""
+        warmup = self.warmup(total_steps)
+        if warmup and warmup >= total_steps:
+            return [
+                f"schedule.warmup_steps is {warmup}, but the run has {total_steps} steps and would never reach its"
+                f" learning rate: set at most {total_steps - 1}, or a longer horizon"
+            ]
+        if warmup + self.decay(total_steps) > total_steps:
+            return [
+                f"schedule: a warm-up of {warmup} steps and a decay of {self.decay(total_steps)} steps"
+                f" (decay_fraction {self.decay_fraction}) do not fit into {total_steps} steps: shorten one of them"
+            ]
+        return []
+
+    def unused(self) -> list[str]:
+        """Settings away from their defaults that have no effect next to the others, one sentence each."""
+        default = {field.name: field.default for field in fields(self)}
+        without_effect = {
+            "warmup_fraction": f"warmup_steps is {self.warmup_steps}"
+            if self.warmup_steps is not None
+            else None,
+            "final_lr_fraction": "kind is constant" if self.kind == "constant" else None,
+            "decay_fraction": f"kind is {self.kind}" if self.kind != "wsd" else None,
+            "decay_shape": f"kind is {self.kind}" if self.kind != "wsd" else None,
+        }
+        return [
+            f"schedule.{name} ({getattr(self, name)}) has no effect: {reason}"
+            for name, reason in without_effect.items()
+            if reason and getattr(self, name) != default[name]
+        ]
+
+
+def lr_factor(step: int, total_steps: int, config: ScheduleConfig) -> float:
+    """What the optimizer's learning rates are multiplied with in the update from `step` to `step + 1`.
+
+    A warm-up of w steps gives (step+1)/(w+1): the first update moves already, the peak is reached at step w. The
+    final value stands exactly at `total_steps`, one after the last update, so that a decay to 0 wastes no update (with
+    cosine this is nanoGPT's formula with lr_decay_iters = total_steps); later steps stay there.
+    """
+    warmup = config.warmup(total_steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    decay = config.decay(total_steps)
+    if step <= total_steps - decay or config.kind == "constant":
+        return 1.0
+    progress = min(1.0, (step - (total_steps - decay)) / decay)
+    shape = config.decay_shape if config.kind == "wsd" else config.kind
+    return config.final_lr_fraction + (1 - config.final_lr_fraction) * _remaining(shape, progress)
+
+
+def _remaining(shape: str, progress: float) -> float:
+    """From 1 at progress 0 to 0 at progress 1."""
+    if shape == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1 - (math.sqrt(progress) if shape == "sqrt" else progress)
