@@ -1,0 +1,26 @@
+"""Writing text with a model: sampling (`distribution`, `draw`), and a KV-cached stream of steps that tells
+its odds.
+
+    for step in stream(model, tokens, Sampling(temperature=0.8, top_k=50)):
+        ...
+    text = "".join(stream_text(model, tokenizer, "def "))
+
+Is handed a model and a tokenizer and loads nothing itself.
+"""
+
+from lab.generation.prompt import Prompt, read_prompt
+from lab.generation.sampling import Distribution, Sampling, distribution, draw
+from lab.generation.stream import Alternative, Step, stream, stream_text
+
+__all__ = [
+    "Alternative",
+    "Distribution",
+    "Prompt",
+    "Sampling",
+    "Step",
+    "distribution",
+    "draw",
+    "read_prompt",
+    "stream",
+    "stream_text",
+]

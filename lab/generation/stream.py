@@ -1,0 +1,182 @@
+"""Writing: a model goes on with a text, one token at a time, and tells what it thought at each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lab.generation.prompt import read_prompt
+from lab.generation.sampling import Sampling, distribution, draw, own_probabilities
+from lab.model import GPT, KVCache
+
+if TYPE_CHECKING:
+    from lab.data.vocabulary import Tokenizer
+
+KEPT_WHEN_SLIDING = 3 / 4
+ALTERNATIVES = 5
+
+
+class Alternative(NamedTuple):
+    """A token the model thought of, and how likely it thought it, before any sampling setting."""
+
+    token: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One token written.
+
+    Args:
+        token: Its id.
+        probability: What the model gave it: its own distribution, before temperature, top-k and top-p.
+        chance: How likely the drawing was to take it, after them.
+        alternatives: The tokens the model thought likeliest, best first, by its own distribution.
+        removed: How many tokens top-k and top-p took out of the drawing.
+    """
+
+    token: int
+    probability: float
+    chance: float
+    alternatives: tuple[Alternative, ...]
+    removed: int
+
+
+def stream(
+    model: GPT,
+    tokens: Sequence[int] | Tensor,
+    sampling: Sampling | None = None,
+    *,
+    stop: Collection[int] = (),
+    alternatives: int = ALTERNATIVES,
+) -> Iterator[Step]:
+    """Go on with `tokens` (ids, `[pos]`), one `Step` at a time.
+
+    Ends after max_new_tokens, or with the first token of `stop`, which is the last step then.
+
+    Keys and values of what was read are cached, so each step costs one position. When the context is full,
+    a model has to look away from something: the last 3/4 of it are read anew and the writing goes on from
+    there. So a token is written from the last context_length tokens at most, and 3/4 of that at least;
+    sliding by one each time would read the whole context for each token. Within the context the cache
+    changes nothing but rounding.
+
+    Draws from a generator of its own: PyTorch's random state stays as it was, and a model in training is
+    one again between the steps. Raises `ValueError`, before the first step, for no tokens, more than
+    context_length (see `read_prompt`) or ids that the model does not have; and at a step whose logits are
+    not numbers.
+    """
+    ids = [int(token) for token in tokens]
+    problems = list(_problems(model, ids, alternatives))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return _steps(model, ids, sampling or Sampling(), frozenset(stop), alternatives)
+
+
+def stream_text(model: GPT, tokenizer: Tokenizer, prompt: str = "", **settings: Any) -> Iterator[str]:
+    """The text that follows `prompt`, piece by piece as it is written; `settings` are those of `Sampling`.
+
+    Ends before an end of text. A prompt that is too long loses its beginning (with a warning that says how
+    much), an empty one is a new document, see `read_prompt`. A character whose bytes have not all come is
+    held back, so every piece is whole.
+    """
+    start = read_prompt(prompt, tokenizer, model.config.context_length)
+    if start.dropped:
+        warnings.warn(start.notes[0], stacklevel=2)
+    stop = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
+    steps = stream(model, start.tokens, Sampling(**settings), stop=stop, alternatives=0)
+    return _decoded(steps, tokenizer, stop)
+
+
+def _decoded(steps: Iterator[Step], tokenizer: Tokenizer, stop: Collection[int]) -> Iterator[str]:
+    decoder = tokenizer.stream()
+    for step in steps:
+        if step.token not in stop and (piece := decoder.push(step.token)):
+            yield piece
+    if piece := decoder.flush():
+        yield piece
+
+
+def _problems(model: GPT, ids: list[int], alternatives: int) -> Iterator[str]:
+    size, context = model.config.vocab_size, model.config.context_length
+    if not ids:
+        yield "no tokens to go on with: give at least one (read_prompt makes one of an empty text)"
+    if len(ids) > context:
+        yield f"{len(ids)} tokens are more than context_length={context}: give the last (as read_prompt does)"
+    if wrong := [token for token in ids if not 0 <= token < size]:
+        yield f"token ids {wrong[:5]} are not in the model's vocabulary of {size}: was this its tokenizer?"
+    if not 0 <= alternatives <= size:
+        yield f"alternatives={alternatives}: must lie between 0 and the vocabulary's {size}"
+
+
+def _steps(
+    model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int], alternatives: int
+) -> Iterator[Step]:
+    context = model.config.context_length
+    luck = torch.Generator().manual_seed(sampling.seed)  # on the CPU: the same on every device
+    seen = list(ids)  # the window: what the cache holds, then what it has yet to read
+    unread = seen
+    cache = model.new_cache(1, capacity=min(context, len(ids) + sampling.max_new_tokens))
+    for _ in range(sampling.max_new_tokens):
+        logits = _next_logits(model, unread, cache)
+        step = _choose(
+            logits, sampling, float(torch.rand((), dtype=torch.float64, generator=luck)), alternatives
+        )
+        yield step
+        if step.token in stop:
+            return
+        seen.append(step.token)
+        unread = [step.token]
+        if cache.length == context:
+            seen = unread = seen[-max(1, int(context * KEPT_WHEN_SLIDING)) :]
+            cache.rewind()
+
+
+def _next_logits(model: GPT, tokens: list[int], cache: KVCache) -> Tensor:
+    """Logits `[vocab_size]` of the token after `tokens`, which follow those in the cache and are appended
+    to it."""
+    with _evaluating(model):
+        device = model.token_embedding.weight.device
+        # The head for the last position only: of all others it would be thousands of logits for nothing.
+        # Going round `model(...)` also goes round a compiled forward pass, which would be compiled anew for
+        # every length.
+        stream = model.residual(torch.tensor([tokens], device=device), cache=cache)
+        logits = model.unembed(stream[0, -1]).float().cpu()
+    if torch.isnan(logits).any():
+        raise ValueError(
+            "the model's logits are not numbers (NaN): its weights are damaged, or training diverged"
+        )
+    return logits
+
+
+@contextmanager
+def _evaluating(model: GPT) -> Iterator[None]:
+    """No gradients and no dropout, and afterwards all as before: a step may fall between two steps of
+    training."""
+    training = model.training
+    if training:
+        model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        if training:
+            model.train()
+
+
+def _choose(logits: Tensor, sampling: Sampling, luck: float, alternatives: int) -> Step:
+    own, drawn_from = own_probabilities(logits), distribution(logits, sampling)
+    token = draw(drawn_from.probabilities, luck)
+    best = own.topk(alternatives)
+    return Step(
+        token=token,
+        probability=float(own[token]),
+        chance=float(drawn_from.probabilities[token]),
+        alternatives=tuple(map(Alternative, best.indices.tolist(), best.values.tolist())),
+        removed=int(drawn_from.removed_by_top_k.sum() + drawn_from.removed_by_top_p.sum()),
+    )
