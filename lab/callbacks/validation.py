@@ -53,9 +53,13 @@ class Validation(Callback):
         """One pass over the validation loader, as Lightning's own loop would do it."""
         module = trainer.lightning_module
         assert isinstance(module, PretrainingModule)
+        # The validation loop borrows the trainer's record of which batch is being logged; the training loop wants it back.
+        connector = trainer._logger_connector
+        first_loop_iter = connector._first_loop_iter
         trainer.validating = True
         trainer.fit_loop.epoch_loop.val_loop.run()
         trainer.training = True
+        connector._first_loop_iter = first_loop_iter
         self._newest = trainer.global_step
 
     def state_dict(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ import sys
 import warnings
 
 NOISE = {
-    "lightning.pytorch.utilities.rank_zero": ("litlogger", "litmodels", "GPU available", "TPU available", "HPU available", "💡", "`Trainer.fit` stopped", "Seed set"),
+    "lightning.pytorch.utilities.rank_zero": ("litlogger", "litmodels", "GPU available", "TPU available", "HPU available", "💡", "`Trainer.fit` stopped", "Seed set", "Automatic Mixed Precision"),
     "lightning.pytorch.trainer.connectors.checkpoint_connector": ("`weights_only` was not set", "Restor"),
     "lightning.fabric.utilities.seed": ("Seed set",),
 }
@@ -29,7 +29,7 @@ def main(command: str, args: list[str]) -> int:
     except (ValueError, WriteError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         for line in lines:
-            print(f"error: {line}" if len(lines) == 1 else f"error: {line}", file=sys.stderr)
+            print(f"error: {line}", file=sys.stderr)
         return 2
 
 

@@ -14,11 +14,11 @@ from lab.runs import Run
 
 SAMPLE_TOKENS = 160
 BASELINES = {
-    "uniform": "guessing evenly among the tokens",
-    "unigram": "knowing how often each token occurs",
-    "bigram": "knowing which token follows which",
-    "xz": "xz -9, the general-purpose compressor",
-    "floor": "the entropy of the source: nothing can be below it",
+    "uniform": "all tokens alike",
+    "unigram": "how often each occurs",
+    "bigram": "which follows which",
+    "xz": "the compressor, xz -9",
+    "floor": "entropy of the source",
 }
 
 
@@ -31,7 +31,7 @@ def say_farewell(console: Console, module: Any, data: Any, run: Run) -> None:
     console.print(sample_panel(module.model, data.tokenizer))
     console.print(f"[bold]{run.path}[/bold]")
     for command, why in next_commands(run):
-        console.print(Text.assemble(("  " + command, "cyan"), f"   {why}"), soft_wrap=True)
+        console.print(Text.assemble((f"  {command}", "cyan"), (f"   # {why}", "dim")), soft_wrap=True)
 
 
 def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]]) -> Table:
@@ -39,7 +39,7 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
     nats, bits = baselines.get("nats_per_token", {}), baselines.get("bits_per_byte", {})
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    for name in ("loss (nats/token)", "perplexity", "bits per byte"):
+    for name in ("nats/token", "perplexity", "bits/byte"):
         table.add_column(name, justify="right")
     table.add_column("")
     rows = [(name, nats.get(name), bits.get(name)) for name in BASELINES if name in nats or name in bits]

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 import yaml
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.interrupts import Interrupts
@@ -79,9 +81,17 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
         refuse_architecture_changes(origin.run, changed)
     data.prepare_data()
     data.setup("fit")
-    levers = choose_levers(settings.levers, precision=settings.trainer.precision, config=module.config)
+    stored = origin.run.status() if origin.run else None
+    levers = choose_levers(
+        settings.levers,
+        precision=settings.trainer.precision,
+        config=module.config,
+        device="cpu" if settings.trainer.accelerator == "cpu" else None,
+        fused=module.optimizer_config.fused,
+        recorded=stored.levers if stored else None,
+    )
     levers.apply(module.model)
-    recorded = origin.run.status().total_steps if origin.run else None
+    recorded = stored.total_steps if stored else None
     if recorded and not any(k.startswith(("horizon.", "data.tokens_per_step", "data.batch_size")) for k in changed):
         steps, sentence = recorded, f"{recorded:,} steps, as decided when the run began"
     else:
@@ -180,7 +190,7 @@ def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin) -> None:
         "model": model_line(cli),
         "data": data_line(facts),
         "horizon": plan.horizon,
-        "levers": "; ".join(plan.levers.lines()),
+        "levers": "\n".join(plan.levers.lines()),
     }
     if origin.kind != "new" and origin.run and origin.checkpoint:
         verb = "go on with" if origin.kind == "resume" else "start from"
@@ -188,10 +198,13 @@ def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin) -> None:
             f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state, data position and clock restored;"
             " random state follows from seed and step"
         )
-        rows |= {"changed": "; ".join(f"{k}: {a} → {b}" for k, (a, b) in plan.changed.items())} if plan.changed else {}
-    width = max(map(len, rows))
+        if plan.changed:
+            rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in plan.changed.items())
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="bold")
     for name, text in rows.items():
-        console.print(f"[bold]{name:>{width}}[/bold]  {text}", soft_wrap=False)
+        table.add_row(name, Text(text))
+    console.print(table)
 
 
 def model_line(cli: LabCLI) -> str:

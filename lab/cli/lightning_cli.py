@@ -85,7 +85,7 @@ class LabCLI(LightningCLI):
             parser.add_argument("--fork", type=str | None, default=None, help="RUN@STEP: a new run that starts from that checkpoint.")
             parser.add_argument("--check", type=bool, default=False, nargs="?", const=True, help="Check the settings and train nothing.")
         else:
-            parser.add_argument("--checkpoint", type=str | None, default=None, help="RUN or RUN@STEP to validate.")
+            parser.add_argument("--weights", type=str | None, default=None, help="RUN or RUN@STEP to validate.")
         return parser
 
     # ---------------------------------------------------------------- reading them
@@ -109,7 +109,7 @@ class LabCLI(LightningCLI):
         self._keep_newest_horizon()
         self.config_text = self.dump_settings()
         given = self.sources.given_keys()
-        problems = given_but_decided_elsewhere(given) + problems_of(settings, self.config.subcommand)
+        problems = given_but_decided_elsewhere(given) + problems_of(settings)
         if problems:
             raise SettingsError("\n".join(dict.fromkeys(problems)))
         if settings.data.context_length is None:
@@ -128,7 +128,7 @@ class LabCLI(LightningCLI):
         """The whole configuration as YAML, less the run's name, what links fill in, and what only this start asked for."""
         parser = self._parser(self.config.subcommand)
         tree = yaml.safe_load(parser.dump(self.settings, skip_link_targets=True, skip_none=False, format="yaml"))
-        for key in ("config", "resume", "fork", "check", "checkpoint"):
+        for key in ("config", "resume", "fork", "check", "weights"):
             tree.pop(key, None)
         tree["run"].pop("name", None)
         tree["model"]["config"].pop("vocab_size", None)

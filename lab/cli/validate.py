@@ -19,8 +19,8 @@ console = Console(highlight=False)
 def validate(args: list[str]) -> int:
     """Measure the newest checkpoint of RUN, or the one at RUN@STEP, with the run's own data."""
     if args and not args[0].startswith("-"):
-        args = ["--checkpoint", *args]
-    wanted = value_of("--checkpoint", args)
+        args = ["--weights", *args]
+    wanted = value_of("--weights", args)
     if not wanted and not {"-h", "--help"} & set(args):
         raise SettingsError("say which run to validate: python -m lab validate RUN, or RUN@STEP")
     name, _, step = (wanted or "").partition("@")
@@ -37,7 +37,7 @@ def validate(args: list[str]) -> int:
         raise SettingsError(f"the data has {cli.datamodule.vocab_size} tokens, the checkpoint {state['hyper_parameters']['config']['vocab_size']}: validate with the run's own configuration")
     with torch.no_grad():
         cli.model.load_state_dict(state["state_dict"])
-    levers = choose_levers(cli.settings.levers, precision=cli.settings.trainer.precision, config=cli.model.config)
+    levers = choose_levers(cli.settings.levers, precision=cli.settings.trainer.precision, config=cli.model.config, device="cpu" if cli.settings.trainer.accelerator == "cpu" else None)
     levers.apply(cli.model.model)
     trainer = cli.build_trainer([], logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False)
     trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)

@@ -1,0 +1,165 @@
+"""Interrupt a training run at random moments, resume it, and compare every loss bit for bit with a run left alone.
+
+    python scripts/interruptions.py --trials 20
+
+Each trial kills the process (SIGKILL, SIGTERM or SIGINT by turns) at a random moment, possibly several times, under settings
+that make resuming hard: dropout, gradient accumulation, validation and checkpoints on the same step. Afterwards every
+checkpoint that was ever written is loaded with `torch.load(weights_only=True)`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass
+class Trial:
+    """What one trial found."""
+
+    signals: list[str]
+    resumed_from: list[int]
+    identical: bool
+    detail: str = ""
+
+
+def fit(args: list[str]) -> subprocess.Popen[bytes]:
+    """A fit in a process that hears Ctrl-C: children of a background shell are born with SIGINT ignored."""
+
+    def hear_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab", "fit", *args],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=hear_interrupts,
+    )
+
+
+def losses(run: Path) -> dict[int, str]:
+    """Every training and validation loss as exact bits; of two lines for one step the later counts."""
+    found: dict[int, dict[str, str]] = {}
+    for line in (run / "metrics.jsonl").read_text(errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue  # torn by the kill
+        for name in ("train/loss", "val/loss"):
+            if name in row:
+                found.setdefault(row["step"], {})[name] = float(row[name]).hex()
+    return {step: str(sorted(values.items())) for step, values in found.items()}
+
+
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[bytes], seconds: float = 90.0) -> None:
+    """Return when metrics.jsonl has reached `step`, or the process has ended."""
+    deadline = time.monotonic() + seconds
+    metrics = run / "metrics.jsonl"
+    while time.monotonic() < deadline and process.poll() is None:
+        if metrics.exists() and max(losses(run), default=-1) >= step:
+            return
+        time.sleep(0.02)
+
+
+def trial(number: int, root: Path, args: list[str], steps: int, truth: dict[int, str], rng: random.Random) -> Trial:
+    """One run, interrupted one to three times, resumed until it is complete."""
+    name = f"trial-{number}"
+    run, sent, resumed_from = root / name, [], []
+    process = fit([*args, "--run.name", name])
+    for k in range(rng.choice([1, 1, 2, 3])):
+        wait_for_step(run, rng.randrange(1, steps - 1), process)
+        time.sleep(rng.random() * 0.05)
+        if process.poll() is not None:
+            break
+        number_to_send = SIGNALS[(number + k) % len(SIGNALS)]
+        process.send_signal(number_to_send)
+        _, err = process.communicate(timeout=120)
+        sent.append(number_to_send.name)
+        expected = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number_to_send]
+        if process.returncode not in (expected, 0):
+            return Trial(sent, resumed_from, False, f"exit code {process.returncode}: {err.decode()[-500:]}")
+        if process.returncode == 0:
+            break
+        has_checkpoint = (run / "checkpoints" / "last.ckpt").exists()
+        if not has_checkpoint:  # killed before the first one: start over under the same name
+            subprocess.run(["rm", "-r", str(run)], check=True)
+            process = fit([*args, "--run.name", name])
+            resumed_from.append(0)
+        else:
+            resumed_from.append(json.loads((run / "checkpoints" / "last.json").read_text())["step"])
+            process = fit(["--resume", name, "--run.root", str(root)])
+    _, err = process.communicate(timeout=300)
+    if process.returncode != 0:
+        return Trial(sent, resumed_from, False, f"exit code {process.returncode}: {err.decode()[-800:]}")
+    found = losses(run)
+    different = sorted(step for step in truth if truth[step] != found.get(step))
+    return Trial(sent, resumed_from, found == truth, f"first difference at step {different[0]}" if different else "")
+
+
+def loadable(root: Path) -> int:
+    """Load every checkpoint of every run; the number of them."""
+    import torch
+
+    paths = sorted(root.glob("*/checkpoints/*.ckpt"))
+    for path in paths:
+        torch.load(path, weights_only=True, map_location="cpu")
+    return len(paths)
+
+
+def run_trials(trials: int, root: Path, args: list[str], steps: int, seed: int = 0) -> list[Trial]:
+    """The run left alone, then `trials` interrupted ones."""
+    process = fit([*args, "--run.name", "truth"])
+    _, err = process.communicate(timeout=600)
+    if process.returncode != 0:
+        raise SystemExit(f"the uninterrupted run failed: {err.decode()[-2000:]}")
+    truth, rng, results = losses(root / "truth"), random.Random(seed), []
+    for number in range(trials):
+        results.append(trial(number, root, args, steps, truth, rng))
+        print(f"{number + 1:3d}/{trials}", results[-1], flush=True)
+    return results
+
+
+def hard_settings(root: Path, steps: int) -> list[str]:
+    """A small model on a made text, with everything on that could disturb a resume."""
+    corpus = root / "corpus.txt"
+    words = "to be or not to be that is the question whether it is nobler in the mind to suffer".split()
+    rng = random.Random(1)
+    corpus.write_text(" ".join(rng.choice(words) for _ in range(20_000)))
+    return [
+        *("--run.root", str(root), "--data.corpus", "text", "--data.path", str(corpus), "--data.tokenizer", "char"),
+        *("--model.config.n_layers", "2", "--model.config.n_heads", "2", "--model.config.d_model", "64"),
+        *("--model.config.context_length", "32", "--model.config.dropout", "0.2", "--data.batch_size", "4"),
+        *("--data.tokens_per_step", "384", "--data.val_tokens", "2000", "--horizon.steps", str(steps)),
+        *("--checkpoint.every", "10", "--validation.every", "10", "--trainer.accelerator", "cpu", "--tensorboard", "false"),
+    ]
+
+
+def main() -> int:
+    """Print each trial and the verdict; 0 when every one was identical."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        results = run_trials(given.trials, root, hard_settings(root, given.steps), given.steps, given.seed)
+        good = sum(r.identical for r in results)
+        print(f"{good} of {len(results)} interrupted runs bit-identical; {loadable(root)} checkpoints load with weights_only=True")
+    return 0 if good == len(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

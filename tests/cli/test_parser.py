@@ -1,0 +1,93 @@
+"""Wrong settings: one line each, all at once, exit code 2, and nothing left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.__main__ import main
+from tests.tiny import tiny_args
+
+
+def fit_errors(capsys: pytest.CaptureFixture[str], *args: str) -> list[str]:
+    """The error lines of a `fit` that must be refused."""
+    assert main(["fit", *args]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert all(line.startswith("error: ") for line in lines), captured.err
+    return lines
+
+
+def test_a_misspelt_setting_is_answered_with_the_right_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--model.config.n_layres", "3")
+    assert "n_layres" in line
+    assert "did you mean model.config.n_layers" in line
+
+
+def test_several_mistakes_of_several_kinds_are_reported_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text("model:\n  config:\n    n_layers: three\n    d_modle: 4\ndata:\n  batch_sise: 3\n")
+    lines = fit_errors(capsys, *tiny_args(tmp_path), "--config", str(config), "--horizon.stepps", "3")
+    assert len(lines) == 4
+    for word in ("n_layers", "d_modle", "batch_sise", "stepps"):
+        assert sum(word in line for line in lines) == 1, (word, lines)
+    assert str(config) in " ".join(lines)
+
+
+def test_values_that_cannot_go_together_are_reported_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = fit_errors(
+        capsys,
+        *tiny_args(tmp_path),
+        "--model.config.d_model=33",
+        "--model.optimizer.lr=-1",
+        "--data.context_length=64",
+        "--data.val_fraction=3",
+    )
+    text = "\n".join(lines)
+    for word in ("d_model", "lr", "context_length", "val_fraction"):
+        assert word in text
+    assert not (tmp_path / "runs").exists(), "a refused fit left a run directory behind"
+
+
+@pytest.mark.parametrize(
+    ("setting", "remedy"),
+    [
+        ("model:\n  config:\n    vocab_size: 77\n", "data.tokenizer"),
+        ("trainer:\n  max_steps: 5\n", "horizon.steps"),
+        ("trainer:\n  gradient_clip_val: 1.0\n", "model.optimizer.clip"),
+        ("trainer:\n  accumulate_grad_batches: 2\n", "data.tokens_per_step"),
+    ],
+)
+def test_what_something_else_decides_is_never_silently_ignored(
+    setting: str, remedy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "overruled.yaml"
+    config.write_text(setting)
+    (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--config", str(config))
+    assert remedy in line
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = fit_errors(capsys, "--config", "configs/quikstart.yaml")
+    assert "did you mean configs/quickstart.yaml" in line
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("model: [\n")
+    (line,) = fit_errors(capsys, "--config", str(broken))
+    assert str(broken) in line
+
+
+def test_a_horizon_on_the_command_line_replaces_the_one_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "minutes.yaml"
+    config.write_text("horizon:\n  minutes: 5\n")
+    assert main(["fit", "--config", str(config), *tiny_args(tmp_path), "--check"]) == 0
+    assert "settings are fine" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fti"]) == 2
+    assert "did you mean 'fit'" in capsys.readouterr().err
