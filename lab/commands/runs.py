@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PROGRAM = "python -m lab runs"
-USAGE = f"{PROGRAM} [show [RUN]] [--root ROOT] [--json]\n\nRUN: a name under the root, a path, or `last` (default)"
+USAGE = f"{PROGRAM} [show [RUN]] [--root ROOT] [--json]"
 START_HINT = "python -m lab fit --config configs/quickstart.yaml"
 STATE_STYLES = {
     "starting": "cyan",
@@ -39,8 +39,12 @@ STATE_STYLES = {
     "broken": "red",
 }
 LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
+MODEL_SHAPE = (
+    "{n_layers} layers, {n_heads} heads, {d_model} wide, context {context_length}, {vocab_size} tokens"
+)
 LAST_EVENTS = 8
 EVENT_FRAME = ("kind", "step", "wall", "id")
+DESCRIPTION = "List all runs, or show one: RUN is a name under the root, a path, or `last` (the default)."
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -53,21 +57,21 @@ def main(argv: list[str]) -> int:
     """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
     try:
         return _run(_parse(argv))
-    except ValueError as error:
-        print(f"error: {_clean(error)}", file=sys.stderr)
-        return 2
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (ValueError, OSError) as error:
+        print(f"error: {_clean(error)}", file=sys.stderr)
+        return 2
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog=PROGRAM, description="List all runs, or show one.", usage=USAGE, add_help=False)
+    parser = _Parser(prog=PROGRAM, usage=USAGE, description=DESCRIPTION, add_help=False)
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("-h", "--help", action="help", help="print this")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     if args.words[:1] not in ([], ["show"]):
         parser.error(f"unknown argument {args.words[0]!r}: to see one run, `runs show {args.words[0]}`")
     if len(args.words) > 2:
@@ -193,15 +197,10 @@ def _setting_lines(run: Run, data: Mapping[str, Any]) -> Lines:
     lines: Lines = []
     weights = run.snapshots() or run.checkpoints()
     if weights and (model := defaultdict(lambda: "n/a", weights[-1].model_config)):
-        shape = "{n_layers} layers, {n_heads} heads, {d_model} wide; reads {context_length} of {vocab_size} tokens"
-        lines.append(("model", shape.format_map(model)))
+        lines.append(("model", MODEL_SHAPE.format_map(model)))
     if data:
         splits = _mapping(data, "splits")
-        sizes = [
-            f"{name} {_count(_mapping(splits, name).get('tokens'))}"
-            for name in ("train", "val")
-            if name in splits
-        ]
+        sizes = [f"{name} {_count(_mapping(splits, name).get('tokens'))}" for name in splits]
         tokens = f"; tokens: {', '.join(sizes)}" if sizes else ""
         lines.append(("corpus", f"{_mapping(data, 'corpus').get('name', 'n/a')}{tokens}"))
         density = data.get("bytes_per_token")
@@ -216,7 +215,7 @@ def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> L
         values = metrics.series(name)[1]
         best = metrics.best(name)
         if best:
-            lowest = "" if name == "train/loss" else f"   lowest {_number(best[1])} at step {best[0]}"
+            lowest = "" if name == "train/loss" else f"   lowest {_number(best[1])} (step {best[0]})"
             curve = f"{sparkline(values)}  {_number(values[0])} → {_number(values[-1])}{lowest}"
             lines.append((name, curve))
     for unit, name in (("nats_per_token", "val/loss"), ("bits_per_byte", "val/bits_per_byte")):
@@ -224,7 +223,7 @@ def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> L
         known = _mapping(_mapping(data, "baselines"), unit).items()
         marks = [_beaten(rival, value, reached) for rival, value in known if isinstance(value, int | float)]
         if marks:
-            lines.append((f"{name} to beat", ", ".join(marks)))
+            lines.append((f"to beat, {unit.partition('_')[0]}", ", ".join(marks)))
     if metrics.skipped:
         lines.append(("damaged", f"{metrics.skipped} lines of {run.metrics_path.name} were skipped"))
     return lines
@@ -282,7 +281,7 @@ def _next_lines(run: Run, status: Status) -> Lines:
     return lines or [("start anew", START_HINT)]
 
 
-def sparkline(values: list[float], width: int = 24) -> str:
+def sparkline(values: list[float], width: int = 16) -> str:
     """A curve in one line of text: the mean of each of `width` equal stretches, as the height of a block."""
     width = min(width, len(values))
     cuts = [round(i * len(values) / width) for i in range(width + 1)]
@@ -339,7 +338,7 @@ def _print_json(value: Any) -> None:
 def _console(piped_width: int = 200) -> Console:
     from rich.console import Console
 
-    # Into a pipe nothing should be folded: what reads it has no width.
+    # What reads a pipe has no width to fold to.
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else piped_width
     return Console(width=width, highlight=False)
 
@@ -370,13 +369,12 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _count(value: Any) -> str:
-    """Up to five digits in full, then 123k, 4.56M, 7.89G."""
+    """Five digits in full, then 123k, 4.56M, 7.89G."""
     if not isinstance(value, int | float):
         return "–"
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
-        if value >= size:
-            scaled = value / min(size, 1e3 if unit == "k" else size)
-            return f"{scaled:.3g}{unit}" if scaled < 1000 else f"{scaled:.0f}{unit}"
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= max(size, 1e5):
+            return f"{value / size:.3g}{unit}"
     return f"{value:.0f}"
 
 

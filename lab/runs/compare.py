@@ -61,7 +61,8 @@ def config_differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, di
     return {
         name: values
         for name, values in found.items()
-        if len(values) < len(flat) or any(value != next(iter(values.values())) for value in values.values())
+        if len(values) < len(flat)
+        or any(not _same(value, next(iter(values.values()))) for value in values.values())
     }
 
 
@@ -74,6 +75,10 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = value
     return flat
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)  # True == 1, but not as a setting
 
 
 def _value_at(history: MetricsHistory, metric: str, axis: Axis, at: float) -> float | None:

@@ -9,7 +9,6 @@ refused, not left for the next.
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from lab.runs.paths import RunPaths
 from lab.runs.status import read_status
 
 MAX_PROMPT_LENGTH = 10_000  # characters
+MAX_LEARNING_RATE = 1000
 
 _counter = itertools.count()
 
@@ -40,9 +40,7 @@ class Command:
 
 
 def _is_rate(value: Any) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_LEARNING_RATE
 
 
 def _is_prompt(value: Any) -> bool:
@@ -56,7 +54,7 @@ COMMANDS: dict[str, dict[str, tuple[Callable[[Any], bool], str, bool]]] = {
     "stop": {},
     "checkpoint": {},
     "sample": {"prompt": (_is_prompt, f"a text of at most {MAX_PROMPT_LENGTH} characters", False)},
-    "lr": {"value": (_is_rate, "a finite number, 0 or more", True)},
+    "lr": {"value": (_is_rate, f"a number from 0 to {MAX_LEARNING_RATE}", True)},
 }
 
 

@@ -170,7 +170,7 @@ def _number(name: str, value: Any) -> float | int | None:
         return value
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last: a tensor of several elements
         raise ValueError(f"metric {name!r} must be a number, not {value!r}") from None
     return number if math.isfinite(number) else None
 

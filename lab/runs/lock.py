@@ -9,7 +9,6 @@ import logging
 import os
 import socket
 import time
-import weakref
 from types import TracebackType
 
 from lab.runs.paths import RunPaths
@@ -17,7 +16,7 @@ from lab.runs.paths import RunPaths
 logger = logging.getLogger(__name__)
 
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-_held: weakref.WeakSet[RunLock] = weakref.WeakSet()
+_held: set[RunLock] = set()  # strongly: who acquires a lock and drops the object still holds it
 
 
 class RunLock:

@@ -77,9 +77,9 @@ def read_snapshot(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
             shared = json.loads((file.metadata() or {}).get("shared", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
+        return tensors | {name: tensors[original] for name, original in shared.items()}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no whole safetensors file: {error}") from None
-    return tensors | {name: tensors[original] for name, original in shared.items() if original in tensors}
 
 
 def list_snapshots(run: RunPaths) -> list[CheckpointInfo]:

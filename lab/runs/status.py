@@ -98,9 +98,7 @@ SETTABLE = frozenset(f.name for f in fields(Status)) - {
 
 
 def read_status(run: RunPaths) -> Status:
-    """Read and judge run.json; never raises for what the file may hold, but returns state `broken` and a
-    reason.
-    """
+    """Read and judge run.json; whatever it holds nothing is raised, but `broken` returned, with a reason."""
     try:
         content = orjson.loads(run.status_path.read_bytes())
     except FileNotFoundError:
@@ -109,25 +107,29 @@ def read_status(run: RunPaths) -> Status:
         return _broken(run, f"run.json cannot be read: {error.strerror}")
     except ValueError:
         return _broken(run, "run.json is damaged (not JSON): the rest of the run directory may well be whole")
-    if not isinstance(content, dict) or "format" not in content:
-        return _broken(run, 'run.json was not written by the lab (it has no "format")')
-    if content["format"] != FORMAT:
-        known = f"this lab reads format {FORMAT}"
-        return _broken(
-            run, f"run.json has format {content['format']!r}, {known}: use the version that wrote it"
-        )
-    state = content.get("state")
-    if state not in TRANSITIONS:
-        return _broken(run, f"run.json names an unknown state {state!r}")
+    if problem := _problem_of(content):
+        return _broken(run, problem)
     values = {f.name: content[f.name] for f in fields(Status) if f.name in content}
-    wrong = [name for name, value in values.items() if not _fits(name, value)]
-    if wrong:
-        return _broken(run, f"run.json has values of a wrong type: {', '.join(sorted(wrong))}")
-    values |= {"name": run.name, "recorded_state": state, "reason": None}
-    reason = _why_stale(content) if state in ACTIVE_STATES else None
+    values |= {"name": run.name, "recorded_state": content["state"], "reason": None}
+    reason = _why_stale(content) if content["state"] in ACTIVE_STATES else None
     if reason:
         values |= {"state": "stale", "reason": reason}
     return Status(**values)
+
+
+def _problem_of(content: Any) -> str | None:
+    if not isinstance(content, dict) or "format" not in content:
+        return 'run.json was not written by the lab (it has no "format")'
+    if content["format"] != FORMAT:
+        return (
+            f"run.json has format {content['format']!r}, this lab reads format {FORMAT}: "
+            "use the version that wrote it"
+        )
+    state = content.get("state")
+    if not isinstance(state, str) or state not in TRANSITIONS:
+        return f"run.json names an unknown state {state!r}"
+    wrong = sorted(f.name for f in fields(Status) if f.name in content and not _fits(f.name, content[f.name]))
+    return f"run.json has values of a wrong type: {', '.join(wrong)}" if wrong else None
 
 
 def _broken(run: RunPaths, reason: str) -> Status:
