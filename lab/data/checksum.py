@@ -1,0 +1,46 @@
+"""The sha256 of files, without reading a large one twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from lab.data.cache import atomic_write, cache_root
+
+# Under this a file is hashed about as fast as a note of its hash is found and trusted.
+_NOTED_BYTES = 64 << 20
+_SETTLED_SECONDS = 2.0
+
+
+def file_sha256(file: Path) -> str:
+    """sha256 of a file's bytes, in hex.
+
+    Large files are read once: the hash is noted in the cache, and holds while size, inode and both times are
+    the same. The kernel moves the change time at every write and no program can set it back, so a note is as
+    good as reading, except for a file written to within the clock's last tick; such a one is not noted.
+    """
+    file = file.resolve()
+    before = file.stat()
+    if before.st_size < _NOTED_BYTES:
+        return _hash(file)
+    note = cache_root() / "hashes" / f"{hashlib.sha256(str(file).encode()).hexdigest()[:32]}.json"
+    stamp = [before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns]
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        noted = json.loads(note.read_text("utf-8"))
+        if noted["stamp"] == stamp:
+            return str(noted["sha256"])
+    digest = _hash(file)
+    if time.time() - max(before.st_ctime, before.st_mtime) > _SETTLED_SECONDS:
+        with suppress(OSError):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(note) as out:
+                out.write(json.dumps({"stamp": stamp, "sha256": digest}).encode())
+    return digest
+
+
+def _hash(file: Path) -> str:
+    with open(file, "rb") as raw:
+        return hashlib.file_digest(raw, "sha256").hexdigest()

@@ -1,0 +1,195 @@
+"""The corpora: what text a model can learn from, by name.
+
+`open_corpus(name)` opens one of `CORPORA`: the standard library's own source, your own files, published text
+by download, or one of the made corpora of `synthetic`, whose truth is known.
+
+No corpus is ever held whole: `documents` streams, and reading twice gives the same twice.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import platform
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from lab.data.download import fetch
+from lab.data.filecorpus import VAL_FRACTION, FileCorpus, Split
+from lab.data.published import PUBLISHED
+from lab.data.reading import Paths, as_list, find_files, require_parquet
+from lab.data.synthetic import MADE, MadeCorpus
+
+
+class Corpus(Protocol):
+    """Text in two splits. `has_documents`: an end-of-text token stands after each text that `documents`
+    gives; without, they are pieces of one stream and are to be joined as they are.
+    """
+
+    name: str
+
+    @property
+    def has_documents(self) -> bool: ...
+    def documents(self, split: Split) -> Iterator[str]:
+        """The texts of `split`, in one fixed order."""
+
+    def size_bytes(self, split: Split) -> int | None:
+        """About how many bytes of UTF-8 that is, for a progress bar; `None` where only reading tells."""
+
+    def fingerprint(self) -> str:
+        """sha256 of the content and of all that decides the splits: equal where both splits are."""
+
+    def describe(self) -> dict[str, Any]:
+        """Name, source, licence and address where known, how it is split: plain JSON values."""
+
+
+# Left out of the standard library: tests and their data; other people's packages; the editor and the demos;
+# Python 2's converter; a machine's own settings; and generated tables (character encodings, the help's
+# topics, HTML entities, Unicode and MSI tables): nobody reads those, and line after line is nearly the same.
+_NOT_LEARNED = frozenset(
+    (
+        *("test", "tests", "idle_test", "__phello__", "__pycache__", "site-packages", "dist-packages"),
+        *("ensurepip", "idlelib", "turtledemo", "lib2to3"),
+        *("encodings", "pydoc_data", "msilib", "entities.py", "stringprep.py"),
+    )
+)
+_NOT_LEARNED_PREFIXES = ("config-", "_sysconfigdata")
+
+
+def _learned(name: str) -> bool:
+    return name not in _NOT_LEARNED and not name.startswith(_NOT_LEARNED_PREFIXES)
+
+
+def standard_library() -> tuple[list[Path], dict[str, Any]]:
+    """The source files of the running Python's standard library that are learned from, in the order of their
+    names; and what there is to say of them, with how many were passed over because they are no UTF-8.
+
+    Raises `ValueError` where Python came without its source (some embedded and frozen builds).
+    """
+    root = Path(sysconfig.get_path("stdlib"))
+    files, unreadable = [], 0
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if _learned(name))
+        for name in sorted(name for name in names if name.endswith(".py") and _learned(name)):
+            try:
+                (file := Path(folder, name)).read_text("utf-8")
+            except (UnicodeDecodeError, OSError):
+                unreadable += 1
+            else:
+                files.append(file)
+    if not files:
+        raise ValueError(
+            f"this Python came without the source of its standard library (none in {root}); use another"
+            " Python, or your own text: --data.corpus text --data.path FILE"
+        )
+    source = f"standard library of Python {platform.python_version()}"
+    return files, {"source": source, "licence": "PSF-2.0", "unreadable_files": unreadable}
+
+
+_LIMITS = ("max_documents", "max_bytes")
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "python": _LIMITS,
+    "text": ("text_key", *_LIMITS),
+    "shakespeare": _LIMITS,
+    "tinystories": ("shards", *_LIMITS),
+    "fineweb-edu": ("shards", *_LIMITS),
+    **{
+        name: tuple(f.name for f in fields(kind) if f.name not in ("seed", "val_fraction"))
+        for name, kind in MADE.items()
+    },
+}
+CORPORA: dict[str, str] = {
+    "python": "the source of this Python's standard library: real text on every machine, no download",
+    "text": "your own text: path names a file, a folder or a glob of .txt, .md, .py, .jsonl(.gz) or .parquet",
+    "shakespeare": "TinyShakespeare, 1.1 MB of plays, by download",
+    "tinystories": "stories for small models, 4 shards of 250 MB by download (needs pyarrow)",
+    "fineweb-edu": "educational web pages, 14 shards of 2.2 GB by download (needs pyarrow)",
+    "markov": "made: a Markov chain; its entropy is the loss floor",
+    "induction": "made: a random block, repeated; what induction heads are for",
+    "copy": "made: random letters, and the same again",
+    "arithmetic": "made: sums; validation asks only what training never did",
+}
+
+
+def open_corpus(
+    name: str,
+    path: Paths | None = None,
+    *,
+    val_fraction: float = VAL_FRACTION,
+    seed: int = 1337,
+    data_dir: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> FileCorpus | MadeCorpus:
+    """The corpus `name`, one of `CORPORA`.
+
+    Args:
+        path: Your own text, for `text`: a file, a folder, a glob, or a list of them.
+        val_fraction: Share that is held out, where the publisher held out none.
+        seed: Chooses the split, and what a made corpus is made of.
+        data_dir: Where downloads are kept; unset: `LAB_DATA_DIR`, else in the cache.
+        options: What this corpus alone understands: `text_key` (the field of .jsonl, the column of .parquet),
+            `max_documents`, `max_bytes`, `shards` (files of a large corpus to download, default 1), and what
+            a made corpus is made with.
+
+    Raises `ValueError` for settings that cannot be, all at once, and for what cannot be found or downloaded.
+    """
+    if name not in CORPORA:
+        close = difflib.get_close_matches(name, CORPORA, 1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise ValueError(f"data.corpus is {name!r}: {hint}there are {', '.join(CORPORA)}")
+    problems = _problems(name, path, val_fraction, options)
+    if problems:
+        raise ValueError("\n".join(problems))
+    if name in MADE:
+        kind = MADE[name]
+        own = {"val_fraction": val_fraction} if any(f.name == "val_fraction" for f in fields(kind)) else {}
+        return kind(seed=seed, **own, **options)
+    split: dict[str, Any] = {"val_fraction": val_fraction, "seed": seed}
+    if name == "python":
+        files, facts = standard_library()
+        return FileCorpus(name, files, facts=facts, **split, **options)
+    if name == "text":
+        assert path is not None
+        facts = {"source": "your own files", "path": [str(p) for p in as_list(path)]}
+        return FileCorpus(name, find_files(path), facts=facts, **split, **options)
+    published, shards = PUBLISHED[name], options.pop("shards", 1)
+    if published.parquet:
+        require_parquet(f"the corpus '{name}'")
+    files = [fetch(remote, data_dir) for remote in published.files[:shards]]
+    val_files = [fetch(remote, data_dir) for remote in published.val]
+    return FileCorpus(name, files, val_files, facts=published.facts, **split, **options)
+
+
+def _problems(name: str, path: Paths | None, val_fraction: float, options: dict[str, Any]) -> list[str]:
+    """What is wrong with the settings of a corpus."""
+    problems = []
+    if name == "text" and path is None:
+        problems.append("data.corpus is 'text', and data.path is not set: name a file, a folder, or a glob")
+    if name != "text" and path is not None:
+        problems.append(
+            f"data.path is {path!r}, and data.corpus is '{name}', which has no path: set data.corpus to text"
+        )
+    if not 0 < val_fraction < 1:
+        problems.append(f"data.val_fraction is {val_fraction}: it must lie between 0 and 1, such as 0.1")
+    for option, value in options.items():
+        if option not in _OPTIONS[name]:
+            close = difflib.get_close_matches(option, _OPTIONS[name], 1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            known = ", ".join(_OPTIONS[name])
+            problems.append(f"data.corpus_options.{option}: {hint}the corpus '{name}' understands {known}")
+        elif option in (*_LIMITS, "shards"):
+            most = len(PUBLISHED[name].files) if option == "shards" else None
+            optional = value is None and option in _LIMITS
+            if not optional and (
+                isinstance(value, bool) or not isinstance(value, int) or value < 1 or value > (most or value)
+            ):
+                wanted = f"from 1 to {most}" if most else "of at least 1"
+                problems.append(
+                    f"data.corpus_options.{option} is {value!r}: it must be a whole number {wanted}"
+                )
+        elif option == "text_key" and not isinstance(value, str):
+            problems.append(f"data.corpus_options.text_key is {value!r}: it must be the name of a field")
+    return problems

@@ -1,0 +1,169 @@
+"""What made corpora share: the interface, randomness without state, and the checking of their settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+Split = Literal["train", "val"]
+Count = Literal["predictable", "all"]
+Sequences = tuple[np.ndarray, np.ndarray]
+
+# Printable characters that stand for symbols: letters first, so that few symbols read well.
+POOL = string.ascii_lowercase + string.ascii_uppercase + string.digits + "!#$%&()*+,-./:;<=>?@[]^_{|}~"
+
+
+@dataclass(frozen=True)
+class MadeCorpus(ABC):
+    """A rule that makes sequences of symbols; a symbol's id is its place in `alphabet`."""
+
+    name: ClassVar[str]
+    seed: int = 1337
+
+    @property
+    @abstractmethod
+    def alphabet(self) -> list[str]:
+        """One printable character for each symbol, in code point order: what a `char` tokenizer shows for an
+        id.
+        """
+
+    @property
+    @abstractmethod
+    def entropy(self) -> float | None:
+        """The least loss possible, nats per counted target; `None` where it hangs on the length."""
+
+    @abstractmethod
+    def sequences(self, split: Split, indices: Sequence[int] | np.ndarray, length: int) -> Sequences:
+        """Sequences number `indices` of `split`: (ids int64 `[n, length + 1]`, counts bool `[n, length]`).
+
+        `ids[:, :-1]` is what a model reads and `ids[:, 1:]` what it is to predict; `counts` says which of
+        those targets belong in the loss. Raises `ValueError` where `length` is too short for any to count.
+        """
+
+    def sequence(self, split: Split, i: int, length: int) -> Sequences:
+        """Sequence number `i` of `split`: (ids int64 `[length + 1]`, counts bool `[length]`)."""
+        ids, counts = self.sequences(split, [i], length)
+        return ids[0], counts[0]
+
+    def settings(self) -> dict[str, Any]:
+        """What the corpus was made with."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def fingerprint(self) -> str:
+        """sha256 of the rule: its settings, and a few of the sequences it gives."""
+        sample = [self.sequences(split, range(4), 256)[0].tolist() for split in ("train", "val")]
+        return hashlib.sha256(json.dumps([self.name, self.settings(), sample]).encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """What is known of the corpus: plain JSON values."""
+        return {
+            "name": self.name,
+            "source": "made by rule",
+            **self.settings(),
+            "alphabet": "".join(self.alphabet),
+            "entropy_nats_per_token": self.entropy,
+            "fingerprint": self.fingerprint(),
+        }
+
+
+# ---------------------------------------------------------------- randomness without state
+
+
+def key_of(*words: object) -> int:
+    """A 64-bit number for what `words` say, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(repr(words).encode(), digest_size=8).digest(), "little")
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele et al. 2014): a hash of 64 bits; uint64 arithmetic wraps round."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def random_bits(
+    name: str, seed: int, split: Split, indices: Sequence[int] | np.ndarray, n: int
+) -> np.ndarray:
+    """`n` random 64-bit numbers for each of `indices`, uint64 `[len(indices), n]`."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    rows = _mix(
+        (np.asarray(indices, dtype=np.uint64) + np.uint64(1)) * golden ^ np.uint64(key_of(name, seed, split))
+    )
+    columns = _mix(np.arange(1, n + 1, dtype=np.uint64) * golden)
+    # Joined by xor and hashed again: two rows may share a number by chance, never a run of them.
+    return _mix(rows[:, None] ^ columns[None, :])
+
+
+def uniform(name: str, seed: int, split: Split, indices: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
+    """`n` random numbers in [0, 1) for each of `indices`, float64 `[len(indices), n]`."""
+    return (random_bits(name, seed, split, indices, n) >> np.uint64(11)) * 2.0**-53
+
+
+def below(bits: np.ndarray, n: int) -> np.ndarray:
+    """Whole numbers from 0 to n - 1, int64, each as likely (to n / 2^64)."""
+    return (bits % np.uint64(n)).astype(np.int64)
+
+
+def pack(tokens: np.ndarray, shown: np.ndarray, counted: np.ndarray, length: int) -> Sequences:
+    """Lines `[n, lines, columns]` joined without gaps and cut to `[n, length + 1]`: only what is `shown`
+    stays.
+    """
+    n = len(tokens)
+    shown = shown.reshape(n, -1)
+    ends = shown.sum(axis=1).cumsum()
+    take = np.concatenate([[0], ends[:-1]])[:, None] + np.arange(length + 1)
+    ids = tokens.reshape(n, -1)[shown][take]
+    return ids.astype(np.int64), counted.reshape(n, -1)[shown][take][:, 1:]
+
+
+# ---------------------------------------------------------------- settings
+
+
+def letters(n: int) -> list[str]:
+    return sorted(POOL[:n])
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def whole_numbers(settings: MadeCorpus, **ranges: tuple[int, int | None]) -> list[str]:
+    """What is wrong with the settings that are to be whole numbers in a range."""
+    problems = []
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or value < low
+            or (high is not None and value > high)
+        ):
+            wanted = f"from {low} to {high}" if high is not None else f"of at least {low}"
+            problems.append(f"{name} is {value!r}: it must be a whole number {wanted}")
+    return problems
+
+
+def count_problem(count: object) -> list[str]:
+    return (
+        [] if count in ("predictable", "all") else [f"count is {count!r}: it must be 'predictable' or 'all'"]
+    )
+
+
+def refuse(name: str, problems: list[str]) -> None:
+    if problems:
+        raise ValueError("\n".join(f"corpus {name}: {problem}" for problem in problems))
+
+
+def check_length(name: str, length: int, shortest: int) -> None:
+    if length < shortest:
+        raise ValueError(
+            f"data.context_length is {length}: the corpus '{name}' needs {shortest}, else some sequences have no"
+            " target that counts"
+        )
