@@ -1,4 +1,4 @@
-"""How long a run is: given in steps, tokens, tokens per parameter or minutes, turned into steps once, beforehand."""
+"""How long a run is: steps, tokens, tokens per parameter or minutes, turned into steps once, at the start."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ class HorizonConfig:
     Args:
         steps: Optimizer steps.
         tokens: Tokens the model learns from (1e9 is fine).
-        tokens_per_parameter: Tokens for each parameter of the model, embeddings counted. About 20 makes the best use
-            of a given amount of compute (Hoffmann et al. 2022); models made to be used are trained far longer.
-        minutes: Training time on this machine. A few steps are timed before the start, and the number of steps that
-            follows is fixed then: the schedule needs to know where the end is.
+        tokens_per_parameter: Tokens for each parameter of the model, embeddings counted. About 20 makes the
+            best use of a given amount of compute (Hoffmann et al. 2022); models made to be used are trained
+            far longer.
+        minutes: Training time on this machine. A few steps are timed before the start, and the number of
+            steps that follows is fixed then: the schedule needs to know where the end is.
     """
 
     steps: int | None = None
@@ -51,8 +52,8 @@ def resolve_steps(
     Args:
         tokens_per_step: Tokens one optimizer step learns from, over all micro-batches and processes.
         n_parameters: All parameters of the model.
-        seconds_per_step: Measured on this machine; only for `minutes`, which raises ValueError without it or where
-            not one step fits.
+        seconds_per_step: Measured on this machine; only for `minutes`, which raises ValueError without it or
+            where not one step fits.
     """
     why = ""
     if config.steps is not None:
@@ -74,8 +75,8 @@ def resolve_steps(
         steps = math.floor(60 * config.minutes / seconds_per_step)
         if steps < 1:
             raise ValueError(
-                f"horizon.minutes is {config.minutes:g}, but one step takes {seconds_per_step / 60:.1f} minutes here:"
-                " give more minutes, or make the step smaller (data.tokens_per_step)"
+                f"horizon.minutes is {config.minutes:g}, but a step takes {seconds_per_step / 60:.1f} minutes"
+                " here: give more minutes, or make the step smaller (data.tokens_per_step)"
             )
         why = f"{config.minutes:g} minutes at {1000 * seconds_per_step:.3g} ms a step"
     tokens = steps * tokens_per_step

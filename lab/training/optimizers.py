@@ -26,19 +26,17 @@ class OptimizerConfig:
     """The optimizer and its settings; raises ValueError naming every bad one.
 
     Args:
-        name: adamw (Loshchilov & Hutter 2019), or muon (Jordan et al. 2024) for the blocks' matrices, with AdamW for
-            embeddings, head, gains and biases.
+        name: adamw (Loshchilov & Hutter 2019), or muon (Jordan et al. 2024) for the blocks' matrices, with
+            AdamW for embeddings, head, gains and biases.
         lr: AdamW's learning rate at its peak; the schedule multiplies it.
         betas: AdamW's decay rates of the averages of gradient and squared gradient.
-        weight_decay: Decoupled, of everything with two dimensions or more (as nanoGPT); gains and biases don't decay.
-        eps: AdamW's, added to the root of the squared average.
-        clip: The global gradient norm above which gradients are scaled down to it; 0 or None: never.
-        fused: One kernel for AdamW's whole update. None: where the device has it.
-        muon_lr: Muon's learning rate at its peak.
-        muon_momentum: Decay rate of Muon's average of gradients.
-        muon_nesterov: Look ahead: mix the gradient once more into the average.
-        muon_scale: original suits a rate of about 0.02 at every width; match_rms_adamw suits AdamW's rates.
-        newton_schulz_steps: Iterations that make an update orthogonal.
+        weight_decay: Decoupled, of everything with two dimensions or more (as nanoGPT); gains and biases
+        don't decay. eps: AdamW's, added to the root of the squared average. clip: The global gradient norm
+        above which gradients are scaled down to it; 0 or None: never. fused: One kernel for AdamW's whole
+        update. None: where the device has it. muon_lr: Muon's learning rate at its peak. muon_momentum: Decay
+        rate of Muon's average of gradients. muon_nesterov: Look ahead: mix the gradient once more into the
+        average. muon_scale: original suits a rate of about 0.02 at every width; match_rms_adamw suits AdamW's
+        rates. newton_schulz_steps: Iterations that make an update orthogonal.
     """
 
     name: Name = "adamw"
@@ -55,35 +53,30 @@ class OptimizerConfig:
     newton_schulz_steps: int = 5
 
     def __post_init__(self) -> None:
-        problems = []
-        for name, choices in (("name", get_args(Name)), ("muon_scale", get_args(Scale))):
-            if getattr(self, name) not in choices:
-                problems.append(
-                    f"optimizer.{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}"
-                )
-        for name in ("lr", "muon_lr", "eps"):
-            if not 0 < getattr(self, name) < math.inf:
-                problems.append(f"optimizer.{name} is {getattr(self, name)}: give a number above 0")
-        if not 0 <= self.weight_decay < math.inf:
-            problems.append(
-                f"optimizer.weight_decay is {self.weight_decay}: give 0 (none) or more, for example 0.1"
-            )
-        if self.clip is not None and not self.clip >= 0:
-            problems.append(
-                f"optimizer.clip is {self.clip}: give a norm, for example 1.0, or 0 for no clipping"
-            )
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            problems.append(
-                f"optimizer.betas is {self.betas}: give two numbers from 0 to below 1, as [0.9, 0.95]"
-            )
-        if not 0 <= self.muon_momentum < 1:
-            problems.append(
-                f"optimizer.muon_momentum is {self.muon_momentum}: give a number from 0 to below 1"
-            )
-        if self.newton_schulz_steps < 1:
-            problems.append(
-                f"optimizer.newton_schulz_steps is {self.newton_schulz_steps}: give at least 1, usually 5"
-            )
+        above_0 = "give a number above 0"
+        checks = {
+            "name": (self.name in get_args(Name), f"choose one of {', '.join(get_args(Name))}"),
+            "lr": (0 < self.lr < math.inf, above_0),
+            "betas": (
+                len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+                "give two numbers, at least 0 and below 1, as [0.9, 0.95]",
+            ),
+            "weight_decay": (0 <= self.weight_decay < math.inf, "give 0 (none) or more, for example 0.1"),
+            "eps": (0 < self.eps < math.inf, above_0),
+            "clip": (
+                self.clip is None or self.clip >= 0,
+                "give a norm, for example 1.0, or 0 for no clipping",
+            ),
+            "muon_lr": (0 < self.muon_lr < math.inf, above_0),
+            "muon_momentum": (0 <= self.muon_momentum < 1, "give a number, at least 0 and below 1"),
+            "muon_scale": (self.muon_scale in get_args(Scale), f"choose one of {', '.join(get_args(Scale))}"),
+            "newton_schulz_steps": (self.newton_schulz_steps >= 1, "give at least 1; usual is 5"),
+        }
+        problems = [
+            f"optimizer.{name} is {getattr(self, name)!r}: {remedy}"
+            for name, (fine, remedy) in checks.items()
+            if not fine
+        ]
         if problems:
             raise ValueError("\n".join(problems))
         self.betas = (float(self.betas[0]), float(self.betas[1]))
@@ -106,8 +99,8 @@ class OptimizerConfig:
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """One optimizer over all parameters that learn; the device is that of the parameters.
 
-    Its groups, matrices first, carry `kind` ("adamw" or "muon"), a readable `name` and `base_lr`, the peak of their
-    learning rate. Loading the state of another optimizer raises ValueError saying so.
+    Its groups, matrices first, carry `kind` ("adamw" or "muon"), a readable `name` and `base_lr`, the peak of
+    their learning rate. Loading the state of another optimizer raises ValueError saying so.
     """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     device = next(iter(parameters.values())).device.type
@@ -129,7 +122,8 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
         optimizer = Muon(groups, newton_schulz_dtype=newton_schulz_dtype(device))
     else:
         optimizer = torch.optim.AdamW(groups)
-        # A fused AdamW would leave unscaling fp16 gradients to its kernel, after they were clipped still scaled.
+        # A fused AdamW would leave unscaling fp16 gradients to its kernel, after they were clipped still
+        # scaled.
         optimizer._step_supports_amp_scaling = False
     optimizer.register_load_state_dict_pre_hook(_refuse_another_optimizer)
     return optimizer
@@ -142,7 +136,8 @@ def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def adopt_hyperparameters(optimizer: torch.optim.Optimizer, config: OptimizerConfig) -> None:
-    """After an old state was loaded, let the configuration's learning rates, decay, betas, … win over the stored ones.
+    """After an old state was loaded, let the configuration's learning rates, decay, betas, … win over the
+    stored ones.
 
     The averages stay; each group's learning rate is its peak until `set_lr`.
     """
@@ -156,7 +151,8 @@ def adopt_hyperparameters(optimizer: torch.optim.Optimizer, config: OptimizerCon
 
 
 def grad_norm_and_clip(parameters: Iterable[Tensor], max_norm: float | None) -> Tensor:
-    """The global norm of all gradients before clipping (a tensor: nobody waits for the device); clips in place.
+    """The global norm of all gradients before clipping (a tensor: nobody waits for the device); clips in
+    place.
 
     Gradients of a norm above `max_norm` are scaled down to it (Pascanu et al. 2013); 0 or None only measures.
     """
@@ -167,7 +163,9 @@ def grad_norm_and_clip(parameters: Iterable[Tensor], max_norm: float | None) -> 
 
 
 def newton_schulz_dtype(device: str) -> torch.dtype:
-    """bf16 on a GPU and on CPUs that multiply it natively, else fp32: the iteration is all matrix products."""
+    """bf16 on a GPU and on CPUs that multiply it natively, else fp32: the iteration is all matrix
+    products.
+    """
     return torch.float32 if device == "cpu" and native_bf16() is None else torch.bfloat16
 
 
@@ -216,8 +214,8 @@ def _refuse_another_optimizer(optimizer: torch.optim.Optimizer, state: dict[str,
     ours = [(group["name"], len(group["params"])) for group in optimizer.param_groups]
     if stored != ours:
         raise ValueError(
-            f"the stored optimizer state is for {_describe(stored)}, this optimizer has {_describe(ours)}: resume with"
-            " the optimizer and the model that the run began with, or start a new run"
+            f"the stored optimizer state is for {_describe(stored)}; this optimizer has {_describe(ours)}:"
+            " resume with the optimizer and the model that the run began with, or start a new run"
         )
 
 

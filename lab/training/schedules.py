@@ -1,4 +1,4 @@
-"""How the learning rate moves over a run: a pure function of the step, so that resuming has no state to restore."""
+"""How the learning rate moves over a run: a pure function of the step, without a state to restore."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ DecayShape = Literal["linear", "sqrt", "cosine"]
 class ScheduleConfig:
     """The shape of the learning rate over the run, as a factor between 0 and 1 on the optimizer's own rates.
 
-    Warm-up first, because Adam's averages know nothing yet and large first steps in random directions do lasting
-    harm; then high; then low, where the loss settles (most of the fall from a decay comes in its last part).
+    Warm-up first, because Adam's averages know nothing yet and large first steps in random directions do
+    lasting harm; then high; then low, where the loss settles (most of the fall from a decay comes in its last
+    part).
 
     Raises ValueError naming every bad setting. What only the length of the run can tell is in `problems`.
 
     Args:
-        kind: cosine (Loshchilov & Hutter 2017; GPT-3's), linear, wsd: warm-up, stable, decay (Hu et al. 2024), whose
-            stable part needs no length fixed beforehand, constant.
+        kind: cosine (Loshchilov & Hutter 2017; GPT-3's), linear, wsd: warm-up, stable, decay (Hu et al.
+            2024), whose stable part needs no length fixed beforehand, constant.
         warmup_steps: Steps of linear warm-up. None: `warmup_fraction` of the run.
         warmup_fraction: Warm-up as a part of the run, where `warmup_steps` is not given.
-        final_lr_fraction: What is left of the learning rate at the end. Chinchilla and GPT-3 take 0.1; with wsd and
-            linear 0 is usual.
+        final_lr_fraction: What is left of the learning rate at the end. Chinchilla and GPT-3 take 0.1; with
+            wsd and linear 0 is usual.
         decay_fraction: wsd only: the last part of the run, in which the learning rate falls.
         decay_shape: wsd only: linear, sqrt: 1-sqrt, which falls fast first (Hägele et al. 2024), or cosine.
     """
@@ -38,29 +39,28 @@ class ScheduleConfig:
     decay_shape: DecayShape = "linear"
 
     def __post_init__(self) -> None:
-        problems = []
-        for name, choices in (("kind", get_args(Kind)), ("decay_shape", get_args(DecayShape))):
-            if getattr(self, name) not in choices:
-                problems.append(
-                    f"schedule.{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}"
-                )
-        if self.warmup_steps is not None and self.warmup_steps < 0:
-            problems.append(
-                f"schedule.warmup_steps is {self.warmup_steps}: give 0 (no warm-up) or more steps"
-            )
-        if not 0 <= self.warmup_fraction < 1:
-            problems.append(
-                f"schedule.warmup_fraction is {self.warmup_fraction}: give a part of the run, from 0 to below 1"
-            )
-        if not 0 <= self.final_lr_fraction <= 1:
-            problems.append(
-                f"schedule.final_lr_fraction is {self.final_lr_fraction}: give a part of the learning rate, 0 to 1"
-            )
-        if not 0 < self.decay_fraction <= 1:
-            problems.append(
-                f"schedule.decay_fraction is {self.decay_fraction}: give a part of the run, above 0 and up to 1"
-                " (for no decay choose kind: constant)"
-            )
+        checks = {
+            "kind": (self.kind in get_args(Kind), f"choose one of {', '.join(get_args(Kind))}"),
+            "warmup_steps": (
+                self.warmup_steps is None or self.warmup_steps >= 0,
+                "give 0 (none) or more steps",
+            ),
+            "warmup_fraction": (0 <= self.warmup_fraction < 1, "give a part of the run, at least 0, below 1"),
+            "final_lr_fraction": (0 <= self.final_lr_fraction <= 1, "give a part of the rate, from 0 to 1"),
+            "decay_fraction": (
+                0 < self.decay_fraction <= 1,
+                "give a part of the run, above 0 and at most 1 (no decay at all is kind: constant)",
+            ),
+            "decay_shape": (
+                self.decay_shape in get_args(DecayShape),
+                f"choose one of {', '.join(get_args(DecayShape))}",
+            ),
+        }
+        problems = [
+            f"schedule.{name} is {getattr(self, name)!r}: {remedy}"
+            for name, (fine, remedy) in checks.items()
+            if not fine
+        ]
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -78,43 +78,39 @@ class ScheduleConfig:
 
     def problems(self, total_steps: int) -> list[str]:
         """What is wrong with these settings for a run of `total_steps`, one sentence each; empty: nothing."""
-        warmup = self.warmup(total_steps)
+        warmup, decay = self.warmup(total_steps), self.decay(total_steps)
         if warmup and warmup >= total_steps:
             return [
-                f"schedule.warmup_steps is {warmup}, but the run has {total_steps} steps and would never reach its"
-                f" learning rate: set at most {total_steps - 1}, or a longer horizon"
+                f"schedule.warmup_steps is {warmup}, but the run has {total_steps} steps and would never"
+                f" reach its learning rate: set at most {total_steps - 1}, or a longer horizon"
             ]
-        if warmup + self.decay(total_steps) > total_steps:
+        if warmup + decay > total_steps:
             return [
-                f"schedule: a warm-up of {warmup} steps and a decay of {self.decay(total_steps)} steps"
-                f" (decay_fraction {self.decay_fraction}) do not fit into {total_steps} steps: shorten one of them"
+                f"schedule: {warmup} steps of warm-up and {decay} of decay (decay_fraction"
+                f" {self.decay_fraction}) do not fit into {total_steps} steps: shorten one of them"
             ]
         return []
 
     def unused(self) -> list[str]:
         """Settings away from their defaults that have no effect next to the others, one sentence each."""
-        default = {field.name: field.default for field in fields(self)}
-        without_effect = {
-            "warmup_fraction": f"warmup_steps is {self.warmup_steps}"
-            if self.warmup_steps is not None
-            else None,
-            "final_lr_fraction": "kind is constant" if self.kind == "constant" else None,
-            "decay_fraction": f"kind is {self.kind}" if self.kind != "wsd" else None,
-            "decay_shape": f"kind is {self.kind}" if self.kind != "wsd" else None,
-        }
+        reasons = {"final_lr_fraction": "kind is constant"} if self.kind == "constant" else {}
+        if self.kind != "wsd":
+            reasons |= dict.fromkeys(("decay_fraction", "decay_shape"), f"kind is {self.kind}")
+        if self.warmup_steps is not None:
+            reasons["warmup_fraction"] = f"warmup_steps is {self.warmup_steps}"
         return [
-            f"schedule.{name} ({getattr(self, name)}) has no effect: {reason}"
-            for name, reason in without_effect.items()
-            if reason and getattr(self, name) != default[name]
+            f"schedule.{f.name} ({getattr(self, f.name)}) has no effect: {reasons[f.name]}"
+            for f in fields(self)
+            if f.name in reasons and getattr(self, f.name) != f.default
         ]
 
 
 def lr_factor(step: int, total_steps: int, config: ScheduleConfig) -> float:
     """What the optimizer's learning rates are multiplied with in the update from `step` to `step + 1`.
 
-    A warm-up of w steps gives (step+1)/(w+1): the first update moves already, the peak is reached at step w. The
-    final value stands exactly at `total_steps`, one after the last update, so that a decay to 0 wastes no update (with
-    cosine this is nanoGPT's formula with lr_decay_iters = total_steps); later steps stay there.
+    A warm-up of w steps gives (step+1)/(w+1): the first update moves already, the peak is reached at step w.
+    The final value stands exactly at `total_steps`, one after the last update, so that a decay to 0 wastes no
+    update (with cosine this is nanoGPT's formula with lr_decay_iters = total_steps); later steps stay there.
     """
     warmup = config.warmup(total_steps)
     if step < warmup:
