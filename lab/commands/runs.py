@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import shlex
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,7 +42,7 @@ STATE_STYLES = {
 }
 LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
 MODEL_SHAPE = (
-    "{n_layers} layers, {n_heads} heads, {d_model} wide, context {context_length}, {vocab_size} tokens"
+    "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
 )
 LAST_EVENTS = 8
 EVENT_FRAME = ("kind", "step", "wall", "id")
@@ -103,8 +105,9 @@ def _summary(run: Run) -> Status:
     """The status; where run.json has no losses, they come from the metrics."""
     status = run.status()
     if not status.losses:
-        metrics = _metrics(run)
-        status.losses.update({name: value for name in LOSSES if (value := metrics.latest(name)) is not None})
+        with suppress(OSError):  # unreadable: the row stays, without numbers
+            metrics = run.metrics()
+            status.losses.update({name: metrics.latest(name) for name in LOSSES})
     return status
 
 
@@ -129,7 +132,7 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
             _progress(status),
             *(_number(status.losses.get(name)) for name in LOSSES),
             _count(status.tokens_per_second),
-            _age(status.started),
+            "–" if status.started is None else _duration(time.time() - status.started),
         )
         if remark := status.reason or (status.message if status.state == "failed" else None):
             remarks.append(Text.assemble((_clean(run.name), "bold"), ": ", (_clean(remark), style)))
@@ -147,7 +150,7 @@ def print_run(run: Run, console: Console | None = None) -> None:
     from rich.text import Text
 
     console = console or _console(piped_width=100)
-    status, metrics, events = run.status(), _metrics(run), run.events()
+    status, metrics, events = run.status(), run.metrics(), run.events()
     records, problems = _records(run)
     data = records["data"] or {}
     style = STATE_STYLES[status.state]
@@ -220,17 +223,15 @@ def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> L
             lines.append((name, curve))
     for unit, name in (("nats_per_token", "val/loss"), ("bits_per_byte", "val/bits_per_byte")):
         reached = metrics.latest(name)
-        known = _mapping(_mapping(data, "baselines"), unit).items()
-        marks = [_beaten(rival, value, reached) for rival, value in known if isinstance(value, int | float)]
-        if marks:
+        rivals = _mapping(_mapping(data, "baselines"), unit).items()
+        known = [(rival, value) for rival, value in rivals if isinstance(value, int | float)]
+        if known:
+            beaten = [" ✓" if reached is not None and reached < value else "" for _, value in known]
+            marks = [f"{r} {_number(value)}{mark}" for (r, value), mark in zip(known, beaten, strict=True)]
             lines.append((f"to beat, {unit.partition('_')[0]}", ", ".join(marks)))
     if metrics.skipped:
         lines.append(("damaged", f"{metrics.skipped} lines of {run.metrics_path.name} were skipped"))
     return lines
-
-
-def _beaten(rival: str, value: float, reached: float | None) -> str:
-    return f"{rival} {_number(value)}{' ✓' if reached is not None and reached < value else ''}"
 
 
 def _saved_lines(run: Run) -> Lines:
@@ -266,18 +267,18 @@ def _event_lines(events: list[dict[str, Any]]) -> Lines:
 
 
 def _next_lines(run: Run, status: Status) -> Lines:
-    parent = run.path.parent
-    root = "" if str(parent) == "runs" else f" --root {parent}"
-    lab = "python -m lab"
+    # Quoted: a folder may be called anything, and these lines are made to be copied.
+    parent, name, lab = str(run.path.parent), shlex.quote(run.name), "python -m lab"
+    root = "" if parent == "runs" else f" --root {shlex.quote(parent)}"
     lines: Lines = []
     if status.state in ("stopped", "failed", "stale") and run.checkpoints():
-        lines.append(("go on", f"{lab} fit --resume {run.name}{root.replace('--root', '--run.root')}"))
+        lines.append(("go on", f"{lab} fit --resume {name}{root.replace('--root', '--run.root')}"))
     if run.snapshots() or run.checkpoints():
-        lines.append(("let it write", f"{lab} generate {run.name}{root} --prompt …"))
+        lines.append(("let it write", f"{lab} generate {name}{root} --prompt …"))
     if run.config_path.exists():
-        lines.append(("what it read", f"{lab} batch {run.name} 0{root}"))
+        lines.append(("what it read", f"{lab} batch {name} 0{root}"))
     if run.tensorboard_dir.is_dir():
-        lines.append(("curves", f"tensorboard --logdir {run.tensorboard_dir}"))
+        lines.append(("curves", f"tensorboard --logdir {shlex.quote(str(run.tensorboard_dir))}"))
     return lines or [("start anew", START_HINT)]
 
 
@@ -292,7 +293,7 @@ def sparkline(values: list[float], width: int = 16) -> str:
 
 
 def _as_dict(run: Run) -> dict[str, Any]:
-    metrics = _metrics(run)
+    metrics = run.metrics()
     records, problems = _records(run)
     return {
         "path": str(run.path),
@@ -324,15 +325,10 @@ def _records(run: Run) -> tuple[dict[str, dict[str, Any] | None], list[str]]:
     return records, problems
 
 
-def _metrics(run: Run) -> MetricsHistory:
-    try:
-        return run.metrics()
-    except OSError:  # unreadable: the row stays, without numbers
-        return MetricsHistory()
-
-
 def _print_json(value: Any) -> None:
-    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(
+        orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
+    )
 
 
 def _console(piped_width: int = 200) -> Console:
@@ -391,10 +387,6 @@ def _duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
-
-
-def _age(moment: float | None) -> str:
-    return "–" if moment is None else _duration(time.time() - moment)
 
 
 def _moment(moment: Any) -> str:

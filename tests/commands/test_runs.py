@@ -131,7 +131,7 @@ def test_the_page_of_a_run(root: Path) -> None:
         "2000/2000 (100%)",
         "8.19M",
         "12346 tokens/s",
-        "4 layers, 2 heads, 128 wide, context 256, 2048 tokens",
+        "4 layers, 2 heads, 128 wide; context 256, vocab 2048",
         "python; tokens: train 9.12M, val 123k",
         "bpe-2048; 3.25 bytes per token",
         "9.000 → 1.400",
@@ -197,6 +197,14 @@ def test_nothing_reaches_the_terminal_that_it_would_obey(
         printed = "".join(capsys.readouterr())
         assert not re.search("[\x1b\x07\r\u202e]", printed)
     assert "[red]not markup[/red]" in rendered(print_table, [run])
+
+
+def test_the_lines_to_copy_are_quoted(root: Path) -> None:
+    make_run(root, "fox")
+    os.rename("runs/fox", "runs/a b; reboot")
+    text = rendered(print_run, Run(root / "a b; reboot"), 200)
+    assert "generate 'a b; reboot' --prompt" in text
+    assert "generate a b" not in text
 
 
 def test_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
