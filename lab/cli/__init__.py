@@ -10,8 +10,8 @@ import sys
 import warnings
 
 NOISE = {
-    "lightning.pytorch.utilities.rank_zero": ("litlogger", "litmodels", "GPU available", "TPU available", "HPU available", "💡", "`Trainer.fit` stopped", "Seed set", "Automatic Mixed Precision"),
-    "lightning.pytorch.trainer.connectors.checkpoint_connector": ("`weights_only` was not set", "Restor"),
+    "lightning.pytorch.utilities.rank_zero": ("litlogger", "litmodels", "GPU available", "TPU available", "HPU available", "💡", "`Trainer.fit` stopped", "Seed set", "Automatic Mixed Precision", "Restor"),
+    "lightning.pytorch.trainer.connectors.checkpoint_connector": ("`weights_only` was not set",),
     "lightning.fabric.utilities.seed": ("Seed set",),
 }
 """Lightning's log lines that tell a learner nothing (or, in the case of weights_only, something wrong)."""

@@ -13,7 +13,7 @@ from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.journal import Journal
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
-from lab.cli.parser import LabParser, SettingsError, Sources, every_problem
+from lab.cli.parser import DECIDED_ELSEWHERE, LabParser, SettingsError, Sources, every_problem
 from lab.cli.settings import RunConfig, Tracking, given_but_decided_elsewhere, problems_of
 from lab.data.datamodule import LabDataModule
 from lab.training.horizon import HorizonConfig
@@ -62,6 +62,13 @@ class LabCLI(LightningCLI):
             "fit": hidden | {"train_dataloaders", "val_dataloaders"},
             "validate": hidden | {"dataloaders"},
         }
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Trainer without what the lab decides, so that neither --help nor config.yaml offers it; model; data."""
+        skip = {key.removeprefix("trainer.") for key in DECIDED_ELSEWHERE if key.startswith("trainer.")}
+        parser.add_class_arguments(LabTrainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True, skip=skip)
+        parser.add_lightning_class_args(PretrainingModule, "model")
+        parser.add_lightning_class_args(LabDataModule, "data")
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The lab's groups beside `model`, `data` and `trainer`."""
@@ -127,7 +134,7 @@ class LabCLI(LightningCLI):
     def dump_settings(self) -> str:
         """The whole configuration as YAML, less the run's name, what links fill in, and what only this start asked for."""
         parser = self._parser(self.config.subcommand)
-        tree = yaml.safe_load(parser.dump(self.settings, skip_link_targets=True, skip_none=False, format="yaml"))
+        tree = yaml.safe_load(parser.dump(self.settings, skip_link_targets=True, skip_unset=False, format="yaml"))
         for key in ("config", "resume", "fork", "check", "weights"):
             tree.pop(key, None)
         tree["run"].pop("name", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import yaml
 
 from lab.cli.parser import SettingsError, flatten
 from lab.runs import Run, open_run
-from lab.runs.checkpoints import CheckpointInfo
+from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
 
 ARCHITECTURE = "model.config."
 IRRELEVANT = ("run.", "tensorboard", "wandb")
@@ -61,16 +62,25 @@ def value_of(flag: str, args: list[str]) -> str | None:
 
 
 def pick_checkpoint(run: Run, step: str | None) -> CheckpointInfo:
-    """The checkpoint at `step`, or the newest. Raises `ValueError` naming the steps there are."""
-    whole = {info.step: info for info in run.checkpoints() if info.problem is None}
-    steps = ", ".join(map(str, sorted(whole)))
-    if not whole:
-        raise SettingsError(f"run {run.name!r} has no checkpoint to start from: start it anew with fit --config {run.config_path}")
+    """The checkpoint at `step`, or the newest that is whole. Raises `SettingsError` naming the steps there are."""
+    known = {info.step: info for info in list_checkpoints(run)}
     if step is None:
-        return whole[max(whole)]
-    if not step.isdigit() or int(step) not in whole:
+        newest, problems = last_intact(run)
+        for problem in problems:
+            print(f"passed over: {problem}", file=sys.stderr)
+        if newest is None:
+            raise SettingsError(
+                f"run {run.name!r} has no whole checkpoint to start from: start it anew with"
+                f" `python -m lab fit --config {run.config_path}`"
+            )
+        return newest
+    if not step.isdigit() or int(step) not in known:
+        steps = ", ".join(map(str, known)) or "none"
         raise SettingsError(f"run {run.name!r} has no checkpoint at step {step}; it has {steps}")
-    return whole[int(step)]
+    problem = check_file(known[int(step)])
+    if problem:
+        raise SettingsError(problem)
+    return known[int(step)]
 
 
 def differences(old_text: str, new_text: str) -> dict[str, tuple[Any, Any]]:

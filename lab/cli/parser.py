@@ -10,9 +10,24 @@ from typing import Any, NoReturn
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
-UNKNOWN = re.compile(r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|Unrecognized arguments: (\S+)")
+UNKNOWN = re.compile(r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|[Uu]nrecognized arguments: (\S+)")
 BAD_VALUE = re.compile(r"Parser key \"([^\"]+)\":\s*(.*)", re.DOTALL)
 MOST_PROBLEMS = 20
+
+DECIDED_ELSEWHERE = {
+    "model.config.vocab_size": "it follows from the tokenizer: set data.tokenizer or data.vocab_size",
+    "trainer.max_steps": "the horizon decides it: set horizon.steps (or tokens, tokens_per_parameter, minutes)",
+    "trainer.max_epochs": "a run is measured in steps: set horizon.steps (or tokens, tokens_per_parameter, minutes)",
+    "trainer.accumulate_grad_batches": "it follows from data.tokens_per_step and data.batch_size",
+    "trainer.val_check_interval": "set validation.every, in optimizer steps",
+    "trainer.check_val_every_n_epoch": "set validation.every, in optimizer steps",
+    "trainer.gradient_clip_val": "set model.optimizer.clip",
+    "trainer.gradient_clip_algorithm": "model.optimizer.clip clips by the global norm",
+    "trainer.default_root_dir": "set run.root and run.name",
+    "trainer.logger": "set tensorboard and wandb",
+    "trainer.enable_checkpointing": "set checkpoint.every",
+}
+"""Settings that Lightning or a link would overrule in silence, and where the person should turn instead."""
 
 
 class SettingsError(ValueError):
@@ -32,10 +47,12 @@ def known_keys(parser: LightningArgumentParser) -> list[str]:
     return [a.dest for a in parser._actions if a.dest not in ("help", "config", "print_config", "==SUPPRESS==")]
 
 
-def explain(message: str, keys: list[str]) -> tuple[str | None, str]:
+def explain(message: str, keys: list[str], given: list[str]) -> tuple[str | None, str]:
     """The offending dotted key (None when the message names none) and one line for the person."""
     if match := UNKNOWN.search(message):
         key = next(filter(None, match.groups())).lstrip("-").split("=")[0]
+        # Inside a nested group the parser names the key relative to the group.
+        key = next((g for g in given if g == key or g.endswith(f".{key}")), key)
         return key, unknown_key(key, keys)
     if match := BAD_VALUE.search(message):
         key, reason = match[1], " ".join(match[2].split())
@@ -45,19 +62,33 @@ def explain(message: str, keys: list[str]) -> tuple[str | None, str]:
     return None, " ".join(message.split())
 
 
+WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
+
+
 def humane_type(reason: str) -> str:
-    """`Expected a <class 'int'>.` in words."""
-    reason = re.sub(r"<class '([\w.]+)'>", r"\1", reason).replace("typing.", "")
-    return re.sub(r"Does not validate against any of the Union subtypes.*?(Expected .*?)(?= - |$)", r"\1", reason)
+    """`Expected a <class 'int'>.` in words: `expected a whole number`."""
+    names = [name.rsplit(".", 1)[-1] for name in re.findall(r"Expected an? <class '([\w.]+)'>", reason)]
+    if names:
+        return "expected " + " or ".join(dict.fromkeys(WORDS.get(name, name) for name in names))
+    if choices := re.search(r"Literal\[(.*?)\]", reason):
+        return f"expected one of {choices[1]}"
+    return reason
 
 
 def unknown_key(key: str, keys: list[str]) -> str:
-    """`model.gpt.n_layres`: no such setting; did you mean …"""
+    """`model.config.n_layres`: no such setting; did you mean …"""
+    if key in DECIDED_ELSEWHERE:
+        return decided_elsewhere(key)
     last = key.rsplit(".", 1)[-1]
     close = difflib.get_close_matches(key, keys, n=2, cutoff=0.75)
     close += [k for k in keys if k.rsplit(".", 1)[-1] in difflib.get_close_matches(last, [x.rsplit(".", 1)[-1] for x in keys])]
     close = list(dict.fromkeys(close))[:3]
     return f"{key}: no such setting" + (f"; did you mean {' or '.join(close)}?" if close else "")
+
+
+def decided_elsewhere(key: str) -> str:
+    """Why a setting is not for the person to give, and what to set instead."""
+    return f"{key} cannot be set: {DECIDED_ELSEWHERE[key]}"
 
 
 class Sources:
@@ -117,8 +148,9 @@ def every_problem(parser: LightningArgumentParser, args: list[str], first: Setti
     """Parse again and again, each time without the mistake found before, until nothing is left to complain about."""
     sources, keys, problems, message = Sources(args), known_keys(parser), [], str(first)
     for _ in range(MOST_PROBLEMS):
-        key, line = explain(message, keys)
-        where = sources.given_keys().get(key or "")
+        given = sources.given_keys()
+        key, line = explain(message, keys, list(given))
+        where = given.get(key or "")
         problems.append(f"{line} (in {where})" if where and where != "command line" else line)
         if key is None or not sources.without(key):
             break

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lab.cli.parser import DECIDED_ELSEWHERE, decided_elsewhere
 from lab.data.datamodule import LabDataModule
 from lab.model import GPTConfig
 from lab.training.horizon import HorizonConfig
@@ -14,21 +14,6 @@ from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
 
 Tracking = Literal["off", "offline", "online"]
-
-DECIDED_ELSEWHERE = {
-    "model.config.vocab_size": "it follows from the tokenizer: set data.tokenizer or data.vocab_size",
-    "trainer.max_steps": "the horizon decides it: set horizon.steps (or tokens, tokens_per_parameter, minutes)",
-    "trainer.max_epochs": "a run is measured in steps: set horizon.steps (or tokens, tokens_per_parameter, minutes)",
-    "trainer.accumulate_grad_batches": "it follows from data.tokens_per_step and data.batch_size",
-    "trainer.val_check_interval": "set validation.every, in optimizer steps",
-    "trainer.check_val_every_n_epoch": "set validation.every, in optimizer steps",
-    "trainer.gradient_clip_val": "set model.optimizer.clip",
-    "trainer.gradient_clip_algorithm": "model.optimizer.clip clips by the global norm",
-    "trainer.default_root_dir": "set run.root and run.name",
-    "trainer.enable_checkpointing": "set checkpoint.every",
-}
-"""Settings that Lightning or a link would overrule in silence, and where the person should turn instead."""
-
 
 @dataclass
 class RunConfig:
@@ -47,11 +32,7 @@ class RunConfig:
 
 def given_but_decided_elsewhere(given: dict[str, str]) -> list[str]:
     """Settings the person gave that something else decides: said, never silently ignored."""
-    return [
-        f"{key} (in {where}) cannot be set: {DECIDED_ELSEWHERE[key]}"
-        for key, where in given.items()
-        if key in DECIDED_ELSEWHERE
-    ]
+    return [f"{decided_elsewhere(key)} (in {where})" for key, where in given.items() if key in DECIDED_ELSEWHERE]
 
 
 def problems_of(config: Any) -> list[str]:
@@ -78,9 +59,3 @@ def problems_of(config: Any) -> list[str]:
             f" set model.config.context_length to {asked} or more"
         )
     return problems
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """`; did you mean 'x'?` or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

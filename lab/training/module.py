@@ -55,16 +55,10 @@ class PretrainingModule(L.LightningModule):
         schedule: How the learning rate moves over the run.
     """
 
-    def __init__(
-        self,
-        config: GPTConfig,
-        optimizer: OptimizerConfig | None = None,
-        schedule: ScheduleConfig | None = None,
-    ) -> None:
+    def __init__(self, config: GPTConfig, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
         super().__init__()
         # Checkpoints hold plain types only (`weights_only=True`), so what comes back from one is a dict.
         self.config = GPTConfig(**config) if isinstance(config, dict) else config
-        optimizer, schedule = optimizer or OptimizerConfig(), schedule or ScheduleConfig()
         self.optimizer_config = OptimizerConfig(**optimizer) if isinstance(optimizer, dict) else optimizer
         self.schedule_config = ScheduleConfig(**schedule) if isinstance(schedule, dict) else schedule
         self.save_hyperparameters(
