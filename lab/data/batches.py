@@ -28,40 +28,33 @@ _KEPT = 8
 _MASK = (1 << 64) - 1
 
 
-def mix(x: int) -> int:
-    """A 64-bit hash of a number (the finaliser of SplitMix64, Steele et al. 2014)."""
-    x = (x + 0x9E3779B97F4A7C15) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return x ^ (x >> 31)
-
-
-def permute(indices: np.ndarray, n: int, key: int) -> np.ndarray:
-    """Where each of `indices` (in 0..n-1) lands in the shuffle of 0..n-1 that `key` names; int64, same shape.
-
-    The network shuffles 0..4^h-1, the smallest such range that holds n (at most 4n). An index that lands at
-    n or beyond is sent through again until it lands inside: cycle walking (Black and Rogaway 2002), 4
-    passes at most on average.
-    """
-    half = max(1, (max(n - 1, 1).bit_length() + 1) // 2)
-    low = np.uint64((1 << half) - 1)
-    keys = [np.uint64(mix(key + r)) for r in range(_ROUNDS)]
-    x = indices.astype(np.uint64)
-    walking = np.ones(x.shape, dtype=bool)
-    while walking.any():
-        left, right = x[walking] >> np.uint64(half), x[walking] & low
-        for k in keys:
-            left, right = right, left ^ (_hash(right + k) & low)
-        x[walking] = (left << np.uint64(half)) | right
-        walking = x >= n
-    return x.astype(np.int64)
-
-
-def _hash(x: np.ndarray) -> np.ndarray:
-    """`mix`, less its first addition, on an array; uint64 arithmetic wraps round."""
+def mix(x: np.ndarray) -> np.ndarray:
+    """A hash of 64-bit numbers (SplitMix64, Steele et al. 2014); uint64 arithmetic wraps round."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+def permute(indices: np.ndarray, n: int, keys: np.ndarray) -> np.ndarray:
+    """Where each of `indices` (in 0..n-1) lands in the shuffle its key names; int64, same shape.
+
+    The network shuffles 0..4^h-1, the smallest such range that holds n (at most 4n). An index that lands at n
+    or beyond is sent through again until it lands inside: cycle walking (Black and Rogaway 2002), 4 passes at
+    most on average. `keys` are uint64, of the same shape or one for all.
+    """
+    half = np.uint64(max(1, (max(n - 1, 1).bit_length() + 1) // 2))
+    low = (np.uint64(1) << half) - np.uint64(1)
+    x, keys = indices.astype(np.uint64), np.broadcast_to(keys, indices.shape)
+    walking = np.ones(x.shape, dtype=bool)
+    while walking.any():
+        left, right, key = x[walking] >> half, x[walking] & low, keys[walking]
+        for _ in range(_ROUNDS):
+            key = mix(key)
+            left, right = right, left ^ (mix(right ^ key) & low)
+        x[walking] = (left << half) | right
+        walking = x >= n
+    return x.astype(np.int64)
 
 
 def sequences_per_epoch(n_tokens: int, context_length: int) -> int:
@@ -112,14 +105,10 @@ class SequenceOrder:
     def _compute_block(self, block: int) -> np.ndarray:
         indices = np.arange(block * _BLOCK, (block + 1) * _BLOCK, dtype=np.int64)
         epochs, positions = np.divmod(indices, self.per_epoch)
-        starts = np.empty(_BLOCK, dtype=np.int64)
-        for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
-            inside = epochs == epoch
-            key = mix(mix(self.seed & _MASK) ^ epoch)
-            starts[inside] = (
-                permute(positions[inside], self.per_epoch, key) * self.context_length + key % self._offsets
-            )
-        return starts
+        keys = mix(mix(np.array([self.seed & _MASK], dtype=np.uint64)) ^ epochs.astype(np.uint64))
+        places = permute(positions, self.per_epoch, keys)
+        shifts = keys % np.uint64(self._offsets)
+        return places * self.context_length + shifts.astype(np.int64)
 
 
 class Sequences(Protocol):

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import lzma
+import math
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.data import baselines
+from lab.data.baselines import kept, stream_pairs, text_baselines, token_baselines, xz_bits_per_byte
+
+
+def losses(train: np.ndarray, val: np.ndarray, vocab_size: int) -> dict[str, float]:
+    lengths = np.ones(vocab_size, dtype=np.int64)
+    found = token_baselines(stream_pairs(train, 10**6), stream_pairs(val, 10**6), lengths)
+    return found["nats_per_token"]
+
+
+def plain_bigram(train: list[int], val: list[int], size: int, alpha: float, k: float) -> tuple[float, float]:
+    """Unigram and bigram loss, written out token by token."""
+    counts, contexts = Counter(train[1:]), Counter(train[:-1])
+    joint = Counter(pairwise(train))
+    prior = [(counts[b] + alpha) / (len(train) - 1 + alpha * size) for b in range(size)]
+    pairs = list(pairwise(val))
+    unigram = -sum(math.log(prior[b]) for _, b in pairs) / len(pairs)
+    bigram = -sum(math.log((joint[a, b] + k * prior[b]) / (contexts[a] + k)) for a, b in pairs) / len(pairs)
+    return unigram, bigram
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, 6), min_size=2, max_size=200),
+    st.lists(st.integers(0, 6), min_size=2, max_size=60),
+)
+def test_losses_equal_counting_by_hand(train: list[int], val: list[int]) -> None:
+    found = losses(np.array(train), np.array(val), 7)
+    assert found["uniform"] == pytest.approx(math.log(7))
+    by_hand = {
+        alpha: {k: plain_bigram(train, val, 7, alpha, k) for k in baselines._BIGRAM_GRID}
+        for alpha in baselines._UNIGRAM_GRID
+    }
+    best = min(by_hand.values(), key=lambda row: next(iter(row.values()))[0])
+    assert found["unigram"] == pytest.approx(next(iter(best.values()))[0])
+    assert found["bigram"] == pytest.approx(min(bigram for _, bigram in best.values()))
+
+
+def test_a_markov_chain_is_scored_at_its_entropy() -> None:
+    """The bigram baseline is the best predictor there is for a chain of order 1."""
+    draw = np.random.default_rng(0)
+    matrix = draw.dirichlet(np.full(8, 0.5), size=8)
+    states = [0]
+    for u in draw.random(60_000):
+        states.append(min(7, int(np.searchsorted(np.cumsum(matrix[states[-1]]), u))))
+    chain = np.array(states)
+    share = np.bincount(chain, minlength=8) / len(chain)
+    entropy = -float((share[:, None] * matrix * np.log(matrix)).sum())
+    found = losses(chain[:50_000], chain[50_000:], 8)
+    assert found["bigram"] == pytest.approx(entropy, rel=0.02)
+    assert found["bigram"] < found["unigram"] < found["uniform"]
+
+
+def test_a_large_vocabulary_stays_sparse() -> None:
+    """50 000² pairs would take 20 GB."""
+    draw = np.random.default_rng(0)
+    ids = (draw.pareto(1.0, 200_000) * 20).astype(np.int64) % 50_000
+    found = losses(ids[:180_000], ids[180_000:], 50_000)
+    assert found["bigram"] <= found["unigram"] * 1.001  # independent tokens: the neighbour tells nothing
+    assert found["unigram"] < found["uniform"] * 0.6
+
+
+@pytest.mark.parametrize(("n", "limit"), [(10, 100), (1000, 100), (5000, 1000), (64, 64)])
+def test_pairs_cover_the_stream_evenly(n: int, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "_CHUNK", 16)
+    before, after = (np.concatenate(side) for side in zip(*stream_pairs(np.arange(n), limit), strict=True))
+    assert np.array_equal(after, before + 1)
+    assert len(set(before.tolist())) == len(before)
+    if n - 1 <= limit:
+        assert before.tolist() == list(range(n - 1))
+    else:
+        assert len(before) == pytest.approx(limit, abs=17)
+        assert before.max() > 0.8 * n
+
+
+def test_xz_equals_the_preset_within_a_percent() -> None:
+    text = b"".join(f"{i * i} bottles of beer on wall {i}\n".encode() for i in range(3000))
+    packed = lzma.compress(text, preset=9)
+    assert xz_bits_per_byte(text) == pytest.approx(8 * len(packed) / len(text), rel=0.01)
+    assert xz_bits_per_byte(b"x") > 8
+
+
+def test_text_baselines_in_both_units() -> None:
+    draw = np.random.default_rng(1)
+    lengths = np.array([1, 1, 2, 3, 0])  # the last is the end of text
+    tokens = draw.choice(5, 40_000, p=[0.4, 0.3, 0.15, 0.1, 0.05])
+    table = [b"a", b"b", b"cc", b"ddd", b"<end>"]
+    found = text_baselines(
+        tokens[:30_000], tokens[30_000:], lengths, lambda ids: b"".join(table[i] for i in ids)
+    )
+    nats, bits = found["nats_per_token"], found["bits_per_byte"]
+    assert set(nats) == set(bits) == {"uniform", "unigram", "bigram", "xz"}
+    bytes_per_token = lengths[tokens[30_001:]].mean()
+    for name in nats:
+        assert bits[name] == pytest.approx(nats[name] / math.log(2) / bytes_per_token, rel=1e-3)
+    text = b"".join(table[i] for i in tokens[30_000:] if i < 4)
+    assert found["method"]["xz_bytes"] == len(text)
+    assert bits["xz"] == pytest.approx(xz_bits_per_byte(text))
+
+
+def test_bounds_are_stated_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "TRAIN_TOKENS", 500)
+    monkeypatch.setattr(baselines, "VAL_TOKENS", 300)
+    monkeypatch.setattr(baselines, "XZ_BYTES", 100)
+    monkeypatch.setattr(baselines, "_CHUNK", 50)
+    seen: list[bytes] = []
+
+    def decode(ids: np.ndarray) -> bytes:
+        seen.append(bytes(ids.tolist()))
+        return seen[-1]
+
+    found = text_baselines(np.arange(5000) % 7, np.arange(5000) % 7, np.ones(7, dtype=np.int64), decode)
+    assert found["method"] | {"train_tokens": 500, "val_tokens": 300, "xz_bytes": 100} == found["method"]
+    assert len(seen[0]) == 100
+
+
+def test_kept_is_computed_once_and_again_when_torn(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def compute() -> dict[str, int]:
+        calls.append(1)
+        return {"x": len(calls)}
+
+    path = tmp_path / "baselines.json"
+    assert [kept(path, compute), kept(path, compute)] == [{"x": 1}, {"x": 1}]
+    path.write_text(path.read_text()[:3])
+    assert kept(path, compute) == {"x": 2}
