@@ -1,5 +1,5 @@
-"""Looking inside a model: pure functions from a model and tokens, or from the activations of one forward pass,
-to arrays. The training instruments, the page and notebooks all use this one set.
+"""Looking inside a model: pure functions from a model and tokens, or from the activations of one forward
+pass, to arrays. The training instruments, the page and notebooks all use this one set.
 
 Record with `run_with_cache(model, tokens, names=…)`, then hand the cache to the analyses; each module names
 the sites it needs (`HEAD_SITES`, `LENS_SITES`, …). `ablate` and `activation_patching` run the model

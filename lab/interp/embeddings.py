@@ -82,8 +82,7 @@ def embedding_pca(
         basis = _fit(vectors, n_components)
     elif basis.directions.shape[-1] != d_model:
         raise ValueError(
-            f"this basis is {basis.directions.shape[-1]} wide, the model {d_model}: fit one on a model of its "
-            f"width"
+            f"this basis is {basis.directions.shape[-1]} wide, the model {d_model}: fit one of that width"
         )
     centred = vectors - torch.from_numpy(basis.mean).double()
     points = centred @ torch.from_numpy(basis.directions).double().T

@@ -46,7 +46,7 @@ def check_tokens(config: GPTConfig, tokens: Tokens, at_least: int = 1) -> Tensor
         sequence, position = outside.nonzero()[0].tolist()
         problems.append(
             f"token {found[sequence, position].item()} at position {position} of sequence {sequence} is "
-            f"outside the vocabulary: ids go from 0 to {config.vocab_size - 1} (is it another model's tokenizer?)"
+            f"outside the vocabulary: ids go from 0 to {config.vocab_size - 1} (another model's tokenizer?)"
         )
     if problems:
         raise ValueError("\n".join(problems))
