@@ -254,6 +254,14 @@ def test_dropout_is_at_work_in_training_only() -> None:
     assert torch.equal(model(tokens), model(tokens))
 
 
+def test_dropout_is_at_work_on_embeddings_and_both_branches() -> None:
+    model, seen = GPT(GPTConfig(**TINY, dropout=0.3)), Seen()
+    model(torch.randint(0, 65, (32, 16)), seen)
+    for name in ("hook_resid_pre", "hook_attn_out", "hook_mlp_out"):
+        dropped = (seen[f"blocks.0.{name}"] == 0).float().mean().item()
+        assert dropped == pytest.approx(0.3, abs=0.02), name
+
+
 def test_padded_rows_are_never_seen() -> None:
     torch.manual_seed(0)
     padded = with_random_weights(GPTConfig(**TINY, pad_vocab_to=64))

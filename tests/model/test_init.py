@@ -48,6 +48,22 @@ def test_so_it_is_at_other_widths_and_vocabularies(d_model: int, vocab_size: int
     assert loss_at_step_0(config) == pytest.approx(math.log(vocab_size), rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("d_model", "switches"),
+    [
+        (1024, {"tie_embeddings": False}),
+        (1024, {"mlp": "relu2", "positions": "none"}),
+    ],
+    ids=str,
+)
+def test_so_it_is_where_gpt2s_std_would_not_do(d_model: int, switches: dict) -> None:
+    """Each is 5 % off at some of these seeds if the head is drawn with 0.02."""
+    config = GPTConfig(n_layers=1, d_model=d_model, context_length=32, vocab_size=65, **switches)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        assert loss_at_step_0(config) == pytest.approx(math.log(65), rel=0.05)
+
+
 def test_gpt2_small_starts_as_gpt2_and_knows_nothing_with_zero_init_either() -> None:
     shape = {"n_layers": 1, "n_heads": 12, "d_model": 768, "context_length": 16}
     assert embedding_std(GPTConfig(**shape)) == pytest.approx(0.02)
