@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,11 +22,16 @@ def file_sha256(file: Path) -> str:
     Large files are read once: the hash is noted in the cache, and holds while size, inode and both times are
     the same. The kernel moves the change time at every write and no program can set it back, so a note is as
     good as reading, except for a file written to within the clock's last tick; such a one is not noted.
+    Raises `ValueError` for a file that cannot be read.
     """
-    file = file.resolve()
-    before = file.stat()
-    if before.st_size < _NOTED_BYTES:
-        return _hash(file)
+    try:
+        before = file.stat()
+        return _hash(file) if before.st_size < _NOTED_BYTES else _noted_hash(file.resolve(), before)
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+def _noted_hash(file: Path, before: os.stat_result) -> str:
     note = cache_root() / "hashes" / f"{hashlib.sha256(str(file).encode()).hexdigest()[:32]}.json"
     stamp = [before.st_dev, before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns]
     with suppress(OSError, ValueError, KeyError, TypeError):

@@ -9,10 +9,11 @@ No corpus is ever held whole: `documents` streams, and reading twice gives the s
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import platform
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,12 +48,13 @@ class Corpus(Protocol):
 
 
 # Left out of the standard library: tests and their data; other people's packages; the editor and the demos;
-# Python 2's converter; a machine's own settings; and generated tables (character encodings, the help's
-# topics, HTML entities, Unicode and MSI tables): nobody reads those, and line after line is nearly the same.
+# what Python 3.12 dropped; a machine's own settings; generated tables (character encodings, topics of the
+# help, HTML entities, Unicode, MSI). Many of these files are nearly copies of each other: held out, they
+# would have been learned all the same.
 _NOT_LEARNED = frozenset(
     (
         *("test", "tests", "idle_test", "__phello__", "__pycache__", "site-packages", "dist-packages"),
-        *("ensurepip", "idlelib", "turtledemo", "lib2to3"),
+        *("ensurepip", "idlelib", "turtledemo", "lib2to3", "distutils"),
         *("encodings", "pydoc_data", "msilib", "entities.py", "stringprep.py"),
     )
 )
@@ -136,12 +138,7 @@ def open_corpus(
 
     Raises `ValueError` for settings that cannot be, all at once, and for what cannot be found or downloaded.
     """
-    if name not in CORPORA:
-        close = difflib.get_close_matches(name, CORPORA, 1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise ValueError(f"data.corpus is {name!r}: {hint}there are {', '.join(CORPORA)}")
-    problems = _problems(name, path, val_fraction, options)
-    if problems:
+    if problems := corpus_problems(name, path, val_fraction, options):
         raise ValueError("\n".join(problems))
     if name in MADE:
         kind = MADE[name]
@@ -163,8 +160,14 @@ def open_corpus(
     return FileCorpus(name, files, val_files, facts=published.facts, **split, **options)
 
 
-def _problems(name: str, path: Paths | None, val_fraction: float, options: dict[str, Any]) -> list[str]:
-    """What is wrong with the settings of a corpus."""
+def corpus_problems(
+    name: str, path: Paths | None, val_fraction: float, options: Mapping[str, Any]
+) -> list[str]:
+    """What is wrong with the settings of a corpus, before anything is read: one line each."""
+    if name not in CORPORA:
+        close = difflib.get_close_matches(name, CORPORA, 1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        return [f"data.corpus is {name!r}: {hint}there are {', '.join(CORPORA)}"]
     problems = []
     if name == "text" and path is None:
         problems.append("data.corpus is 'text', and data.path is not set: name a file, a folder, or a glob")
@@ -174,22 +177,32 @@ def _problems(name: str, path: Paths | None, val_fraction: float, options: dict[
         )
     if not 0 < val_fraction < 1:
         problems.append(f"data.val_fraction is {val_fraction}: it must lie between 0 and 1, such as 0.1")
-    for option, value in options.items():
-        if option not in _OPTIONS[name]:
-            close = difflib.get_close_matches(option, _OPTIONS[name], 1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            known = ", ".join(_OPTIONS[name])
-            problems.append(f"data.corpus_options.{option}: {hint}the corpus '{name}' understands {known}")
-        elif option in (*_LIMITS, "shards"):
-            most = len(PUBLISHED[name].files) if option == "shards" else None
-            optional = value is None and option in _LIMITS
-            if not optional and (
-                isinstance(value, bool) or not isinstance(value, int) or value < 1 or value > (most or value)
-            ):
-                wanted = f"from 1 to {most}" if most else "of at least 1"
-                problems.append(
-                    f"data.corpus_options.{option} is {value!r}: it must be a whole number {wanted}"
-                )
-        elif option == "text_key" and not isinstance(value, str):
-            problems.append(f"data.corpus_options.text_key is {value!r}: it must be the name of a field")
-    return problems
+    wrong = [problem for item in options.items() if (problem := _option_problem(name, *item)) is not None]
+    if name in MADE and not wrong:
+        try:
+            MADE[name](**options)
+        except ValueError as error:
+            wrong = str(error).splitlines()
+    return problems + wrong
+
+
+_problems = corpus_problems
+
+
+def _option_problem(name: str, option: str, value: Any) -> str | None:
+    known, where = _OPTIONS[name], f"data.corpus_options.{option}"
+    if option not in known:
+        close = difflib.get_close_matches(option, known, 1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        return f"{where}: {hint}the corpus '{name}' understands {', '.join(known)}"
+    if option == "text_key" and not isinstance(value, str):
+        return f"{where} is {value!r}: it must be the name of a field"
+    if option == "shards" and not _is_count(value, len(PUBLISHED[name].files)):
+        return f"{where} is {value!r}: it must be a whole number from 1 to {len(PUBLISHED[name].files)}"
+    if option in _LIMITS and value is not None and not _is_count(value):
+        return f"{where} is {value!r}: it must be a whole number of at least 1"
+    return None
+
+
+def _is_count(value: object, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most

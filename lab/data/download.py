@@ -7,14 +7,15 @@ beforehand is written to `NAME.sha256` at the first download, and the file must 
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
 import shutil
+import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,9 @@ from lab.data.checksum import file_sha256
 from lab.data.progress import Progress
 
 HUGGING_FACE = "https://huggingface.co"
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 10.0
 RETRIES = 5
+_WAIT_SECONDS = 0.25  # before another attempt; doubled for each that brought nothing
 _CHUNK_BYTES = 1 << 20
 _ALTERNATIVE = (
     "train on text that is already here: --data.corpus python, or --data.corpus text --data.path FILE"
@@ -52,9 +54,7 @@ def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
     return Path(chosen).expanduser()
 
 
-def fetch(
-    remote: Remote, data_dir: str | os.PathLike[str] | None = None, wait: Callable[[float], None] = time.sleep
-) -> Path:
+def fetch(remote: Remote, data_dir: str | os.PathLike[str] | None = None) -> Path:
     """The path of `remote` in the data folder, downloaded first if it is not there.
 
     A file put there by hand is as good. Interrupted, it goes on where it stopped; two processes that want one
@@ -64,9 +64,10 @@ def fetch(
     target = data_root(data_dir) / remote.name
     if not target.exists():
         _check_writable(target.parent, remote, target)
-        with locked(target.parent):
+        # The lock lies in the cache: nothing but downloads is put among a person's data.
+        with locked(cache_root() / "locks" / hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:32]):
             if not target.exists():
-                _download(remote, target, wait)
+                _download(remote, target)
     _verify(remote, target)
     return target
 
@@ -109,21 +110,21 @@ def _check_writable(folder: Path, remote: Remote, target: Path) -> None:
 # ---------------------------------------------------------------- the download
 
 
-def _download(remote: Remote, target: Path, wait: Callable[[float], None]) -> None:
+def _download(remote: Remote, target: Path) -> None:
     part = _beside(target, ".download")
     resumed = part.exists()
-    _transfer_all(remote, target, part, wait)
+    _transfer_all(remote, target, part)
     found = file_sha256(part)
     if remote.sha256 not in (None, found) and resumed:
         # What an earlier attempt left may have been of another file: once more, from nothing.
         _discard(part)
-        _transfer_all(remote, target, part, wait)
+        _transfer_all(remote, target, part)
         found = file_sha256(part)
     if remote.sha256 not in (None, found):
         _discard(part)
         raise ValueError(
-            f"{remote.url} gave other content than expected: its sha256 is {found}, not {remote.sha256}; it was"
-            f" damaged on the way, or the file there has changed. Try again, or {_ALTERNATIVE}"
+            f"{remote.url} gave other content than expected: sha256 {found}, not {remote.sha256}; it was"
+            f" damaged on the way, or the file has changed. Try again, or {_ALTERNATIVE}"
         )
     with open(part, "rb+") as file:
         os.fsync(file.fileno())
@@ -138,7 +139,7 @@ def _discard(part: Path) -> None:
     _beside(part, ".json").unlink(missing_ok=True)
 
 
-def _transfer_all(remote: Remote, target: Path, part: Path, wait: Callable[[float], None]) -> None:
+def _transfer_all(remote: Remote, target: Path, part: Path) -> None:
     """Fetch until the file is whole. An attempt that brought something forward doesn't count as a failure."""
     url = _mirrored(remote.url)
     failures = 0
@@ -155,7 +156,7 @@ def _transfer_all(remote: Remote, target: Path, part: Path, wait: Callable[[floa
             if before == 0:
                 raise _explain(str(error.reason), url, target) from error
             reason = str(error.reason)
-        except (TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        except (TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
         except OSError as error:
             free = shutil.disk_usage(part.parent).free >> 20
@@ -166,7 +167,7 @@ def _transfer_all(remote: Remote, target: Path, part: Path, wait: Callable[[floa
         failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
         if failures > RETRIES:
             raise _explain(f"{reason}, {failures} times running", url, target)
-        wait(min(2.0**failures / 4, 10.0))
+        time.sleep(min(_WAIT_SECONDS * 2.0**failures, 10.0))
 
 
 def _mirrored(url: str) -> str:
@@ -201,8 +202,9 @@ def _transfer(url: str, part: Path, remote: Remote) -> bool:
         if "text/html" in response.headers.get("Content-Type", ""):
             raise _Refused("a web page came instead of the file (does this network ask for a login?)")
         start = _start_of(response)
-        if start != have:
-            start = 0  # the server sends the whole file, or the file has changed
+        if start not in (0, have):
+            _discard(part)  # not what was asked for: begin anew
+            return False
         length = response.headers.get("Content-Length")
         total = None if length is None else start + int(length)
         _note_validator(part, url, response.headers)
@@ -219,7 +221,7 @@ def _transfer(url: str, part: Path, remote: Remote) -> bool:
 
 
 def _start_of(response: Any) -> int:
-    """The first byte the response brings: 0, or what its Content-Range says."""
+    """The first byte the response brings: what its Content-Range says, or 0 for the whole file."""
     if response.status != 206:
         return 0
     with suppress(ValueError, IndexError):

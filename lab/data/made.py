@@ -158,12 +158,12 @@ def count_problem(count: object) -> list[str]:
 
 def refuse(name: str, problems: list[str]) -> None:
     if problems:
-        raise ValueError("\n".join(f"corpus {name}: {problem}" for problem in problems))
+        raise ValueError("\n".join(f"data.corpus_options of '{name}': {problem}" for problem in problems))
 
 
 def check_length(name: str, length: int, shortest: int) -> None:
     if length < shortest:
         raise ValueError(
-            f"data.context_length is {length}: the corpus '{name}' needs {shortest}, else some sequences have no"
-            " target that counts"
+            f"data.context_length is {length}: the corpus '{name}' needs {shortest}, else some"
+            " sequences have no target that counts"
         )

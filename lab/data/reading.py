@@ -83,9 +83,13 @@ def find_files(paths: Paths) -> list[Path]:
     found: dict[Path, Path] = {}
     for one in asked:
         path = Path(one).expanduser()
-        files = _expand(path)
-        if not files:
-            problems.append(_why_none(path))
+        try:
+            files = _expand(path)
+            if not files:
+                problems.append(_why_none(path))
+        except OSError as error:
+            problems.append(f"data.path: cannot look into {path}: {error.strerror or error}")
+            continue
         found.update((file.resolve(), file) for file in files if file.resolve() not in found)
     if not asked:
         problems.append("data.path is empty: name a file, a folder, or a glob such as 'texts/**/*.txt'")
@@ -178,8 +182,7 @@ def text_bytes(file: Path, text_key: str = "text") -> int | None:
 
 
 def _read_plain(file: Path) -> Iterator[Piece]:
-    held = ""
-    starts = separated = False
+    held, starts, separated = "", True, False
 
     def piece(text: str, ends: bool) -> Iterator[Piece]:
         # The line breaks around a separator are its own.
@@ -187,7 +190,6 @@ def _read_plain(file: Path) -> Iterator[Piece]:
         if text and not (starts and ends and not text.strip()):
             yield Piece(text, starts)
 
-    starts = True
     for text in _characters(file):
         *whole, held = (held + text).split(DOCUMENT_SEPARATOR)
         for document in whole:
@@ -212,15 +214,14 @@ def _characters(file: Path) -> Iterator[str]:
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
         chunk, done, more = chunk[len(mark) :], len(mark), True
         while more:
+            if encoding == "utf-8" and (zero := chunk.find(b"\0")) >= 0:
+                raise ValueError(
+                    f"{file} is binary: byte {done + zero} is zero, as in no text; leave it out of data.path"
+                )
             try:
                 text = decoder.decode(cast(str, chunk), final=not chunk)  # typeshed has it take text only
             except UnicodeDecodeError as error:
                 _not_text(file, encoding, done + len(chunk) - len(error.object) + error.start, error)
-            if "\0" in text:
-                where = done + chunk.find(b"\0") if encoding == "utf-8" else done
-                raise ValueError(
-                    f"{file} is no text: byte {where} is zero, so it is binary; leave it out of data.path"
-                )
             yield text
             more = bool(chunk)
             done += len(chunk)
@@ -366,6 +367,6 @@ def _not_text(file: Path, encoding: str, byte: int, error: UnicodeDecodeError) -
         else "save it again as UTF-8"
     )
     raise ValueError(
-        f"{file} is no {encoding.upper()} text: byte {byte} (0x{wrong}) {error.reason}; convert it ({remedy}, or"
+        f"{file} is not {encoding.upper()}: byte {byte} (0x{wrong}) {error.reason}; convert it ({remedy}, or"
         f" whatever encoding it is in), or leave it out of data.path if it is binary"
     ) from error

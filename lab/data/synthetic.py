@@ -133,7 +133,7 @@ class Markov(MadeCorpus):
         starts = np.cumsum(self.stationary)
         state = np.minimum(np.searchsorted(starts, u[0] * starts[-1], side="right"), states - 1)
         ids = np.empty((length + 1, u.shape[1]), dtype=np.int64)
-        for t in range(min(self.order, length + 1)):
+        for t in range(self.order):
             ids[t] = state // symbols ** (self.order - 1 - t) % symbols
         u = np.minimum(u, 1 - 2.0**-35)  # so that the largest state plus u never rounds up to the next state
         for t in range(self.order, length + 1):
