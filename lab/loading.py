@@ -37,6 +37,8 @@ from lab.runs.snapshots import read_snapshot
 
 MODULE_PREFIX = "model."  # of the network's weights in a training checkpoint
 GPT2_VOCABULARY = 50257
+# What a damaged file makes torch.load raise.
+DAMAGE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
 MOST_NAMED = 5
 MOST_STEPS_NAMED = 24
 
@@ -200,7 +202,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The network's weights in a training checkpoint; the optimizer's state is mapped and never read."""
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except (*DAMAGE, pickle.UnpicklingError) as error:
         # Torch's own text fills a screen, and advises to switch the protection off.
         objects = "unsupported" in str(error).lower()
         reason = "it holds objects, which may be code" if objects else "it is torn, or no checkpoint"

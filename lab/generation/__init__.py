@@ -10,7 +10,7 @@ Is handed a model and a tokenizer and loads nothing itself.
 
 from lab.generation.prompt import Prompt, read_prompt
 from lab.generation.sampling import Distribution, Sampling, distribution, draw
-from lab.generation.stream import Alternative, Step, stream, stream_text
+from lab.generation.stream import Alternative, Step, stream, stream_text, with_text
 
 __all__ = [
     "Alternative",
@@ -23,4 +23,5 @@ __all__ = [
     "read_prompt",
     "stream",
     "stream_text",
+    "with_text",
 ]

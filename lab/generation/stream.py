@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lab.data.vocabulary import UNKNOWN
 from lab.generation.prompt import read_prompt
 from lab.generation.sampling import Sampling, distribution, draw, own_probabilities
 from lab.model import GPT, KVCache
@@ -82,24 +83,34 @@ def stream_text(model: GPT, tokenizer: Tokenizer, prompt: str = "", **settings: 
     """The text that follows `prompt`, piece by piece as it is written; `settings` are those of `Sampling`.
 
     Ends before an end of text. A prompt that is too long loses its beginning (with a warning that says how
-    much), an empty one is a new document, see `read_prompt`. A character whose bytes have not all come is
-    held back, so every piece is whole.
+    much), an empty one is a new document, see `read_prompt`. Every piece is of whole characters.
     """
     start = read_prompt(prompt, tokenizer, model.config.context_length)
     if start.dropped:
         warnings.warn(start.notes[0], stacklevel=2)
     stop = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
     steps = stream(model, start.tokens, Sampling(**settings), stop=stop, alternatives=0)
-    return _decoded(steps, tokenizer, stop)
+    return (piece for _, piece in with_text(steps, tokenizer, stop) if piece)
 
 
-def _decoded(steps: Iterator[Step], tokenizer: Tokenizer, stop: Collection[int]) -> Iterator[str]:
+def with_text(
+    steps: Iterable[Step], tokenizer: Tokenizer, stop: Collection[int] = ()
+) -> Iterator[tuple[Step | None, str]]:
+    """Each step with the text that is certain now that it was taken, which may be empty.
+
+    A character whose bytes have not all come is held back; what is left of one at the end comes as a last
+    piece, with no step. A token of `stop` has no text, an id that the vocabulary has a gap at is U+FFFD.
+    """
     decoder = tokenizer.stream()
     for step in steps:
-        if step.token not in stop and (piece := decoder.push(step.token)):
-            yield piece
-    if piece := decoder.flush():
-        yield piece
+        if step.token in stop:
+            yield step, ""
+        elif tokenizer.tokens[step.token] is None:
+            yield step, decoder.flush() + UNKNOWN
+        else:
+            yield step, decoder.push(step.token)
+    if rest := decoder.flush():
+        yield None, rest
 
 
 def _problems(model: GPT, ids: list[int], alternatives: int) -> Iterator[str]:

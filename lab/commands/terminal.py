@@ -1,0 +1,70 @@
+"""What commands share in talking to a person: mistakes in one line, interrupts, pipes, and text that is safe
+to show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+MISTAKE, INTERRUPTED = 2, 130
+MARKS = {"\n": "\n", "\t": "\t"}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises `ValueError`, one line, instead of printing its usage and leaving."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse's; to an option that does not exist it names the one that was meant."""
+        found, unknown = self.parse_known_args(args, namespace)
+        if not unknown:
+            return found
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        close = difflib.get_close_matches(
+            unknown[0].split("=")[0].replace("-", "_"), options, n=1, cutoff=0.5
+        )
+        hint = f"; did you mean {close[0]}?" if close and unknown[0].startswith("-") else ""
+        self.error(f"{unknown[0]}: no such argument{hint}")
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command: its exit code, or 2 after a line on stderr for each mistake in the input, or 130 after
+    Ctrl-C.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?" for it
+    try:
+        return command()
+    except ValueError as error:
+        for line in filter(str.strip, str(error).splitlines()):
+            print(f"error: {visible(line)}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough; Python's own flush at exit must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def visible(text: str) -> str:
+    """Text without what a terminal would obey: a model or a corpus may write escape sequences.
+
+    New lines and tabs stay, any other control character is written out, such as \\x1b.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else MARKS.get(c) or c.encode("unicode_escape").decode() for c in text
+    )
