@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from lab.runs.atomic import TEMPORARY_PREFIX, write_whole
+from lab.runs.atomic import TEMPORARY_PREFIX, sweep_temporaries, write_whole
 from lab.runs.journal import EventReader, EventWriter, Row, now
 from lab.runs.paths import RunPaths
 from lab.runs.status import read_status
@@ -120,6 +120,9 @@ class ControlChannel:
         self._events = events
         self._seen: set[str] = set()
         run.control_dir.mkdir(exist_ok=True)
+        sweep_temporaries(
+            run.control_dir, older_than=60
+        )  # of senders that were killed; younger ones may live
         for name in self._waiting():
             command = self._take(name)
             if command:

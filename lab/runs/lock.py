@@ -11,6 +11,7 @@ import socket
 import time
 from types import TracebackType
 
+from lab.runs.atomic import explain_write_error
 from lab.runs.paths import RunPaths
 
 logger = logging.getLogger(__name__)
@@ -37,10 +38,15 @@ class RunLock:
         return self._descriptor >= 0
 
     def acquire(self) -> RunLock:
-        """Take the lock. Raises `ValueError` naming the process that holds it."""
+        """Take the lock. Raises `ValueError` naming the process that holds it, `WriteError` if it cannot be
+        made.
+        """
         if self.held:
             return self
-        descriptor = os.open(self.run.lock_path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            descriptor = os.open(self.run.lock_path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise explain_write_error(error, self.run.lock_path, "nothing was changed") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

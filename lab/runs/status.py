@@ -197,7 +197,10 @@ class StatusWriter:
     def __init__(self, run: RunPaths, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, **values: Any) -> None:
         self.run = run
         self._heartbeat_seconds = heartbeat_seconds
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the content, for microseconds
+        self._writing = (
+            threading.Lock()
+        )  # one write at a time; a slow disk holds up the thread, not the training
         self._closing = threading.Event()
         self._dirty = False
         self._failed_before = False
@@ -239,17 +242,16 @@ class StatusWriter:
                     changes[name] = {**self._content.get(name, {}), **changes[name]}
             self._content |= changes
             self._dirty = True
-            if state_changes:
-                self._try_to_write(durable=True)
+        if state_changes:
+            self._try_to_write(durable=True)
 
     def close(self) -> None:
         """End the heartbeat and write what is pending; the state stays as it was set last."""
         self._closing.set()
         if self._thread is not threading.current_thread():
             self._thread.join()
-        with self._lock:
-            if self._dirty:
-                self._try_to_write(durable=True)
+        if self._dirty:
+            self._try_to_write(durable=True)
 
     def __enter__(self) -> StatusWriter:
         return self
@@ -277,15 +279,15 @@ class StatusWriter:
     def _beat(self) -> None:
         due = time.monotonic() + self._heartbeat_seconds
         while not self._closing.wait(min(PROGRESS_SECONDS, self._heartbeat_seconds)):
-            with self._lock:
-                if self._dirty or time.monotonic() >= due:
-                    self._try_to_write(durable=False)
-                    due = time.monotonic() + self._heartbeat_seconds
+            if self._dirty or time.monotonic() >= due:
+                self._try_to_write(durable=False)
+                due = time.monotonic() + self._heartbeat_seconds
 
     def _try_to_write(self, *, durable: bool) -> None:
         try:
             self._write(durable=durable)
         except OSError as error:
+            self._dirty = True
             if not self._failed_before:
                 logger.warning("%s; trying again with every heartbeat", error)
             self._failed_before = True
@@ -293,10 +295,12 @@ class StatusWriter:
             self._failed_before = False
 
     def _write(self, *, durable: bool) -> None:
-        now = round(time.time(), 3)
-        if self._dirty or "updated" not in self._content:
-            self._content["updated"] = now
-        self._content |= {"heartbeat": now, "heartbeat_monotonic": round(time.monotonic(), 3)}
-        content = orjson.dumps(self._content, default=plain, option=_JSON_OPTIONS)
-        write_whole(self.run.status_path, content, durable=durable)
-        self._dirty = False
+        with self._writing:
+            with self._lock:
+                now = round(time.time(), 3)
+                if self._dirty or "updated" not in self._content:
+                    self._content["updated"] = now
+                self._content |= {"heartbeat": now, "heartbeat_monotonic": round(time.monotonic(), 3)}
+                self._dirty = False
+                data = orjson.dumps(self._content, default=plain, option=_JSON_OPTIONS)
+            write_whole(self.run.status_path, data, durable=durable)

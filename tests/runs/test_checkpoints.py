@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.runs import Run
@@ -168,6 +168,7 @@ def test_which_may_go() -> None:
         which_to_delete(steps, keep_last=0)
 
 
+@settings(deadline=None)
 @given(
     st.sets(st.integers(0, 50)),
     st.integers(1, 5),

@@ -84,7 +84,7 @@ def test_a_whole_line_that_only_lacked_its_end_is_not_lost(run: Run) -> None:
     assert [event["kind"] for event in run.events()] == ["started", "resumed"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=8))
 def test_read_in_chunks_as_read_at_once(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: list[int]

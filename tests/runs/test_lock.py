@@ -65,6 +65,12 @@ def test_a_worker_forked_by_the_trainer_does_not_keep_the_lock(run: Run, start_p
         os.kill(worker, signal.SIGKILL)
 
 
+def test_a_run_that_is_gone_is_a_clear_error(run: Run) -> None:
+    gone = Run(run.path / "gone")
+    with pytest.raises(OSError, match=r"could not write .*gone/\.lock: No such file"):
+        RunLock(gone).acquire()
+
+
 def test_a_damaged_lock_file_does_not_matter(run: Run) -> None:
     run.lock_path.write_bytes(b"\xff\x00 nonsense" * 100)
     with RunLock(run), pytest.raises(ValueError, match=f"process {os.getpid()}"):

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.runs import Run, StatusWriter, create_run, list_runs, open_run
@@ -77,6 +77,7 @@ def test_names_that_cannot_be_used(tmp_path: Path, name: str, why: str) -> None:
         open_run(name, tmp_path / "runs", names_only=True) if name != "last" else open_run(name, tmp_path)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_a_good_name_stays_inside_the_folder(name: str) -> None:
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
@@ -33,6 +33,7 @@ def test_the_schedule() -> None:
         is_snapshot_step(3, 0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(0, 3000))
 def test_no_gap_is_wider_than_every(every: int, total: int) -> None:
     steps = snapshot_steps(total, every)
