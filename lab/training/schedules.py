@@ -76,6 +76,12 @@ class ScheduleConfig:
             return max(1, round(self.decay_fraction * total_steps))
         return total_steps - self.warmup(total_steps)
 
+    def phases(self, total_steps: int) -> list[tuple[str, int, int]]:
+        """`(name, first step, step after the last)` of warm-up, stable, decay, as far as the run has them."""
+        bounds = [0, self.warmup(total_steps), total_steps - self.decay(total_steps), total_steps]
+        names = ("warm-up", "stable", "decay")
+        return [(name, a, b) for name, a, b in zip(names, bounds, bounds[1:], strict=False) if b > a]
+
     def problems(self, total_steps: int) -> list[str]:
         """What is wrong with these settings for a run of `total_steps`, one sentence each; empty: nothing."""
         warmup, decay = self.warmup(total_steps), self.decay(total_steps)
