@@ -80,7 +80,8 @@ def trial(number: int, root: Path, args: list[str], steps: int, truth: dict[int,
     process = fit([*args, "--run.name", name])
     for k in range(rng.choice([1, 1, 2, 3])):
         wait_for_step(run, rng.randrange(1, steps - 1), process)
-        time.sleep(rng.random() * 0.05)
+        # Now and then before the process has even begun to train again.
+        time.sleep(rng.random() * rng.choice([0.05, 0.05, 4.0]))
         if process.poll() is not None:
             break
         number_to_send = SIGNALS[(number + k) % len(SIGNALS)]

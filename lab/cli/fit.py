@@ -25,6 +25,7 @@ from lab.figures.schedule import draw_schedule
 from lab.model import count_parameters, flops_per_token
 from lab.runs import Run, create_run
 from lab.runs.atomic import WriteError, write_whole
+from lab.runs.status import ACTIVE_STATES
 from lab.training.checkpoint_io import LabCheckpointIO
 from lab.training.horizon import resolve_steps
 from lab.training.levers import Levers, choose_levers
@@ -48,6 +49,12 @@ class Plan:
 
 def fit(args: list[str]) -> int:
     """Pretrain; returns the exit code (0 completed, 130/143 interrupted, 1 not finite)."""
+    with Interrupts() as interrupts:
+        return fit_interruptibly(args, interrupts)
+
+
+def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
+    """`fit`, inside the handlers of Ctrl-C and SIGTERM."""
     origin, args = find_origin(args)
     cli = LabCLI("fit", args)
     if cli.settings.check:
@@ -67,7 +74,11 @@ def fit(args: list[str]) -> int:
     try:
         write_beginnings(cli, run, plan)
         introduce(cli, run, plan, origin)
-        return train(cli, run, plan, origin, logbook)
+        return train(cli, run, plan, origin, logbook, interrupts)
+    except SystemExit:
+        if logbook.status.state in ACTIVE_STATES:
+            logbook.end("stopped", f"interrupted at step {logbook.step}")
+        raise
     finally:
         logbook.close()
 
@@ -122,7 +133,7 @@ def write_beginnings(cli: LabCLI, run: Run, plan: Plan) -> None:
     figure.savefig(run.path / "schedule.png", dpi=120)
 
 
-def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook) -> int:
+def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, interrupts: Interrupts) -> int:
     """The fit itself, and how it ended."""
     settings = cli.settings
     loggers, notes = make_loggers(
@@ -134,7 +145,6 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook) -
     )
     for note in notes:
         console.print(note, style="yellow")
-    interrupts = Interrupts()
     checkpoints = cli.instrument("checkpoint")
     assert isinstance(checkpoints, Checkpoints)
     callbacks = [cli.instrument("log"), cli.instrument("validation"), cli.instrument("snapshots"), interrupts, checkpoints, LabProgressBar()]
@@ -168,6 +178,8 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook) -
         return 1
     except WriteError as error:
         logbook.end("failed", str(error))
+        raise
+    except SystemExit:
         raise
     except BaseException as error:
         logbook.end("failed", f"{type(error).__name__}: {error}")
