@@ -33,7 +33,7 @@ def unit_activity(cache: ActivationCache) -> UnitActivity:
     A unit is on where its activation function's input (`mlp.hook_pre`; with swiglu the gate's) is above 0. A
     dead one is on at no token: of ReLU² it passes on nothing and no gradient comes back to it, of GELU and
     SiLU at most a trickle. A saturated one is on at every token: it no longer chooses, which leaves it all
-    but linear. Some are both by chance on a short text, so compare over training rather than with 0.
+    but linear. On a short text some look like either by chance: compare over training rather than with 0.
     """
     on = cache.stack("mlp.pre") > 0
     rate = on.float().mean(dim=(1, 2))

@@ -48,14 +48,14 @@ def test_a_cache_over_its_budget_is_refused_before_running(monkeypatch: pytest.M
 def test_the_largest_are_named_to_be_left_out() -> None:
     model = GPT(GPTConfig(n_layers=2, n_heads=8, d_model=16, context_length=256, vocab_size=65))
     tokens = torch.zeros(8, 256, dtype=torch.int64)
-    with pytest.raises(ValueError, match="Largest: hook_attn_scores 33.6 MB, hook_pattern 33.6 MB"):
+    with pytest.raises(ValueError, match=r"Largest: hook_attn_scores 33.6 MB, hook_pattern 33.6 MB"):
         run_with_cache(model, tokens, budget_bytes=2**24)
     assert run_with_cache(model, tokens, "resid_post", budget_bytes=2**24).names
 
 
 def test_the_default_budget_refuses_what_would_fill_a_laptop() -> None:
     model = GPT(GPTConfig(n_layers=12, n_heads=12, d_model=24, context_length=1024, vocab_size=65))
-    with pytest.raises(ValueError, match="the budget is 1,073.7 MB"):
+    with pytest.raises(ValueError, match=r"the budget is 1,073.7 MB"):
         run_with_cache(model, torch.zeros(1, 1024, dtype=torch.int64))
 
 

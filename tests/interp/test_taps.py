@@ -121,7 +121,7 @@ def test_bad_edits_are_refused() -> None:
         Edit(model, {"attn_out": torch.zeros_like, ("attn_out", 1): torch.ones_like})
     with pytest.raises(ValueError, match="model's result"):
         Edit(model, {"logits": torch.zeros_like})
-    with pytest.raises(ValueError, match="blocks.0.hook_attn_out"):  # of another shape
+    with pytest.raises(ValueError, match=r"blocks.0.hook_attn_out"):  # of another shape
         run_with_cache(model, random_tokens(CONFIG), edit=Edit(model, {("attn_out", 0): lambda x: x[:, :1]}))
 
 
