@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito 2008, "Color Universal Design". Its yellow is too pale for lines on white and is left out, and
@@ -44,8 +45,8 @@ def theme(dark: bool = False) -> Theme:
 
 def new_figure(colors: Theme, width: float = 7.2, height: float = 3.8) -> tuple[Figure, Axes]:
     """An empty figure of `width` × `height` inches with one pair of axes, outside of pyplot's state."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=colors.background)
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
+    layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1)
+    figure = Figure(figsize=(width, height), layout=layout, facecolor=colors.background)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(facecolor=colors.background)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -13,7 +13,7 @@ import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
@@ -70,7 +70,11 @@ def write_state(state: dict[str, Any], path: Path) -> Written:
     path.parent.mkdir(parents=True, exist_ok=True)
     with writing_whole(path) as file:
         hashing = _HashingWriter(file)
-        torch.save(state, hashing)
+        try:
+            torch.save(state, cast(BinaryIO, hashing))
+        except RuntimeError as error:
+            # What PyTorch makes of a full disk says nothing of a disk.
+            raise hashing.error or error from error
     return Written(path, hashing.sha256.hexdigest(), hashing.size)
 
 
@@ -117,12 +121,17 @@ class _HashingWriter(io.RawIOBase):
         self._file = file
         self.sha256 = hashlib.sha256()
         self.size = 0
+        self.error: OSError | None = None
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
         self.sha256.update(data)
-        written = self._file.write(data)
         self.size += written
         return written

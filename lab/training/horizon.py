@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from lab.figures.style import short
+
 
 @dataclass
 class HorizonConfig:
@@ -60,12 +62,10 @@ def resolve_steps(
         steps = config.steps
     elif config.tokens is not None:
         steps = math.ceil(config.tokens / tokens_per_step)
-        why = f"{_short(config.tokens)} tokens asked for"
+        why = f"{short(config.tokens)} tokens asked for"
     elif config.tokens_per_parameter is not None:
         steps = math.ceil(config.tokens_per_parameter * n_parameters / tokens_per_step)
-        why = (
-            f"{config.tokens_per_parameter:g} tokens for each of {_short(n_parameters)} parameters asked for"
-        )
+        why = f"{config.tokens_per_parameter:g} tokens for each of {short(n_parameters)} parameters asked for"
     else:
         assert config.minutes is not None
         if seconds_per_step is None:
@@ -82,14 +82,6 @@ def resolve_steps(
     tokens = steps * tokens_per_step
     sentence = (
         f"{steps:,} {'step' if steps == 1 else 'steps'} of {tokens_per_step:,} tokens:"
-        f" {_short(tokens)} tokens, {_short(tokens / n_parameters)} per parameter"
+        f" {short(tokens)} tokens, {short(tokens / n_parameters)} per parameter"
     )
     return steps, f"{sentence} ({why})" if why else sentence
-
-
-def _short(number: float) -> str:
-    """Three digits and a letter: 1.54M."""
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.3g}"

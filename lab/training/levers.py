@@ -63,7 +63,7 @@ class Levers:
 
     device: str
     precision: str
-    attention: str
+    attention: AttentionKernel
     fused: bool
     threads: int
     compile: bool
@@ -163,12 +163,10 @@ def best_precision(device: str) -> tuple[str, str]:
     bf16 has fp32's range and takes a quarter of its time; under autocast weights and sums stay fp32. A whole
     step takes 0.35 of fp32's time with AVX512-BF16 and explicit attention (at widths 128 and 384).
     """
-    if device == "cuda":
-        native, unit = torch.cuda.is_bf16_supported(including_emulation=False), "bf16 tensor cores"
-    else:
-        unit = native_bf16() if device == "cpu" else None
-        native = unit is not None
-    return ("bf16-mixed", f"{unit} at hand") if native else ("32-true", f"no native bf16 on this {device}")
+    unit = native_bf16() if device == "cpu" else None
+    if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        unit = "bf16 tensor cores"
+    return ("bf16-mixed", f"{unit} at hand") if unit else ("32-true", f"no native bf16 on this {device}")
 
 
 def best_attention(device: str, precision: str, config: GPTConfig | None) -> tuple[str, str]:

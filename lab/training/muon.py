@@ -120,7 +120,7 @@ class Muon(torch.optim.Optimizer):
         stacks: dict[tuple[int, ...], list[tuple[Tensor, Tensor, float]]] = defaultdict(list)
         for direction, update, rows in zip(directions, updates, splits, strict=True):
             for source, target in zip(direction.split(list(rows)), update.split(list(rows)), strict=True):
-                factor = update_scale(*source.shape, group["scale"])
+                factor = update_scale(source.shape[0], source.shape[1], group["scale"])
                 if source.shape[0] > source.shape[1]:
                     source, target = source.T, target.T
                 stacks[tuple(source.shape)].append((source, target, factor))
