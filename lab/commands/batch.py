@@ -71,21 +71,19 @@ def open_data(run: Run) -> LabData:
         raise ValueError(f"run {run.name!r} has no {missing.name}: it did not get as far as its data")
     try:
         settings = dict(config["data"])
-        # As it came out in training: there the model may have decided the one, the number of processes the
-        # other.
+        # As they came out: the model may have decided the one, the number of processes the other.
         settings |= {name: facts[name] for name in ("context_length", "tokens_per_step")}
         was = facts["corpus"]["fingerprint"]
         if settings["corpus"] not in MADE:
             settings["tokenizer"] = str(run.tokenizer_path)
         data = LabData(**settings)
     except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{run.config_path} or {run.data_path.name} does not describe data that this version knows: {error}"
-        ) from None
+        files = f"{run.config_path} or {run.data_path.name}"
+        raise ValueError(f"{files} does not describe data that this version knows: {error}") from None
     if data.corpus.fingerprint() != was:
         raise ValueError(
-            f"the corpus {data.corpus_name!r} is no longer the one that {run.name!r} learned from (its fingerprint "
-            f"differs): its batches cannot be shown. Was it another version of Python, or has a file changed?"
+            f"the corpus {data.corpus_name!r} is no longer the one that {run.name!r} learned from (its "
+            f"fingerprint differs). Was it another version of Python, or has a file changed?"
         )
     return data
 
@@ -101,9 +99,7 @@ def sequences(data: LabData, step: int) -> list[tuple[int, list[int], list[int]]
 
 
 def as_dict(run: Run, data: LabData, step: int) -> dict[str, Any]:
-    """Plain data, for JSON: `tokens` and `targets` as the model gets them (-1 does not count), `text` all of
-    both.
-    """
+    """Plain data, for JSON: `tokens` and `targets` as the model gets them (-1 does not count), and text."""
     return {
         "run": run.name,
         "step": step,
@@ -122,9 +118,7 @@ def as_dict(run: Run, data: LabData, step: int) -> dict[str, Any]:
 
 
 def print_batch(run: Run, data: LabData, step: int) -> None:
-    """The text, a rule above each sequence; ends of documents are highlighted, what is not predicted is
-    dim.
-    """
+    """The text, a rule above each sequence; ends of documents stand out, what is not predicted is dim."""
     from rich.console import Console
     from rich.rule import Rule
     from rich.text import Text
@@ -143,7 +137,7 @@ def print_batch(run: Run, data: LabData, step: int) -> None:
 
 
 def as_text(data: LabData, tokens: list[int], targets: list[int]) -> Text:
-    """One sequence as it can be shown: a new line after each end of a document, control characters escaped."""
+    """One sequence to show: a new line after each end of a document, control characters escaped."""
     from rich.text import Text
 
     # Token j is predicted from those before it, and counts where target j-1 does; the first is only given.
