@@ -1,15 +1,17 @@
-"""The run directory: training writes it, everything that looks at training reads it. No torch, no Lightning
-here.
+"""The run directory: training writes it, all that looks at training reads it, without torch or Lightning.
 
     from lab.runs import open_run
     run = open_run("last")
     run.status().state, run.metrics().latest("val/loss"), run.checkpoints()
 
-Format 1 -------- Files are UTF-8. Times (`wall`, `heartbeat`, …) are Unix seconds, UTC. Losses are nats per
-token. A number that is not known is `null`; NaN and infinity are not JSON and become `null`. Files marked R
-are replaced as a whole (temporary file in the same folder, synced, renamed), so what is read is whole;
-temporary files start with `.tmp-`. Files marked A only grow by lines: a last line without its newline is
-not there yet, a line that is no JSON object is skipped.
+Format 1
+========
+
+Files are UTF-8. Times (`wall`, `heartbeat`, …) are Unix seconds, UTC. Losses are nats per token. A number
+that is not known is `null`; NaN and infinity are not JSON and become `null`. Files marked R are replaced
+as a whole (temporary file in the same folder, synced, renamed), so what is read is whole; temporary files
+start with `.tmp-`. Files marked A only grow by lines: a last line without its newline is not there yet, a
+line that is no JSON object is skipped.
 
 `run.json` (R): `format` 1 · `name` · `state`: starting, running, paused, stopped, completed or failed ·
 `step` (optimizer steps done), `total_steps`, `tokens` · `tokens_per_second`, `eta_seconds` · `losses`:

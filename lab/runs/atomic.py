@@ -24,9 +24,7 @@ _counter = itertools.count()
 
 
 class WriteError(OSError):
-    """A file could not be written; `str()` is one line naming the file, the cause and the remedy. Keeps
-    `errno`.
-    """
+    """A file could not be written; `str()` is one line naming the file, the cause and the remedy."""
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -47,9 +45,7 @@ def explain_write_error(error: OSError, path: Path, kept: str) -> WriteError:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can say of a value it does not know: a tensor or numpy scalar as a number, anything else as
-    text.
-    """
+    """A value that JSON does not know, as one it does: tensors and arrays as numbers, the rest as text."""
     if hasattr(value, "tolist"):  # numpy and torch alike, without importing either
         return value.tolist()
     if isinstance(value, set | frozenset):
@@ -135,8 +131,7 @@ def link_whole(source: Path, target: Path) -> None:
 def sweep_temporaries(folder: Path, *, older_than: float = 0.0) -> int:
     """Remove what writers that were killed left under temporary names; the number of files removed.
 
-    Only who holds the run's lock may sweep without an `older_than` (seconds): others may be writing right
-    now.
+    Only who holds the run's lock may sweep without `older_than` (seconds): others may be writing right now.
     """
     removed = 0
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -167,9 +162,7 @@ class LineAppender:
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
     def append(self, line: bytes) -> None:
-        """Append `line` (without its newline). Raises `WriteError`; a line torn by it is ended by the next
-        append.
-        """
+        """Append `line` (its newline is added). Raises `WriteError`; the next append ends what it tore."""
         data = (b"\n" if self._torn else b"") + line + b"\n"
         written = 0
         try:

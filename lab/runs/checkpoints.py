@@ -1,5 +1,4 @@
-"""Checkpoints to resume from: `step-00001000.ckpt` with its facts in `step-00001000.json`, `last` and `best`
-as links.
+"""Checkpoints to resume from: `step-00001000.ckpt`, its facts beside it as .json, `last` and `best` as links.
 
 What a checkpoint holds is the trainer's business; here it is a file with facts. A checkpoint counts once its
 facts lie beside it, and they are written last: whatever a crash leaves behind, what is listed is whole.
@@ -59,8 +58,7 @@ def step_path(folder: Path, step: int, suffix: str = CHECKPOINT_SUFFIX) -> Path:
 def write_checkpoint(
     run: RunPaths, step: int, save: Callable[[BinaryIO], object], *, best: bool = False, **facts: Any
 ) -> CheckpointInfo:
-    """Write the checkpoint of `step`: `save(file)` puts it into an open binary file, like `torch.save(state,
-    file)`.
+    """Write the checkpoint of `step`: `save(file)` puts it into an open binary file, as `torch.save` does.
 
     `facts` are those of `record_checkpoint`. The file appears whole or not at all; raises `WriteError` when
     the disk is full, and the earlier checkpoints, `last` included, are then as they were.
@@ -141,8 +139,9 @@ def which_to_delete(
 
 
 def delete_superseded(run: RunPaths, *, keep_last: int = 1) -> list[int]:
-    """Apply `which_to_delete` to a run (milestones are those of that kind, the best is `best.ckpt`'s); the
-    steps gone.
+    """Apply `which_to_delete` to a run and return the steps gone.
+
+    Milestones are the checkpoints of that kind, the best is the one that `best.ckpt` names.
     """
     found = list_checkpoints(run)
     milestones = [info.step for info in found if info.kind == "milestone"]
@@ -186,9 +185,7 @@ def write_facts(
 
 
 def read_facts(path: Path) -> CheckpointInfo | None:
-    """The facts of the weights file `path`; None if they are missing, damaged, or the file is gone or of
-    other size.
-    """
+    """The facts of the weights file `path`; None if they are missing or damaged, or do not fit the file."""
     try:
         facts = orjson.loads(path.with_suffix(".json").read_bytes())
         known = {name: facts[name] for name in CheckpointInfo.__dataclass_fields__ if name in facts}
@@ -200,6 +197,10 @@ def read_facts(path: Path) -> CheckpointInfo | None:
             and info.size == path.stat().st_size
             and isinstance(info.losses, dict)
             and isinstance(info.model_config, dict)
+            and isinstance(info.kind, str)
+            and isinstance(info.tokens, int | None)
+            and isinstance(info.probe_loss, int | float | None)
+            and isinstance(info.wall, int | float | None)
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -230,9 +231,7 @@ def unusable_files(folder: Path, suffix: str) -> list[Path]:
 
 
 def delete_beyond(folder: Path, suffix: str, step: int) -> list[int]:
-    """Delete what a folder holds of steps > `step`: the traces of a training that has gone back. The steps
-    gone.
-    """
+    """Delete what a folder holds of steps > `step`, for a training that goes back; the steps gone."""
     gone = [info for info in list_facts(folder, suffix) if info.step > step]
     for info in gone:
         _delete(info.path)

@@ -16,10 +16,10 @@ Axis = Literal["step", "tokens", "time"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Losses of several runs at the farthest point of `axis` that all of them reached, `at`; None if one
-    has no rows.
+    """Losses of several runs at the farthest point of `axis` that all of them reached, `at`.
 
-    `values[run][metric]` is the last measurement at or before that point, None where there is none.
+    `at` is None if one has no rows. `values[run][metric]` is the last measurement at or before that point,
+    None where there is none.
     """
 
     axis: Axis
@@ -30,9 +30,7 @@ class Comparison:
 def compare_losses(
     histories: Mapping[str, MetricsHistory], axis: Axis = "tokens", metrics: Sequence[str] = LOSSES
 ) -> Comparison:
-    """Compare runs (name → metrics) where they are comparable: after as many tokens, steps or training
-    seconds each.
-    """
+    """Compare runs (name → metrics) where they are comparable: after as many tokens (steps, seconds) each."""
     ends = [
         max((row[axis] for row in h.rows if row.get(axis) is not None), default=None)
         for h in histories.values()
@@ -47,8 +45,9 @@ def compare_losses(
 
 
 def config_differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Dotted setting → {run: value} for every setting that is not the same in all; a run without it is left
-    out.
+    """Dotted setting → {run: value} for every setting that is not the same in all.
+
+    A run that does not have the setting is left out of its values.
 
     >>> config_differences({"a": {"model": {"n_layers": 4}}, "b": {"model": {"n_layers": 6}}})
     {'model.n_layers': {'a': 4, 'b': 6}}

@@ -129,9 +129,7 @@ class ControlChannel:
                 self.refuse(command, "it was sent before this trainer started")
 
     def poll(self, step: int | None = None) -> list[Command]:
-        """The commands that came in since the last call, oldest first; those that make no sense are refused
-        here.
-        """
+        """Commands that came in since the last call, oldest first; those without sense are refused here."""
         if not os.listdir(self._folder):  # the usual case, some 5 microseconds
             return []
         found = []

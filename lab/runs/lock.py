@@ -38,9 +38,7 @@ class RunLock:
         return self._descriptor >= 0
 
     def acquire(self) -> RunLock:
-        """Take the lock. Raises `ValueError` naming the process that holds it, `WriteError` if it cannot be
-        made.
-        """
+        """Take the lock. Raises `ValueError` naming the process that holds it, `WriteError` if it cannot."""
         if self.held:
             return self
         try:
@@ -94,8 +92,7 @@ def _describe_holder(descriptor: int) -> str:
 
 def _release_in_child() -> None:
     # A lock belongs to the open file, which a forked child (a data worker) shares: without this the child
-    # would keep the run locked after its parent was killed. Closing the child's copy leaves the parent's lock
-    # as it is.
+    # would keep the run locked after its parent was killed. Closing its copy leaves the parent's lock alone.
     for lock in list(_held):
         lock.release()
 

@@ -14,9 +14,7 @@ PACKAGES = ("torch", "lightning", "numpy", "tokenizers", "tiktoken", "safetensor
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, the lab and what its results depend on; read from package metadata, nothing is
-    imported.
-    """
+    """Versions of Python, the lab and what its results depend on; nothing is imported for it."""
     found = {"python": platform.python_version(), "lab": lab.__version__}
     for package in PACKAGES:
         try:

@@ -12,9 +12,7 @@ from lab.runs.atomic import plain, write_whole
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file as a whole; tensors, numpy values and paths may be in it, NaN and infinity become
-    null.
-    """
+    """Replace a JSON file as a whole; tensors, arrays and paths may be in it, NaN becomes null."""
     options = (
         orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
     )
@@ -22,9 +20,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file, None if there is no such file. Raises `ValueError` if it holds anything
-    else.
-    """
+    """The object in a JSON file, None without a file. Raises `ValueError` if it holds anything else."""
     try:
         content = orjson.loads(path.read_bytes())
     except FileNotFoundError:
@@ -37,9 +33,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def read_config(path: Path) -> dict[str, Any] | None:
-    """The mapping in a YAML file, None if there is no such file. Raises `ValueError` if it holds anything
-    else.
-    """
+    """The mapping in a YAML file, None without a file. Raises `ValueError` if it holds anything else."""
     import yaml  # 15 ms that most readers of a run do not need
 
     try:

@@ -110,8 +110,7 @@ class Run(RunPaths):
 
 
 def create_run(root: str | Path, name: str | None = None) -> Run:
-    """Make a run directory under `root` (made too if need be); the name by default today's date and two short
-    words.
+    """Make a run directory under `root`; its name by default today's date and two short words.
 
     Raises `ValueError` for a name that cannot be used or is taken, or a root that cannot hold runs.
     """

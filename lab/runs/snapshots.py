@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 
 def is_snapshot_step(step: int, every: int) -> bool:
-    """Whether to take one after `step` optimizer steps: at 0, 1, 2, 4, 8, … below `every`, then at its
-    multiples.
-    """
+    """Whether to take one at `step`: at 0, 1, 2, 4, 8, … below `every`, then at its multiples."""
     if every < 1:
         raise ValueError(f"snapshots every {every} steps: at least 1 is needed")
     if step < every:

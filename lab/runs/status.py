@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 15.0  # three heartbeats missed
-PROGRESS_SECONDS = 0.5  # progress reaches the disk at most twice a second: a write takes about 0.1 ms
+PROGRESS_SECONDS = 0.5  # progress reaches the disk at most twice a second; a write takes 0.1 to 3 ms
 
 ACTIVE_STATES = frozenset({"starting", "running", "paused"})
 FINAL_STATES = frozenset({"stopped", "completed", "failed"})
@@ -73,9 +73,7 @@ class Status:
     pid: int | None = None
     host: str | None = None
     parent: dict[str, Any] | None = None  # {"run": name, "step": step} of a forked run
-    levers: dict[str, Any] = field(
-        default_factory=dict
-    )  # what was chosen by device: kernel, threads, precision, …
+    levers: dict[str, Any] = field(default_factory=dict)  # chosen by device: kernel, threads, precision, …
     versions: dict[str, str] = field(default_factory=dict)
     git: dict[str, Any] | None = None
     command: str | None = None
@@ -197,10 +195,9 @@ class StatusWriter:
     def __init__(self, run: RunPaths, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, **values: Any) -> None:
         self.run = run
         self._heartbeat_seconds = heartbeat_seconds
+        # Two locks, so that a slow disk holds up the thread and not the training.
         self._lock = threading.Lock()  # guards the content, for microseconds
-        self._writing = (
-            threading.Lock()
-        )  # one write at a time; a slow disk holds up the thread, not the training
+        self._writing = threading.Lock()  # one write at a time
         self._closing = threading.Event()
         self._dirty = False
         self._failed_before = False
@@ -208,12 +205,9 @@ class StatusWriter:
         earlier = read_status(run)
         self._content: dict[str, Any] = {"format": FORMAT, "name": run.name, "state": "starting"}
         if earlier.state != "broken":
-            kept = {
-                k: v
-                for k, v in earlier.as_dict().items()
-                if k in SETTABLE and k not in ("message", "eta_seconds")
-            }
-            self._content |= kept | {"state": "starting", "created": earlier.created}
+            kept = SETTABLE - {"message", "eta_seconds"}
+            self._content |= {name: value for name, value in earlier.as_dict().items() if name in kept}
+            self._content |= {"state": "starting", "created": earlier.created}
         self._content |= {"versions": versions(), "git": git_state(), "command": shlex.join(sys.orig_argv)}
         self._content |= {"created": self._content.get("created") or now, "started": now}
         self._content |= {"pid": os.getpid(), "host": socket.gethostname(), "machine": this_machine()}
@@ -231,8 +225,7 @@ class StatusWriter:
     def update(self, **values: Any) -> None:
         """Set fields of `Status` (`losses`, `levers` and `details` are merged into what is there).
 
-        Raises `ValueError` for an unknown field and for a change of state that the state machine does not
-        have.
+        Raises `ValueError` for an unknown field, or a change of state that the state machine does not have.
         """
         with self._lock:
             changes = self._checked(values)

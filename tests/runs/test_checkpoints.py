@@ -141,6 +141,8 @@ def test_damage_is_found_and_the_last_intact_one_is_offered(run: Run) -> None:
         {"format": 1, "step": "1", "sha256": "x", "size": 7},
         {"format": 1, "step": 1, "sha256": 5, "size": 7},
         {"format": 1, "step": 1, "sha256": "x", "size": 7, "losses": []},
+        {"format": 1, "step": 1, "sha256": "x", "size": 7, "kind": 3},
+        {"format": 1, "step": 1, "sha256": "x", "size": 7, "wall": "yesterday"},
     ],
 )
 def test_foreign_facts_are_not_believed(run: Run, facts: Any) -> None:

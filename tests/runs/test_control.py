@@ -154,9 +154,9 @@ def test_nothing_is_sent_to_the_dead(run: Run) -> None:
 
 def test_an_empty_poll_costs_microseconds(channel: ControlChannel) -> None:
     def microseconds() -> float:
-        began = time.perf_counter()
+        began = time.process_time()  # other work on the machine does not count
         for _ in range(1000):
             channel.poll()
-        return (time.perf_counter() - began) * 1e3
+        return (time.process_time() - began) * 1e3
 
     assert min(microseconds() for _ in range(5)) < 50  # about 6; a step takes 5000 and more
