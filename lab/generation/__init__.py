@@ -8,9 +8,9 @@ its odds.
 Is handed a model and a tokenizer and loads nothing itself.
 """
 
+from lab.generation.decoding import Alternative, Step, stream, stream_text, with_text
 from lab.generation.prompt import Prompt, read_prompt
 from lab.generation.sampling import Distribution, Sampling, distribution, draw
-from lab.generation.stream import Alternative, Step, stream, stream_text, with_text
 
 __all__ = [
     "Alternative",
