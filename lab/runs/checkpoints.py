@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -71,13 +71,17 @@ def write_checkpoint(
 def record_checkpoint(run: RunPaths, step: int, *, best: bool = False, **facts: Any) -> CheckpointInfo:
     """Write the facts of a checkpoint file that lies in place, and let `last` (and `best`) name it.
 
-    `facts`: `tokens`, `losses`, `model_config`, `probe_loss`, `kind`, as in `CheckpointInfo`.
+    `facts`: `tokens`, `losses`, `model_config`, `probe_loss`, `kind`, as in `CheckpointInfo`. Checkpoints of
+    later steps are then deleted: there are some only if training has gone back before them (they were
+    damaged, say), and as the newest by step they would be resumed from, and the new ones be superseded by
+    them.
     """
     info = write_facts(step_path(run.checkpoints_dir, step), step, **facts)
     aliases = ("last", "best") if best else ("last",)
     for alias in aliases:
         link_whole(info.path, run.checkpoints_dir / f"{alias}{CHECKPOINT_SUFFIX}")
         link_whole(info.path.with_suffix(".json"), run.checkpoints_dir / f"{alias}.json")
+    delete_beyond(run.checkpoints_dir, CHECKPOINT_SUFFIX, step)
     return info
 
 
@@ -211,16 +215,16 @@ def list_facts(folder: Path, suffix: str) -> list[CheckpointInfo]:
     """The usable files `step-*` of that suffix in a folder, by step, each with the aliases that name it."""
     if not folder.is_dir():
         return []
-    aliases: dict[str, list[str]] = {}
+    aliases: dict[tuple[int, str], list[str]] = {}
     for alias in ("last", "best"):
         if info := read_facts(folder / f"{alias}{suffix}"):
-            aliases.setdefault(info.sha256, []).append(alias)
+            aliases.setdefault((info.step, info.sha256), []).append(alias)
     found = []
     for name in sorted(path.name for path in folder.iterdir()):
         match = _STEP_NAME.fullmatch(name)
         info = read_facts((folder / name).with_suffix(suffix)) if match else None
         if match and info and info.step == int(match[1]):
-            found.append(CheckpointInfo(**info.__dict__ | {"aliases": tuple(aliases.get(info.sha256, ()))}))
+            found.append(replace(info, aliases=tuple(aliases.get((info.step, info.sha256), ()))))
     return sorted(found, key=lambda info: info.step)
 
 
@@ -234,6 +238,8 @@ def delete_beyond(folder: Path, suffix: str, step: int) -> list[int]:
     """Delete what a folder holds of steps > `step`, for a training that goes back; the steps gone."""
     gone = [info for info in list_facts(folder, suffix) if info.step > step]
     for info in gone:
+        for alias in info.aliases:
+            _delete(folder / f"{alias}{suffix}")
         _delete(info.path)
     return [info.step for info in gone]
 

@@ -204,9 +204,27 @@ def test_deleting_what_is_superseded(run: Run) -> None:
 
 def test_deleting_beyond(run: Run) -> None:
     for step in (1, 2, 3):
-        write_checkpoint(run, step, save())
+        write_checkpoint(run, step, save(b"%d" % step), best=step == 2)
     assert delete_beyond(run.checkpoints_dir, CHECKPOINT_SUFFIX, 1) == [2, 3]
-    assert steps_of(run) == [1]
+    assert sorted(path.name for path in run.checkpoints_dir.iterdir()) == [
+        "step-00000001.ckpt",
+        "step-00000001.json",
+    ]
+
+
+def test_training_that_went_back_is_not_superseded_by_its_old_future(run: Run) -> None:
+    for step in (1, 5, 9):
+        write_checkpoint(run, step, save(b"%d" % step), best=step == 9)
+    step_path(run.checkpoints_dir, 9).write_bytes(b"x")  # damaged, as long as before
+    info, _ = last_intact(run)
+    assert info is not None
+    assert info.step == 5
+    write_checkpoint(run, 6, save(b"6"))
+    delete_superseded(run)
+    assert steps_of(run) == [6]
+    assert find_checkpoint(run).step == 6
+    assert last_intact(run)[1] == []
+    assert not (run.checkpoints_dir / "best.ckpt").exists()
 
 
 def test_a_full_disk_leaves_last_as_it_was(run: Run) -> None:
@@ -252,7 +270,7 @@ def test_kill_while_saving(run: Run, start_process: Any, attempt: int) -> None:
 
 
 def test_steps_beyond_eight_digits_sort_by_number(run: Run) -> None:
-    for step in (10**8, 99_999_999):
+    for step in (99_999_999, 10**8):
         write_checkpoint(run, step, save())
     assert steps_of(run) == [99_999_999, 10**8]
 
