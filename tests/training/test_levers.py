@@ -1,0 +1,183 @@
+"""What is chosen on which machine, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab.model import GPT, GPTConfig
+from lab.training import levers
+from lab.training.levers import (
+    LeverConfig,
+    Levers,
+    best_attention,
+    best_precision,
+    best_threads,
+    choose_levers,
+    cpu_quota,
+    native_bf16,
+    physical_cores,
+)
+
+TINY = GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=11)
+
+
+@pytest.fixture
+def bf16_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(levers, "native_bf16", lambda: "AVX512-BF16")
+
+
+@pytest.fixture
+def plain_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(levers, "native_bf16", lambda: None)
+
+
+@pytest.fixture
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def cpuinfo(folder: Path, flags: str) -> Path:
+    """A /proc/cpuinfo of two CPUs with these flags."""
+    file = folder / "cpuinfo"
+    file.write_text("".join(f"processor\t: {i}\nflags\t\t: fpu {flags} sse2\nbugs\t:\n\n" for i in range(2)))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("flags", "unit"),
+    [
+        ("avx512f avx512_bf16", "AVX512-BF16"),
+        ("avx512_bf16 amx_bf16 amx_tile", "AMX"),
+        ("avx2 avx512f", None),
+    ],
+)
+def test_bf16_units_are_read_from_the_cpus_flags(tmp_path: Path, flags: str, unit: str | None) -> None:
+    assert native_bf16(cpuinfo(tmp_path, flags)) == unit
+
+
+def test_a_machine_without_cpuinfo_has_no_known_bf16(tmp_path: Path) -> None:
+    assert native_bf16(tmp_path / "none") is None
+
+
+@pytest.mark.usefixtures("bf16_cpu")
+def test_bf16_where_it_is_native() -> None:
+    chosen = choose_levers(config=TINY, device="cpu")
+    assert (chosen.precision, chosen.attention, chosen.compile) == ("bf16-mixed", "explicit", False)
+    assert "AVX512-BF16" in chosen.reasons["precision"]
+
+
+@pytest.mark.usefixtures("plain_cpu")
+def test_fp32_where_it_is_not() -> None:
+    chosen = choose_levers(config=TINY, device="cpu")
+    assert (chosen.precision, chosen.attention) == ("32-true", "sdpa")
+
+
+def test_long_contexts_do_not_write_their_scores_out() -> None:
+    long = GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=4096, vocab_size=11)
+    assert best_attention("cpu", "bf16-mixed", long)[0] == "sdpa"
+    assert best_attention("cuda", "bf16-mixed", TINY)[0] == "sdpa"
+
+
+def test_apples_gpu_stays_in_fp32() -> None:
+    assert best_precision("mps")[0] == "32-true"
+
+
+@pytest.mark.usefixtures("bf16_cpu")
+def test_what_is_asked_for_wins_over_the_record_and_the_machine() -> None:
+    recorded = {"device": {"value": "cpu"}, "threads": {"value": 5}, "precision": {"value": "bf16-mixed"}}
+    chosen = choose_levers(
+        LeverConfig(threads=3, attention="sdpa", compile=True),
+        precision=32,
+        config=TINY,
+        device="cpu",
+        fused=False,
+        recorded=recorded,
+    )
+    asked = {"precision": "32-true", "attention": "sdpa", "fused": False, "threads": 3, "compile": True}
+    assert {name: getattr(chosen, name) for name in asked} == asked
+    assert set(chosen.reasons.values()) == {"asked for"}
+
+
+@pytest.mark.usefixtures("bf16_cpu")
+def test_a_resumed_run_keeps_its_levers_on_a_device_of_its_kind() -> None:
+    began = Levers(
+        "cpu", "32-true", "sdpa", False, 7, False, dict.fromkeys(("device", "precision", "threads"), "")
+    )
+    kept = choose_levers(config=TINY, device="cpu", recorded=began.as_dict())
+    assert (kept.precision, kept.threads) == ("32-true", 7)
+    moved = choose_levers(
+        config=TINY, device="cpu", recorded={**began.as_dict(), "device": {"value": "cuda"}}
+    )
+    assert moved.precision == "bf16-mixed"
+
+
+def test_fp16_on_a_cpu_is_refused_where_lightning_would_take_another() -> None:
+    with pytest.raises(ValueError, match="a CPU does not train in fp16, take bf16-mixed or 32-true"):
+        choose_levers(precision="16-mixed", device="cpu")
+    assert choose_levers(precision="bf16", device="cpu").precision == "bf16-mixed"
+
+
+def test_impossible_settings_are_all_named() -> None:
+    with pytest.raises(ValueError, match=r"levers\.threads is 0.*\n.*levers\.attention is 'flash'"):
+        LeverConfig(threads=0, attention="flash")  # type: ignore[arg-type]
+
+
+def test_hyperthreads_of_one_core_count_once(tmp_path: Path) -> None:
+    for cpu, core in enumerate((0, 1, 0, 1)):
+        place = tmp_path / f"cpu{cpu}" / "topology"
+        place.mkdir(parents=True)
+        (place / "physical_package_id").write_text("0\n")
+        (place / "core_id").write_text(f"{core}\n")
+    assert physical_cores({0, 1, 2, 3}, tmp_path) == 2
+    assert physical_cores({0, 2}, tmp_path) == 1
+    assert physical_cores({0, 1, 8, 9}, tmp_path) == 4  # two that don't say where they are count each
+
+
+def test_a_containers_share_limits_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    (tmp_path / "none").write_text("max 100000\n")
+    assert cpu_quota(tmp_path / "cpu.max") == 1.5
+    assert cpu_quota(tmp_path / "none") is None
+    assert cpu_quota(tmp_path / "missing") is None
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(levers, "physical_cores", lambda cpus: 8)
+    monkeypatch.setattr(levers, "cpu_quota", lambda: 2.5)
+    assert best_threads() == (2, "this container may use 2.5 of 8 cores")
+
+
+def test_omp_num_threads_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+    assert best_threads() == (3, "OMP_NUM_THREADS")
+
+
+@pytest.mark.usefixtures("_threads")
+def test_applying_sets_threads_and_kernel_and_compiling_keeps_the_names() -> None:
+    model = GPT(TINY)
+    names = set(model.state_dict())
+    asked = LeverConfig(threads=2, attention="explicit", compile=True)
+    choose_levers(asked, config=TINY, device="cpu").apply(model)
+    assert torch.get_num_threads() == 2
+    assert model.blocks[0].attn.kernel == "explicit"
+    assert model._compiled_call_impl is not None
+    assert set(model.state_dict()) == names
+
+
+def test_autocast_computes_in_the_precision() -> None:
+    model, tokens = GPT(TINY), torch.zeros(1, 8, dtype=torch.long)
+    for precision, dtype in (("bf16-mixed", torch.bfloat16), ("32-true", torch.float32)):
+        with choose_levers(precision=precision, device="cpu").autocast():
+            assert model(tokens).dtype == dtype
+
+
+def test_the_log_and_the_record_say_what_and_why() -> None:
+    chosen = choose_levers(LeverConfig(threads=2), config=TINY, device="cpu")
+    assert "threads 2 (asked for)" in chosen.lines()
+    assert any(line.startswith("compile off (") for line in chosen.lines())
+    assert chosen.as_dict()["threads"] == {"value": 2, "reason": "asked for"}
+    assert set(chosen.as_dict()) == {"device", "precision", "attention", "fused", "threads", "compile"}
