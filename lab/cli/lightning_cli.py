@@ -147,7 +147,7 @@ class LabCLI(LightningCLI):
         """Data and model; `--check` stops before, and the trainer is built by the command once there is a run."""
         if getattr(self.settings, "check", False):
             return
-        self.config_init = self.parser.instantiate_classes(self.config)
+        self.config_init = self.parser.instantiate(self.config)
         self.datamodule: LabDataModule = self._get(self.config_init, "data")
         self.model: PretrainingModule = self._get(self.config_init, "model")
         self.model.seed = self.settings.seed_everything

@@ -41,6 +41,6 @@ def seconds_per_step(module: PretrainingModule, data: LabDataModule, levers: Lev
         grad_norm_and_clip(model.parameters(), module.optimizer_config.clip)
         optimizer.step()
         optimizer.zero_grad()
-        float(loss)
+        loss.item()
         times.append(time.perf_counter() - start)
     return statistics.median(times[WARM_UP:])

@@ -1,0 +1,179 @@
+"""A fit from the person's side: what lies in the run directory afterwards, going on, branching off, going wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lab.__main__ import main
+from lab.runs import open_run
+from tests.tiny import losses, tiny_args
+
+
+def fit(*args: str) -> int:
+    return main(["fit", *args])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A completed run of 12 steps."""
+    tmp_path = tmp_path_factory.mktemp("finished")
+    assert fit(*tiny_args(tmp_path, "--checkpoint.every", "4", "--checkpoint.keep", "9", "--validation.every", "6")) == 0
+    return tmp_path / "runs" / "tiny"
+
+
+def test_a_run_directory_is_complete(finished: Path) -> None:
+    for name in ("run.json", "data.json", "config.yaml", "metrics.jsonl", "events.jsonl", "tokenizer.json", "schedule.png"):
+        assert (finished / name).stat().st_size > 0, name
+    status = open_run(finished).status()
+    assert (status.state, status.step, status.total_steps) == ("completed", 12, 12)
+    assert status.tokens == 12 * 4 * 16
+    assert status.levers["precision"]["reason"]
+    assert [i.step for i in open_run(finished).checkpoints()] == [4, 8, 12]
+    assert [i.step for i in open_run(finished).snapshots()] == list(range(13))
+    facts = json.loads((finished / "checkpoints" / "last.json").read_text())
+    assert facts["losses"]["val/loss"] == pytest.approx(open_run(finished).metrics().latest("val/loss"))
+    assert facts["model_config"]["vocab_size"] == json.loads((finished / "data.json").read_text())["vocab_size"]
+
+
+def test_the_curve_begins_with_the_untrained_model(finished: Path) -> None:
+    metrics = open_run(finished).metrics()
+    vocab_size = json.loads((finished / "data.json").read_text())["vocab_size"]
+    for name in ("train/loss", "val/loss"):
+        steps, values = metrics.series(name)
+        assert steps[0] == 0
+        assert values[0] == pytest.approx(torch.log(torch.tensor(float(vocab_size))).item(), rel=0.05)
+    assert metrics.series("train/loss")[0] == list(range(12))
+    assert metrics.series("val/loss")[0] == [0, 6, 12]
+
+
+def test_every_checkpoint_holds_data_only(finished: Path) -> None:
+    for path in (finished / "checkpoints").glob("*.ckpt"):
+        assert torch.load(path, weights_only=True, map_location="cpu")["global_step"] > 0
+
+
+def test_the_probe_loss_beside_the_weights_is_theirs(finished: Path) -> None:
+    import lab
+    from lab.model.probe import probe_loss
+
+    tokens = torch.tensor(json.loads((finished / "data.json").read_text())["probe"]["tokens"])
+    for info in (*open_run(finished).snapshots()[-2:], *open_run(finished).checkpoints()[-2:]):
+        model, _ = lab.load(str(finished), step=info.step)
+        assert probe_loss(model, tokens) == pytest.approx(info.probe_loss, abs=1e-4)
+
+
+def test_the_stored_configuration_repeats_the_run(finished: Path, tmp_path: Path) -> None:
+    config = yaml.safe_load((finished / "config.yaml").read_text())
+    assert "name" not in config["run"]
+    assert "vocab_size" not in config["model"]["config"]
+    assert fit("--config", str(finished / "config.yaml"), "--run.root", str(tmp_path), "--run.name", "again") == 0
+    assert losses(tmp_path / "again") == losses(finished)
+
+
+def test_the_last_words_tell_what_it_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(*tiny_args(tmp_path)) == 0
+    out = capsys.readouterr().out
+    for word in ("this model", "uniform", "unigram", "bigram", "xz", "bits/byte", "perplexity", "a sample", "lab generate", "lab runs show", "tensorboard"):
+        assert word in out, word
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(finished, copy)
+    for info in open_run(copy).checkpoints()[1:]:  # as if it had been killed after step 4
+        info.path.unlink()
+    assert fit("--resume", "tiny", "--run.root", str(tmp_path)) == 0
+    assert losses(copy) == losses(finished)
+    events = [json.loads(line)["kind"] for line in (copy / "events.jsonl").read_text().splitlines()]
+    assert "resumed" in events
+    assert "rewound" in events
+    assert "step 4" in capsys.readouterr().out
+
+
+def test_a_resume_lets_the_configuration_win_and_says_what_changed(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(finished, tmp_path / "tiny")
+    assert fit("--resume", "last", "--run.root", str(tmp_path), "--horizon.steps", "16", "--model.optimizer.lr", "0.005") == 0
+    out = capsys.readouterr().out
+    assert "model.optimizer.lr: 0.001 → 0.005" in out
+    rates = open_run(tmp_path / "tiny").metrics().series("train/lr")[1]
+    assert rates[12] > 0.0005  # the schedule of 16 steps, five times as high as the stored optimizer's
+
+
+def test_a_resume_refuses_another_architecture(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(finished, tmp_path / "tiny")
+    before = (tmp_path / "tiny" / "config.yaml").read_text()
+    assert fit("--resume", "tiny", "--run.root", str(tmp_path), "--model.config.n_layers", "3", "--horizon.steps", "20") == 2
+    assert "n_layers was 2" in capsys.readouterr().err
+    assert (tmp_path / "tiny" / "config.yaml").read_text() == before
+
+
+def test_a_complete_run_says_how_to_go_on(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit("--resume", "tiny", "--run.root", str(finished.parent)) == 2
+    assert "--horizon.steps" in capsys.readouterr().err
+
+
+def test_a_fork_starts_from_its_parents_weights_and_names_it(finished: Path, tmp_path: Path) -> None:
+    root = finished.parent
+    assert fit("--fork", "tiny@8", "--run.root", str(root), "--run.name", "child", "--model.optimizer.lr", "0.0001") == 0
+    child, parent = open_run("child", root), open_run("tiny", root)
+    assert child.status().parent == {"run": "tiny", "step": 8}
+    ours, theirs = child.metrics().series("train/loss"), parent.metrics().series("train/loss")
+    assert ours[0] == [8, 9, 10, 11]
+    assert ours[1][0] == theirs[1][8]  # same weights, same batch
+    assert ours[1][2] != theirs[1][10]  # another learning rate
+
+
+@pytest.mark.parametrize("wanted", ["tiny@7", "nobody@8"])
+def test_a_fork_of_what_is_not_there_names_what_is(wanted: str, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit("--fork", wanted, "--run.root", str(finished.parent)) == 2
+    err = capsys.readouterr().err
+    assert ("4, 8, 12" in err) or ("tiny" in err)
+
+
+def test_accumulation_changes_no_loss(tmp_path: Path) -> None:
+    whole = tiny_args(tmp_path, "--data.batch_size=8", "--trainer.precision=64-true", name="whole")
+    parts = tiny_args(tmp_path, "--data.batch_size=2", "--data.tokens_per_step=128", "--trainer.precision=64-true", name="parts")
+    assert fit(*whole) == fit(*parts) == 0
+    a = open_run(tmp_path / "runs" / "whole").metrics().series("train/loss")[1]
+    b = open_run(tmp_path / "runs" / "parts").metrics().series("train/loss")[1]
+    assert a == pytest.approx(b, rel=1e-6)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ruin = ("--model.optimizer.lr=1e30", "--model.optimizer.clip=null", "--trainer.precision=32-true", "--checkpoint.every=1")
+    assert fit(*tiny_args(tmp_path, *ruin)) == 1
+    run = open_run(tmp_path / "runs" / "tiny")
+    status, last = run.status(), run.checkpoints()[-1]
+    assert status.state == "failed"
+    assert f"lab batch RUN {last.step}" in (status.message or "")
+    state = torch.load(last.path, weights_only=True)["state_dict"]
+    assert all(torch.isfinite(t).all() for t in state.values())
+
+
+def test_a_taken_name_is_refused_and_nothing_is_touched(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+    args = ["--config", str(finished / "config.yaml"), "--run.root", str(finished.parent)]
+    assert fit(*args, "--run.name", "tiny") == 2
+    assert "exists" in capsys.readouterr().err
+    assert fit(*args, "--run.name", "../elsewhere") == 2
+    assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+
+
+def test_check_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(*tiny_args(tmp_path), "--check") == 0
+    assert not (tmp_path / "runs").exists()
+
+
+def test_validate_measures_what_the_run_measured(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "tiny", "--run.root", str(finished.parent)]) == 0
+    loss = open_run(finished).metrics().latest("val/loss")
+    assert f"{loss:.3f}" in capsys.readouterr().out
+    assert main(["validate", "tiny@5", "--run.root", str(finished.parent)]) == 2
+    assert "4, 8, 12" in capsys.readouterr().err
