@@ -134,6 +134,10 @@ def _download(remote: Remote, target: Path) -> None:
     _discard(part)
 
 
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
 def _discard(part: Path) -> None:
     part.unlink(missing_ok=True)
     _beside(part, ".json").unlink(missing_ok=True)
@@ -144,19 +148,19 @@ def _transfer_all(remote: Remote, target: Path, part: Path) -> None:
     url = _mirrored(remote.url)
     failures = 0
     while True:
-        before = part.stat().st_size if part.exists() else 0
+        before = _size(part)
         try:
             if _transfer(url, part, remote):
                 return
             reason = "the connection was cut"
         except _Refused as error:
             raise _explain(str(error), url, target) from error
-        except urllib.error.URLError as error:
+        except (urllib.error.URLError, TimeoutError) as error:
+            reason = str(getattr(error, "reason", error))
             # Nobody answers: waiting for a network that is not there helps no one.
-            if before == 0:
-                raise _explain(str(error.reason), url, target) from error
-            reason = str(error.reason)
-        except (TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
+            if _size(part) == 0:
+                raise _explain(reason, url, target) from error
+        except (ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
         except OSError as error:
             free = shutil.disk_usage(part.parent).free >> 20
@@ -164,7 +168,7 @@ def _transfer_all(remote: Remote, target: Path, part: Path) -> None:
                 f"cannot write {part}: {error.strerror or error} ({free} MB free); make room or set"
                 " LAB_DATA_DIR to another disk; the download goes on where it stopped"
             ) from error
-        failures = 0 if part.exists() and part.stat().st_size > before else failures + 1
+        failures = 0 if _size(part) > before else failures + 1
         if failures > RETRIES:
             raise _explain(f"{reason}, {failures} times running", url, target)
         time.sleep(min(_WAIT_SECONDS * 2.0**failures, 10.0))
@@ -184,7 +188,7 @@ def _explain(reason: str, url: str, target: Path) -> ValueError:
 
 def _transfer(url: str, part: Path, remote: Remote) -> bool:
     """One connection: append what it brings. Returns whether the file is whole now."""
-    have = part.stat().st_size if part.exists() else 0
+    have = _size(part)
     validator = _validator(part, url)
     if have and remote.sha256 is None and validator is None:
         have = 0  # nothing would tell a file that changed in between from one that did not
