@@ -73,12 +73,25 @@ def wait_for_step(run: Path, step: int, process: subprocess.Popen[bytes], second
         time.sleep(0.02)
 
 
+def wait_until_at_work(run: Path, process: subprocess.Popen[bytes], seconds: float = 90.0) -> None:
+    """Return when run.json names this very process: before that, Python itself may still be starting up."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if json.loads((run / "run.json").read_text())["pid"] == process.pid:
+                return
+        except (OSError, ValueError, KeyError):
+            pass
+        time.sleep(0.02)
+
+
 def trial(number: int, root: Path, args: list[str], steps: int, truth: dict[int, str], rng: random.Random) -> Trial:
     """One run, interrupted one to three times, resumed until it is complete."""
     name = f"trial-{number}"
     run, sent, resumed_from = root / name, [], []
     process = fit([*args, "--run.name", name])
     for k in range(rng.choice([1, 1, 2, 3])):
+        wait_until_at_work(run, process)
         wait_for_step(run, rng.randrange(1, steps - 1), process)
         # Now and then before the process has even begun to train again.
         time.sleep(rng.random() * rng.choice([0.05, 0.05, 4.0]))
@@ -89,10 +102,10 @@ def trial(number: int, root: Path, args: list[str], steps: int, truth: dict[int,
         _, err = process.communicate(timeout=120)
         sent.append(number_to_send.name)
         expected = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number_to_send]
-        if process.returncode not in (expected, 0):
+        if json.loads((run / "run.json").read_text())["state"] == "completed":
+            break  # it was faster than the signal
+        if process.returncode != expected:
             return Trial(sent, resumed_from, False, f"exit code {process.returncode}: {err.decode()[-500:]}")
-        if process.returncode == 0:
-            break
         has_checkpoint = (run / "checkpoints" / "last.ckpt").exists()
         if not has_checkpoint:  # killed before the first one: start over under the same name
             subprocess.run(["rm", "-r", str(run)], check=True)
@@ -101,9 +114,10 @@ def trial(number: int, root: Path, args: list[str], steps: int, truth: dict[int,
         else:
             resumed_from.append(json.loads((run / "checkpoints" / "last.json").read_text())["step"])
             process = fit(["--resume", name, "--run.root", str(root)])
-    _, err = process.communicate(timeout=300)
-    if process.returncode != 0:
-        return Trial(sent, resumed_from, False, f"exit code {process.returncode}: {err.decode()[-800:]}")
+    _, err = process.communicate(timeout=300) if process.poll() is None else (b"", b"")
+    state = json.loads((run / "run.json").read_text())["state"]
+    if state != "completed":
+        return Trial(sent, resumed_from, False, f"{state}, exit code {process.returncode}: {err.decode()[-800:]}")
     found = losses(run)
     different = sorted(step for step in truth if truth[step] != found.get(step))
     return Trial(sent, resumed_from, found == truth, f"first difference at step {different[0]}" if different else "")
