@@ -34,7 +34,7 @@ def draw_loss(
         baselines: Losses to compare with, by name: uniform, unigram, bigram, xz, entropy, …
         unit: Of all of them.
         log_x: Steps on a logarithmic axis (step 0 has no place there): power laws look straight with both.
-        log_y: Losses on a logarithmic axis.
+        log_y: Losses on a logarithmic axis. Where nothing is above 0 an axis stays linear.
 
     Raises ValueError where there is nothing to draw or lengths differ.
     """
@@ -49,7 +49,8 @@ def draw_loss(
     if val is not None and len(val[0]):
         labels += _draw_val(axes, val, colors.colors[1], colors.background)
     labels += _draw_baselines(axes, colors, baselines or {})
-    _set_axes(axes, x if val is None else np.concatenate([x, val[0]]), log_x, log_y)
+    shown = x if val is None else np.concatenate([x, val[0]])
+    _set_axes(axes, shown, log_x and bool((shown > 0).any()), log_y and bool((y > 0).any()))
     label_at_right(axes, [label for label in labels if np.isfinite(label[0])])
     set_titles(axes, colors, title, "optimizer step", unit)
     return figure
@@ -96,7 +97,7 @@ def _set_axes(axes: Axes, x: NDArray[np.float64], log_x: bool, log_y: bool) -> N
     first, last = x.min(), x.max()
     if log_x:
         axes.set_xscale("log")
-        first = min(x[x > 0], default=1.0)
+        first = x[x > 0].min()
     if log_y:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -1,0 +1,68 @@
+"""The picture of the loss."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.figures import draw_loss
+from lab.figures.loss import moving_average
+
+STEPS = np.arange(500)
+LOSSES = 2 + 5 * np.exp(-STEPS / 40)
+BASELINES = {"uniform": 7.62, "unigram": 5.9, "bigram": 3.42, "xz": 2.55}
+
+
+def test_train_val_and_every_baseline_are_drawn_and_named() -> None:
+    figure = draw_loss(STEPS, LOSSES, val=([100, 499], [2.6, 2.2]), baselines=BASELINES)
+    axes = figure.axes[0]
+    heights = {float(line.get_ydata()[0]) for line in axes.lines if len(set(line.get_ydata())) == 1}
+    assert heights == set(BASELINES.values())
+    written = {text.get_text() for text in axes.texts}
+    assert {"uniform 7.62", "unigram 5.90", "bigram 3.42", "xz 2.55", "val 2.200"} <= written
+    assert any(text.startswith("train 2.0") for text in written)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_missing_losses_and_single_points_have_a_picture(log: bool) -> None:
+    gaps = np.where(STEPS % 7 == 3, np.nan, LOSSES)
+    for steps, losses in ((STEPS, gaps), ([0], [4.0]), (STEPS, np.full(500, np.nan))):
+        file = io.BytesIO()
+        draw_loss(steps, losses, log_x=log, log_y=log, dark=log).savefig(file, format="png")
+        assert file.getvalue().startswith(b"\x89PNG")
+
+
+def test_logarithmic_axes_on_request() -> None:
+    axes = draw_loss(STEPS, LOSSES, log_x=True, log_y=True).axes[0]
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlim()[0]) == ("log", "log", 1)
+
+
+def test_lengths_that_differ_are_refused() -> None:
+    with pytest.raises(ValueError, match="as many losses as steps"):
+        draw_loss(STEPS, LOSSES[:-1])
+    with pytest.raises(ValueError, match="at least one"):
+        draw_loss([], [])
+
+
+def test_the_average_calms_noise_and_does_not_lag() -> None:
+    noisy = 3 - STEPS / 500 + np.random.default_rng(0).normal(0, 0.1, 500)
+    smooth = moving_average(noisy)
+    middle = slice(50, 450)
+    line = (3 - STEPS / 500)[middle]
+    assert np.std(smooth[middle] - line) < 0.5 * np.std(noisy[middle] - line)
+    assert abs(np.mean(smooth[middle] - line)) < 0.02
+    np.testing.assert_allclose(smooth[:4], noisy[:4])  # the steep beginning is not smeared
+
+
+@given(st.lists(st.floats(-100, 100) | st.just(float("nan")), min_size=1, max_size=300))
+def test_averages_lie_between_their_values_and_keep_gaps(values: list[float]) -> None:
+    array = np.array(values)
+    smooth = moving_average(array)
+    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(array))
+    if np.isfinite(array).any():
+        assert np.nanmin(smooth) >= np.nanmin(array) - 1e-9
+        assert np.nanmax(smooth) <= np.nanmax(array) + 1e-9

@@ -1,0 +1,210 @@
+"""Checkpoint files under kill -9, on a full disk, torn, foreign and hostile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import random
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.data import DataLoader
+
+from lab.runs.atomic import WriteError
+from lab.training.checkpoint_io import LabCheckpointIO, read_state, write_state
+
+
+def a_state(value: float = 1.0, size: int = 1000) -> dict[str, Any]:
+    return {
+        "state_dict": {"w": torch.full((size,), value)},
+        "global_step": int(value),
+        "hyper_parameters": {"n": 1},
+    }
+
+
+def in_a_child(work: Callable[[], None]) -> int:
+    """Run `work` in a fork of this process; its process id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+def test_what_is_written_is_read_and_its_hash_and_size_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "step.ckpt"
+    written = write_state(a_state(3.0), path)
+    content = path.read_bytes()
+    assert (written.sha256, written.size) == (hashlib.sha256(content).hexdigest(), len(content))
+    state = read_state(path)
+    assert torch.equal(state["state_dict"]["w"], torch.full((1000,), 3.0))
+    assert (state["global_step"], state["hyper_parameters"]) == (3, {"n": 1})
+
+
+class Tiny(L.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 1)
+
+    def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+        return self.layer(batch).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters(), lr=0.1)
+
+
+def test_lightning_saves_and_resumes_through_it(tmp_path: Path) -> None:
+    def trainer(steps: int) -> L.Trainer:
+        return L.Trainer(
+            accelerator="cpu",
+            max_steps=steps,
+            plugins=[LabCheckpointIO()],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tmp_path,
+        )
+
+    def fit(model: Tiny, steps: int, checkpoint: Path | None = None) -> L.Trainer:
+        fitted = trainer(steps)
+        data = DataLoader(torch.ones(40, 3), batch_size=2)  # every batch alike: only the state is at stake
+        fitted.fit(model, data, ckpt_path=None if checkpoint is None else str(checkpoint))
+        return fitted
+
+    torch.manual_seed(0)
+    whole = Tiny()
+    half = Tiny()
+    half.load_state_dict(whole.state_dict())
+    fit(whole, 6)
+    first = fit(half, 3)
+    first.save_checkpoint(tmp_path / "half.ckpt")
+    resumed = Tiny()
+    fit(resumed, 6, tmp_path / "half.ckpt")
+    assert torch.equal(resumed.layer.weight, whole.layer.weight)
+    io = first.strategy.checkpoint_io
+    assert isinstance(io, LabCheckpointIO)
+    assert io.newest is not None
+    assert io.newest.sha256 == hashlib.sha256((tmp_path / "half.ckpt").read_bytes()).hexdigest()
+
+
+def test_kill_9_while_writing_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    write_state(a_state(0.0, 1_000_000), path)
+
+    def write_for_ever() -> None:
+        for step in range(1, 100_000):
+            write_state(a_state(float(step), 1_000_000), path)
+
+    times = random.Random(0)
+    seen = set()
+    for _ in range(8):
+        child = in_a_child(write_for_ever)
+        time.sleep(times.uniform(0.03, 0.2))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        state = read_state(path)
+        assert (state["state_dict"]["w"] == state["global_step"]).all()
+        seen.add(state["global_step"])
+    assert len(seen) > 1  # the children did write
+
+
+def test_a_full_disk_says_so_and_leaves_the_earlier_file(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    write_state(a_state(1.0), path)
+
+    def write_more_than_fits() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        try:
+            write_state(a_state(2.0, 1_000_000), path)
+        except WriteError as error:
+            (tmp_path / "said").write_text(str(error))
+
+    os.waitpid(in_a_child(write_more_than_fits), 0)
+    assert "could not write" in (tmp_path / "said").read_text()
+    assert read_state(path)["global_step"] == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["last.ckpt", "said"]
+
+
+def test_a_value_that_cannot_be_pickled_is_no_disk_error(tmp_path: Path) -> None:
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        write_state({"state_dict": {}, "f": lambda: 0}, tmp_path / "x.ckpt")
+    assert not list(tmp_path.iterdir())
+
+
+class Harm:
+    """Pickles as a call that leaves a trace."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, ("harm",)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": {}, "x": Harm()}, tmp_path / "harm.ckpt")
+    (tmp_path / "old.ckpt").write_bytes(pickle.dumps(Harm()))
+    with pytest.raises(ValueError, match="could run code"):
+        read_state(tmp_path / "harm.ckpt")
+    with pytest.raises(ValueError, match="no PyTorch checkpoint"):
+        read_state(tmp_path / "old.ckpt")
+    with pytest.raises(ValueError, match="weights_only=True only"):
+        LabCheckpointIO().load_checkpoint(tmp_path / "harm.ckpt", weights_only=False)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_missing_empty_torn_and_foreign_files_get_one_line_each(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.ckpt"
+    write_state(a_state(), whole)
+    (tmp_path / "torn").write_bytes(whole.read_bytes()[:-100])
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    torch.save({"weights": torch.ones(2)}, tmp_path / "other")
+    expected = {
+        "missing": "there is no checkpoint",
+        "torn": "is torn",
+        "empty": "is empty",
+        "text": "is no PyTorch checkpoint",
+        "folder": "cannot be read as a checkpoint: Is a directory",
+        "other": "no training checkpoint",
+    }
+    for name, reason in expected.items():
+        with pytest.raises(ValueError, match=reason) as caught:
+            read_state(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_whatever_happened_to_the_file_it_reads_or_says_why(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path, whole = (tmp_path_factory.getbasetemp() / name for name in ("wild.ckpt", "whole.ckpt"))
+    if not whole.exists():
+        write_state(a_state(), whole)
+    content = bytearray(whole.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
+    try:
+        state = read_state(path)
+    except ValueError as error:
+        said = str(error)
+    else:
+        said = str(path) if "state_dict" in state else ""
+    assert str(path) in said
