@@ -2,8 +2,8 @@
 
     python scripts/interruptions.py --trials 20
 
-Each trial kills the process (SIGKILL, SIGTERM or SIGINT by turns) at a random moment, possibly several times, under settings
-that make resuming hard: dropout, gradient accumulation, validation and checkpoints on the same step. Afterwards every
+Each trial kills the process (SIGKILL, SIGTERM or SIGINT by turns) at a random moment, possibly several times, under
+settings that make resuming hard: dropout, gradient accumulation, validation and checkpoints on the same step. Afterwards every
 checkpoint that was ever written is loaded with `torch.load(weights_only=True)`.
 """
 
@@ -149,7 +149,7 @@ def run_trials(trials: int, root: Path, args: list[str], steps: int, seed: int =
 def hard_settings(root: Path, steps: int) -> list[str]:
     """A small model on a made text, with everything on that could disturb a resume."""
     corpus = root / "corpus.txt"
-    words = "to be or not to be that is the question whether it is nobler in the mind to suffer".split()
+    words = "to be or not to be that is the question whether it is nobler in the mind to suffer".split()  # noqa: SIM905
     rng = random.Random(1)
     corpus.write_text(" ".join(rng.choice(words) for _ in range(20_000)))
     return [
@@ -157,7 +157,16 @@ def hard_settings(root: Path, steps: int) -> list[str]:
         *("--model.config.n_layers", "2", "--model.config.n_heads", "2", "--model.config.d_model", "64"),
         *("--model.config.context_length", "32", "--model.config.dropout", "0.2", "--data.batch_size", "4"),
         *("--data.tokens_per_step", "384", "--data.val_tokens", "2000", "--horizon.steps", str(steps)),
-        *("--checkpoint.every", "10", "--validation.every", "10", "--trainer.accelerator", "cpu", "--tensorboard", "false"),
+        *(
+            "--checkpoint.every",
+            "10",
+            "--validation.every",
+            "10",
+            "--trainer.accelerator",
+            "cpu",
+            "--tensorboard",
+            "false",
+        ),
     ]
 
 
@@ -172,7 +181,10 @@ def main() -> int:
         root = Path(folder)
         results = run_trials(given.trials, root, hard_settings(root, given.steps), given.steps, given.seed)
         good = sum(r.identical for r in results)
-        print(f"{good} of {len(results)} interrupted runs bit-identical; {loadable(root)} checkpoints load with weights_only=True")
+        print(
+            f"{good} of {len(results)} interrupted runs bit-identical;"
+            f" {loadable(root)} checkpoints load with weights_only=True"
+        )
     return 0 if good == len(results) else 1
 
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-WORDS = "the cat sat on a mat and then it ran to the door where a dog was asleep in the warm sun".split()
+WORDS = "the cat sat on a mat and then it ran to the door where a dog was asleep in the warm sun".split()  # noqa: SIM905
 
 
 def write_corpus(path: Path, words: int = 4000) -> Path:
@@ -48,7 +48,12 @@ def lab(*args: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """`python -m lab …` in a process of its own, as a person would type it."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"} | kwargs.pop("env", {})
     return subprocess.run(
-        [sys.executable, "-m", "lab", *args], capture_output=True, text=True, env=env, timeout=kwargs.pop("timeout", 120), **kwargs
+        [sys.executable, "-m", "lab", *args],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=kwargs.pop("timeout", 120),
+        **kwargs,
     )
 
 

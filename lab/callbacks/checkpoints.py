@@ -59,7 +59,7 @@ class Checkpoints(Callback):
             self.save(trainer, kind)
 
     def save(self, trainer: L.Trainer, kind: str) -> None:
-        """Write a checkpoint of this moment. Raises `WriteError` when the disk is full; the earlier ones are then whole."""
+        """Write a checkpoint of this moment. Raises `WriteError` when the disk is full; the earlier ones stay whole."""
         module, logbook, step = trainer.lightning_module, logbook_of(trainer), trainer.global_step
         assert isinstance(module, PretrainingModule)
         val_loss = module.validated.get("val/loss") if module.validated_at == step else None

@@ -24,7 +24,7 @@ class Snapshots(Callback):
     untrained model does is the zero of every scale.
 
     Args:
-        every: Optimizer steps between snapshots after the log-spaced start; 0 switches them off; unset: a twentieth of the run.
+        every: Optimizer steps between snapshots after the log-spaced start; 0: none; unset: a twentieth of the run.
     """
 
     def __init__(self, every: int | None = None) -> None:

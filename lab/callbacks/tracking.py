@@ -39,7 +39,9 @@ def make_loggers(
     if wandb != "off":
         reason = why_offline() if wandb == "online" else None
         if reason:
-            notes.append(f"Weights & Biases: {reason}; logging offline. Later: wandb sync {run.path / 'wandb'}/offline-run-*")
+            notes.append(
+                f"Weights & Biases: {reason}; logging offline. Later: wandb sync {run.path / 'wandb'}/offline-run-*"
+            )
         loggers.append(_weights_and_biases(run, offline=wandb == "offline" or reason is not None))
     for logger in loggers:
         logger.log_hyperparams(configuration)
@@ -77,7 +79,9 @@ def why_offline() -> str | None:
 
         pool = ThreadPoolExecutor(1)
         port = url.port or (443 if url.scheme == "https" else 80)
-        pool.submit(lambda: socket.create_connection((url.hostname, port), CONNECT_SECONDS).close()).result(CONNECT_SECONDS)
+        pool.submit(lambda: socket.create_connection((url.hostname, port), CONNECT_SECONDS).close()).result(
+            CONNECT_SECONDS
+        )
         pool.shutdown(wait=False)
     except (OSError, TimeoutError) as error:
         return f"no connection to {url.hostname} ({type(error).__name__})"

@@ -53,7 +53,7 @@ class Validation(Callback):
         """One pass over the validation loader, as Lightning's own loop would do it."""
         module = trainer.lightning_module
         assert isinstance(module, PretrainingModule)
-        # The validation loop borrows the trainer's record of which batch is being logged; the training loop wants it back.
+        # The validation loop borrows the trainer's note of which batch is being logged; the training loop needs it.
         connector = trainer._logger_connector
         first_loop_iter = connector._first_loop_iter
         trainer.validating = True

@@ -10,7 +10,18 @@ import sys
 import warnings
 
 NOISE = {
-    "lightning.pytorch.utilities.rank_zero": ("litlogger", "litmodels", "GPU available", "TPU available", "HPU available", "💡", "`Trainer.fit` stopped", "Seed set", "Automatic Mixed Precision", "Restor"),
+    "lightning.pytorch.utilities.rank_zero": (
+        "litlogger",
+        "litmodels",
+        "GPU available",
+        "TPU available",
+        "HPU available",
+        "💡",
+        "`Trainer.fit` stopped",
+        "Seed set",
+        "Automatic Mixed Precision",
+        "Restor",
+    ),
     "lightning.pytorch.trainer.connectors.checkpoint_connector": ("`weights_only` was not set",),
     "lightning.fabric.utilities.seed": ("Seed set",),
 }
@@ -36,6 +47,14 @@ def main(command: str, args: list[str]) -> int:
 def quieten() -> None:
     """Drop the lines of `NOISE` and warnings about what the lab does on purpose."""
     for name, starts in NOISE.items():
-        logging.getLogger(name).addFilter(lambda record, starts=starts: not any(s in record.getMessage() for s in starts))
-    for message in (".*does not have many workers.*", ".*isinstance\\(treespec.*", ".*skip_none.*", ".*srun.*", ".*val_check_interval.*"):
+        logging.getLogger(name).addFilter(
+            lambda record, starts=starts: not any(s in record.getMessage() for s in starts)
+        )
+    for message in (
+        ".*does not have many workers.*",
+        ".*isinstance\\(treespec.*",
+        ".*skip_none.*",
+        ".*srun.*",
+        ".*val_check_interval.*",
+    ):
         warnings.filterwarnings("ignore", message=message)

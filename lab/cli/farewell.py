@@ -73,7 +73,9 @@ def number(value: float | None, digits: int) -> str:
 
 def sample_panel(model: Any, tokenizer: Any) -> Panel:
     """What the model writes from nothing, seed fixed."""
-    text = "".join(stream_text(model, tokenizer, prompt="", max_new_tokens=SAMPLE_TOKENS, temperature=0.8, top_k=50, seed=1))
+    text = "".join(
+        stream_text(model, tokenizer, prompt="", max_new_tokens=SAMPLE_TOKENS, temperature=0.8, top_k=50, seed=1)
+    )
     return Panel(Text(text.strip("\n")), title="a sample", title_align="left", border_style="dim")
 
 

@@ -129,7 +129,9 @@ def write_beginnings(cli: LabCLI, run: Run, plan: Plan) -> None:
     every = max(1, plan.steps // 500)
     steps = sorted({*range(0, plan.steps, every), plan.steps - 1})
     factors = [lr_factor(s, plan.steps, module.schedule_config) for s in steps]
-    figure = draw_schedule(steps, {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()})
+    figure = draw_schedule(
+        steps, {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()}
+    )
     figure.savefig(run.path / "schedule.png", dpi=120)
 
 
@@ -147,7 +149,14 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
         console.print(note, style="yellow")
     checkpoints = cli.instrument("checkpoint")
     assert isinstance(checkpoints, Checkpoints)
-    callbacks = [cli.instrument("log"), cli.instrument("validation"), cli.instrument("snapshots"), interrupts, checkpoints, LabProgressBar()]
+    callbacks = [
+        cli.instrument("log"),
+        cli.instrument("validation"),
+        cli.instrument("snapshots"),
+        interrupts,
+        checkpoints,
+        LabProgressBar(),
+    ]
     trainer = cli.build_trainer(
         callbacks,
         logger=loggers,
@@ -187,7 +196,10 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
     if interrupts.signal is not None:
         name = signal.Signals(interrupts.signal).name
         logbook.end("stopped", f"{name} at step {trainer.global_step}")
-        console.print(f"stopped at step {trainer.global_step:,}, saved. Go on: python -m lab fit --resume {run.name}{root_flag(settings)}")
+        console.print(
+            f"stopped at step {trainer.global_step:,}, saved."
+            f" Go on: python -m lab fit --resume {run.name}{root_flag(settings)}"
+        )
         return 128 + interrupts.signal
     logbook.end("completed" if trainer.global_step >= plan.steps else "stopped")
     say_farewell(console, cli.model, cli.datamodule, run)
@@ -207,8 +219,8 @@ def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin) -> None:
     if origin.kind != "new" and origin.run and origin.checkpoint:
         verb = "go on with" if origin.kind == "resume" else "start from"
         rows["origin"] = (
-            f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state, data position and clock restored;"
-            " random state follows from seed and step"
+            f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state, data position and clock"
+            " restored; random state follows from seed and step"
         )
         if plan.changed:
             rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in plan.changed.items())

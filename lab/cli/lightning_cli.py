@@ -66,7 +66,9 @@ class LabCLI(LightningCLI):
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Trainer without what the lab decides, so that neither --help nor config.yaml offers it; model; data."""
         skip = {key.removeprefix("trainer.") for key in DECIDED_ELSEWHERE if key.startswith("trainer.")}
-        parser.add_class_arguments(LabTrainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True, skip=skip)
+        parser.add_class_arguments(
+            LabTrainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True, skip=skip
+        )
         parser.add_lightning_class_args(PretrainingModule, "model")
         parser.add_lightning_class_args(LabDataModule, "data")
 
@@ -79,18 +81,29 @@ class LabCLI(LightningCLI):
         parser.add_lightning_class_args(Validation, "validation")
         parser.add_lightning_class_args(Snapshots, "snapshots")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
-        parser.add_argument("--tensorboard", type=bool, default=True, help="Write TensorBoard files into the run directory.")
         parser.add_argument(
-            "--wandb", type=Tracking, default="off", help="Weights & Biases: off, offline (files in the run directory), online."
+            "--tensorboard", type=bool, default=True, help="Write TensorBoard files into the run directory."
+        )
+        parser.add_argument(
+            "--wandb",
+            type=Tracking,
+            default="off",
+            help="Weights & Biases: off, offline (files in the run directory), online.",
         )
         parser.link_arguments("data.vocab_size", "model.config.vocab_size", apply_on="instantiate")
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if subcommand == "fit":
-            parser.add_argument("--resume", type=str | None, default=None, help="Go on with RUN (a name, a path or `last`).")
-            parser.add_argument("--fork", type=str | None, default=None, help="RUN@STEP: a new run that starts from that checkpoint.")
-            parser.add_argument("--check", type=bool, default=False, nargs="?", const=True, help="Check the settings and train nothing.")
+            parser.add_argument(
+                "--resume", type=str | None, default=None, help="Go on with RUN (a name, a path or `last`)."
+            )
+            parser.add_argument(
+                "--fork", type=str | None, default=None, help="RUN@STEP: a new run that starts from that checkpoint."
+            )
+            parser.add_argument(
+                "--check", type=bool, default=False, nargs="?", const=True, help="Check the settings and train nothing."
+            )
         else:
             parser.add_argument("--weights", type=str | None, default=None, help="RUN or RUN@STEP to validate.")
         return parser
@@ -125,14 +138,20 @@ class LabCLI(LightningCLI):
     def _keep_newest_horizon(self) -> None:
         """`--horizon.steps 100` over a YAML that says `minutes: 5` means 100 steps, not a contradiction."""
         layers = [content.get("horizon") or {} for _, content in self.sources.files]
-        layers.append({k.split(".")[1]: 1 for k, where in self.sources.given_keys().items() if k.startswith("horizon.") and where == "command line"})
+        layers.append(
+            {
+                k.split(".")[1]: 1
+                for k, where in self.sources.given_keys().items()
+                if k.startswith("horizon.") and where == "command line"
+            }
+        )
         newest = next((layer for layer in reversed(layers) if any(layer.get(k) is not None for k in HORIZONS)), {})
         for key in HORIZONS:
             if newest.get(key) is None:
                 self.settings.horizon[key] = None
 
     def dump_settings(self) -> str:
-        """The whole configuration as YAML, less the run's name, what links fill in, and what only this start asked for."""
+        """The whole configuration as YAML, less the run's name, what links fill in, and what only this start asked."""
         parser = self._parser(self.config.subcommand)
         tree = yaml.safe_load(parser.dump(self.settings, skip_link_targets=True, skip_unset=False, format="yaml"))
         for key in ("config", "resume", "fork", "check", "weights"):
@@ -156,7 +175,7 @@ class LabCLI(LightningCLI):
         """Nothing: `lab.cli.main` runs the command when this object is complete."""
 
     def build_trainer(self, callbacks: list[Callback], **overrides: Any) -> LabTrainer:
-        """The trainer from the `trainer:` group; `overrides` are what the lab decides, the person's callbacks come last."""
+        """The trainer of the `trainer:` group; `overrides` are what the lab decides; the person's callbacks come last."""
         given = dict(self._get(self.config_init, "trainer"))
         theirs = given.pop("callbacks", None) or []
         theirs = theirs if isinstance(theirs, list) else [theirs]

@@ -44,7 +44,9 @@ def find_origin(args: list[str]) -> tuple[Origin, list[str]]:
     name, _, step = (resume or fork or "").partition("@")
     run = open_run(name, root)
     if resume and step:
-        raise SettingsError(f"--resume {resume}: a run goes on from its newest checkpoint; to branch off: --fork {resume}")
+        raise SettingsError(
+            f"--resume {resume}: a run goes on from its newest checkpoint; to branch off: --fork {resume}"
+        )
     checkpoint = pick_checkpoint(run, step or None)
     if not any(a in ("--config", "-c") or a.startswith("--config=") for a in args):
         args = ["--config", str(run.config_path), *args]
@@ -92,6 +94,12 @@ def differences(old_text: str, new_text: str) -> dict[str, tuple[Any, Any]]:
 
 def refuse_architecture_changes(run: Run, changed: dict[str, tuple[Any, Any]]) -> None:
     """Weights of one shape cannot go on in a network of another. Raises `SettingsError` naming each such setting."""
-    refused = [f"{k} was {old!r} in run {run.name!r} and is now {new!r}" for k, (old, new) in changed.items() if k.startswith(ARCHITECTURE)]
+    refused = [
+        f"{k} was {old!r} in run {run.name!r} and is now {new!r}"
+        for k, (old, new) in changed.items()
+        if k.startswith(ARCHITECTURE)
+    ]
     if refused:
-        raise SettingsError("\n".join([*refused, "the architecture of a run cannot change: take the setting back, or start a new run"]))
+        raise SettingsError(
+            "\n".join([*refused, "the architecture of a run cannot change: take the setting back, or start a new run"])
+        )

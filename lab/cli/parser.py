@@ -1,4 +1,4 @@
-"""Command line and YAML to settings: short errors, every mistake at once, and `--resume RUN` as a source of settings."""
+"""From command line and YAML to settings: errors of one line, and every mistake at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
-UNKNOWN = re.compile(r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|[Uu]nrecognized arguments: (\S+)")
+UNKNOWN = re.compile(
+    r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|[Uu]nrecognized arguments: (\S+)"
+)
 BAD_VALUE = re.compile(r"Parser key \"([^\"]+)\":\s*(.*)", re.DOTALL)
 MOST_PROBLEMS = 20
 
@@ -81,7 +83,9 @@ def unknown_key(key: str, keys: list[str]) -> str:
         return decided_elsewhere(key)
     last = key.rsplit(".", 1)[-1]
     close = difflib.get_close_matches(key, keys, n=2, cutoff=0.75)
-    close += [k for k in keys if k.rsplit(".", 1)[-1] in difflib.get_close_matches(last, [x.rsplit(".", 1)[-1] for x in keys])]
+    close += [
+        k for k in keys if k.rsplit(".", 1)[-1] in difflib.get_close_matches(last, [x.rsplit(".", 1)[-1] for x in keys])
+    ]
     close = list(dict.fromkeys(close))[:3]
     return f"{key}: no such setting" + (f"; did you mean {' or '.join(close)}?" if close else "")
 
@@ -92,7 +96,7 @@ def decided_elsewhere(key: str) -> str:
 
 
 class Sources:
-    """The settings as they were given: YAML files in order, then flags. Lets a mistake be taken out to find the next."""
+    """The settings as given: YAML files in order, then flags. A mistake can be taken out to find the next one."""
 
     def __init__(self, args: list[str]) -> None:
         self.files: list[tuple[str, dict[str, Any]]] = []

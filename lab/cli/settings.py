@@ -15,6 +15,7 @@ from lab.training.schedules import ScheduleConfig
 
 Tracking = Literal["off", "offline", "online"]
 
+
 @dataclass
 class RunConfig:
     """Where a run lives.
@@ -36,7 +37,7 @@ def given_but_decided_elsewhere(given: dict[str, str]) -> list[str]:
 
 
 def problems_of(config: Any) -> list[str]:
-    """Construct each group by itself and gather what every one of them has to say, so that nobody fixes one mistake at a time."""
+    """Construct each group by itself and gather what each has to say: nobody likes to fix one mistake at a time."""
     model = config.model
     builders: list[tuple[str, Callable[[], Any]]] = [
         ("model.config.", lambda: GPTConfig(**{**vars(model.config), "vocab_size": 256})),

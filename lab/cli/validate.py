@@ -34,12 +34,22 @@ def validate(args: list[str]) -> int:
     cli.datamodule.prepare_data()
     cli.datamodule.setup("validate")
     if state["hyper_parameters"]["config"]["vocab_size"] != cli.datamodule.vocab_size:
-        raise SettingsError(f"the data has {cli.datamodule.vocab_size} tokens, the checkpoint {state['hyper_parameters']['config']['vocab_size']}: validate with the run's own configuration")
+        raise SettingsError(
+            f"the data has {cli.datamodule.vocab_size} tokens, the checkpoint"
+            f" {state['hyper_parameters']['config']['vocab_size']}: validate with the run's own configuration"
+        )
     with torch.no_grad():
         cli.model.load_state_dict(state["state_dict"])
-    levers = choose_levers(cli.settings.levers, precision=cli.settings.trainer.precision, config=cli.model.config, device="cpu" if cli.settings.trainer.accelerator == "cpu" else None)
+    levers = choose_levers(
+        cli.settings.levers,
+        precision=cli.settings.trainer.precision,
+        config=cli.model.config,
+        device="cpu" if cli.settings.trainer.accelerator == "cpu" else None,
+    )
     levers.apply(cli.model.model)
-    trainer = cli.build_trainer([], logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False)
+    trainer = cli.build_trainer(
+        [], logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False
+    )
     trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
     console.print(f"[bold]{run.name}[/bold] at step {checkpoint.step:,}")
     console.print(scoreboard(cli.model.validated, cli.datamodule.baselines))

@@ -16,7 +16,7 @@ from lab.runs import EventWriter, MetricsWriter, Run, RunLock, StatusWriter
 
 
 class Clock:
-    """Training seconds: what has passed since the start, earlier processes of the same run included, pauses left out."""
+    """Training seconds since the start, those of earlier processes of the run included, pauses left out."""
 
     def __init__(self, before: float = 0.0) -> None:
         self._before = before

@@ -36,8 +36,8 @@ class NonFiniteLoss(RuntimeError):
 
     def __init__(self, what: str, value: float, step: int) -> None:
         super().__init__(
-            f"{what} is {value} at step {step} (batch {step}): stopped before the update, so weights and checkpoints are"
-            f" those of step {step}. Look at the text with `python -m lab batch RUN {step}`; a lower learning rate,"
+            f"{what} is {value} at step {step} (batch {step}): stopped before the update, so weights and checkpoints"
+            f" are those of step {step}. Look at the text with `python -m lab batch RUN {step}`; a lower learning rate,"
             " a longer warm-up, gradient clipping or fp32 precision are the usual cures."
         )
         self.what, self.value, self.step = what, value, step
@@ -76,7 +76,7 @@ class PretrainingModule(L.LightningModule):
         self.lr_scale = 1.0
         """A factor on the whole schedule, set by hand while the run trains."""
         self.measured: dict[str, float] = {}
-        """What the newest step measured: `train/loss` (nats per token), `train/grad_norm` (before clipping), `train/lr`."""
+        """What the newest step measured: `train/loss` (nats per token), `train/grad_norm` (unclipped), `train/lr`."""
         self.validated: dict[str, float] = {}
         """What the newest validation measured: `val/loss`, `val/perplexity`, `val/bits_per_byte`."""
         self.validated_at = -1
@@ -131,7 +131,9 @@ class PretrainingModule(L.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip by global norm. Here gradients are already unscaled, in fp16 too."""
         self._grad_norm = grad_norm_and_clip(self.model.parameters(), self.optimizer_config.clip)
-        if not self._has_scaler():  # with a scaler, infinite gradients are routine: it skips the step and halves its scale
+        if (
+            not self._has_scaler()
+        ):  # with a scaler, infinite gradients are routine: it skips the step and halves its scale
             self._refuse_non_finite("train/grad_norm", self._grad_norm)
 
     def _refuse_non_finite(self, what: str, value: Tensor) -> None:
@@ -188,9 +190,8 @@ class PretrainingModule(L.LightningModule):
         # For whoever brings callbacks of Lightning's own (EarlyStopping, …); the lab's journal reads `validated`.
         self.log_dict({k: torch.tensor(v, dtype=torch.float32) for k, v in self.validated.items()}, logger=False)
 
-
     def losses_at(self, step: int) -> dict[str, float]:
-        """What is known of the loss of the weights after `step` updates: the last training loss, and a validation of these."""
+        """What is known of the weights after `step` updates: the last training loss, and a validation of these very ones."""
         losses = {k: v for k, v in self.measured.items() if k == "train/loss"}
         return losses | (self.validated if self.validated_at == step else {})
 

@@ -23,12 +23,22 @@ def fit(*args: str) -> int:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A completed run of 12 steps."""
     tmp_path = tmp_path_factory.mktemp("finished")
-    assert fit(*tiny_args(tmp_path, "--checkpoint.every", "4", "--checkpoint.keep", "9", "--validation.every", "6")) == 0
+    assert (
+        fit(*tiny_args(tmp_path, "--checkpoint.every", "4", "--checkpoint.keep", "9", "--validation.every", "6")) == 0
+    )
     return tmp_path / "runs" / "tiny"
 
 
 def test_a_run_directory_is_complete(finished: Path) -> None:
-    for name in ("run.json", "data.json", "config.yaml", "metrics.jsonl", "events.jsonl", "tokenizer.json", "schedule.png"):
+    for name in (
+        "run.json",
+        "data.json",
+        "config.yaml",
+        "metrics.jsonl",
+        "events.jsonl",
+        "tokenizer.json",
+        "schedule.png",
+    ):
         assert (finished / name).stat().st_size > 0, name
     status = open_run(finished).status()
     assert (status.state, status.step, status.total_steps) == ("completed", 12, 12)
@@ -78,7 +88,19 @@ def test_the_stored_configuration_repeats_the_run(finished: Path, tmp_path: Path
 def test_the_last_words_tell_what_it_is_worth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(*tiny_args(tmp_path)) == 0
     out = capsys.readouterr().out
-    for word in ("this model", "uniform", "unigram", "bigram", "xz", "bits/byte", "perplexity", "a sample", "lab generate", "lab runs show", "tensorboard"):
+    for word in (
+        "this model",
+        "uniform",
+        "unigram",
+        "bigram",
+        "xz",
+        "bits/byte",
+        "perplexity",
+        "a sample",
+        "lab generate",
+        "lab runs show",
+        "tensorboard",
+    ):
         assert word in out, word
 
 
@@ -99,17 +121,25 @@ def test_a_resume_lets_the_configuration_win_and_says_what_changed(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(finished, tmp_path / "tiny")
-    assert fit("--resume", "last", "--run.root", str(tmp_path), "--horizon.steps", "16", "--model.optimizer.lr", "0.005") == 0
+    assert (
+        fit("--resume", "last", "--run.root", str(tmp_path), "--horizon.steps", "16", "--model.optimizer.lr", "0.005")
+        == 0
+    )
     out = capsys.readouterr().out
     assert "model.optimizer.lr: 0.001 → 0.005" in out
     rates = open_run(tmp_path / "tiny").metrics().series("train/lr")[1]
     assert rates[12] > 0.0005  # the schedule of 16 steps, five times as high as the stored optimizer's
 
 
-def test_a_resume_refuses_another_architecture(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_resume_refuses_another_architecture(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(finished, tmp_path / "tiny")
     before = (tmp_path / "tiny" / "config.yaml").read_text()
-    assert fit("--resume", "tiny", "--run.root", str(tmp_path), "--model.config.n_layers", "3", "--horizon.steps", "20") == 2
+    assert (
+        fit("--resume", "tiny", "--run.root", str(tmp_path), "--model.config.n_layers", "3", "--horizon.steps", "20")
+        == 2
+    )
     assert "n_layers was 2" in capsys.readouterr().err
     assert (tmp_path / "tiny" / "config.yaml").read_text() == before
 
@@ -121,7 +151,9 @@ def test_a_complete_run_says_how_to_go_on(finished: Path, capsys: pytest.Capture
 
 def test_a_fork_starts_from_its_parents_weights_and_names_it(finished: Path, tmp_path: Path) -> None:
     root = finished.parent
-    assert fit("--fork", "tiny@8", "--run.root", str(root), "--run.name", "child", "--model.optimizer.lr", "0.0001") == 0
+    assert (
+        fit("--fork", "tiny@8", "--run.root", str(root), "--run.name", "child", "--model.optimizer.lr", "0.0001") == 0
+    )
     child, parent = open_run("child", root), open_run("tiny", root)
     assert child.status().parent == {"run": "tiny", "step": 8}
     ours, theirs = child.metrics().series("train/loss"), parent.metrics().series("train/loss")
@@ -131,7 +163,9 @@ def test_a_fork_starts_from_its_parents_weights_and_names_it(finished: Path, tmp
 
 
 @pytest.mark.parametrize("wanted", ["tiny@7", "nobody@8"])
-def test_a_fork_of_what_is_not_there_names_what_is(wanted: str, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fork_of_what_is_not_there_names_what_is(
+    wanted: str, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert fit("--fork", wanted, "--run.root", str(finished.parent)) == 2
     err = capsys.readouterr().err
     assert ("4, 8, 12" in err) or ("tiny" in err)
@@ -139,7 +173,9 @@ def test_a_fork_of_what_is_not_there_names_what_is(wanted: str, finished: Path, 
 
 def test_accumulation_changes_no_loss(tmp_path: Path) -> None:
     whole = tiny_args(tmp_path, "--data.batch_size=8", "--trainer.precision=64-true", name="whole")
-    parts = tiny_args(tmp_path, "--data.batch_size=2", "--data.tokens_per_step=128", "--trainer.precision=64-true", name="parts")
+    parts = tiny_args(
+        tmp_path, "--data.batch_size=2", "--data.tokens_per_step=128", "--trainer.precision=64-true", name="parts"
+    )
     assert fit(*whole) == fit(*parts) == 0
     a = open_run(tmp_path / "runs" / "whole").metrics().series("train/loss")[1]
     b = open_run(tmp_path / "runs" / "parts").metrics().series("train/loss")[1]
@@ -147,7 +183,12 @@ def test_accumulation_changes_no_loss(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ruin = ("--model.optimizer.lr=1e30", "--model.optimizer.clip=null", "--trainer.precision=32-true", "--checkpoint.every=1")
+    ruin = (
+        "--model.optimizer.lr=1e30",
+        "--model.optimizer.clip=null",
+        "--trainer.precision=32-true",
+        "--checkpoint.every=1",
+    )
     assert fit(*tiny_args(tmp_path, *ruin)) == 1
     run = open_run(tmp_path / "runs" / "tiny")
     status, last = run.status(), run.checkpoints()[-1]

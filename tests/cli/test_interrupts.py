@@ -20,7 +20,7 @@ LONG = 100_000
 
 @pytest.mark.slow
 def test_interrupted_runs_are_bit_identical_to_one_left_alone(tmp_path: Path) -> None:
-    """The short form of `scripts/interruptions.py`: SIGKILL, SIGTERM and SIGINT, dropout, accumulation, validation steps."""
+    """The short form of `scripts/interruptions.py`: three signals, dropout, accumulation, validation steps."""
     trials = run_trials(3, tmp_path, hard_settings(tmp_path, 40), 40, seed=3)
     assert [t.detail for t in trials if not t.identical] == []
     assert loadable(tmp_path) > 3
@@ -90,7 +90,9 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
         for old in run.checkpoints()[:-1]:  # the person makes room
             old.path.unlink()
         more = str(newest.step + 3)
-        again = lab("fit", "--resume", "tiny", "--run.root", str(disk), "--horizon.steps", more, "--checkpoint.every", "0")
+        again = lab(
+            "fit", "--resume", "tiny", "--run.root", str(disk), "--horizon.steps", more, "--checkpoint.every", "0"
+        )
         assert again.returncode == 0, again.stderr
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)

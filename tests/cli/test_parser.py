@@ -37,7 +37,9 @@ def test_several_mistakes_of_several_kinds_are_reported_together(
     assert str(config) in " ".join(lines)
 
 
-def test_values_that_cannot_go_together_are_reported_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_cannot_go_together_are_reported_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = fit_errors(
         capsys,
         *tiny_args(tmp_path),
