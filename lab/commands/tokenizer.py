@@ -7,17 +7,23 @@ serves as `--data.tokenizer`. `show` prints the longest tokens and, with `--text
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from lab.commands.terminal import Parser, guarded, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lab.data.tokenizers import Tokenizer
+    from lab.data.tokenizers import TextCorpus, Tokenizer
 
 PROGRAM = "python -m lab tokenizer"
+USAGE = f"""\
+usage: {PROGRAM} train --corpus NAME | --path FILE … [--vocab_size N] [--out tok.json]
+       {PROGRAM} show FILE_OR_RUN [--text TEXT]
+
+Learn a vocabulary from text, or look at one. Each explains itself with --help."""
 # Held-out text that bytes per token are measured on: enough for three digits.
 MEASURED_CHARACTERS = 1_000_000
 LONGEST = 24
@@ -25,47 +31,42 @@ COLOURS = ("on #1f3a5f", "on #5f3a1f", "on #1f5f3a", "on #4a1f5f")
 MARKS = {" ": "·", "\n": "⏎", "\t": "→"}
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (see {self.prog} --help)")
-
-
 def main(argv: list[str]) -> int:
-    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
-    try:
-        args = _parse(argv)
-        return _train(args) if args.command == "train" else _show(args)
-    except ValueError as error:
-        print(f"error: {visible(str(error), {})}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Run the command; 0, or 2 after a line on stderr for each mistake in the input."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    if argv[:1] in (["-h"], ["--help"]):
+        print(USAGE)
         return 0
+    if argv[:1] == ["train"]:
+        return _train(_train_parser().parse_args(argv[1:]))
+    if argv[:1] == ["show"]:
+        return _show(_show_parser().parse_args(argv[1:]))
+    raise ValueError(f"say train or show{f', not {argv[0]!r}' if argv else ''} (see {PROGRAM} --help)")
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog=PROGRAM, description="Learn a vocabulary from text, or look at one.")
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="train|show", parser_class=_Parser
-    )
-    train = commands.add_parser("train", help="learn byte pairs from a corpus or your own files")
-    source = train.add_mutually_exclusive_group(required=True)
+def _train_parser() -> Parser:
+    parser = Parser(f"{PROGRAM} train", "Learn byte pairs from a corpus or your own files.")
+    source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--corpus", help="a corpus the lab knows: python, shakespeare, tinystories, …")
     source.add_argument("--path", nargs="+", metavar="FILE", help="your own text: files, folders, globs")
-    train.add_argument(
-        "--text_key", help="the field of .jsonl and .parquet that holds the text (default: text)"
-    )
-    train.add_argument(
+    parser.add_argument("--text_key", help="field of .jsonl and .parquet that holds the text (default: text)")
+    parser.add_argument(
         "--vocab_size", type=int, default=4096, help="ids, end of text included (default: 4096)"
     )
-    train.add_argument("--out", type=Path, default=Path("tokenizer.json"), help="default: tokenizer.json")
-    show = commands.add_parser("show", help="what a vocabulary holds and what it does to a text")
-    show.add_argument(
-        "what", metavar="FILE_OR_RUN", help="a tokenizer.json, a run, `last`, or a name such as gpt2"
-    )
-    show.add_argument("--text", help="a text to cut into tokens")
-    show.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
-    return parser.parse_args(argv)
+    parser.add_argument("--out", type=Path, default=Path("tokenizer.json"), help="default: tokenizer.json")
+    return parser
+
+
+def _show_parser() -> Parser:
+    parser = Parser(f"{PROGRAM} show", "What a vocabulary holds, and what it does to a text.")
+    what = "a tokenizer.json, a run, `last`, or a name such as gpt2"
+    parser.add_argument("what", metavar="FILE_OR_RUN", help=what)
+    parser.add_argument("--text", help="a text to cut into tokens")
+    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    return parser
 
 
 # ---------------------------------------------------------------- train
@@ -74,13 +75,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def _train(args: argparse.Namespace) -> int:
     from lab.data.cache import atomic_write
     from lab.data.corpora import open_corpus
-    from lab.data.tokenizers import TextCorpus, make_tokenizer, published_if_here
+    from lab.data.synthetic import MadeCorpus
+    from lab.data.tokenizers import make_tokenizer, published_if_here
 
     if args.out.is_dir() or not args.out.parent.is_dir():
         raise ValueError(f"--out {args.out}: name a file in a folder that exists")
     options = {"text_key": args.text_key} if args.text_key else {}
-    corpus: TextCorpus = open_corpus(args.corpus or "text", args.path, **options)
-    if hasattr(corpus, "sequences"):
+    corpus = open_corpus(args.corpus or "text", args.path, **options)
+    if isinstance(corpus, MadeCorpus):
         raise ValueError(f"--corpus {args.corpus} is made of symbols, not of text: they are its vocabulary")
     tokenizer = make_tokenizer("bpe", corpus, args.vocab_size)
     with atomic_write(args.out) as file:
@@ -99,10 +101,10 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _held_out(corpus: object) -> str:
+def _held_out(corpus: TextCorpus) -> str:
     parts: list[str] = []
     left = MEASURED_CHARACTERS
-    for document in corpus.documents("val"):  # type: ignore[attr-defined]
+    for document in corpus.documents("val"):
         parts.append(document[:left])
         left -= len(parts[-1])
         if left <= 0:
@@ -179,11 +181,5 @@ def _print_strip(console: Console, tokenizer: Tokenizer, text: str) -> None:
 
 def as_shown(token: bytes) -> str:
     """A token as it can be printed: white space visible, bytes that are no whole character as `\\xe2`."""
-    return visible(token.decode("utf-8", errors="backslashreplace"), MARKS)
-
-
-def visible(text: str, marks: dict[str, str]) -> str:
-    """Text without what a terminal would obey: a vocabulary or a file name may come from anywhere."""
-    return "".join(
-        marks.get(c, c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()) for c in text
-    )
+    text = token.decode("utf-8", errors="backslashreplace")
+    return visible("".join(MARKS.get(c, c) for c in text))

@@ -89,7 +89,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> BPETokenizer:
 
     if vocab_size < SMALLEST:
         raise ValueError(
-            f"vocab_size = {vocab_size} is too small for 'bpe': 256 bytes and the end of text make {SMALLEST}"
+            f"vocab_size is {vocab_size}: too small for 'bpe', 256 bytes and the end of text make {SMALLEST}"
         )
     learner = HFTokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)

@@ -30,7 +30,7 @@ Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
 FORMAT = 1
 # Enough to keep some threads busy; with its ids in int64 a few dozen MB.
-BATCH_CHARACTERS = 1 << 22
+BATCH_CHARACTERS = 1 << 21
 _CHECKED_BYTES = 1 << 20
 
 

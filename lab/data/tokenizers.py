@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from lab.data.bpe import PUBLISHED, SMALLEST, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
+from lab.data.bpe import PUBLISHED, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
 from lab.data.cache import atomic_write, cache_root, locked
 from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
 
@@ -33,9 +33,10 @@ _RECIPE = 1  # part of the cache's key: raise it when training changes
 class TextCorpus(Protocol):
     """What is asked of a corpus here: its texts, split in two, and what tells it from others."""
 
-    name: str
-    has_documents: bool
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def has_documents(self) -> bool: ...
     def documents(self, split: Literal["train", "val"]) -> Iterator[str]: ...
     def size_bytes(self, split: Literal["train", "val"]) -> int | None: ...
     def fingerprint(self) -> str: ...
@@ -57,15 +58,11 @@ def make_tokenizer(
     if kind not in KINDS:
         if not (kind.endswith(".json") or Path(kind).exists()):
             raise ValueError(
-                f"tokenizer = {kind!r} is unknown; choose one of {', '.join(KINDS)}, or name a tokenizer.json"
+                f"tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or name a tokenizer.json"
             )
         return _check_size(load_tokenizer(kind), vocab_size)
     if kind == "bytes":
         return _check_size(ByteTokenizer(), vocab_size)
-    if kind == "bpe" and vocab_size is not None and vocab_size < SMALLEST:
-        raise ValueError(
-            f"vocab_size = {vocab_size} is too small for 'bpe': 256 bytes and the end of text make {SMALLEST}"
-        )
     learned = kind in ("char", "bpe")
     if learned and corpus is None:
         raise ValueError(f"the tokenizer '{kind}' is learned from a corpus, and none was given")
@@ -197,9 +194,9 @@ def _check_size(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:
     if vocab_size is None or vocab_size == got:
         return tokenizer
     if isinstance(tokenizer, CharTokenizer):
-        why = f"is too {'small' if vocab_size < got else 'large'} for the corpus: its characters make {got}"
+        why = f"too {'small' if vocab_size < got else 'large'} for the corpus: its characters make {got}"
     elif tokenizer.name == "bpe" and vocab_size > got:
-        why = f"is too large for the corpus: only {got} tokens can be learned from it"
+        why = f"too large for the corpus: only {got} tokens can be learned from it"
     else:
-        why = f"does not fit '{tokenizer.name}', which has {got}"
-    raise ValueError(f"vocab_size = {vocab_size} {why}; set it to {got}, or leave it out")
+        why = f"it does not fit '{tokenizer.name}', which has {got}"
+    raise ValueError(f"vocab_size is {vocab_size}: {why}; set it to {got}, or leave it out")

@@ -116,15 +116,15 @@ def test_bounds_are_stated_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "VAL_TOKENS", 300)
     monkeypatch.setattr(baselines, "XZ_BYTES", 100)
     monkeypatch.setattr(baselines, "_CHUNK", 50)
-    seen: list[bytes] = []
+    stream, packed = np.arange(5000) % 7, []
 
     def decode(ids: np.ndarray) -> bytes:
-        seen.append(bytes(ids.tolist()))
-        return seen[-1]
+        packed.extend(ids.tolist())
+        return bytes(ids.tolist())
 
-    found = text_baselines(np.arange(5000) % 7, np.arange(5000) % 7, np.ones(7, dtype=np.int64), decode)
+    found = text_baselines(stream, stream, np.ones(7, dtype=np.int64), decode)
     assert found["method"] | {"train_tokens": 500, "val_tokens": 300, "xz_bytes": 100} == found["method"]
-    assert len(seen[0]) == 100
+    assert packed == stream[:100].tolist()
 
 
 def test_kept_is_computed_once_and_again_when_torn(tmp_path: Path) -> None:
