@@ -29,8 +29,8 @@ def orthogonalize(matrices: Tensor, steps: int = 5, dtype: torch.dtype = torch.f
     """The matrices `[n, rows, columns]` with singular values pushed to about 1, by Newton–Schulz iteration.
 
     For U·S·Vᵀ it returns nearly U·Vᵀ, without a decomposition: 15 matrix products, for all n at once,
-    computed in `dtype` (bf16 is enough; Jordan et al. 2024). Rows must not be more than columns: transpose
-    before, the result is the transposed one.
+    computed in `dtype` (bf16 is enough; Jordan et al. 2024). Tall matrices are better given transposed: the
+    result is the transposed one, and the products are smaller.
     """
     a, b, c = QUINTIC
     x = matrices.to(dtype)
@@ -73,9 +73,7 @@ class Muon(torch.optim.Optimizer):
     Raises ValueError where a muon group holds something else than matrices, or splits do not add up.
     """
 
-    def __init__(
-        self, groups: Iterable[dict[str, Any]], *, newton_schulz_dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, groups: Iterable[dict[str, Any]], *, newton_schulz_dtype: torch.dtype = torch.float32) -> None:
         super().__init__(groups, {})
         self.newton_schulz_dtype = newton_schulz_dtype
         for group in self.param_groups:
@@ -105,9 +103,7 @@ class Muon(torch.optim.Optimizer):
                 self.state[p]["momentum_buffer"] = torch.zeros_like(p)
         momenta = [self.state[p]["momentum_buffer"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        directions = (
-            torch._foreach_lerp(gradients, momenta, group["momentum"]) if group["nesterov"] else momenta
-        )
+        directions = torch._foreach_lerp(gradients, momenta, group["momentum"]) if group["nesterov"] else momenta
         updates = self._orthogonalize(directions, splits, group)
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         torch._foreach_add_(parameters, updates, alpha=-group["lr"])

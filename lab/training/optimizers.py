@@ -121,10 +121,9 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
                 ]
         optimizer = Muon(groups, newton_schulz_dtype=newton_schulz_dtype(device))
     else:
+        # `fused` comes with the groups: given to AdamW itself it would leave unscaling fp16 gradients to the
+        # kernel, and they would be clipped while still scaled.
         optimizer = torch.optim.AdamW(groups)
-        # A fused AdamW would leave unscaling fp16 gradients to its kernel, after they were clipped still
-        # scaled.
-        optimizer._step_supports_amp_scaling = False
     optimizer.register_load_state_dict_pre_hook(_refuse_another_optimizer)
     return optimizer
 
