@@ -27,7 +27,7 @@ Learn a vocabulary from text, or look at one. Each explains itself with --help."
 # Held-out text that bytes per token are measured on: enough for three digits.
 MEASURED_CHARACTERS = 1_000_000
 LONGEST = 24
-COLOURS = ("on #1f3a5f", "on #5f3a1f", "on #1f5f3a", "on #4a1f5f")
+COLOURS = ("black on cyan", "black on yellow", "black on green", "black on magenta")
 MARKS = {" ": "·", "\n": "⏎", "\t": "→"}
 
 

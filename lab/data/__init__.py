@@ -1,9 +1,9 @@
 """The data's way: corpus → tokenizer → token file → batch n = f(seed, n).
 
-The files, each importing only those before it: `cache` (where made things are kept), `progress`; `reading`,
-`download`, `synthetic`, `corpora` (text in, one train/val split); `vocabulary`, `bpe`, `tokenizers` (text ↔
-ids); `tokenfile` (ids on disk); `batches` (which sequences step n sees); `baselines` (what a model has to beat);
-`dataset` (all of it together); `datamodule` (behind Lightning's interface).
+Each file imports only those before it. Where made things are kept: `cache`, `progress`. Text in, and its one
+train/val split: `reading` to `corpora`. Text ↔ ids: `vocabulary`, `bpe`, `tokenizers`. Ids on disk: `tokenfile`.
+Which sequences step n sees: `batches`. What a model has to beat: `baselines`. All of it together: `dataset`, and
+behind Lightning's interface: `datamodule`.
 
 Names are imported when first asked for (PEP 562): reading a vocabulary loads neither torch nor Lightning.
 """

@@ -82,7 +82,8 @@ def test_show_colours_on_a_terminal(
     (tmp_path / "tok.json").write_text(ByteTokenizer().to_json())
     assert main(["show", str(tmp_path / "tok.json"), "--text", "ab"]) == 0
     said = capsys.readouterr().out
-    assert "\x1b[48;" in said
+    assert "\x1b[30;46ma" in said
+    assert "\x1b[30;43mb" in said
     assert "a|b" not in said
 
 
