@@ -40,9 +40,7 @@ def draw_loss(
     """
     x, y = np.asarray(steps, dtype=float), np.asarray(train, dtype=float)
     if x.ndim != 1 or x.shape != y.shape or not len(x):
-        raise ValueError(
-            f"draw_loss: needs as many losses as steps, at least one; got {y.shape} and {x.shape}"
-        )
+        raise ValueError(f"draw_loss: needs as many losses as steps, at least one; got {y.shape} and {x.shape}")
     colors = theme(dark)
     figure, axes = new_figure(colors)
     labels = _draw_train(axes, x, y, colors.colors[0])
@@ -79,9 +77,7 @@ def _draw_train(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], colo
     return [_label("train", smooth, color)]
 
 
-def _draw_val(
-    axes: Axes, val: tuple[Sequence[float], Sequence[float]], color: str, background: str
-) -> list[Label]:
+def _draw_val(axes: Axes, val: tuple[Sequence[float], Sequence[float]], color: str, background: str) -> list[Label]:
     axes.plot(*val, color=color, linewidth=0.8, alpha=0.6)
     axes.plot(*val, "o", color=color, markersize=5, markeredgecolor=background, zorder=3, clip_on=False)
     return [_label("val", np.asarray(val[1], dtype=float), color)]

@@ -45,9 +45,7 @@ def draw_schedule(
     """
     lengths = {name: len(lrs) for name, lrs in lr_by_group.items()}
     if not len(steps) or set(lengths.values()) != {len(steps)}:
-        raise ValueError(
-            f"draw_schedule: {len(steps)} steps need as many learning rates a group, got {lengths}"
-        )
+        raise ValueError(f"draw_schedule: {len(steps)} steps need as many learning rates a group, got {lengths}")
     colors = theme(dark)
     figure, axes = new_figure(colors, height=3.4)
     ends = []

@@ -53,18 +53,14 @@ def new_figure(colors: Theme, width: float = 7.2, height: float = 3.8) -> tuple[
     axes.spines["bottom"].set_color(colors.muted)
     axes.grid(axis="y", color=colors.grid, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(
-        which="both", colors=colors.muted, labelsize=SMALL_SIZE, length=0, pad=5, labelfontfamily=FONT
-    )
+    axes.tick_params(which="both", colors=colors.muted, labelsize=SMALL_SIZE, length=0, pad=5, labelfontfamily=FONT)
     axes.tick_params(axis="x", length=3)
     return figure, axes
 
 
 def set_titles(axes: Axes, colors: Theme, title: str, x: str, y: str) -> None:
     """Title on the left, the unit (or a remark) under it instead of turned beside the axis, `x` below."""
-    axes.set_title(
-        title, loc="left", color=colors.ink, fontsize=TITLE_SIZE, weight="bold", family=FONT, pad=26
-    )
+    axes.set_title(title, loc="left", color=colors.ink, fontsize=TITLE_SIZE, weight="bold", family=FONT, pad=26)
     axes.annotate(
         y,
         (0, 1),

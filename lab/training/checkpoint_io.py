@@ -41,9 +41,7 @@ class LabCheckpointIO(TorchCheckpointIO):
     def __init__(self) -> None:
         self.newest: Written | None = None
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Write `checkpoint` to `path` as `write_state` does."""
         if storage_options is not None:
             raise TypeError("LabCheckpointIO writes to the file system and knows no storage_options")

@@ -69,9 +69,7 @@ def resolve_steps(
     else:
         assert config.minutes is not None
         if seconds_per_step is None:
-            raise ValueError(
-                f"horizon.minutes is {config.minutes:g}, but nobody measured how long a step takes here"
-            )
+            raise ValueError(f"horizon.minutes is {config.minutes:g}, but nobody measured how long a step takes here")
         steps = math.floor(60 * config.minutes / seconds_per_step)
         if steps < 1:
             raise ValueError(

@@ -224,9 +224,7 @@ def native_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
         flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split()
     except (OSError, StopIteration):
         return None
-    return next(
-        (unit for flag, unit in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")) if flag in flags), None
-    )
+    return next((unit for flag, unit in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")) if flag in flags), None)
 
 
 def _precision_asked(precision: str | int | None, device: str) -> str | None:
@@ -235,7 +233,5 @@ def _precision_asked(precision: str | int | None, device: str) -> str | None:
     name = PRECISIONS.get(str(precision), str(precision))
     if name.startswith("16") and device == "cpu":
         # Lightning would take bf16 instead and only warn.
-        raise ValueError(
-            f"trainer.precision is {precision}: a CPU does not train in fp16, take bf16-mixed or 32-true"
-        )
+        raise ValueError(f"trainer.precision is {precision}: a CPU does not train in fp16, take bf16-mixed or 32-true")
     return name

@@ -106,14 +106,10 @@ def test_what_is_asked_for_wins_over_the_record_and_the_machine() -> None:
 
 @pytest.mark.usefixtures("bf16_cpu")
 def test_a_resumed_run_keeps_its_levers_on_a_device_of_its_kind() -> None:
-    began = Levers(
-        "cpu", "32-true", "sdpa", False, 7, False, dict.fromkeys(("device", "precision", "threads"), "")
-    )
+    began = Levers("cpu", "32-true", "sdpa", False, 7, False, dict.fromkeys(("device", "precision", "threads"), ""))
     kept = choose_levers(config=TINY, device="cpu", recorded=began.as_dict())
     assert (kept.precision, kept.threads) == ("32-true", 7)
-    moved = choose_levers(
-        config=TINY, device="cpu", recorded={**began.as_dict(), "device": {"value": "cuda"}}
-    )
+    moved = choose_levers(config=TINY, device="cpu", recorded={**began.as_dict(), "device": {"value": "cuda"}})
     assert moved.precision == "bf16-mixed"
 
 

@@ -36,9 +36,7 @@ def parameters(shapes: list[tuple[int, ...]], seed: int = 0) -> list[nn.Paramete
     return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
 
 
-def descend(
-    optimizer: torch.optim.Optimizer, weights: list[nn.Parameter], steps: int, start: int = 0
-) -> None:
+def descend(optimizer: torch.optim.Optimizer, weights: list[nn.Parameter], steps: int, start: int = 0) -> None:
     """Steps on gradients that depend on the step and on the weights."""
     for step in range(start, start + steps):
         generator = torch.Generator().manual_seed(step)
@@ -63,9 +61,7 @@ def test_muon_groups_agree_with_pytorchs_muon(scale: Scale, nesterov: bool) -> N
     ours, theirs, before = parameters(SHAPES), parameters(SHAPES), parameters(SHAPES)
     group = {**MUON, "params": ours, "scale": scale, "nesterov": nesterov}
     descend(Muon([group], newton_schulz_dtype=torch.bfloat16), ours, 5)
-    peer = torch.optim.Muon(
-        theirs, lr=0.02, weight_decay=0.1, momentum=0.95, nesterov=nesterov, adjust_lr_fn=scale
-    )
+    peer = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95, nesterov=nesterov, adjust_lr_fn=scale)
     descend(peer, theirs, 5)
     for a, b, start in zip(ours, theirs, before, strict=True):
         # Both iterate in bf16, which keeps three digits, and round at different places.
@@ -76,8 +72,7 @@ def test_muon_groups_agree_with_pytorchs_muon(scale: Scale, nesterov: bool) -> N
 @pytest.mark.parametrize("shape", [(16, 16), (16, 64), (32, 128)])
 def test_singular_values_come_near_one(shape: tuple[int, int], dtype: torch.dtype) -> None:
     matrices = (
-        torch.randn(5, *shape, generator=torch.Generator().manual_seed(1))
-        * torch.logspace(-3, 3, 5)[:, None, None]
+        torch.randn(5, *shape, generator=torch.Generator().manual_seed(1)) * torch.logspace(-3, 3, 5)[:, None, None]
     )
     values = torch.linalg.svdvals(orthogonalize(matrices, dtype=dtype).float())
     u, _, v = torch.linalg.svd(matrices, full_matrices=False)
@@ -105,9 +100,7 @@ def test_packed_matrices_are_orthogonalised_each_by_itself() -> None:
         weight.grad = part.clone()
     Muon([{**MUON, "params": packed, "splits": [(16, 4, 4)]}]).step()
     Muon([{**MUON, "params": separate}]).step()
-    torch.testing.assert_close(
-        packed[0].detach(), torch.cat([w.detach() for w in separate]), rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(packed[0].detach(), torch.cat([w.detach() for w in separate]), rtol=1e-4, atol=1e-5)
 
 
 def test_state_loads_as_data_only_and_continues_bit_for_bit() -> None:

@@ -79,9 +79,7 @@ def test_queries_keys_and_values_are_orthogonalised_apart() -> None:
     assert isinstance(optimizer, Muon)
     group = optimizer.param_groups[0]
     splits = {id(p): rows for p, rows in zip(group["params"], group["splits"], strict=True)}
-    found = {
-        n: splits[id(p)] for n, p in model.named_parameters() if n.startswith("blocks.0") and id(p) in splits
-    }
+    found = {n: splits[id(p)] for n, p in model.named_parameters() if n.startswith("blocks.0") and id(p) in splits}
     assert found == {
         "blocks.0.attn.qkv.weight": (32, 16, 16),
         "blocks.0.attn.out.weight": (32,),
@@ -114,9 +112,7 @@ def test_the_configuration_wins_over_the_loaded_state(name: Name) -> None:
     adopt_hyperparameters(resumed, config)
     fresh = build_optimizer(copy.deepcopy(old), config)
     for group, wanted in zip(resumed.param_groups, fresh.param_groups, strict=True):
-        assert {k: v for k, v in group.items() if k != "params"} == {
-            k: v for k, v in wanted.items() if k != "params"
-        }
+        assert {k: v for k, v in group.items() if k != "params"} == {k: v for k, v in wanted.items() if k != "params"}
     for p, q in zip(old.parameters(), new.parameters(), strict=True):
         for key, value in optimizer.state[p].items():
             assert torch.equal(value, resumed.state[q][key])
@@ -208,9 +204,7 @@ def test_every_bad_setting_is_named_at_once() -> None:
     }
     with pytest.raises(ValueError, match=r"optimizer\.name is 'sgd': choose one of adamw, muon") as caught:
         OptimizerConfig(**bad)
-    assert [line.split(" ")[0] for line in str(caught.value).splitlines()] == [
-        f"optimizer.{name}" for name in bad
-    ]
+    assert [line.split(" ")[0] for line in str(caught.value).splitlines()] == [f"optimizer.{name}" for name in bad]
 
 
 def test_settings_without_effect_are_said() -> None:

@@ -48,9 +48,7 @@ def peer_factors(schedule: str, total: int, **arguments: object) -> list[float]:
 @pytest.mark.parametrize("kind", ["cosine", "linear"])
 def test_decay_equals_that_of_transformers(kind: Kind) -> None:
     total, warmup = 200, 20
-    peers = peer_factors(
-        f"{kind}_schedule_with_warmup", total, num_warmup_steps=warmup, num_training_steps=total
-    )
+    peers = peer_factors(f"{kind}_schedule_with_warmup", total, num_warmup_steps=warmup, num_training_steps=total)
     config = ScheduleConfig(kind=kind, warmup_steps=warmup, final_lr_fraction=0.0)
     ours = [lr_factor(step, total, config) for step in range(total + 1)]
     assert ours[warmup:] == pytest.approx(peers[warmup:], abs=1e-12)
@@ -131,9 +129,7 @@ def test_what_only_the_length_of_the_run_can_tell() -> None:
 
 def test_settings_without_effect_are_said() -> None:
     assert not ScheduleConfig().unused()
-    unused = ScheduleConfig(
-        kind="constant", final_lr_fraction=0.0, decay_fraction=0.4, warmup_steps=3
-    ).unused()
+    unused = ScheduleConfig(kind="constant", final_lr_fraction=0.0, decay_fraction=0.4, warmup_steps=3).unused()
     assert [line.split(" ")[0] for line in unused] == [
         "schedule.final_lr_fraction",
         "schedule.decay_fraction",
