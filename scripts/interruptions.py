@@ -3,8 +3,8 @@
     python scripts/interruptions.py --trials 20
 
 Each trial kills the process (SIGKILL, SIGTERM or SIGINT by turns) at a random moment, possibly several times, under
-settings that make resuming hard: dropout, gradient accumulation, validation and checkpoints on the same step. Afterwards every
-checkpoint that was ever written is loaded with `torch.load(weights_only=True)`.
+settings that make resuming hard: dropout, gradient accumulation, validation and checkpoints on the same step. After-
+wards every checkpoint that was ever written is loaded with `torch.load(weights_only=True)`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from rich.text import Text
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.progress import LabProgressBar
-from lab.callbacks.tracking import make_loggers
+from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.cli.farewell import say_farewell
 from lab.cli.lightning_cli import LabCLI
 from lab.cli.origin import Origin, differences, find_origin, refuse_architecture_changes
@@ -193,6 +193,8 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
     except BaseException as error:
         logbook.end("failed", f"{type(error).__name__}: {error}")
         raise
+    finally:
+        close_loggers(loggers)
     if interrupts.signal is not None:
         name = signal.Signals(interrupts.signal).name
         logbook.end("stopped", f"{name} at step {trainer.global_step}")

@@ -67,7 +67,16 @@ class Logbook:
         self._metrics = MetricsWriter(self.run, start_step=step)
         if self._metrics.rewound_from is not None:
             self.event("rewound", step, rewound_from=self._metrics.rewound_from)
+        if step:
+            self._repeat_validation(step)
         self.status.update(state="running", step=step, tokens=step * self.tokens_per_step)
+
+    def _repeat_validation(self, step: int) -> None:
+        """A resumed TensorBoard forgets everything from `step` on, also the validation that came with the checkpoint."""
+        row = next((row for row in reversed(self.run.metrics().rows) if row["step"] == step), {})
+        validation = {name: value for name, value in row.items() if name.startswith("val/") and value is not None}
+        for logger in self.loggers if validation else ():
+            logger.log_metrics(validation, step)
 
     def log(self, step: int, values: Mapping[str, float], *, dashboards: bool = True) -> None:
         """One line of metrics.jsonl; with `dashboards` the same numbers to every logger.
