@@ -36,9 +36,7 @@ def test_a_cache_over_its_budget_is_refused_before_running(monkeypatch: pytest.M
 
     monkeypatch.setattr(GPT, "forward", forward)
     size = estimate_bytes(model, 2, 12)
-    with pytest.raises(
-        ValueError, match=rf"2 x 12 tokens would take {size / 1e6:.1f} MB.*Leave those out"
-    ) as caught:
+    with pytest.raises(ValueError, match=rf"2 x 12 tokens would take {size / 1e6:.1f} MB.*Leave those out") as caught:
         run_with_cache(model, tokens, budget_bytes=size - 1)
     assert "hook_pre" in str(caught.value)  # among the largest
     with pytest.raises(AssertionError):
@@ -88,8 +86,8 @@ def test_what_is_not_there_is_refused(site: object, said: str) -> None:
 def test_nobody_can_write_into_a_cache() -> None:
     mine = random_tokens(CONFIG)
     cache = run_with_cache(lively(CONFIG), mine)
-    before = {name: cache[name] for name in cache.names}
-    tokens = cache.tokens
+    before = {name: cache[name].clone() for name in cache.names}
+    tokens = cache.tokens.clone()
     part = cache.select(slice(0, 1), 5)
     for handed_out in (*(cache[name] for name in cache.names), *(part[name] for name in part.names)):
         handed_out.fill_(7)

@@ -67,9 +67,7 @@ def test_a_head_made_for_it_scores_one_and_an_even_one_chance(score: object, dis
 
 def test_chance_is_what_an_even_head_gets() -> None:
     cache = crafted(UNIFORM, SINK)
-    assert induction_score(cache, PERIOD).chance == pytest.approx(
-        np.mean([1 / (q + 1) for q in range(8, 16)])
-    )
+    assert induction_score(cache, PERIOD).chance == pytest.approx(np.mean([1 / (q + 1) for q in range(8, 16)]))
     assert first_token_attention(cache).chance == pytest.approx(np.mean([1 / (q + 1) for q in range(1, 16)]))
     for score in (attention_entropy(cache), first_token_attention(cache), attention_distance(cache)):
         assert score.values[0, 0] == pytest.approx(score.chance)

@@ -16,9 +16,7 @@ from tests.interp.models import lively, random_tokens
 SHAPES = [
     GPTConfig(n_layers=2, n_heads=4, d_model=32, context_length=16, vocab_size=65, mlp="gelu_tanh"),
     GPTConfig(n_layers=3, n_heads=2, d_model=48, d_mlp=80, context_length=20, vocab_size=97, mlp="gelu_tanh"),
-    GPTConfig(
-        n_layers=1, n_heads=3, d_model=24, context_length=12, vocab_size=50, mlp="gelu", tie_embeddings=False
-    ),
+    GPTConfig(n_layers=1, n_heads=3, d_model=24, context_length=12, vocab_size=50, mlp="gelu", tie_embeddings=False),
 ]
 EVERY_SHAPE = pytest.mark.parametrize("config", SHAPES, ids=lambda c: f"{c.n_layers}x{c.n_heads}x{c.d_model}")
 ATOL = 1e-4
@@ -56,12 +54,8 @@ def test_attentions_and_hidden_states_are_those_of_transformers(config: GPTConfi
 
 
 @EVERY_SHAPE
-def test_activations_under_shared_names_are_those_of_transformer_lens(
-    config: GPTConfig, tmp_path: Path
-) -> None:
-    pytest.importorskip(
-        "transformer_lens", reason="transformer-lens is not installed: the `peers` extra has it"
-    )
+def test_activations_under_shared_names_are_those_of_transformer_lens(config: GPTConfig, tmp_path: Path) -> None:
+    pytest.importorskip("transformer_lens", reason="transformer-lens is not installed: the `peers` extra has it")
     from transformer_lens.model_bridge import TransformerBridge
 
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)

@@ -11,7 +11,15 @@ import pytest
 from torch import Tensor
 
 import lab.interp as interp
-from lab.interp import ActivationCache, probe, record_probe, repeated_random_tokens, run_with_cache, summarise
+from lab.interp import (
+    ActivationCache,
+    probe,
+    record_probe,
+    repeated_random_tokens,
+    residual_norms,
+    run_with_cache,
+    summarise,
+)
 from lab.interp.forward import forward
 from lab.model import GPT, GPTConfig
 from tests.interp.models import induction_model, lively, random_tokens
@@ -45,9 +53,7 @@ def test_both_kinds_of_sequence_share_one_forward_pass(
 
 def test_the_scalars_of_the_induction_model_say_what_it_is() -> None:
     model = induction_model()
-    scalars = probe(
-        model, random_tokens(model.config, n_pos=32), repeated_random_tokens(16, 16, 2), 16
-    ).scalars()
+    scalars = probe(model, random_tokens(model.config, n_pos=32), repeated_random_tokens(16, 16, 2), 16).scalars()
     assert scalars["induction"] == scalars["induction.layer1"] > 0.99
     assert scalars["previous_token"] == scalars["previous_token.layer0"] > 0.99
     assert scalars["induction.layer0"] < 0.01
@@ -62,6 +68,15 @@ def test_a_probe_without_repeated_tokens() -> None:
     scalars = found.scalars()
     assert "induction" not in scalars
     assert "previous_token.layer1" in scalars
+
+
+def test_norms_leave_out_the_first_position() -> None:
+    model, text = lively(CONFIG), random_tokens(CONFIG)
+    every = residual_norms(run_with_cache(model, text))
+    found = probe(model, text)
+    assert found.norm_labels == every.labels
+    np.testing.assert_allclose(found.norms, every.values[..., 1:].mean((2, 3)), rtol=1e-5)
+    assert not np.allclose(found.norms, every.values.mean((2, 3)), rtol=1e-3)
 
 
 def test_bad_probes_are_refused() -> None:
@@ -126,9 +141,7 @@ def test_every_analysis_answers_in_json_or_says_why_not(config: GPTConfig) -> No
         result = analysis(model, cache)
         text = orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY)
         assert b"null" not in text or name in ("attention_row", "summarise"), name
-        arrays = (
-            [result] if isinstance(result, np.ndarray) else list(getattr(result, "__dict__", {}).values())
-        )
+        arrays = [result] if isinstance(result, np.ndarray) else list(getattr(result, "__dict__", {}).values())
         for array in arrays:
             if isinstance(array, np.ndarray):
                 assert array.dtype in (np.float32, np.int64), name

@@ -24,9 +24,7 @@ def test_norms_are_lengths_and_cosines_directions(config: GPTConfig) -> None:
     for name in RESIDUAL_SITES:
         expected = np.sqrt((cache[name, 1].numpy().astype(np.float64) ** 2).sum(-1))
         np.testing.assert_allclose(by_name[name][1], expected, rtol=1e-5)
-    for branch, stream, found in zip(
-        ("attn_out", "mlp_out"), ("resid_pre", "resid_mid"), cosines.values, strict=True
-    ):
+    for branch, stream, found in zip(("attn_out", "mlp_out"), ("resid_pre", "resid_mid"), cosines.values, strict=True):
         a, b = cache[branch, 1].numpy(), cache[stream, 1].numpy()
         expected = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
         np.testing.assert_allclose(found[1], expected, atol=1e-5)

@@ -33,9 +33,7 @@ def sites() -> Sites:
         (lambda name: name.endswith("0.hook_resid_mid"), ["blocks.0.hook_resid_mid"]),
     ],
 )
-def test_names_choose_sites_in_the_order_of_computation(
-    sites: Sites, asked: object, found: list[str]
-) -> None:
+def test_names_choose_sites_in_the_order_of_computation(sites: Sites, asked: object, found: list[str]) -> None:
     assert sites.select(asked) == found  # type: ignore[arg-type]
 
 

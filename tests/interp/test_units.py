@@ -80,9 +80,7 @@ def test_histograms_count_every_number_and_know_the_extremes(config: GPTConfig) 
         for i in range(2)
         for name in ("hook_attn_out", "mlp.hook_post", "hook_mlp_out", "hook_resid_post")
     ]
-    for label, counts, low, high in zip(
-        found.labels, found.counts, found.minimum, found.maximum, strict=True
-    ):
+    for label, counts, low, high in zip(found.labels, found.counts, found.minimum, found.maximum, strict=True):
         x = cache[label].numpy()
         assert counts.sum() == x.size
         assert (low, high) == (x.min(), x.max())
