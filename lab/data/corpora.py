@@ -186,9 +186,6 @@ def corpus_problems(
     return problems + wrong
 
 
-_problems = corpus_problems
-
-
 def _option_problem(name: str, option: str, value: Any) -> str | None:
     known, where = _OPTIONS[name], f"data.corpus_options.{option}"
     if option not in known:

@@ -19,8 +19,7 @@ from torch import Tensor
 from lab.data.baselines import kept, made_baselines, text_baselines
 from lab.data.batches import MadeSequences, Sequences, TextSequences, sequences_per_epoch, step_batch
 from lab.data.bpe import SMALLEST
-from lab.data.corpora import CORPORA, open_corpus
-from lab.data.corpora import _problems as corpus_problems
+from lab.data.corpora import CORPORA, corpus_problems, open_corpus
 from lab.data.tokenfile import Split, TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import KINDS, Tokenizer, make_tokenizer
 from lab.data.vocabulary import CharTokenizer
@@ -58,6 +57,7 @@ class LabData:
         data_dir: Where downloaded corpora are kept; unset: LAB_DATA_DIR, else beside the cache.
         corpus_options: What one corpus alone understands, such as `{text_key: body}` (the field of .jsonl
             and .parquet).
+        repeat_first_batch: Every step learns from batch 0: its loss must go to nearly zero, or something is broken.
 
     Raises:
         ValueError: for settings that cannot be, all of them at once; later, for a text that is too short
@@ -79,6 +79,7 @@ class LabData:
         cache_dir: str | None = None,
         data_dir: str | None = None,
         corpus_options: dict[str, Any] | None = None,
+        repeat_first_batch: bool = False,
     ) -> None:
         super().__init__()
         self.corpus_name, self.path = corpus, path
@@ -89,6 +90,7 @@ class LabData:
         self.seed, self.val_fraction, self.val_tokens = seed, val_fraction, val_tokens
         self.cache_dir, self.data_dir = cache_dir, data_dir
         self.corpus_options = dict(corpus_options or {})
+        self.repeat_first_batch = repeat_first_batch
         self._sequences: Sequences | None = None
         _raise(self._problems())
 
@@ -289,11 +291,14 @@ class LabData:
         Raises `ValueError` for a negative step.
         """
         share = (self.rank, self.world_size)
-        return step_batch(self.sequences, step, self.sequences_per_step, self.batch_size, *share)
+        return step_batch(self.sequences, self._batch_of(step), self.sequences_per_step, self.batch_size, *share)
+
+    def _batch_of(self, step: int) -> int:
+        return min(step, 0) if self.repeat_first_batch else step
 
     def batch_text(self, step: int) -> list[str]:
         """The text of every sequence of a step, over all processes, its last target included."""
-        tokens, targets = step_batch(self.sequences, step, self.sequences_per_step, self.sequences_per_step)
+        tokens, targets = step_batch(self.sequences, self._batch_of(step), self.sequences_per_step, self.sequences_per_step)
         last = targets[0, :, -1].tolist()
         return [
             self.tokenizer.decode([*ids, *([end] if end >= 0 else [])])
