@@ -131,9 +131,8 @@ def find_weights(run: Run, step: int | str | None = None) -> CheckpointInfo:
         raise ValueError(f"run {run.name!r} has no weights to load{why}")
     if step is None:
         later = [name for at, name in damaged.items() if at > found[-1].step]
-        if (
-            later and not run.status().active
-        ):  # while it trains, the facts of the newest file may be on their way
+        # While it trains, the facts of the newest file may be on their way.
+        if later and not run.status().active:
             warnings.warn(
                 f"run {run.name!r}: {', '.join(later)} is damaged, or without facts; "
                 f"these are the weights of step {found[-1].step}",
@@ -143,9 +142,7 @@ def find_weights(run: Run, step: int | str | None = None) -> CheckpointInfo:
     for info in found:
         if info.step == step:
             return info
-    problem = (
-        f"{damaged[step]} is damaged, or without facts" if step in damaged else f"no weights of step {step}"
-    )
+    problem = f"{damaged[step]} is damaged, or without facts" if step in damaged else f"no weights of step {step}"
     raise ValueError(f"run {run.name!r}: {problem}; {_steps_there_are(found, int(step))}")
 
 
@@ -169,9 +166,7 @@ def _check_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=device)
         return torch.device(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"device={str(device)!r} cannot be used here: {str(error).splitlines()[0]}"
-        ) from None
+        raise ValueError(f"device={str(device)!r} cannot be used here: {str(error).splitlines()[0]}") from None
 
 
 def _steps_there_are(found: list[CheckpointInfo], asked: int) -> str:
@@ -211,9 +206,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     if not isinstance(weights, dict):
         raise ValueError(f"{path} is no checkpoint of this lab: it has no state_dict")
     return {
-        name.removeprefix(MODULE_PREFIX): tensor
-        for name, tensor in weights.items()
-        if name.startswith(MODULE_PREFIX)
+        name.removeprefix(MODULE_PREFIX): tensor for name, tensor in weights.items() if name.startswith(MODULE_PREFIX)
     }
 
 

@@ -32,9 +32,7 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m lab batch", description="The text of one batch of a run.")
     parser.add_argument("run", metavar="RUN", help="a run's name, a path, or `last`")
-    parser.add_argument(
-        "step", metavar="N", type=int, help="optimizer steps done before this batch: 0 is the first"
-    )
+    parser.add_argument("step", metavar="N", type=int, help="optimizer steps done before this batch: 0 is the first")
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(argv)
@@ -49,9 +47,7 @@ def _batch(args: argparse.Namespace) -> int:
         print(f"{run.name} has {total:,} steps: it never learns from batch {args.step:,}", file=sys.stderr)
     data = open_data(run)
     if args.json:
-        sys.stdout.write(
-            orjson.dumps(as_dict(run, data, args.step), option=orjson.OPT_INDENT_2).decode() + "\n"
-        )
+        sys.stdout.write(orjson.dumps(as_dict(run, data, args.step), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         print_batch(run, data, args.step)
     return 0

@@ -34,9 +34,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "run", metavar="RUN", help="a run's name, `last`, a path, or a folder with a Hugging Face GPT-2"
     )
-    parser.add_argument(
-        "--prompt", default="", help="what it goes on with (default: nothing, a new document)"
-    )
+    parser.add_argument("--prompt", default="", help="what it goes on with (default: nothing, a new document)")
     parser.add_argument("--max_new_tokens", type=int, help="tokens to write at most (default: 256)")
     parser.add_argument(
         "--temperature",
@@ -50,9 +48,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         metavar="P",
         help="draw among the likeliest tokens that together have probability P",
     )
-    parser.add_argument(
-        "--seed", type=int, help="the same seed writes the same text (default: a new one each time)"
-    )
+    parser.add_argument("--seed", type=int, help="the same seed writes the same text (default: a new one each time)")
     parser.add_argument("--step", help="optimizer steps done, `last` or `best` (default: the newest weights)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
@@ -75,9 +71,7 @@ def _generate(args: argparse.Namespace) -> int:
     for note in prompt.notes:
         print(visible(note), file=sys.stderr)
     writing = Writing(loaded, prompt, sampling, show=not args.json)
-    steps = stream(
-        loaded.model, prompt.tokens, sampling, stop=writing.stop, alternatives=5 if args.json else 0
-    )
+    steps = stream(loaded.model, prompt.tokens, sampling, stop=writing.stop, alternatives=5 if args.json else 0)
     writing.follow(steps)
     if args.json:
         sys.stdout.write(orjson.dumps(writing.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -31,9 +31,7 @@ class Parser(argparse.ArgumentParser):
         if not unknown:
             return found
         options = [option for option in self._option_string_actions if option.startswith("--")]
-        close = difflib.get_close_matches(
-            unknown[0].split("=")[0].replace("-", "_"), options, n=1, cutoff=0.5
-        )
+        close = difflib.get_close_matches(unknown[0].split("=")[0].replace("-", "_"), options, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close and unknown[0].startswith("-") else ""
         self.error(f"{unknown[0]}: no such argument{hint}")
 
@@ -65,6 +63,4 @@ def visible(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        c if c.isprintable() else MARKS.get(c) or c.encode("unicode_escape").decode() for c in text
-    )
+    return "".join(c if c.isprintable() else MARKS.get(c) or c.encode("unicode_escape").decode() for c in text)

@@ -125,9 +125,7 @@ def _problems(model: GPT, ids: list[int], alternatives: int) -> Iterator[str]:
         yield f"alternatives={alternatives}: must lie between 0 and the vocabulary's {size}"
 
 
-def _steps(
-    model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int], alternatives: int
-) -> Iterator[Step]:
+def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int], alternatives: int) -> Iterator[Step]:
     context = model.config.context_length
     luck = torch.Generator().manual_seed(sampling.seed)  # on the CPU: the same on every device
     seen = list(ids)  # the window: what the cache holds, then what it has yet to read
@@ -135,9 +133,7 @@ def _steps(
     cache = model.new_cache(1, capacity=min(context, len(ids) + sampling.max_new_tokens))
     for _ in range(sampling.max_new_tokens):
         logits = _next_logits(model, unread, cache)
-        step = _choose(
-            logits, sampling, float(torch.rand((), dtype=torch.float64, generator=luck)), alternatives
-        )
+        step = _choose(logits, sampling, float(torch.rand((), dtype=torch.float64, generator=luck)), alternatives)
         yield step
         if step.token in stop:
             return
@@ -159,9 +155,7 @@ def _next_logits(model: GPT, tokens: list[int], cache: KVCache) -> Tensor:
         stream = model.residual(torch.tensor([tokens], device=device), cache=cache)
         logits = model.unembed(stream[0, -1]).float().cpu()
     if torch.isnan(logits).any():
-        raise ValueError(
-            "the model's logits are not numbers (NaN): its weights are damaged, or training diverged"
-        )
+        raise ValueError("the model's logits are not numbers (NaN): its weights are damaged, or training diverged")
     return logits
 
 

@@ -45,17 +45,11 @@ class Sampling:
         if not _is_integer(self.max_new_tokens) or self.max_new_tokens < 1:
             problems.append(f"max_new_tokens={self.max_new_tokens!r}: must be a whole number of at least 1")
         if not _is_number(self.temperature) or self.temperature < 0:
-            problems.append(
-                f"temperature={self.temperature!r}: must be 0 (always the likeliest token) or above"
-            )
+            problems.append(f"temperature={self.temperature!r}: must be 0 (always the likeliest token) or above")
         if self.top_k is not None and (not _is_integer(self.top_k) or self.top_k < 1):
-            problems.append(
-                f"top_k={self.top_k!r}: must be a whole number of at least 1, or none for all tokens"
-            )
+            problems.append(f"top_k={self.top_k!r}: must be a whole number of at least 1, or none for all tokens")
         if self.top_p is not None and not (_is_number(self.top_p) and 0 < self.top_p <= 1):
-            problems.append(
-                f"top_p={self.top_p!r}: must lie in (0, 1], for example 0.95, or be none for all tokens"
-            )
+            problems.append(f"top_p={self.top_p!r}: must lie in (0, 1], for example 0.95, or be none for all tokens")
         if not _is_integer(self.seed) or not 0 <= self.seed <= MAX_SEED:
             problems.append(f"seed={self.seed!r}: must be a whole number from 0 to 2^63 - 1")
         if problems:

@@ -26,9 +26,7 @@ def begin(root: Path, name: str, **settings: Any) -> tuple[Run, LabDataModule]:
     if settings.get("context_length") is None:
         data.context_length = 24  # as the model would decide
     run = create_run(root, name)
-    run.config_path.write_text(
-        yaml.safe_dump({"data": settings, "model": {"config": {"context_length": 24}}})
-    )
+    run.config_path.write_text(yaml.safe_dump({"data": settings, "model": {"config": {"context_length": 24}}}))
     write_json(run.data_path, data.facts())
     run.tokenizer_path.write_text(data.tokenizer.to_json())
     return run, data
@@ -56,9 +54,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.filterwarnings("ignore:.*most ids will hardly be seen.*")
 @pytest.mark.parametrize("name", SETTINGS)
-def test_what_training_sees_is_what_is_shown(
-    text: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_training_sees_is_what_is_shown(text: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     settings = SETTINGS[name]
     if settings["corpus"] == "text":
         settings = settings | {"path": str(text)}
@@ -104,12 +100,8 @@ def test_what_is_not_predicted_is_dim(tmp_path: Path, monkeypatch: pytest.Monkey
     assert dim
 
 
-def test_a_corpus_that_changed_is_not_shown_as_if_it_had_not(
-    text: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begin(
-        Path("runs"), "one", corpus="text", path=str(text), tokenizer="bytes", context_length=16, batch_size=2
-    )
+def test_a_corpus_that_changed_is_not_shown_as_if_it_had_not(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begin(Path("runs"), "one", corpus="text", path=str(text), tokenizer="bytes", context_length=16, batch_size=2)
     text.write_text(text.read_text().replace("Document 3:", "Document x:"))
     capsys.readouterr()
     assert main(["one", "0"]) == 2
@@ -159,7 +151,4 @@ def test_mistakes_are_one_line(text: Path, capsys: pytest.CaptureFixture[str]) -
 def test_lightning_is_not_imported() -> None:
     code = "import lab.commands.batch, lab.commands.generate, lab.data.dataset, lab.loading, sys\n"
     code += "sys.exit('lightning' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60).returncode
-        == 0
-    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60).returncode == 0

@@ -76,9 +76,7 @@ def test_the_text_goes_out_and_the_rest_beside_it(run: Run, capsys: pytest.Captu
     assert re.fullmatch(r"tiny at step 8: 10 tokens in \d+\.\d\d s, [\d,]+ tokens/s; seed 3\n", err)
 
 
-def test_the_same_seed_writes_the_same_and_without_one_it_is_told(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_seed_writes_the_same_and_without_one_it_is_told(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     write = ["tiny", "--temperature", "50", "--max_new_tokens", "40"]
     main(write)
     first, err = capsys.readouterr()

@@ -115,9 +115,7 @@ def test_leading_dimensions_are_kept_and_each_row_is_on_its_own() -> None:
 
 def test_temperature_1_without_limits_is_the_models_own_distribution() -> None:
     logits = torch.randn(30)
-    torch.testing.assert_close(
-        distribution(logits, Sampling(temperature=1)).probabilities, own_probabilities(logits)
-    )
+    torch.testing.assert_close(distribution(logits, Sampling(temperature=1)).probabilities, own_probabilities(logits))
     torch.testing.assert_close(with_temperature(logits, 2), (logits.double() - logits.max().double()) / 2)
 
 
