@@ -81,9 +81,8 @@ def load(
     """Open the weights of a run as they were at a step.
 
     Args:
-        run: A name under `root`, `last` for the newest run, a run's path, or a folder with a Hugging Face
-        GPT-2. step: Optimizer steps done; exactly one of those that were saved. None: the newest weights,
-        `last`: the
+        run: A name under `root`, `last` for the newest run, a run's path, or a folder with a Hugging Face GPT-2.
+        step: Optimizer steps done; exactly one of those that were saved. None: the newest weights, `last`: the
             newest checkpoint, `best`: the checkpoint of the lowest validation loss.
         root: The folder of all runs.
         device: Where the model goes, such as `cpu`, `cuda`, `mps`.

@@ -39,7 +39,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--temperature",
         type=float,
-        help="below 1 more predictable, above 1 more surprising, 0 always the likeliest",
+        help="below 1 more predictable, above 1 more surprising, 0 always the likeliest (default: 0.8)",
     )
     parser.add_argument("--top_k", type=int, metavar="K", help="draw among the K likeliest tokens only")
     parser.add_argument(

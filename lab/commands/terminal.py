@@ -1,6 +1,4 @@
-"""What commands share in talking to a person: mistakes in one line, interrupts, pipes, and text that is safe
-to show.
-"""
+"""What commands share in talking to a person: mistakes in a line each, interrupts, pipes, text that is safe to show."""
 
 from __future__ import annotations
 

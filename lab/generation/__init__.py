@@ -1,5 +1,4 @@
-"""Writing text with a model: sampling (`distribution`, `draw`), and a KV-cached stream of steps that tells
-its odds.
+"""Writing text with a model: sampling in one fixed order, and a cached stream of steps that tells its odds.
 
     for step in stream(model, tokens, Sampling(temperature=0.8, top_k=50)):
         ...

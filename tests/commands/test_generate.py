@@ -169,6 +169,15 @@ def test_mistakes_are_a_line_each(
         assert reason in line
 
 
+def test_the_help_tells_the_defaults_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"at most (default: {Sampling().max_new_tokens})" in told
+    assert f"the likeliest (default: {Sampling().temperature})" in told
+
+
 def test_what_a_shell_hands_on_need_not_be_text(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tiny", "--prompt", "a\udcff", "--max_new_tokens", "1", "--temperature", "0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["prompt"] == "a\ufffd"
