@@ -68,6 +68,7 @@ class Checkpoints(Callback):
             self._best = val_loss
         self._saved = step
         trainer.save_checkpoint(step_path(logbook.run.checkpoints_dir, step))
+        written = getattr(trainer.strategy.checkpoint_io, "newest", None)
         record_checkpoint(
             logbook.run,
             step,
@@ -77,6 +78,7 @@ class Checkpoints(Callback):
             losses=module.losses_at(step),
             model_config=asdict(module.config),
             probe_loss=probe_loss_now(trainer),
+            sha256=written.sha256 if written else None,
         )
         delete_superseded(logbook.run, keep_last=self.keep)
         logbook.event("checkpoint", step, checkpoint_kind=kind, best=best)

@@ -94,7 +94,7 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
     data.setup("fit")
     stored = origin.run.status() if origin.run else None
     levers = choose_levers(
-        settings.levers,
+        cli.config_init.fit.levers,
         precision=settings.trainer.precision,
         config=module.config,
         device="cpu" if settings.trainer.accelerator == "cpu" else None,
@@ -130,7 +130,10 @@ def write_beginnings(cli: LabCLI, run: Run, plan: Plan) -> None:
     steps = sorted({*range(0, plan.steps, every), plan.steps - 1})
     factors = [lr_factor(s, plan.steps, module.schedule_config) for s in steps]
     figure = draw_schedule(
-        steps, {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()}
+        steps,
+        {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()},
+        phases=module.schedule_config.phases(plan.steps),
+        tokens_per_step=data.tokens_per_step,
     )
     figure.savefig(run.path / "schedule.png", dpi=120)
 
@@ -195,7 +198,7 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
         raise
     finally:
         close_loggers(loggers)
-    if interrupts.signal is not None:
+    if interrupts.signal is not None and trainer.global_step < plan.steps:
         name = signal.Signals(interrupts.signal).name
         logbook.end("stopped", f"{name} at step {trainer.global_step}")
         console.print(
@@ -226,6 +229,9 @@ def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin) -> None:
         )
         if plan.changed:
             rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in plan.changed.items())
+    notes = cli.model.optimizer_config.unused() + cli.model.schedule_config.unused()
+    if notes:
+        rows["note"] = "\n".join(notes)
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="bold")
     for name, text in rows.items():

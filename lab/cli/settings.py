@@ -6,10 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.journal import Journal
+from lab.callbacks.snapshots import Snapshots
+from lab.callbacks.validation import Validation
 from lab.cli.parser import DECIDED_ELSEWHERE, decided_elsewhere
 from lab.data.datamodule import LabDataModule
 from lab.model import GPTConfig
 from lab.training.horizon import HorizonConfig
+from lab.training.levers import LeverConfig
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
 
@@ -39,16 +44,20 @@ def given_but_decided_elsewhere(given: dict[str, str]) -> list[str]:
 def problems_of(config: Any) -> list[str]:
     """Construct each group by itself and gather what each has to say: nobody likes to fix one mistake at a time."""
     model = config.model
-    builders: list[tuple[str, Callable[[], Any]]] = [
-        ("model.config.", lambda: GPTConfig(**{**vars(model.config), "vocab_size": 256})),
-        ("model.optimizer.", lambda: OptimizerConfig(**vars(model.optimizer))),
-        ("model.schedule.", lambda: ScheduleConfig(**vars(model.schedule))),
-        ("data.", lambda: LabDataModule(**vars(config.data))),
+    builders: list[Callable[[], Any]] = [
+        lambda: GPTConfig(**{**vars(model.config), "vocab_size": 256}),
+        lambda: OptimizerConfig(**vars(model.optimizer)),
+        lambda: ScheduleConfig(**vars(model.schedule)),
+        lambda: LabDataModule(**vars(config.data)),
+        lambda: LeverConfig(**vars(config.levers)),
+        lambda: HorizonConfig(**vars(config.horizon)),
+        lambda: Journal(**vars(config.log)),
+        lambda: Validation(**vars(config.validation)),
+        lambda: Snapshots(**vars(config.snapshots)),
+        lambda: Checkpoints(**vars(config.checkpoint)),
     ]
-    if "horizon" in config:
-        builders.append(("horizon.", lambda: HorizonConfig(**vars(config.horizon))))
     problems: list[str] = []
-    for _, build in builders:
+    for build in builders:
         try:
             build()
         except ValueError as error:

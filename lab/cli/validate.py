@@ -41,7 +41,7 @@ def validate(args: list[str]) -> int:
     with torch.no_grad():
         cli.model.load_state_dict(state["state_dict"])
     levers = choose_levers(
-        cli.settings.levers,
+        cli.config_init.validate.levers,
         precision=cli.settings.trainer.precision,
         config=cli.model.config,
         device="cpu" if cli.settings.trainer.accelerator == "cpu" else None,

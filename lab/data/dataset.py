@@ -298,7 +298,8 @@ class LabData:
 
     def batch_text(self, step: int) -> list[str]:
         """The text of every sequence of a step, over all processes, its last target included."""
-        tokens, targets = step_batch(self.sequences, self._batch_of(step), self.sequences_per_step, self.sequences_per_step)
+        per_step = self.sequences_per_step
+        tokens, targets = step_batch(self.sequences, self._batch_of(step), per_step, per_step)
         last = targets[0, :, -1].tolist()
         return [
             self.tokenizer.decode([*ids, *([end] if end >= 0 else [])])

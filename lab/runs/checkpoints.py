@@ -167,8 +167,9 @@ def write_facts(
     model_config: Mapping[str, Any] | None = None,
     probe_loss: float | None = None,
     kind: Kind = "regular",
+    sha256: str | None = None,
 ) -> CheckpointInfo:
-    """Write the .json beside the file `path`: what is given, its size and its sha256."""
+    """Write the .json beside the file `path`: what is given, its size and its sha256 (computed unless known)."""
     facts = {
         "format": FACTS_FORMAT,
         "step": step,
@@ -179,7 +180,7 @@ def write_facts(
         "kind": kind,
         "wall": now(),
         "size": path.stat().st_size,
-        "sha256": _sha256(path),
+        "sha256": sha256 or _sha256(path),
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
     write_whole(path.with_suffix(".json"), orjson.dumps(facts, default=plain, option=options))

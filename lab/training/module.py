@@ -82,9 +82,8 @@ class PretrainingModule(L.LightningModule):
         self.validated_at = -1
         """Optimizer steps done at that validation."""
         self._grad_norm = torch.zeros(())
-        # A validation split may hold 1e8 tokens: sums in float64, because float32 stops counting at 1.7e7.
-        self.val_nats = SumMetric(nan_strategy="disable").set_dtype(torch.float64)
-        self.val_count = SumMetric(nan_strategy="disable").set_dtype(torch.float64)
+        self.val_nats = SumMetric(nan_strategy="disable")
+        self.val_count = SumMetric(nan_strategy="disable")
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits `[batch, pos, vocab_size]` of int64 tokens `[batch, pos]`."""
@@ -169,14 +168,16 @@ class PretrainingModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums from nothing."""
-        self.val_nats.reset()
-        self.val_count.reset()
+        for total in (self.val_nats, self.val_count):
+            # A split may hold 1e8 tokens and float32 stops counting at 1.7e7. Apple's GPUs know no float64.
+            total.set_dtype(torch.float32 if self.device.type == "mps" else torch.float64)
+            total.reset()
 
     def validation_step(self, batch: StepBatch, batch_idx: int) -> None:
         """Add one batch's nats and counted targets; targets `[batch, pos]` of -1 are padding."""
         tokens, targets = batch
-        self.val_nats.update(self.model.loss(tokens, targets, reduction="sum").double())
-        self.val_count.update((targets != -1).sum().double())
+        self.val_nats.update(self.model.loss(tokens, targets, reduction="sum").to(self.val_nats.dtype))
+        self.val_count.update((targets != -1).sum().to(self.val_count.dtype))
 
     def on_validation_epoch_end(self) -> None:
         """Token-weighted mean over the split: a short last batch counts by its tokens, not as a batch."""
