@@ -81,9 +81,7 @@ def embedding_pca(
     if basis is None:
         basis = _fit(vectors, n_components)
     elif basis.directions.shape[-1] != d_model:
-        raise ValueError(
-            f"this basis is {basis.directions.shape[-1]} wide, the model {d_model}: fit one of that width"
-        )
+        raise ValueError(f"this basis is {basis.directions.shape[-1]} wide, the model {d_model}: fit one of that width")
     centred = vectors - torch.from_numpy(basis.mean).double()
     points = centred @ torch.from_numpy(basis.directions).double().T
     variance = (vectors - vectors.mean(0)).square().sum()

@@ -69,8 +69,9 @@ def activation_patching(
     The metric, at `position`: logit of `answer` less that of `wrong`, the two prompts' right answers; or
     without `wrong` the log-probability of `answer` in nats. `clean` and `corrupt` are one sequence each, of
     equal length and aligned token by token: else raises ValueError with both side by side (`show` turns an id
-    into text there). Costs 2 + n_layers · ⌈pos/32⌉ forward passes; `progress(done, of)` is called after each
-    layer.
+    into text there). Reads the prompt n_layers · pos times, up to 32 copies a forward pass, after each of which
+    `progress(done, of)` is called: half a second for 64 tokens and 4 layers 128 wide on one CPU core, minutes
+    for 256 tokens and 6 layers 384 wide.
     """
     if site not in get_args(PatchSite):
         raise ValueError(f"site {site!r}: choose one of {', '.join(get_args(PatchSite))}")
@@ -91,20 +92,19 @@ def activation_patching(
 
     cache = run_with_cache(model, pair[0], (site, "logits"))
     corrupt_metric = float(metric(forward(model, pair[1]))[0])
-    rows = []
+    batches = torch.arange(n_pos).split(ROWS_AT_ONCE)
+    found = []
     for layer in range(config.n_layers):
         donor = cache[site, layer][0]
-        found = []
-        for positions in torch.arange(n_pos).split(ROWS_AT_ONCE):
+        for positions in batches:
             edit = Edit(model, {(site, layer): _put(donor, positions.to(donor.device))})
             found.append(metric(forward(model, pair[1].repeat(len(positions), 1), edit)))
-        rows.append(torch.cat(found))
-        if progress is not None:
-            progress(layer + 1, config.n_layers)
+            if progress is not None:
+                progress(len(found), config.n_layers * len(batches))
     return Patching(
         clean=float(metric(cache.logits)[0]),
         corrupt=corrupt_metric,
-        patched=to_array(torch.stack(rows)),
+        patched=to_array(torch.cat(found).view(config.n_layers, n_pos)),
         metric=f"log-probability of {answer}" if wrong is None else f"logit of {answer} less that of {wrong}",
     )
 
@@ -127,9 +127,7 @@ def _one_sequence(config: GPTConfig, name: str, tokens: Tokens) -> Tensor:
 
 
 def _alignment(clean: list[int], corrupt: list[int], show: Callable[[int], str]) -> str:
-    pairs = [
-        ("-" if a is None else show(a), "-" if b is None else show(b)) for a, b in zip_longest(clean, corrupt)
-    ]
+    pairs = [("-" if a is None else show(a), "-" if b is None else show(b)) for a, b in zip_longest(clean, corrupt)]
     width = max(len("clean"), *(len(a) for a, _ in pairs))
     lines = [f"  {i:3d}  {a:{width}}  {b}{'' if a == b else '  <'}" for i, (a, b) in enumerate(pairs)]
     return "\n".join(

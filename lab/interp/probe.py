@@ -112,9 +112,7 @@ def record_probe(
     )
 
 
-def summarise(
-    text: ActivationCache, repeated: ActivationCache | None = None, period: int | None = None
-) -> Probe:
+def summarise(text: ActivationCache, repeated: ActivationCache | None = None, period: int | None = None) -> Probe:
     """The numbers of a `Probe` from the caches of `record_probe`. Raises ValueError where one of `repeated`
     and `period` is missing."""
     if (repeated is None) != (period is None):

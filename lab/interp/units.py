@@ -76,9 +76,7 @@ def histogram(x: Tensor, edges: npt.ArrayLike) -> IntArray:
     values = x.detach().float().flatten()
     if values.isnan().any():
         raise ValueError("there are NaN among the numbers: no bin is theirs")
-    counts = torch.bincount(
-        torch.bucketize(values, limits.to(values.device), right=True), minlength=len(limits) + 1
-    )
+    counts = torch.bincount(torch.bucketize(values, limits.to(values.device), right=True), minlength=len(limits) + 1)
     return to_integers(counts)
 
 

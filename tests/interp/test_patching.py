@@ -67,7 +67,7 @@ def test_prompts_longer_than_a_batch_of_patches() -> None:
     assert found.restored[0, 20] == pytest.approx(1, abs=1e-3)
     assert found.restored[1, 20] == pytest.approx(1, abs=1e-3)  # the induction head reads it there in layer 1
     np.testing.assert_allclose(np.delete(found.restored[0], 20), 0, atol=1e-3)
-    assert told == [(1, 2), (2, 2)]
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]  # 44 positions are two batches a layer
 
 
 def test_unequal_lengths_are_refused_with_both_side_by_side() -> None:
