@@ -77,7 +77,8 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
         return train(cli, run, plan, origin, logbook, interrupts)
     except SystemExit:
         if logbook.status.state in ACTIVE_STATES:
-            logbook.end("stopped", f"interrupted at step {logbook.step}")
+            step = logbook.run.status().step or origin.step
+            logbook.end("stopped", step, f"interrupted at step {step}")
         raise
     finally:
         logbook.close()
@@ -185,28 +186,28 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
     try:
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
     except NonFiniteLoss as error:
-        logbook.end("failed", str(error))
+        logbook.end("failed", trainer.global_step, str(error))
         console.print(f"[red]{error}[/red]")
         return 1
     except WriteError as error:
-        logbook.end("failed", str(error))
+        logbook.end("failed", trainer.global_step, str(error))
         raise
     except SystemExit:
         raise
     except BaseException as error:
-        logbook.end("failed", f"{type(error).__name__}: {error}")
+        logbook.end("failed", trainer.global_step, f"{type(error).__name__}: {error}")
         raise
     finally:
         close_loggers(loggers)
     if interrupts.signal is not None and trainer.global_step < plan.steps:
         name = signal.Signals(interrupts.signal).name
-        logbook.end("stopped", f"{name} at step {trainer.global_step}")
+        logbook.end("stopped", trainer.global_step, f"{name} at step {trainer.global_step}")
         console.print(
             f"stopped at step {trainer.global_step:,}, saved."
             f" Go on: python -m lab fit --resume {run.name}{root_flag(settings)}"
         )
         return 128 + interrupts.signal
-    logbook.end("completed" if trainer.global_step >= plan.steps else "stopped")
+    logbook.end("completed" if trainer.global_step >= plan.steps else "stopped", trainer.global_step)
     say_farewell(console, cli.model, cli.datamodule, run)
     return 0
 

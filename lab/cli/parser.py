@@ -14,6 +14,9 @@ UNKNOWN = re.compile(
     r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|[Uu]nrecognized arguments: (\S+)"
 )
 BAD_VALUE = re.compile(r"Parser key \"([^\"]+)\":\s*(.*)", re.DOTALL)
+CLASS_PROBLEM = re.compile(
+    r"Problem with given class_path [^-]*|Expected a dot import path string: \S+|the following arguments are required: [\w, ]*"
+)
 MOST_PROBLEMS = 20
 
 DECIDED_ELSEWHERE = {
@@ -69,6 +72,8 @@ WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 
 def humane_type(reason: str) -> str:
     """`Expected a <class 'int'>.` in words: `expected a whole number`."""
+    if found := CLASS_PROBLEM.search(reason):
+        return f"{found[0].strip()} (give the import path of a class, such as lightning.pytorch.callbacks.EarlyStopping)"
     names = [name.rsplit(".", 1)[-1] for name in re.findall(r"Expected an? <class '([\w.]+)'>", reason)]
     if names:
         return "expected " + " or ".join(dict.fromkeys(WORDS.get(name, name) for name in names))

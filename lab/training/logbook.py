@@ -52,7 +52,6 @@ class Logbook:
     def __init__(self, run: Run, total_steps: int, tokens_per_step: int, **status: Any) -> None:
         self.run, self.total_steps, self.tokens_per_step = run, total_steps, tokens_per_step
         self.loggers: list[Logger] = []
-        self.step = 0
         self.clock = Clock()
         self.lock = RunLock(run).acquire()
         self.status = StatusWriter(run, total_steps=total_steps, **status)
@@ -62,7 +61,6 @@ class Logbook:
     def begin(self, step: int, seconds: float, loggers: Iterable[Logger]) -> None:
         """Training starts (or goes on) at `step`, after `seconds` of training in earlier processes."""
         self.loggers = list(loggers)
-        self.step = step
         self.clock = Clock(seconds)
         self._metrics = MetricsWriter(self.run, start_step=step)
         if self._metrics.rewound_from is not None:
@@ -97,7 +95,6 @@ class Logbook:
 
     def progress(self, step: int, tokens_per_second: float | None, losses: Mapping[str, float]) -> None:
         """Bring run.json up to date; a thread writes it, so this costs about a microsecond."""
-        self.step = step
         left = (self.total_steps - step) * self.tokens_per_step
         eta = left / tokens_per_second if tokens_per_second else None
         self.status.update(
@@ -108,10 +105,12 @@ class Logbook:
             losses=dict(losses),
         )
 
-    def end(self, state: str, message: str | None = None) -> None:
-        """Say how the run ended (`stopped`, `completed`, `failed`) and give everything back."""
-        self.status.update(state=state, message=message, eta_seconds=None)
-        self.event(state, self.step, message=message)
+    def end(self, state: str, step: int, message: str | None = None) -> None:
+        """Say how the run ended (`stopped`, `completed`, `failed`) after `step` updates, and give everything back."""
+        self.status.update(
+            state=state, step=step, tokens=step * self.tokens_per_step, message=message, eta_seconds=None
+        )
+        self.event(state, step, message=message)
         self.close()
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from lab.runs import open_run
 from scripts.interruptions import fit, hard_settings, loadable, run_trials, wait_for_step
-from tests.tiny import lab, tiny_args
+from tests.tiny import lab, tiny_args, write_corpus
 
 LONG = 100_000
 
@@ -28,7 +28,7 @@ def test_interrupted_runs_are_bit_identical_to_one_left_alone(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_at_the_step_boundary(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    process = fit(tiny_args(tmp_path, "--checkpoint.every", "0", steps=LONG))
+    process = fit(tiny_args(tmp_path, "--checkpoint.every=0", "--log.every=1", steps=LONG))
     run = tmp_path / "runs" / "tiny"
     wait_for_step(run, 3, process)
     process.send_signal(number)
@@ -42,6 +42,7 @@ def test_a_signal_saves_at_the_step_boundary(number: signal.Signals, code: int, 
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "corpus.txt", words=400_000)
     slow = ("--data.batch_size=64", "--data.tokens_per_step=1024000", "--checkpoint.every=0")  # a step takes minutes
     process = fit(tiny_args(tmp_path, *slow, steps=LONG))
     run = tmp_path / "runs" / "tiny"
@@ -113,7 +114,8 @@ def test_an_exception_leaves_a_run_that_says_so(tmp_path: Path) -> None:
     run = open_run(tmp_path / "runs" / "tiny")
     assert run.status().state == "failed"
     assert "coffee machine" in (run.status().message or "")
-    resumed = lab("fit", "--resume", "tiny", "--run.root", str(tmp_path / "runs"), "--trainer.callbacks=null")
+    args = ("--resume", "tiny", "--run.root", str(tmp_path / "runs"), "--trainer.callbacks=null")
+    resumed = lab("fit", *args, env={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"})
     assert resumed.returncode == 0, resumed.stderr
     events = [json.loads(line)["kind"] for line in run.events_path.read_text().splitlines()]
     assert events[-1] == "completed"
