@@ -70,7 +70,13 @@ def _weights_and_biases(run: Run, *, offline: bool) -> Logger:
 
     run.wandb_dir.mkdir(exist_ok=True)
     return WandbLogger(
-        save_dir=run.path, project=PROJECT, name=run.name, id=run.name, resume="allow", offline=offline, log_model=False
+        save_dir=run.path,
+        project=PROJECT,
+        name=run.name,
+        id=f"{run.name}-{int(run.status().created or 0):x}",  # two runs of one name, on two machines, are two runs
+        resume="allow",
+        offline=offline,
+        log_model=False,
     )
 
 

@@ -179,6 +179,8 @@ class LabCLI(LightningCLI):
         given = dict(self._get(self.config_init, "trainer"))
         theirs = given.pop("callbacks", None) or []
         theirs = theirs if isinstance(theirs, list) else [theirs]
+        if given["devices"] == "auto":
+            given["devices"] = 1  # Lightning would take every GPU there is
         return LabTrainer(**{**given, **overrides, "callbacks": [*callbacks, *theirs]})
 
     def instrument(self, group: str) -> Callback:
