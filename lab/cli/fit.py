@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.tracking import close_loggers, make_loggers
@@ -155,6 +156,7 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
     assert isinstance(checkpoints, Checkpoints)
     callbacks = [
         cli.instrument("log"),
+        *(cli.instrument(instrument.group) for instrument in INSTRUMENTS),
         cli.instrument("validation"),
         cli.instrument("snapshots"),
         interrupts,

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.journal import Journal
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
@@ -81,6 +82,8 @@ class LabCLI(LightningCLI):
         parser.add_lightning_class_args(Validation, "validation")
         parser.add_lightning_class_args(Snapshots, "snapshots")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        for instrument in INSTRUMENTS:
+            parser.add_lightning_class_args(instrument, instrument.group)
         parser.add_argument(
             "--tensorboard", type=bool, default=True, help="Write TensorBoard files into the run directory."
         )

@@ -112,6 +112,149 @@ METRICS: dict[str, Metric] = {
             "Should be flat after the first steps; a steady rise is a leak.",
             "lower",
         ),
+        Metric(
+            "stats/probe_loss",
+            "nats per token",
+            "mean loss on the fixed probe texts, in fp32 and evaluation mode",
+            "A few hundred tokens of val/loss, measured beside every snapshot: which curve the other stats belong to.",
+            "lower",
+        ),
+        Metric(
+            "stats/entropy",
+            "fraction",
+            "mean over queries and a layer's heads of the attention's entropy / ln(keys it may see)",
+            "1: attention is spread evenly; 0: every query reads one key. A layer that falls to 0 early and "
+            "stays there has collapsed; one that stays at 1 has found nothing to look for.",
+        ),
+        Metric(
+            "stats/first_token",
+            "fraction",
+            "mean share of attention on the first position",
+            "Where heads with nothing to say park their attention; high values are normal in trained models.",
+        ),
+        Metric(
+            "stats/attn_distance",
+            "tokens",
+            "mean over queries of sum over keys of attention × (query - key)",
+            "How far back a layer reads on average.",
+        ),
+        Metric(
+            "stats/attn_logit_max",
+            "1",
+            "largest q·k/√d_head over visible pairs and a layer's heads",
+            "From some 5 to above 50 announces instability: the softmax then passes on hardly any gradient "
+            "(QK-norm or a lower learning rate help).",
+        ),
+        Metric(
+            "stats/previous_token",
+            "fraction",
+            "largest over a layer's heads of the attention on the token just before",
+            "A head near 1 tells each position its previous token: the first half of an induction circuit.",
+        ),
+        Metric(
+            "stats/duplicate_token",
+            "fraction",
+            "largest over heads of the attention on the same token one period back, on repeated random tokens",
+            "A head near 1 finds earlier copies of the present token.",
+        ),
+        Metric(
+            "stats/induction",
+            "fraction",
+            "largest over heads of the attention on the token after the earlier copy, on repeated random tokens",
+            "A jump towards 1, together with the loss on repeats, is an induction head forming. One layer "
+            "cannot make one.",
+        ),
+        Metric(
+            "stats/induction_loss_gap",
+            "nats per token",
+            "loss on random tokens - loss on their repeats",
+            "What the model gains from having seen it before in the same context: 0 until it can look back.",
+            "higher",
+        ),
+        Metric(
+            "stats/repeat_loss",
+            "nats per token",
+            "mean loss on the second half of repeated random tokens",
+            "Near 0 where the model copies from its context; above ln(vocabulary size) where it only knows its text.",
+            "lower",
+        ),
+        Metric(
+            "stats/resid_norm",
+            "1",
+            "mean L2 norm of the residual stream after a layer, first position left out",
+            "Grows with depth. One that grows from step to step without end outweighs what later layers add.",
+        ),
+        Metric(
+            "stats/attn_out_norm",
+            "1",
+            "mean L2 norm of what a layer's attention adds to the stream, first position left out",
+            "Against stats/resid_norm: how much this attention matters.",
+        ),
+        Metric(
+            "stats/mlp_out_norm",
+            "1",
+            "mean L2 norm of what a layer's MLP adds to the stream, first position left out",
+            "Against stats/resid_norm: how much this MLP matters.",
+        ),
+        Metric(
+            "stats/dead_share",
+            "fraction",
+            "share of a layer's MLP units whose input was above 0 at no token of the probe texts",
+            "Some look dead on so short a text by chance; a rise over training is units that were lost.",
+            "lower",
+        ),
+        Metric(
+            "stats/saturated_share",
+            "fraction",
+            "share of a layer's MLP units whose input was above 0 at every token of the probe texts",
+            "Units that no longer choose and are all but linear.",
+            "lower",
+        ),
+        Metric(
+            "stats/update_ratio",
+            "fraction",
+            "L2 norm of one update of a layer's matrices / L2 norm of these matrices",
+            "How far one step moves a layer. Around 1e-3 at the peak of the learning rate is usual; far above "
+            "is unstable, far below learns nothing.",
+        ),
+        Metric(
+            "stats/grad_norm",
+            "nats per token per unit of weight",
+            "L2 norm of the gradients of a layer's matrices, before clipping",
+            "Layers within a factor of some ten of each other are healthy; a first layer far below the last has a "
+            "vanishing gradient.",
+        ),
+        Metric(
+            "stats/weight_norm",
+            "1",
+            "L2 norm of a layer's matrices",
+            "Grows as long as learning rate outweighs weight decay.",
+        ),
+        Metric(
+            "stats/longest_copy",
+            "tokens",
+            "longest run of tokens in the samples that also stands in the training text, verbatim",
+            "Sentences of a corpus coming back whole are memorised; a few words in a row are language.",
+        ),
+        Metric(
+            "stats/gradient_noise",
+            "squared gradient × tokens",
+            "S = (|G_small|² - |G_big|²) / (1/small - 1/big), of micro-batches and whole steps, running mean",
+            "The variance of one token's gradient (McCandlish et al. 2018); needs accumulation.",
+        ),
+        Metric(
+            "stats/gradient_signal",
+            "squared gradient",
+            "|G|² = (big·|G_big|² - small·|G_small|²) / (big - small), running mean",
+            "The squared length of the true gradient, the noise taken off.",
+        ),
+        Metric(
+            "stats/critical_batch",
+            "tokens",
+            "stats/gradient_noise / stats/gradient_signal",
+            "Tokens a step from which on a larger batch hardly saves steps; grows as the loss falls. "
+            "Far fewer a step: a larger batch is nearly free.",
+        ),
     )
 }
 

@@ -7,6 +7,7 @@ a checkpoint never falls between two micro-batches, and a validation every n mea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -81,6 +82,8 @@ class PretrainingModule(L.LightningModule):
         """What the newest validation measured: `val/loss`, `val/perplexity`, `val/bits_per_byte`."""
         self.validated_at = -1
         """Optimizer steps done at that validation."""
+        self.on_micro_batch: Callable[[PretrainingModule, int], None] | None = None
+        """Called after the backward pass of each micro-batch with its number; gradients hold the sum so far."""
         self._grad_norm = torch.zeros(())
         self.val_nats = SumMetric(nan_strategy="disable")
         self.val_count = SumMetric(nan_strategy="disable")
@@ -118,6 +121,8 @@ class PretrainingModule(L.LightningModule):
                 nats = self.model.loss(tokens[i], targets[i], reduction="sum") / counted
                 self.manual_backward(nats)
             loss += nats.detach()
+            if self.on_micro_batch is not None:
+                self.on_micro_batch(self, i)
         self._refuse_non_finite("train/loss", loss)
         optimizer.step()
         optimizer.zero_grad()

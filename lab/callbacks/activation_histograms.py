@@ -1,0 +1,165 @@
+"""How large everything is: activations, weights and gradients as histograms, and how far an update moves each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lab.callbacks.instrument import Instrument
+from lab.callbacks.outlets import Outlets
+from lab.callbacks.recording import recording
+from lab.figures.histograms import MOST_ROWS, draw_histograms
+from lab.interp import HISTOGRAM_SITES, histogram, linear_edges, symmetric_log_edges
+from lab.interp.arrays import IntArray
+from lab.runs.snapshots import is_snapshot_step
+from lab.training.module import PretrainingModule
+from lab.training.trainer import logbook_of
+
+PICTURES = 5
+"""Numbers with every look, histograms and their pictures with every so-manyth (and all of the log-spaced start)."""
+MOST_NUMBERS = 1 << 16
+"""Counted of one layer's weights or activations: evenly spaced ones of more."""
+ACTIVATION_EDGES = linear_edges()
+WEIGHT_EDGES = symmetric_log_edges(1e-8, 1e2, per_decade=3)
+
+
+class ActivationHistograms(Instrument):
+    """Histograms per layer of activations (on the probe texts), matrices and their gradients, with edges that
+    never change, counted on the device; and as curves `stats/update_ratio`, `stats/grad_norm` and
+    `stats/weight_norm` of each layer.
+
+    Gradients are those before clipping. No forward or backward pass is added for weights, gradients and ratios: what
+    the step computes anyway is read before it is thrown away.
+
+    Args:
+        every: Optimizer steps between looks after the log-spaced start; 0: none; None: a twentieth of the run.
+            Histograms and pictures come with every fifth of them.
+    """
+
+    group = "activation_histograms"
+    per_run = 20
+
+    def __init__(self, every: int | None = None) -> None:
+        super().__init__(every)
+        self._before: dict[str, list[Tensor]] = {}
+        self._grad_norms: dict[str, float] = {}
+        self._gradients: dict[str, IntArray] = {}
+
+    def pictured(self, trainer: L.Trainer, step: int) -> bool:
+        """Whether this look also counts and draws."""
+        every = PICTURES * self.cadence(trainer)
+        return step >= trainer.max_steps or is_snapshot_step(step, every)
+
+    def on_before_optimizer_step(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Before the update that the next look is about: keep the weights, read the gradients."""
+        step = trainer.global_step + 1
+        if not self.due(trainer, step):
+            return
+        assert isinstance(pl_module, PretrainingModule)
+        try:
+            self._read_gradients(pl_module, self.pictured(trainer, step) and bool(self.outlets(trainer)))
+        except Exception as error:
+            self.failed(trainer, step, error)
+
+    @torch.no_grad()
+    def _read_gradients(self, module: PretrainingModule, counted: bool) -> None:
+        for place, matrices in layers(module.model):
+            gradients = [p.grad for p in matrices if p.grad is not None]
+            self._before[place] = [p.detach().clone() for p in matrices]
+            self._grad_norms[place] = norm(gradients)
+            if counted:
+                self._gradients[place] = histogram(some_of(gradients), WEIGHT_EDGES)
+
+    @torch.no_grad()
+    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+        """The update's size, and, when it is time, the histograms."""
+        before, norms, gradients = self._before, self._grad_norms, self._gradients
+        self._before, self._grad_norms, self._gradients = {}, {}, {}
+        values: dict[str, float] = {}
+        for place, matrices in layers(module.model):
+            size = norm(matrices)
+            values[f"stats/weight_norm.{place}"] = size
+            if place in before:
+                moved = norm([now.detach() - then for now, then in zip(matrices, before[place], strict=True)])
+                values[f"stats/update_ratio.{place}"] = moved / size if size else 0.0
+                values[f"stats/grad_norm.{place}"] = norms[place]
+        logbook_of(trainer).log(step, values)
+        outlets = self.outlets(trainer)
+        if outlets and self.pictured(trainer, step):
+            self._show_activations(trainer, outlets, step)
+            self._show_weights(module, outlets, gradients, step)
+
+    def _show_activations(self, trainer: L.Trainer, outlets: Outlets, step: int) -> None:
+        cache = recording(trainer).text
+        columns = list(HISTOGRAM_SITES)
+        counts = np.stack(
+            [
+                [histogram(some_of([cache[name, layer]]), ACTIVATION_EDGES) for name in columns]
+                for layer in range(cache.config.n_layers)
+            ]
+        )
+        rows = [f"L{layer}" for layer in range(cache.config.n_layers)]
+        for row in range(len(rows)):
+            for column, name in enumerate(columns):
+                outlets.histogram(f"activations/{name}.layer{row}", counts[row, column], ACTIVATION_EDGES, step)
+        outlets.picture(
+            "histograms/activations",
+            lambda: draw_histograms(
+                counts[:MOST_ROWS], ACTIVATION_EDGES, rows[:MOST_ROWS], columns,
+                remark=f"{outlets.when(step)}; share of numbers, square-root scale",
+            ),
+            step,
+        )  # fmt: skip
+
+    def _show_weights(
+        self, module: PretrainingModule, outlets: Outlets, gradients: dict[str, IntArray], step: int
+    ) -> None:
+        weights = {place: histogram(some_of(matrices), WEIGHT_EDGES) for place, matrices in layers(module.model)}
+        nothing = np.zeros(len(WEIGHT_EDGES) + 1, dtype=np.int64)
+        for place, counts in weights.items():
+            outlets.histogram(f"weights/{place}", counts, WEIGHT_EDGES, step)
+            if place in gradients:
+                outlets.histogram(f"gradients/{place}", gradients[place], WEIGHT_EDGES, step)
+        shown = list(weights)[:MOST_ROWS]
+        table = np.stack([[weights[place], gradients.get(place, nothing)] for place in shown])
+        names = [place.replace("layer", "L").replace("embedding", "emb") for place in shown]
+        outlets.picture(
+            "histograms/weights",
+            lambda: draw_histograms(
+                table, WEIGHT_EDGES, names, ["weights", "gradients, before clipping"], title="Weights and gradients",
+                remark=f"{outlets.when(step)}; sizes on a logarithmic scale either side of 0",
+            ),
+            step,
+        )  # fmt: skip
+
+
+def layers(model: nn.Module) -> Iterator[tuple[str, list[nn.Parameter]]]:
+    """The matrices of each layer, then the embeddings and the head: `("layer0", […])`, …, `("embedding", […])`."""
+    places: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.ndim >= 2:
+            place = f"layer{name.split('.')[1]}" if name.startswith("blocks.") else "embedding"
+            places.setdefault(place, []).append(parameter)
+    embedding = places.pop("embedding", [])
+    yield from places.items()
+    yield "embedding", embedding
+
+
+def norm(tensors: list[nn.Parameter] | list[Tensor]) -> float:
+    """The L2 norm of all their numbers together."""
+    return float(nn.utils.get_total_norm([t.detach() for t in tensors])) if tensors else 0.0
+
+
+def some_of(tensors: list[nn.Parameter] | list[Tensor]) -> Tensor:
+    """At most 65 536 of their numbers, evenly spaced: enough for a histogram's tails, the same ones at every step."""
+    total = sum(t.numel() for t in tensors)
+    stride = max(1, -(-total // MOST_NUMBERS))
+    # An even stride over rows of even length would always meet the same columns.
+    stride += stride > 1 and stride % 2 == 0
+    return torch.cat([t.detach().flatten()[::stride] for t in tensors]) if tensors else torch.zeros(0)

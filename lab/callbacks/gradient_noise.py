@@ -1,0 +1,125 @@
+"""How noisy the gradient is, and so how large a batch is worth having, from the micro-batches of a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from lab.callbacks.instrument import Instrument
+from lab.training.module import PretrainingModule
+from lab.training.trainer import logbook_of
+
+DECAY = 0.9
+"""Of the running means: a single measurement of either number is mostly noise, their ratio even more so."""
+
+
+class GradientNoise(Instrument):
+    """Measures the gradient noise scale of McCandlish et al. (2018, appendix A.1) without a backward pass of its own.
+
+    The gradient over b tokens has the expected squared norm |G|² + S/b: the true gradient's, and the noise S of
+    one token's, which averaging over b divides. A step with accumulation computes gradients over one micro-batch
+    and over all of them, two sizes b, so both unknowns can be solved for. S/|G|² is the critical batch size: with
+    far fewer tokens a step, twice the batch saves almost half of the steps; with far more it saves nothing.
+
+    Not applicable (and silent) without accumulation, and across several processes, whose gradients are
+    averaged before they could be compared.
+
+    Args:
+        every: Optimizer steps between measurements; 0: none; None: a hundredth of the run.
+    """
+
+    group = "gradient_noise"
+    per_run = 100
+
+    def __init__(self, every: int | None = None) -> None:
+        super().__init__(every)
+        self._shares: list[float] = []
+        self._tokens = 0.0
+        self._previous: list[Tensor] | None = None
+        self._squared_small = 0.0
+        self._noise = self._signal = self._weight = 0.0
+        self._measured: tuple[float, float] | None = None
+
+    def due(self, trainer: L.Trainer, step: int) -> bool:
+        """At step 1 too, but not before the first gradient."""
+        return step > 0 and trainer.world_size == 1 and super().due(trainer, step)
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, *_: object) -> None:
+        """Listen to the micro-batches of a step that is due."""
+        super().on_train_batch_start(trainer)
+        self._previous, self._measured, self._squared_small = None, None, 0.0
+        tokens, targets = batch
+        if len(tokens) < 2 or not self.due(trainer, trainer.global_step + 1):
+            return
+        counted = (targets != -1).flatten(1).sum(dim=1).double()
+        self._tokens = float(counted.sum())
+        self._shares = (counted / counted.sum()).tolist()
+        pl_module.on_micro_batch = self._listen
+
+    @torch.no_grad()
+    def _listen(self, module: PretrainingModule, i: int) -> None:
+        """The gradient of micro-batch i is what it added to the sum."""
+        try:
+            now = [p.grad for p in module.model.parameters() if p.grad is not None]
+            added = now if self._previous is None else [a - b for a, b in zip(now, self._previous, strict=True)]
+            share = self._shares[i]
+            if share > 0:  # each added its share of the mean: over it, the micro-batch's own mean gradient
+                self._squared_small += squared_norm(added) / share**2 / len(self._shares)
+            if i + 1 < len(self._shares):
+                self._previous = [g.clone() for g in now]
+            else:
+                self._previous = None
+                self._measured = self._squared_small, squared_norm(now)
+        except Exception as error:
+            self.failed(module.trainer, module.trainer.global_step + 1, error)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: object) -> None:
+        """Stop listening, and say what was heard."""
+        pl_module.on_micro_batch = None
+        super().on_train_batch_end(trainer, pl_module)
+
+    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+        """Both unknowns from the two equations, averaged over measurements, then their ratio."""
+        if self._measured is None:
+            return
+        small, big = self._tokens / len(self._shares), self._tokens
+        noise, signal = solve(*self._measured, small, big)
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        if scaler is not None:  # fp16's gradients come multiplied
+            noise, signal = (x / scaler.get_scale() ** 2 for x in (noise, signal))
+        self._noise = DECAY * self._noise + (1 - DECAY) * noise
+        self._signal = DECAY * self._signal + (1 - DECAY) * signal
+        self._weight = DECAY * self._weight + (1 - DECAY)
+        values = {
+            "stats/gradient_noise": self._noise / self._weight,
+            "stats/gradient_signal": self._signal / self._weight,
+        }
+        if self._signal > 0 and self._noise > 0:  # an estimate of either may fall below 0, and means nothing then
+            values["stats/critical_batch"] = self._noise / self._signal
+        logbook_of(trainer).log(step, values)
+
+    def state_dict(self) -> dict[str, float]:
+        """The running means."""
+        return {"noise": self._noise, "signal": self._signal, "weight": self._weight}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Go on with them."""
+        self._noise, self._signal, self._weight = (state_dict[name] for name in ("noise", "signal", "weight"))
+
+
+def solve(squared_small: float, squared_big: float, small: float, big: float) -> tuple[float, float]:
+    """(S, |G|²) from the mean squared norms of gradients over `small` and over `big` tokens: unbiased estimates.
+
+    McCandlish et al. 2018, equations A.2 and A.3.
+    """
+    noise = (squared_small - squared_big) / (1 / small - 1 / big)
+    signal = (big * squared_big - small * squared_small) / (big - small)
+    return noise, signal
+
+
+def squared_norm(tensors: list[Tensor]) -> float:
+    """The sum of the squares of all their numbers."""
+    return float(torch.nn.utils.get_total_norm(tensors)) ** 2

@@ -1,0 +1,23 @@
+"""All instruments of a fit, in the order in which they look. Each is a group of settings of its own.
+
+The throughput comes first: it counts only what lies before it in a step.
+"""
+
+from __future__ import annotations
+
+from lab.callbacks.activation_histograms import ActivationHistograms
+from lab.callbacks.attention_maps import AttentionMaps
+from lab.callbacks.gradient_noise import GradientNoise
+from lab.callbacks.instrument import Instrument
+from lab.callbacks.probes import Probes
+from lab.callbacks.samples import Samples
+from lab.callbacks.throughput import Throughput
+
+INSTRUMENTS: tuple[type[Instrument], ...] = (
+    Throughput,
+    GradientNoise,
+    ActivationHistograms,
+    Probes,
+    AttentionMaps,
+    Samples,
+)

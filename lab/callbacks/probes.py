@@ -1,0 +1,204 @@
+"""The inside of the model on a few fixed texts, at every snapshot: a bundle of arrays, curves, and pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+
+from lab.callbacks.instrument import Instrument
+from lab.callbacks.outlets import Outlets
+from lab.callbacks.recording import Recording, recording, token_labels
+from lab.callbacks.snapshots import Snapshots
+from lab.figures.predictions import draw_logit_lens, draw_token_loss
+from lab.figures.residual import draw_residual_norms
+from lab.interp import (
+    LogitLens,
+    Probe,
+    ResidualMap,
+    attention_patterns,
+    logit_lens,
+    residual_norms,
+    summarise,
+    token_losses,
+)
+from lab.runs.atomic import sweep_temporaries
+from lab.runs.probes import delete_probes_beyond, encode_pattern, write_probe
+from lab.runs.snapshots import is_snapshot_step
+from lab.training.module import PretrainingModule
+from lab.training.trainer import logbook_of
+
+PICTURES = 5
+"""Bundles and numbers with every look, pictures with every so-manyth (and all of the log-spaced start)."""
+INDUCTION_FORMED = 0.5
+"""A head that puts half of its attention on the token after the earlier copy is called an induction head."""
+
+# What `lab.interp.Probe.scalars` calls it, and its name as a metric. Left out: what says the same twice.
+METRIC_NAMES = {
+    "loss": "stats/probe_loss",
+    "entropy": "stats/entropy",
+    "first_token": "stats/first_token",
+    "distance": "stats/attn_distance",
+    "previous_token": "stats/previous_token",
+    "duplicate_token": "stats/duplicate_token",
+    "induction": "stats/induction",
+    "largest_score": "stats/attn_logit_max",
+    "resid_post_norm": "stats/resid_norm",
+    "attn_out_norm": "stats/attn_out_norm",
+    "mlp_out_norm": "stats/mlp_out_norm",
+    "dead_share": "stats/dead_share",
+    "saturated_share": "stats/saturated_share",
+    "induction_loss_gap": "stats/induction_loss_gap",
+    "repeat_loss": "stats/repeat_loss",
+}
+
+
+class Probes(Instrument):
+    """Looks at three fixed validation texts and two sequences of repeated random tokens, in one forward pass.
+
+    Writes `probes/step-….npz` (its format: `lab.runs.probes`) and the metrics `stats/…` (`lab.runs.metrics`);
+    to the dashboards the logit lens, each token's loss and the residual stream's norms. The first head that
+    turns into an induction head is an event (`finding`), with its step.
+
+    Args:
+        every: Optimizer steps between looks after the log-spaced start; 0: none; None: at every snapshot.
+            Pictures come with every fifth of them.
+    """
+
+    group = "probes"
+    per_run = 20
+
+    def __init__(self, every: int | None = None) -> None:
+        super().__init__(every)
+        self._induction_head: str | None = None
+
+    def due(self, trainer: L.Trainer, step: int) -> bool:
+        """At the snapshots' steps, unless a cadence is set."""
+        snapshots = next((c for c in trainer.callbacks if isinstance(c, Snapshots)), None)  # type: ignore[attr-defined]
+        if self.every is None and snapshots is not None and snapshots.every != 0:
+            return trainer.is_global_zero and snapshots.due(step, trainer.max_steps)
+        return super().due(trainer, step)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """On a resumed run, forget the bundles of a future that will be trained anew."""
+        run = logbook_of(trainer).run
+        if self.every != 0 and run.probes_dir.is_dir():
+            sweep_temporaries(run.probes_dir)
+            delete_probes_beyond(run, trainer.global_step)
+        super().on_train_start(trainer, pl_module)
+
+    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+        """Bundle, numbers, pictures."""
+        logbook, found = logbook_of(trainer), recording(trainer)
+        summary = summarise(found.text, found.repeated, found.period)
+        values = metrics(summary)
+        logbook.log(step, values)
+        lens = logit_lens(module.model, found.text, top_k=1)
+        norms = residual_norms(found.text)
+        losses = token_losses(found.text)
+        labels = [token_labels(trainer.datamodule, ids) for ids in found.text.tokens.tolist()]  # type: ignore[attr-defined]
+        arrays = bundle(found, summary, lens, norms, values)
+        arrays |= {"tokens": step * logbook.tokens_per_step, "token_strings": np.array(labels, dtype=np.str_)}
+        write_probe(logbook.run, step, arrays)
+        self._tell_induction(trainer, summary, step)
+        outlets = self.outlets(trainer)
+        every = PICTURES * self.cadence(trainer)
+        if outlets and (step >= trainer.max_steps or is_snapshot_step(step, every)):
+            names = token_labels(trainer.datamodule, lens.top_tokens[:, 0, :, 0].ravel().tolist())  # type: ignore[attr-defined]
+            guesses = np.array(names, dtype=object).reshape(lens.top_tokens.shape[0], -1)
+            draw(outlets, step, module.config.vocab_size, labels[0], guesses, lens, norms, losses[0])
+
+    def _tell_induction(self, trainer: L.Trainer, summary: Probe, step: int) -> None:
+        """The first head above the threshold, once a run."""
+        if summary.repetition is None or self._induction_head is not None:
+            return
+        scores = summary.repetition.induction.values
+        layer, head = (int(i) for i in np.unravel_index(int(scores.argmax()), scores.shape))
+        if scores[layer, head] > INDUCTION_FORMED:
+            self._induction_head = f"{layer}.{head}"
+            logbook_of(trainer).event(
+                "finding", step, finding="induction_head", layer=layer, head=head, score=float(scores[layer, head]),
+                chance=summary.repetition.induction.chance,
+            )  # fmt: skip
+
+    def state_dict(self) -> dict[str, str | None]:
+        """Whether the induction head has been told of."""
+        return {"induction_head": self._induction_head}
+
+    def load_state_dict(self, state_dict: dict[str, str | None]) -> None:
+        """Not to tell of it twice."""
+        self._induction_head = state_dict["induction_head"]
+
+
+def metrics(summary: Probe) -> dict[str, float]:
+    """The summary's numbers under the names of metrics.jsonl."""
+    found = {}
+    for name, value in summary.scalars().items():
+        base, dot, place = name.partition(".")
+        if base in METRIC_NAMES:
+            found[METRIC_NAMES[base] + dot + place] = value
+    return found
+
+
+def bundle(
+    found: Recording, summary: Probe, lens: LogitLens, norms: ResidualMap, values: dict[str, float]
+) -> dict[str, Any]:
+    """The arrays of a bundle, but for what only the trainer knows; see `lab.runs.probes`."""
+    scores = {
+        "entropy": (summary.entropy.values, summary.entropy.chance),
+        "first_token": (summary.first_token.values, summary.first_token.chance),
+        "distance": (summary.distance.values, summary.distance.chance),
+        "attn_logit_max": (summary.largest_score, float("nan")),
+        "previous_token": (summary.previous_token.values, summary.previous_token.chance),
+    }
+    arrays: dict[str, Any] = {}
+    if found.repeated is not None and summary.repetition is not None:
+        repetition = summary.repetition
+        for name in ("previous_token", "duplicate_token", "induction"):
+            score = getattr(repetition, name)
+            scores[name] = (score.values, score.chance)
+        arrays = {
+            "repeated_ids": found.repeated.tokens.cpu().numpy().astype(np.int32),
+            "period": np.int64(found.period or 0),
+            "repeated_loss": token_losses(found.repeated),
+            "repeated_patterns": encode_pattern(attention_patterns(found.repeated)[:, 0]),
+        }
+    return arrays | {
+        "token_ids": found.text.tokens.cpu().numpy().astype(np.int32),
+        "patterns": encode_pattern(attention_patterns(found.text)),
+        "token_loss": token_losses(found.text),
+        "norm_names": np.array(norms.labels),
+        "norms": norms.values,
+        "lens_labels": np.array(lens.labels),
+        "lens_tokens": lens.top_tokens[..., 0].astype(np.int32),
+        "lens_probabilities": lens.top_probabilities[..., 0],
+        "score_names": np.array(list(scores)),
+        "scores": np.stack([values for values, _ in scores.values()]).astype(np.float32),
+        "score_chance": np.array([chance for _, chance in scores.values()], dtype=np.float32),
+        "scalar_names": np.array(list(values)),
+        "scalars": np.array(list(values.values()), dtype=np.float64),
+    }
+
+
+def draw(
+    outlets: Outlets, step: int, vocab_size: int, labels: list[str], guesses: np.ndarray, lens: LogitLens,
+    norms: ResidualMap, losses: np.ndarray,
+) -> None:  # fmt: skip
+    """The pictures of the first text."""
+    when = outlets.when(step)
+    outlets.picture("predictions/token_loss", lambda: draw_token_loss(losses, labels, vocab_size, remark=when), step)
+    outlets.picture(
+        "predictions/logit_lens",
+        lambda: draw_logit_lens(
+            guesses.tolist(), lens.top_probabilities[:, 0, :, 0], labels, lens.labels, targets=labels[1:],
+            remark=f"{when}; first guess for the next token at each depth",
+        ),
+        step,
+    )  # fmt: skip
+    shown = {name: norms.values[norms.labels.index(name), :, 0] for name in ("resid_post", "attn_out", "mlp_out")}
+    outlets.picture(
+        "residual/norms",
+        lambda: draw_residual_norms(shown, labels, remark=f"{when}; L2 norms, bars: mean of all tokens but the first"),
+        step,
+    )

@@ -1,0 +1,138 @@
+"""How fast the training goes and what holds it up: time of a step, share of the peak, data, memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+
+from lab.callbacks.instrument import Instrument
+from lab.data.datamodule import LabDataModule
+from lab.model import flops_per_token
+from lab.training.module import PretrainingModule
+from lab.training.trainer import logbook_of
+
+# Dense tensor-core FLOP/s from the vendors' data sheets, bf16/fp16 and fp32 (TF32 left aside): the parts of a name
+# that tell a device, more telling ones first.
+PEAK_FLOPS: tuple[tuple[str, float, float], ...] = (
+    ("H200", 989e12, 67e12),
+    ("H100 PCIe", 756e12, 51e12),
+    ("H100", 989e12, 67e12),
+    ("A100", 312e12, 19.5e12),
+    ("L40S", 362e12, 91.6e12),
+    ("L4", 121e12, 30.3e12),
+    ("A10G", 70e12, 31.5e12),
+    ("RTX 4090", 165e12, 82.6e12),
+    ("RTX 3090", 71e12, 35.6e12),
+    ("V100", 125e12, 15.7e12),
+    ("Tesla T4", 65e12, 8.1e12),
+)
+
+
+class Throughput(Instrument):
+    """Logs `perf/step_seconds`, `perf/data_share`, `perf/memory_bytes`, and `perf/mfu` on devices whose peak is known.
+
+    A step is timed from its batch's arrival to the end of its update: validation, checkpoints and instruments
+    don't count. On a GPU the end of a step waits for the device anyway (the loss is read), so this is its time.
+
+    Args:
+        every: Optimizer steps between two lines; 0: none; None: a two-hundredth of the run.
+    """
+
+    group = "throughput"
+    per_run = 200
+
+    def __init__(self, every: int | None = None) -> None:
+        super().__init__(every)
+        self._since = 0.0
+        self._training = 0.0
+        self._loading = 0.0
+        self._steps = 0
+
+    def due(self, trainer: L.Trainer, step: int) -> bool:
+        """Evenly: speed does not change in the log-spaced way of learning. Step 1 may have compiled: it is left out."""
+        if self.every == 0 or not trainer.is_global_zero:
+            return False
+        return step > 1 and step % self.cadence(trainer) == 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Listen to the data being fetched."""
+        self._forget()
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if self.every != 0 and isinstance(data, LabDataModule):
+            data.step_batch = self._timed(data.step_batch)  # type: ignore[method-assign]
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave the data as they were."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, LabDataModule):
+            data.__dict__.pop("step_batch", None)
+
+    def _timed(self, fetch: Callable[[int], Any]) -> Callable[[int], Any]:
+        def fetch_and_count(step: int) -> Any:
+            begin = time.perf_counter()
+            batch = fetch(step)
+            self._loading += time.perf_counter() - begin
+            return batch
+
+        return fetch_and_count
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+        """The batch is here."""
+        self._since = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """The update is done; the callbacks after this one have not begun."""
+        if self.every == 0:
+            return
+        self._training += time.perf_counter() - self._since
+        self._steps += 1
+        if trainer.global_step == 1:
+            self._forget()
+        self.look_if_due(trainer, pl_module, trainer.global_step)
+
+    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+        """One line for the steps since the last one."""
+        if not self._steps:
+            return
+        seconds = self._training / self._steps
+        logbook = logbook_of(trainer)
+        values = {
+            "perf/step_seconds": seconds,
+            "perf/data_share": self._loading / max(1e-12, self._training + self._loading),
+            "perf/memory_bytes": float(peak_memory(module.device)),
+        }
+        peak = peak_flops(module.device, str(trainer.precision))
+        if peak is not None:
+            done = float(flops_per_token(module.config)) * logbook.tokens_per_step / trainer.world_size
+            values["perf/mfu"] = done / seconds / peak
+        self._forget()
+        logbook.log(step, values)
+
+    def _forget(self) -> None:
+        self._training = self._loading = 0.0
+        self._steps = 0
+
+
+def peak_flops(device: torch.device, precision: str) -> float | None:
+    """The most FLOP/s that the device can do in this precision; None where nobody told."""
+    if device.type != "cuda":
+        return None
+    name = torch.cuda.get_device_name(device)
+    for part, half, single in PEAK_FLOPS:
+        if part in name:
+            return half if "16" in precision else single
+    return None
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the most that PyTorch has held on a GPU, or the process's largest resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux, bytes on macOS

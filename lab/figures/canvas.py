@@ -1,0 +1,150 @@
+"""A sheet of pixels to compose pictures on: images, rectangles and words at places that the drawer chooses.
+
+Axes with ticks cost some 10 ms each, and a model has a hundred heads: so what has many panels is put together
+as one image in NumPy and drawn at once. Everything is in one coordinate system, pixels from the top left, and
+scales with the figure's dpi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import ArrayLike, NDArray
+
+from lab.figures.style import FONT, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, Theme
+
+DPI = 100
+WIDTH = 900
+"""Of a picture in a dashboard, in pixels."""
+MARGIN = 24
+TITLE_HEIGHT = 62
+"""What title and remark take off the top."""
+SCALE_HEIGHT = 46
+"""What a colour scale takes off the bottom."""
+
+# From nothing to all, equally steep in lightness, so that they read in grey and for every kind of colour vision.
+_LIGHT_RAMP = ("#FFFFFF", "#CCE1F1", "#7DB4DA", "#1E7DBA", "#08497F", "#04203D")
+_DARK_RAMP = ("#07090B", "#0B2C47", "#0F5B8F", "#2F93CC", "#8CCBEE", "#F4FBFF")
+
+
+def ramp(colors: Theme, n: int = 256) -> NDArray[np.uint8]:
+    """The colours of a sequential scale, `[n, 3]`: 0 is the background's tone, 1 the ink's."""
+    dark = _lightness(colors.background) < 0.5
+    stops = np.array([_rgb(c) for c in (_DARK_RAMP if dark else _LIGHT_RAMP)], dtype=float)
+    at = np.linspace(0, len(stops) - 1, n)
+    return np.stack([np.interp(at, range(len(stops)), stops[:, i]) for i in range(3)], axis=1).astype(np.uint8)
+
+
+def masked_color(colors: Theme) -> tuple[int, int, int]:
+    """The grey of what cannot be: no tone of the ramp, so that nobody takes it for 0."""
+    return (58, 62, 68) if _lightness(colors.background) < 0.5 else (214, 216, 219)
+
+
+def to_colors(share: NDArray[Any], colors: Theme) -> NDArray[np.uint8]:
+    """Numbers from 0 to 1 as colours of the ramp, `[…, 3]`; NaN as what cannot be."""
+    known = np.nan_to_num(share, nan=0.0)
+    found = ramp(colors)[(np.clip(known, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)]
+    found[np.isnan(share)] = masked_color(colors)
+    return found
+
+
+class Canvas:
+    """A figure of `width` × `height` pixels with a title and a remark; `figure` is the result."""
+
+    def __init__(self, colors: Theme, width: float, height: float, title: str = "", remark: str = "") -> None:
+        self.colors, self.width, self.height = colors, width, height
+        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=colors.background)
+        FigureCanvasAgg(self.figure)
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.set_axis_off()
+        self.axes.set_xlim(0, width)
+        self.axes.set_ylim(height, 0)
+        if title:
+            self.text(MARGIN, 20, title, size=TITLE_SIZE, color=colors.ink, weight="bold")
+        if remark:
+            self.text(MARGIN, 41, remark, size=TEXT_SIZE)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = SMALL_SIZE,
+        color: str | None = None,
+        align: str = "left",
+        mono: bool = False,
+        weight: str = "normal",
+        rotation: float = 0,
+    ) -> None:
+        """Words, vertically centred at `y`. Dollar signs are dollar signs."""
+        self.axes.text(
+            x, y, text, size=size, color=color or self.colors.muted, ha=align, va="center", weight=weight,
+            family=f"{FONT} Mono" if mono else FONT, rotation=rotation, parse_math=False, rotation_mode="anchor",
+        )  # fmt: skip
+
+    def image(self, pixels: ArrayLike, x: float, y: float, scale: float = 1.0) -> None:
+        """An image `[height, width, 3]` (uint8) with its top left corner at (x, y), each of its pixels `scale` wide."""
+        array = np.asarray(pixels)
+        height, width = array.shape[0] * scale, array.shape[1] * scale
+        picture = AxesImage(self.axes, extent=(x, x + width, y + height, y), interpolation="nearest", resample=False)
+        picture.set_data(array)
+        self.axes.add_image(picture)
+
+    def boxes(
+        self, boxes: ArrayLike, colors: Sequence[Any] | ArrayLike | str, edge: str = "none", width: float = 0
+    ) -> None:
+        """Filled rectangles `[n, 4]`: x, y, width, height."""
+        x, y, w, h = np.asarray(boxes, dtype=float).reshape(-1, 4).T
+        corners = np.stack([np.stack([x, x + w, x + w, x]), np.stack([y, y, y + h, y + h])]).transpose(2, 1, 0)
+        self.axes.add_collection(
+            PolyCollection(corners, facecolors=colors, edgecolors=edge, linewidths=width, antialiased=width > 0),
+            autolim=False,
+        )  # fmt: skip
+
+    def line(self, x: ArrayLike, y: ArrayLike, color: str, width: float = 1.2, **style: Any) -> None:
+        """A line through points."""
+        self.axes.plot(x, y, color=color, linewidth=width, scalex=False, scaley=False, **style)
+
+    def scale(
+        self, y: float, ticks: Sequence[tuple[float, str]], words: str, masked: str = "", strongest: float = 1.0
+    ) -> None:
+        """The colour scale with its numbers, and what grey means: `ticks` are places from 0 to 1 and their labels.
+
+        It ends at the tone `strongest` of the ramp.
+        """
+        left, long = MARGIN, 220
+        strip = np.repeat(to_colors(np.linspace(0, strongest, long)[None], self.colors), 10, axis=0)
+        self.image(strip, left, y)
+        self.boxes([[left, y, long, 10]], "none", self.colors.muted, 0.5)
+        for at, label in ticks:
+            self.text(left + at * long, y + 20, label, align="left" if at == 0 else "right" if at == 1 else "center")
+        self.text(left + long + 14, y + 5, words)
+        if masked:
+            x = self.width - MARGIN
+            self.text(x, y + 5, masked, align="right")
+            swatch = x - 14 - 6.2 * len(masked)
+            self.boxes([[swatch, y, 10, 10]], np.array([masked_color(self.colors)]) / 255)
+
+
+def rendered(figure: Figure) -> NDArray[np.uint8]:
+    """A figure as an image, uint8 `[height, width, 3]`."""
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):
+        canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def _lightness(color: str) -> float:
+    return sum(_rgb(color)) / (3 * 255)

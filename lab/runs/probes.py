@@ -1,0 +1,108 @@
+"""Probe bundles: what a fixed set of texts looked like inside the model at each snapshot, ready to be shown.
+
+`probes/step-00001000.npz` lets a reader scrub through training without loading one model. It holds plain
+arrays only (nothing in it can run code), L layers, H heads, N texts of T tokens, R repeated sequences of 2·P:
+
+- `format` 1 · `step` · `tokens`: seen in training so far.
+- `token_ids` int32 `[N, T]`: the texts, from the validation split · `token_strings` `[N, T]`: each as a
+  label of visible characters (`·the`, `⏎`, hex for fragments).
+- `patterns` uint8 `[L, N, H, T, T]`: attention of query (next to last axis) to key, in square-root steps:
+  probability = (value / 255)², within 0.004 at 1 and 0.0001 at 0.001, where linear steps would be coarse.
+- `token_loss` float32 `[N, T-1]`: nats; entry t is for token t+1.
+- `norm_names` `[Q]`, `norms` float32 `[Q, L, N, T]`: L2 norms of resid_pre, attn_out, resid_mid, mlp_out,
+  resid_post.
+- `lens_labels` `[L+1]`, `lens_tokens` int32 and `lens_probabilities` float32 `[L+1, N, T]`: the first guess
+  read off the stream before each layer and after the last (the logit lens).
+- `score_names` `[S]`, `scores` float32 `[S, L, H]`, `score_chance` float32 `[S]`: one number a head, with
+  that of a head which attends evenly: entropy, first_token, distance, attn_logit_max (no chance: NaN), and
+  previous_token; where there are repeated tokens also duplicate_token and induction, and previous_token is
+  measured on them.
+- `scalar_names`, `scalars` float64 `[K]`: all that metrics.jsonl got of this probe.
+- Where vocabulary and context have room for repeated random tokens: `repeated_ids` int32 `[R, 2P]`,
+  `period` P, `repeated_loss` float32 `[R, 2P-1]`, `repeated_patterns` uint8 `[L, H, 2P, 2P]` of the first.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lab.runs.atomic import writing_whole
+from lab.runs.checkpoints import step_path
+from lab.runs.paths import RunPaths
+
+PROBE_FORMAT = 1
+PROBE_SUFFIX = ".npz"
+_NAME = re.compile(r"step-(\d{8,18})\.npz")
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ProbeInfo:
+    """One bundle on the disk; `read_probe` opens it."""
+
+    path: Path
+    step: int
+
+
+def encode_pattern(pattern: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """Probabilities as uint8 in square-root steps."""
+    found = np.asarray(pattern, dtype=np.float32)
+    return np.rint(255 * np.sqrt(found.clip(0, 1))).astype(np.uint8)
+
+
+def decode_pattern(stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Probabilities from what `encode_pattern` made."""
+    return np.square(stored.astype(np.float32) / np.float32(255))
+
+
+def write_probe(run: RunPaths, step: int, arrays: Mapping[str, npt.ArrayLike]) -> ProbeInfo:
+    """Write the bundle of `step`; it appears whole or not at all. Raises `WriteError` when the disk is full.
+
+    Not forced to the disk: after a power cut it can be made again from the snapshot.
+    """
+    run.probes_dir.mkdir(exist_ok=True)
+    path = step_path(run.probes_dir, step, PROBE_SUFFIX)
+    plain = {name: np.asarray(values) for name, values in arrays.items()}
+    if wrong := [name for name, values in plain.items() if values.dtype.hasobject]:
+        raise ValueError(f"a probe bundle holds plain arrays only: {', '.join(wrong)} would need pickling")
+    # Packing would save half of it, and take ten times as long.
+    with writing_whole(path, durable=False) as file:
+        np.savez(file, allow_pickle=False, **{"format": np.int64(PROBE_FORMAT), "step": np.int64(step), **plain})
+    return ProbeInfo(path, step)
+
+
+def list_probes(run: RunPaths) -> list[ProbeInfo]:
+    """The bundles of a run by step; reads the folder only."""
+    if not run.probes_dir.is_dir():
+        return []
+    matches = ((path, _NAME.fullmatch(path.name)) for path in run.probes_dir.iterdir())
+    return sorted((ProbeInfo(path, int(m[1])) for path, m in matches if m), key=lambda info: info.step)
+
+
+def read_probe(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a bundle by name. Raises `ValueError` for a file that is none."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no whole probe bundle: {error}") from None
+    if (found := int(arrays.get("format", np.int64(0)))) != PROBE_FORMAT:
+        raise ValueError(f"{path} has format {found}, this version reads {PROBE_FORMAT}")
+    return arrays
+
+
+def delete_probes_beyond(run: RunPaths, step: int) -> list[int]:
+    """Delete the bundles of steps > `step`, for a training that goes back to it; the steps gone."""
+    gone = [info for info in list_probes(run) if info.step > step]
+    for info in gone:
+        info.path.unlink(missing_ok=True)
+    return [info.step for info in gone]
