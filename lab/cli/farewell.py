@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -28,9 +30,10 @@ def say_farewell(console: Console, module: Any, data: Any, run: Run) -> None:
     console.print()
     if "val/loss" in losses:
         console.print(scoreboard(losses, data.baselines))
-    console.print(sample_panel(module.model, data.tokenizer))
-    console.print(f"[bold]{run.path}[/bold]")
-    for command, why in next_commands(run):
+    opening = opening_of(data)
+    console.print(sample_panel(module.model, data.tokenizer, opening))
+    console.print(Text(str(run.path), style="bold"))
+    for command, why in next_commands(run, opening):
         console.print(Text.assemble((f"  {command}", "cyan"), (f"   # {why}", "dim")), soft_wrap=True)
 
 
@@ -48,7 +51,7 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
     everyone = sorted([*rows, own], key=lambda r: -(r[2] if r[2] is not None else float("inf")))
     for name, loss, bpb in everyone:
         is_own = name == own[0]
-        beaten = "" if is_own else verdict(own_bits, bpb)
+        beaten = "" if is_own or name == "floor" else verdict(own_bits, bpb)
         table.add_row(
             Text(name, style="bold green" if is_own else ""),
             number(loss, 3),
@@ -61,7 +64,7 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
 
 def verdict(own: float | None, other: float | None) -> str:
     """A mark in front of a baseline: beaten or not."""
-    if own is None or other is None:
+    if own is None or other is None or own == other:
         return ""
     return "✓ " if own < other else "✗ "
 
@@ -71,18 +74,27 @@ def number(value: float | None, digits: int) -> str:
     return "n/a" if value is None else f"{value:,.{digits}f}"
 
 
-def sample_panel(model: Any, tokenizer: Any) -> Panel:
-    """What the model writes from nothing, seed fixed."""
-    text = "".join(
-        stream_text(model, tokenizer, prompt="", max_new_tokens=SAMPLE_TOKENS, temperature=0.8, top_k=50, seed=1)
+def sample_panel(model: Any, tokenizer: Any, opening: str) -> Panel:
+    """What the model writes after `opening`, seed fixed."""
+    settings = {"max_new_tokens": SAMPLE_TOKENS, "temperature": 0.8, "top_k": 50, "seed": 1}
+    text = "".join(stream_text(model, tokenizer, prompt=opening, **settings))
+    return Panel(
+        Text.assemble((opening, "dim"), text.strip("\n")), title="a sample", title_align="left", border_style="dim"
     )
-    return Panel(Text(text.strip("\n")), title="a sample", title_align="left", border_style="dim")
 
 
-def next_commands(run: Run) -> list[tuple[str, str]]:
+def opening_of(data: Any) -> str:
+    """The first words of the validation text (of a made corpus, its first symbols): something to go on from."""
+    start = data.tokenizer.decode(data.sequences.val_stream(min(24, data.context_length // 2)))
+    line = next((line for line in start.splitlines() if line.strip()), start)
+    return line[: line.rfind(" ")] if " " in line.strip() else line
+
+
+def next_commands(run: Run, opening: str) -> list[tuple[str, str]]:
     """Three things to try with a finished run."""
+    root = "" if run.path.parent == Path("runs") else f" --root {shlex.quote(str(run.path.parent))}"
     return [
-        (f"python -m lab generate {run.name} --prompt 'def '", "let it go on with your words"),
-        (f"python -m lab runs show {run.name}", "its curve and its files"),
-        (f"tensorboard --logdir {run.path.parent}", "all curves of all runs in the browser"),
+        (f"python -m lab generate {run.name}{root} --prompt {shlex.quote(opening)}", "let it go on with your words"),
+        (f"python -m lab runs show {run.name}{root}", "its curve and its files"),
+        (f"tensorboard --logdir {shlex.quote(str(run.path.parent))}", "all curves of all runs in the browser"),
     ]
