@@ -10,14 +10,20 @@ from __future__ import annotations
 from typing import get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab.model.attention import Attention, Kernel, KVCache
 from lab.model.config import GPTConfig
 from lab.model.init import init_weights
 from lab.model.layers import Dropout, Rotary, make_mlp, make_norm
-from lab.model.loss import Reduction, cross_entropy
+from lab.model.loss import (
+    CHUNKED_VOCABULARY,
+    LossKernel,
+    Reduction,
+    cross_entropy,
+    head_logits,
+    head_loss,
+)
 from lab.model.taps import Scope, Tap, inside, site
 
 
@@ -75,17 +81,22 @@ class GPT(nn.Module):
         self.unembedding = None if config.tie_embeddings else nn.Linear(config.d_model, rows, bias=False)
         self.rotary = Rotary(config) if config.positions == "rope" else None
         self.set_attention_kernel("auto")
+        self.set_loss_kernel("auto")
         init_weights(self, config)
 
-    def forward(self, tokens: Tensor, tap: Tap | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, tap: Tap | None = None, cache: KVCache | None = None, head: bool = True
+    ) -> Tensor:
         """Logits `[batch, pos, vocab_size]` for the token after each of `tokens` `[batch, pos]` (int64).
 
         Where there is a `tap` it is shown every named activation (see `hook_names`) and what it returns flows
         on. With a `cache` the tokens follow those already in it, and are appended. Raises ValueError where
-        they are more than context_length or more than the cache has room for.
+        they are more than context_length or more than the cache has room for. Without its `head` it returns
+        what the head reads, the normalised stream `[batch, pos, d_model]`.
         """
         scope = None if tap is None else Scope(tap)
-        return self.unembed(self.residual(tokens, scope, cache), scope)
+        x = self.residual(tokens, scope, cache)
+        return self.unembed(x, scope) if head else self._normalized(x, scope)
 
     def residual(self, tokens: Tensor, tap: Scope | None = None, cache: KVCache | None = None) -> Tensor:
         """The residual stream after the last block, `[batch, pos, d_model]`: everything but the head."""
@@ -95,8 +106,7 @@ class GPT(nn.Module):
             cache.check_room(batch, n_pos)
         if start + n_pos > self.config.context_length:
             raise ValueError(
-                f"{start + n_pos} tokens are more than context_length={self.config.context_length}: "
-                f"give the last ones"
+                f"{start + n_pos} tokens are more than context_length={self.config.context_length}: give the last ones"
             )
         x = site(tap, "hook_embed", self.token_embedding(tokens))
         if self.position_embedding is not None:
@@ -115,23 +125,50 @@ class GPT(nn.Module):
 
         Given the stream of an earlier layer it is the logit lens (nostalgebraist 2020).
         """
-        x = residual if self.ln_final is None else self.ln_final(residual, inside(tap, "ln_final"))
-        head = self.token_embedding if self.unembedding is None else self.unembedding
-        logits = F.linear(x, head.weight)[..., : self.config.vocab_size]
-        cap = self.config.logit_softcap
-        return logits if cap is None else cap * torch.tanh(logits / cap)
+        return head_logits(
+            self._normalized(residual, tap), self._head.weight, self.config.vocab_size, self.config.logit_softcap
+        )
+
+    def _normalized(self, residual: Tensor, tap: Scope | None) -> Tensor:
+        return residual if self.ln_final is None else self.ln_final(residual, inside(tap, "ln_final"))
+
+    @property
+    def _head(self) -> nn.Embedding | nn.Linear:
+        return self.token_embedding if self.unembedding is None else self.unembedding
 
     def loss(self, tokens: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
         """How surprising `targets` `[batch, pos]` are after `tokens`, in nats per token; -1 doesn't count.
 
         Reductions as in `cross_entropy`: "mean" and "sum" are over the targets that count, "none" keeps
-        `[batch, pos]`. Computed in fp32 whatever the logits are in.
+        `[batch, pos]`. Computed in fp32 whatever the logits are in. Over a large vocabulary on a CPU the
+        logits are made and forgotten chunk by chunk, see `set_loss_kernel`.
         """
-        return cross_entropy(self(tokens), targets, reduction)
+        if not self._chunks_the_loss(tokens.device):
+            return cross_entropy(self(tokens), targets, reduction)
+        x, config = self(tokens, head=False), self.config
+        return head_loss(x, self._head.weight, targets, config.vocab_size, config.logit_softcap, reduction)
 
-    def new_cache(
-        self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None
-    ) -> KVCache:
+    def _chunks_the_loss(self, device: torch.device) -> bool:
+        if self._loss_kernel == "auto":
+            return device.type == "cpu" and self.config.vocab_size >= CHUNKED_VOCABULARY
+        return self._loss_kernel == "chunked"
+
+    @property
+    def loss_kernel(self) -> LossKernel:
+        """How the loss is computed: "auto", "whole" or "chunked". A choice of this moment, no part of the weights."""
+        return self._loss_kernel
+
+    def set_loss_kernel(self, kernel: LossKernel) -> None:
+        """Choose the way to the loss: "whole" (all logits at once), "chunked" (never more than some of them).
+
+        "auto" takes chunks on a CPU for vocabularies of 8192 and more. All give the same numbers up to rounding.
+        Raises ValueError for an unknown name.
+        """
+        if kernel not in get_args(LossKernel):
+            raise ValueError(f"loss kernel {kernel!r}: choose one of {', '.join(get_args(LossKernel))}")
+        self._loss_kernel: LossKernel = kernel
+
+    def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
         """An empty cache for decoding `batch_size` sequences of up to `capacity` positions.
 
         `capacity` defaults to context_length, and ValueError says that it can't be more. `dtype` defaults

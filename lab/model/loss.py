@@ -1,15 +1,30 @@
-"""The training objective: how surprised the model is by the next token, in nats."""
+"""The training objective: how surprised the model is by the next token, in nats.
+
+Two ways to the same number. `cross_entropy` reads logits that are there. `head_loss` makes them itself, a few
+positions at a time, and forgets them again: with GPT-2's vocabulary the logits of one step of 4096 tokens and
+what their softmax needs are 2.5 GB, more than the whole model and its optimizer.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 IGNORED = -1  # a target that does not count: padding, a prompt
 
 Reduction = Literal["mean", "sum", "none"]
+LossKernel = Literal["auto", "whole", "chunked"]
+
+# Vocabularies from which "auto" takes chunks on a CPU: below, all logits of a step are a few megabytes.
+CHUNKED_VOCABULARY = 8192
+# Logits of one chunk: 64 MB in fp32 on a CPU. A GPU wants products that fill it.
+CHUNK_LOGITS = {"cpu": 1 << 24}
+CHUNK_LOGITS_ELSEWHERE = 1 << 28
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
@@ -27,3 +42,121 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean"
         reduction=reduction,
     )
     return flat.view(targets.shape) if reduction == "none" else flat
+
+
+def head_logits(x: Tensor, weight: Tensor, vocab_size: int, softcap: float | None) -> Tensor:
+    """Logits `[..., vocab_size]` of the normalised stream `[..., d_model]`.
+
+    `weight` `[rows, d_model]` may have more rows than there are tokens: their logits are cut off. A soft-cap
+    squashes into (-cap, cap) by cap·tanh(logits/cap) (Gemma 2, 2024).
+    """
+    logits = F.linear(x, weight)[..., :vocab_size]
+    return logits if softcap is None else softcap * torch.tanh(logits / softcap)
+
+
+def head_loss(
+    x: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    vocab_size: int,
+    softcap: float | None = None,
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """`cross_entropy` of `head_logits`, without ever holding more than a chunk of the logits.
+
+    The same values and gradients up to rounding. For "mean" and "sum" each chunk's gradient is computed
+    along with its loss, since the gradient that will come back is one number, known to be a factor; so
+    nothing is computed twice (the idea of Hsu et al. 2024, "Liger Kernel", §3.2). "none" computes each
+    chunk again on the way back.
+    """
+    if reduction == "none":
+        return _each_loss(x, weight, targets, vocab_size, softcap)
+    dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+    flat, flat_targets = x.reshape(-1, x.shape[-1]), targets.reshape(-1)
+    total = _ChunkedLoss.apply(flat, weight, flat_targets, vocab_size, softcap, dtype)
+    return total if reduction == "sum" else total / (targets != IGNORED).sum()
+
+
+def rows_per_chunk(device: str, rows: int) -> int:
+    """Positions whose logits over `rows` rows of the head are held at once."""
+    return max(1, CHUNK_LOGITS.get(device, CHUNK_LOGITS_ELSEWHERE) // rows)
+
+
+def _each_loss(x: Tensor, weight: Tensor, targets: Tensor, vocab_size: int, softcap: float | None) -> Tensor:
+    def losses(part: Tensor, its_targets: Tensor) -> Tensor:
+        return cross_entropy(head_logits(part, weight, vocab_size, softcap), its_targets, "none")
+
+    size = rows_per_chunk(x.device.type, weight.shape[0])
+    parts = zip(x.reshape(-1, x.shape[-1]).split(size), targets.reshape(-1).split(size), strict=True)
+    again = torch.is_grad_enabled()
+    each = [checkpoint(losses, *part, use_reentrant=False) if again else losses(*part) for part in parts]
+    return torch.cat(each).view(targets.shape)
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    """Sum of the losses of `x` `[n, d_model]`, chunk by chunk, gradients included where they are wanted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        vocab_size: int,
+        softcap: float | None,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        wants_x, wants_weight = ctx.needs_input_grad[:2]
+        rows = weight.shape[0]
+        head = weight.detach().to(dtype)
+        size = min(rows_per_chunk(x.device.type, rows), len(x))
+        raw = torch.empty(size, rows, dtype=dtype, device=x.device)
+        work = torch.empty(size, vocab_size, dtype=torch.float32, device=x.device)
+        total = torch.zeros((), dtype=torch.float32, device=x.device)
+        grad_x = torch.empty_like(x) if wants_x else None
+        grad_weight = torch.zeros(weight.shape, dtype=torch.float32, device=x.device) if wants_weight else None
+        with torch.autocast(x.device.type, enabled=False):
+            for start in range(0, len(x), size):
+                part = x[start : start + size].to(dtype)
+                logits, logp = raw[: len(part)], work[: len(part)]
+                total += _chunk_loss(part, head, targets[start : start + size], logits, logp, softcap)
+                if not (wants_x or wants_weight):
+                    continue
+                _chunk_gradient(targets[start : start + size], logits, logp, softcap)
+                if grad_x is not None:
+                    grad_x[start : start + size] = logits @ head
+                if grad_weight is not None:
+                    grad_weight += logits.T @ part
+        ctx.save_for_backward(grad_x, None if grad_weight is None else grad_weight.to(weight.dtype))
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        # In place: a second backward pass through the same graph is refused by autograd, which sees the change.
+        scaled = [None if gradient is None else gradient.mul_(grad) for gradient in ctx.saved_tensors]
+        return (*scaled, None, None, None, None)
+
+
+def _chunk_loss(
+    x: Tensor, head: Tensor, targets: Tensor, logits: Tensor, logp: Tensor, softcap: float | None
+) -> Tensor:
+    """Sum of the chunk's losses; leaves its logits in `logits` and their log-softmax, in fp32, in `logp`."""
+    torch.mm(x, head.T, out=logits)
+    known = logits[:, : logp.shape[1]]
+    if softcap is not None:
+        known.div_(softcap).tanh_().mul_(softcap)
+    torch.log_softmax(logp.copy_(known), dim=-1, out=logp)
+    return F.nll_loss(logp, targets, ignore_index=IGNORED, reduction="sum")
+
+
+def _chunk_gradient(targets: Tensor, logits: Tensor, logp: Tensor, softcap: float | None) -> None:
+    """Overwrite `logits` by the gradient of the chunk's loss with respect to them: softmax minus one-hot."""
+    gradient = logp.exp_()
+    gradient.scatter_add_(1, targets.clamp(min=0)[:, None], gradient.new_full((len(targets), 1), -1.0))
+    gradient.masked_fill_((targets == IGNORED)[:, None], 0.0)
+    known = logits[:, : logp.shape[1]]
+    if softcap is not None:  # the derivative of cap·tanh(z/cap) is 1 - tanh²
+        gradient.mul_(1 - (known.float() / softcap).square_())
+    known.copy_(gradient)
+    logits[:, logp.shape[1] :] = 0
