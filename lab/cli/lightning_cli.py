@@ -178,7 +178,7 @@ class LabCLI(LightningCLI):
         """Nothing: `lab.cli.main` runs the command when this object is complete."""
 
     def build_trainer(self, callbacks: list[Callback], **overrides: Any) -> LabTrainer:
-        """The trainer of the `trainer:` group; `overrides` are what the lab decides; the person's callbacks come last."""
+        """The trainer of the `trainer:` group; `overrides` is what the lab decides; the person's callbacks are last."""
         given = dict(self._get(self.config_init, "trainer"))
         theirs = given.pop("callbacks", None) or []
         theirs = theirs if isinstance(theirs, list) else [theirs]

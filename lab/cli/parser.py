@@ -15,7 +15,8 @@ UNKNOWN = re.compile(
 )
 BAD_VALUE = re.compile(r"Parser key \"([^\"]+)\":\s*(.*)", re.DOTALL)
 CLASS_PROBLEM = re.compile(
-    r"Problem with given class_path [^-]*|Expected a dot import path string: \S+|the following arguments are required: [\w, ]*"
+    r"Problem with given class_path [^-]*|Expected a dot import path string: \S+"
+    r"|the following arguments are required: [\w, ]*"
 )
 MOST_PROBLEMS = 20
 
@@ -73,7 +74,7 @@ WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 def humane_type(reason: str) -> str:
     """`Expected a <class 'int'>.` in words: `expected a whole number`."""
     if found := CLASS_PROBLEM.search(reason):
-        return f"{found[0].strip()} (give the import path of a class, such as lightning.pytorch.callbacks.EarlyStopping)"
+        return f"{found[0].strip()} (give a class's import path, such as lightning.pytorch.callbacks.EarlyStopping)"
     names = [name.rsplit(".", 1)[-1] for name in re.findall(r"Expected an? <class '([\w.]+)'>", reason)]
     if names:
         return "expected " + " or ".join(dict.fromkeys(WORDS.get(name, name) for name in names))
