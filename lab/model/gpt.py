@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lab.model.attention import Attention, Kernel, KVCache
 from lab.model.config import GPTConfig
 from lab.model.init import init_weights
-from lab.model.layers import Dropout, Rotary, make_mlp, make_norm
+from lab.model.layers import Dropout, DropoutKernel, Rotary, make_mlp, make_norm
 from lab.model.loss import (
     CHUNKED_VOCABULARY,
     LossKernel,
@@ -206,6 +206,17 @@ class GPT(nn.Module):
         for block in self.blocks:
             assert isinstance(block, Block)
             block.attn.kernel = kernel
+
+    def set_dropout_kernel(self, kernel: DropoutKernel) -> None:
+        """Choose where dropout's randomness comes from: "torch", "bytes" (one a number), or "auto", see `Dropout`.
+
+        The choices draw different numbers from one seed. Raises ValueError for an unknown name.
+        """
+        if kernel not in get_args(DropoutKernel):
+            raise ValueError(f"dropout kernel {kernel!r}: choose one of {', '.join(get_args(DropoutKernel))}")
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.kernel = kernel
 
     def hook_names(self) -> list[str]:
         """Every site of this variant that a tap is called at, in the order of computation."""

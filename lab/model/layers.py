@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lab.model.config import GPTConfig
 from lab.model.taps import Scope, site
+
+DropoutKernel = Literal["auto", "torch", "bytes"]
 
 NORM_EPSILON = 1e-5  # GPT-2's; keeps a vector of zeros from dividing by zero
 
@@ -56,12 +61,17 @@ def make_norm(config: GPTConfig) -> LayerNorm | RMSNorm:
 class Dropout(nn.Module):
     """Set each number to 0 with probability p and scale the rest by 1/(1-p), in training (Srivastava 2014).
 
-    All of the model's dropout goes through here, but for that inside PyTorch's fused attention.
+    All of the model's dropout goes through here, but for that inside PyTorch's fused attention. On a CPU one
+    random byte decides about each number, ten times as fast as PyTorch's own (4 ms instead of 42 for the 6.3
+    million attention weights of batch 16, 6 heads, context 256): p is then rounded to 1/256, 0.2 to 0.1992,
+    and the rest scaled by what that leaves. Where rounding would change p by more than a twentieth, and on
+    other devices, it is PyTorch's. Either way `torch.manual_seed` decides what is dropped.
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
+        self.kernel: DropoutKernel = "auto"
 
     @property
     def active(self) -> float:
@@ -69,7 +79,49 @@ class Dropout(nn.Module):
         return self.p if self.training else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p) if self.active else x
+        if not self.active:
+            return x
+        if self.kernel == "bytes" or (self.kernel == "auto" and x.device.type == "cpu" and byte_exact(self.p)):
+            return byte_dropout(x, self.p)
+        return F.dropout(x, self.p)
+
+
+def byte_exact(p: float) -> bool:
+    """Whether p, rounded to 1/256, is still p within a twentieth."""
+    return abs(round(256 * p) / 256 - p) <= p / 20 and round(256 * p) < 256
+
+
+def byte_dropout(x: Tensor, p: float) -> Tensor:
+    """Dropout with probability round(256·p)/256, at least 1/256 and at most 255/256; the mean of `x` is kept."""
+    dropped = min(max(round(256 * p), 1), 255)
+    y: Tensor = _ByteDropout.apply(x, dropped)
+    return y
+
+
+class _ByteDropout(torch.autograd.Function):
+    """Keeps each number whose random byte is `dropped` or more; one byte a number is kept for backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dropped: int) -> Tensor:
+        # From the lowest int64 on: random_() alone leaves the sign bit 0, and every eighth byte below 128.
+        numbers = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = numbers.view(torch.uint8)[: x.numel()].ge_(dropped).view(x.shape)
+        ctx.save_for_backward(kept)
+        ctx.scale = 256 / (256 - dropped)
+        return _keep(x, kept, ctx.scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (kept,) = ctx.saved_tensors
+        return _keep(grad, kept, ctx.scale), None
+
+
+def _keep(x: Tensor, kept: Tensor, scale: float) -> Tensor:
+    """`x` where `kept` is 1, scaled, and 0 where it is 0: a product of integers on the bits, which PyTorch
+    vectorises; a float times a truth value it does not."""
+    bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
+    return (x.contiguous().view(bits) * kept.to(bits)).view(x.dtype).mul_(scale)
 
 
 class Rotary(nn.Module):

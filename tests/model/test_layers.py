@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lab.model import GPTConfig
-from lab.model.layers import MLP, Dropout, LayerNorm, RMSNorm, Rotary, SwiGLU, rotate
+from lab.model import GPT, GPTConfig
+from lab.model.layers import MLP, Dropout, LayerNorm, RMSNorm, Rotary, SwiGLU, byte_dropout, rotate
 from lab.model.taps import Scope
 
 X = torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(0)) * 3 + 1
@@ -61,9 +61,7 @@ def test_rotation_equals_transformers() -> None:
     q = torch.randn(1, 10, 2, 16)
     cos, sin = llama.LlamaRotaryEmbedding(theirs)(q, torch.arange(20, 30)[None])
     expected, _ = llama.apply_rotary_pos_emb(q.transpose(1, 2), q.transpose(1, 2), cos, sin)
-    torch.testing.assert_close(
-        rotate(q, *Rotary(config)(20, 10)), expected.transpose(1, 2), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(rotate(q, *Rotary(config)(20, 10)), expected.transpose(1, 2), atol=1e-5, rtol=0)
 
 
 def test_turned_products_depend_on_the_distance_alone() -> None:
@@ -94,9 +92,7 @@ def test_swiglu_equals_transformers() -> None:
     ours = SwiGLU(GPTConfig(d_model=32, d_mlp=48, mlp="swiglu", bias=False))
     theirs = llama.LlamaMLP(LlamaConfig(hidden_size=32, intermediate_size=48))
     gate, up = ours.gate_up.weight.chunk(2)
-    theirs.load_state_dict(
-        {"gate_proj.weight": gate, "up_proj.weight": up, "down_proj.weight": ours.down.weight}
-    )
+    theirs.load_state_dict({"gate_proj.weight": gate, "up_proj.weight": up, "down_proj.weight": ours.down.weight})
     torch.testing.assert_close(ours(X), theirs(X))
 
 
@@ -108,3 +104,62 @@ def test_dropout_drops_its_share_in_training_only() -> None:
     assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     assert torch.equal(dropout.eval()(ones), ones)
     assert torch.equal(Dropout(0.0)(ones), ones)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("p", [0.01, 0.1, 0.2, 0.5, 0.9])
+def test_byte_dropout_keeps_the_mean_and_drops_what_it_says(p: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    n = 1_000_003  # the last random number is used in part
+    dropped = byte_dropout(torch.ones(n, dtype=dtype), p).double()
+    k = max(1, round(256 * p))
+    share, sigma = k / 256, (k / 256 * (1 - k / 256) / n) ** 0.5
+    assert abs(float((dropped == 0).double().mean()) - share) < 5 * sigma
+    assert float(dropped.max()) == pytest.approx(256 / (256 - k), rel=1e-2 if dtype == torch.bfloat16 else 1e-6)
+    # Every byte of a random number is used: each decides with the same probability.
+    eights = (dropped[: n // 8 * 8].view(-1, 8) == 0).double().mean(0)
+    assert (eights - share).abs().max() < 5 * sigma * 8**0.5
+    assert abs(float(torch.corrcoef(torch.stack((dropped[:-1], dropped[1:])))[0, 1])) < 0.006
+
+
+def test_byte_dropout_is_decided_by_the_seed_and_the_same_on_the_way_back() -> None:
+    x = torch.randn(7, 33).transpose(0, 1).requires_grad_()
+    torch.manual_seed(3)
+    y = byte_dropout(x, 0.25)
+    torch.manual_seed(3)
+    assert torch.equal(byte_dropout(x, 0.25), y)
+    assert not torch.equal(byte_dropout(x, 0.25), y)
+    y.backward(torch.full_like(y, 3.0))
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad, torch.where(y == 0, 0.0, 4.0))
+    torch.testing.assert_close(y[y != 0], x[y != 0] * 4 / 3)
+
+
+def test_dropped_infinities_are_gone() -> None:
+    torch.manual_seed(0)
+    assert byte_dropout(torch.full((100,), torch.inf), 0.5).unique().tolist() == [0.0, torch.inf]
+
+
+def test_probabilities_that_bytes_would_distort_are_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[float] = []
+
+    def spy(x: Tensor, p: float) -> Tensor:
+        calls.append(p)
+        return x
+
+    monkeypatch.setattr("lab.model.layers.F.dropout", spy)
+    for p in (0.005, 0.1, 0.2, 0.999):
+        Dropout(p)(X)
+    assert calls == [0.005, 0.999]
+    forced = Dropout(0.2)
+    forced.kernel = "torch"
+    forced(X)
+    assert calls[-1] == 0.2
+
+
+def test_a_model_takes_its_dropout_from_where_it_is_told() -> None:
+    model = GPT(GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=11, dropout=0.2))
+    model.set_dropout_kernel("torch")
+    assert {m.kernel for m in model.modules() if isinstance(m, Dropout)} == {"torch"}
+    with pytest.raises(ValueError, match="'fast': choose one of auto, torch, bytes"):
+        model.set_dropout_kernel("fast")  # type: ignore[arg-type]
