@@ -77,7 +77,7 @@ class AttentionMaps(Instrument):
             )
         scores = {name: (score.values, score.chance) for name, score in head_scores(found).items()}
         outlets.picture(
-            "attention/scores", lambda: draw_head_scores(scores, remark=f"{when}; in brackets: chance"), step
+            "attention/scores", lambda: draw_head_scores(scores, remark=f"{when}; chance: attending evenly"), step
         )
         self._draw_asked_for(outlets, found, trainer, when, step)
 

@@ -13,8 +13,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from lab.figures.canvas import MARGIN, SCALE_HEIGHT, TITLE_HEIGHT, WIDTH, Canvas, to_colors
-from lab.figures.style import SMALL_SIZE, TEXT_SIZE, theme
+from lab.figures.canvas import (
+    MARGIN,
+    SCALE_HEIGHT,
+    TITLE_HEIGHT,
+    WIDTH,
+    Canvas,
+    masked_color,
+    ramp,
+    to_colors,
+)
+from lab.figures.style import SMALL_SIZE, TEXT_SIZE, Theme, theme
 from lab.figures.tokens import numbered
 
 MOST_POSITIONS = 512
@@ -38,7 +47,7 @@ def draw_attention(
 
     Raises ValueError above 512 positions, saying what to do.
     """
-    shown = _causal(pattern, 2)
+    shown = _patterns(pattern, 2)
     n = shown.shape[-1]
     _check(shown, labels, n, MOST_POSITIONS)
     colors = theme(dark)
@@ -52,7 +61,7 @@ def draw_attention(
     size = n * cell
     top = TITLE_HEIGHT + 12 + round(6.4 * max(len(named[i]) for i in places))
     canvas = Canvas(colors, max(left + size + MARGIN, 620), top + size + 18 + SCALE_HEIGHT, title, remark)
-    canvas.image(to_colors(np.sqrt(shown), colors), left, top, cell)
+    canvas.image(_pixels(shown, 1, colors), left, top, cell)
     canvas.boxes([[left, top, size, size]], "none", colors.muted, 0.5)
     for i in places:
         canvas.text(left - 6, top + (i + 0.5) * cell, named[i], align="right", size=SMALL_SIZE)
@@ -73,14 +82,14 @@ def draw_head_grid(
     Where there are more cells than pixels, each pixel shows the largest of its cells, so that a thin stripe
     stays visible. Raises ValueError above 256 positions.
     """
-    shown = _causal(patterns, 4)
+    shown = _patterns(patterns, 4)
     n_layers, n_heads, n = shown.shape[:3]
     _check(shown, [], n, MOST_GRID_POSITIONS)
     colors = theme(dark)
     left, room = MARGIN + 30, WIDTH - 2 * MARGIN - 30
     panel_room = (room + GAP) // n_heads - GAP
     shrink = max(1, -(-n // max(1, panel_room)))
-    panels = to_colors(np.sqrt(_pooled(shown, shrink)), colors)
+    panels = _pixels(shown, shrink, colors)
     n_shown = panels.shape[-2]
     cell = max(1, min(panel_room, 200) // n_shown)
     panel = n_shown * cell
@@ -107,7 +116,7 @@ def draw_head_scores(
     scores: Mapping[str, tuple[ArrayLike, float]],
     *,
     title: str = "What each head does",
-    remark: str = "in brackets: a head that attends evenly to all it may see",
+    remark: str = "chance: of a head that attends evenly to all it may see",
     dark: bool = False,
 ) -> Figure:
     """Matrices of one number per head, `[layer, head]` each, side by side; with each the level of chance.
@@ -127,21 +136,22 @@ def draw_head_scores(
     per_row = min(len(matrices), max(1, (WIDTH - left - MARGIN) // (max(26 * n_heads, 120) + 30)))
     n_rows = -(-len(matrices) // per_row)
     cell = int(min(44, max(6, ((WIDTH - left - MARGIN) / per_row - 30) / n_heads)))
-    width, height = max(cell * n_heads, 120) + 30, cell * n_layers + 54
-    top = TITLE_HEIGHT + 24
+    width, height = max(cell * n_heads, 120) + 30, cell * n_layers + 68
+    top = TITLE_HEIGHT + 44
     canvas = Canvas(
-        colors, max(620, left + per_row * width + MARGIN), top + n_rows * height + SCALE_HEIGHT, title, remark
+        colors, max(620, left + per_row * width + MARGIN), top + n_rows * height - 48 + SCALE_HEIGHT, title, remark
     )  # fmt: skip
     for i, (name, values) in enumerate(matrices.items()):
         x, y = left + i % per_row * width, top + i // per_row * height
         chance = scores[name][1]
-        canvas.text(x, y - 24, f"{name} ({chance:.2g})", color=colors.ink, size=TEXT_SIZE)
+        canvas.text(x, y - 40, name, color=colors.ink, size=TEXT_SIZE)
+        canvas.text(x, y - 25, f"chance {chance:.2g}")
         canvas.image(to_colors(values, colors), x, y, cell)
-        canvas.boxes([[x, y, cell * n_heads, cell * n_layers]], "none", colors.muted, 0.5)
+        canvas.boxes([[x, y, cell * n_heads, cell * n_layers]], "none", colors.grid, 0.8)
         _name_grid(canvas, x, y, cell, cell, n_layers, n_heads)
         if cell >= 24 and n_layers * n_heads * len(matrices) <= 160:
             _write_values(canvas, values, x, y, cell)
-    y = top + n_rows * height
+    y = top + n_rows * height - 48
     canvas.scale(y, ((0.0, "0"), (0.5, "0.5"), (1.0, "1")), "linear scale")
     return canvas.figure
 
@@ -170,27 +180,30 @@ def _name_grid(
                 canvas.text(left - 6, top + middle, f"L{i}", align="right")
 
 
-def _causal(pattern: ArrayLike, ndim: int) -> NDArray[np.float64]:
-    """A copy in which what a query cannot read is NaN."""
-    found = np.array(pattern, dtype=float)
+def _patterns(pattern: ArrayLike, ndim: int) -> NDArray[np.float32]:
+    found = np.asarray(pattern, dtype=np.float32)
     if found.ndim != ndim or found.shape[-1] != found.shape[-2] or not found.size:
         wanted = "[query, key]" if ndim == 2 else "[layer, head, query, key]"
         raise ValueError(f"attention of shape {list(found.shape)}: needs {wanted}")
-    found[..., np.triu(np.ones(found.shape[-2:], dtype=bool), 1)] = np.nan
     return found
 
 
-def _pooled(x: NDArray[np.float64], by: int) -> NDArray[np.float64]:
-    """The largest number of each `by` × `by` block of the last two axes; NaN only where all are."""
-    if by == 1:
-        return x
-    pad = -x.shape[-1] % by
-    x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, pad)] * 2, constant_values=np.nan)
-    blocks = x.reshape(*x.shape[:-2], x.shape[-2] // by, by, x.shape[-1] // by, by)
-    return np.fmax.reduce(np.fmax.reduce(blocks, axis=-1), axis=-2)
+def _pixels(patterns: NDArray[np.float32], shrink: int, colors: Theme) -> NDArray[np.uint8]:
+    """Patterns `[…, query, key]` as colours `[…, pixel, pixel, 3]`, the largest of each `shrink` × `shrink` block,
+    grey where all of that comes after the query."""
+    shades = (255 * np.sqrt(np.nan_to_num(patterns).clip(0, 1)) + 0.5).astype(np.uint8)
+    n = patterns.shape[-1]
+    if shrink > 1:
+        edge = -n % shrink
+        shades = np.pad(shades, [(0, 0)] * (shades.ndim - 2) + [(0, edge)] * 2)
+        n = shades.shape[-1] // shrink
+        shades = shades.reshape(*shades.shape[:-2], n, shrink, n, shrink).max(axis=(-3, -1))
+    found = ramp(colors)[shades]
+    found[..., np.triu(np.ones((n, n), dtype=bool), 1), :] = masked_color(colors)
+    return found
 
 
-def _check(pattern: NDArray[np.float64], labels: Sequence[str], n: int, most: int) -> None:
+def _check(pattern: NDArray[np.float32], labels: Sequence[str], n: int, most: int) -> None:
     if labels and len(labels) != n:
         raise ValueError(f"{len(labels)} labels for {n} positions: give one each")
     if n > most:

@@ -103,14 +103,20 @@ class Canvas:
         """Filled rectangles `[n, 4]`: x, y, width, height."""
         x, y, w, h = np.asarray(boxes, dtype=float).reshape(-1, 4).T
         corners = np.stack([np.stack([x, x + w, x + w, x]), np.stack([y, y, y + h, y + h])]).transpose(2, 1, 0)
-        self.axes.add_collection(
-            PolyCollection(corners, facecolors=colors, edgecolors=edge, linewidths=width, antialiased=width > 0),
-            autolim=False,
-        )  # fmt: skip
+        self.shapes(list(corners), colors, edge, width)
 
-    def line(self, x: ArrayLike, y: ArrayLike, color: str, width: float = 1.2, **style: Any) -> None:
-        """A line through points."""
-        self.axes.plot(x, y, color=color, linewidth=width, scalex=False, scaley=False, **style)
+    def shapes(
+        self,
+        corners: Sequence[NDArray[Any]],
+        colors: Sequence[Any] | ArrayLike | str,
+        edge: str = "none",
+        width: float = 0,
+    ) -> None:
+        """Filled polygons, each `[corner, 2]`."""
+        collection = PolyCollection(
+            corners, facecolors=colors, edgecolors=edge, linewidths=width, antialiased=True
+        )  # fmt: skip
+        self.axes.add_collection(collection, autolim=False)
 
     def scale(
         self, y: float, ticks: Sequence[tuple[float, str]], words: str, masked: str = "", strongest: float = 1.0

@@ -48,7 +48,7 @@ def draw_histograms(
     for c, name in enumerate(columns):
         canvas.text(left + c * pitch, top - 12, name, color=colors.ink, size=TEXT_SIZE)
         _name_edges(canvas, limits, left + c * pitch, top + len(rows) * ROW_HEIGHT + 4, wide)
-    tops, floors, zeros = [], [], []
+    shapes, floors, zeros = [], [], []
     for r, row in enumerate(rows):
         base = top + r * ROW_HEIGHT + high
         canvas.text(left - 10, base - high / 2, row, align="right")
@@ -56,23 +56,22 @@ def draw_histograms(
             x = left + c * pitch
             floors.append([x, base, wide, 0.8])
             zeros.append([x + _zero(limits) * wide, base - high, 0.6, high])
-            tops += _bars(found[r, c], x, base, wide, high)
+            if found[r, c].any():
+                shapes.append(_outline(found[r, c], x, base, wide, high))
             _name_outliers(canvas, found[r, c], x, base - high, wide)
     canvas.boxes(zeros, colors.grid)
-    if tops:
-        canvas.boxes(tops, colors.colors[0])
+    canvas.shapes(shapes, colors.colors[0])
     canvas.boxes(floors, colors.muted)
     return canvas.figure
 
 
-def _bars(counts: NDArray[np.float64], x: float, base: float, wide: float, high: float) -> list[list[float]]:
-    inside, total = counts[1:-1], counts.sum()
-    if not total:
-        return []
-    heights = np.sqrt(inside / total)
-    heights *= high / max(heights.max(), 1e-9)
-    step = wide / len(inside)
-    return [[x + i * step, base - h, step * 0.92, h] for i, h in enumerate(heights) if h > 0.2]
+def _outline(counts: NDArray[np.float64], x: float, base: float, wide: float, high: float) -> NDArray[np.float64]:
+    """The corners of a histogram as one shape `[corner, 2]`: neighbouring bars leave no seams."""
+    heights = np.sqrt(counts[1:-1])
+    heights *= high / max(float(heights.max()), 1e-9)
+    sides = x + np.linspace(0, wide, len(heights) + 1).repeat(2)
+    tops = base - np.concatenate([[0.0], heights.repeat(2), [0.0]])
+    return np.stack([sides, tops], axis=1)
 
 
 def _zero(edges: NDArray[np.float64]) -> float:
@@ -82,10 +81,11 @@ def _zero(edges: NDArray[np.float64]) -> float:
 
 
 def _name_edges(canvas: Canvas, edges: NDArray[np.float64], x: float, y: float, wide: float) -> None:
-    canvas.text(x, y + 6, f"{edges[0]:.3g}")
-    if edges[0] < 0 < edges[-1]:
-        canvas.text(x + _zero(edges) * wide, y + 6, "0", align="center")
-    canvas.text(x + wide, y + 6, f"{edges[-1]:.3g}", align="right")
+    for at in (0.0, 0.25, 0.5, 0.75, 1.0):
+        middle = at == 0.5 and edges[0] < 0 < edges[-1]
+        value = 0.0 if middle else float(edges[round(at * (len(edges) - 1))])
+        align = "left" if at == 0 else "right" if at == 1 else "center"
+        canvas.text(x + at * wide, y + 6, f"{value:.1g}" if abs(value) < 1 else f"{value:g}", align=align)
 
 
 def _name_outliers(canvas: Canvas, counts: NDArray[np.float64], x: float, y: float, wide: float) -> None:

@@ -19,7 +19,7 @@ LENS_COLUMNS = 16
 LENS_ROWS = 14
 _CHARACTER = 8.4  # width of a character of 10 points in the fixed-width font, in pixels at 100 dpi
 _LINE = 26
-_TINT = 0.62
+_TINT = 0.5
 """The strongest tint of a token or a cell: ink must stay readable on it."""
 
 
@@ -61,10 +61,13 @@ def draw_token_loss(
         for label in line:
             boxes.append([MARGIN + column * _CHARACTER, y, len(label) * _CHARACTER - 0.8, _LINE - 4])
             column += len(label)
-        _write_line(canvas, line, y + _LINE / 2 - 2)
+            x, _, width, _ = boxes[-1]
+            canvas.text(x + width / 2, y + _LINE / 2 - 2, label, size=10, mono=True, color=colors.ink, align="center")
     canvas.boxes(boxes, shades)
     ticks = [(0.0, "0"), (_TINT / 2, f"{guessing / 2:.1f}"), (_TINT, f"{guessing:.1f} = ln {vocab_size}")]
-    _scale(canvas, height - SCALE_HEIGHT, ticks, "nats, linear; as bad as guessing and worse: darkest")
+    _scale(
+        canvas, height - SCALE_HEIGHT, ticks, "nats, linear; strongest: no better than guessing; grey: nothing came before"
+    )
     return canvas.figure
 
 
@@ -98,20 +101,27 @@ def draw_logit_lens(
     canvas = Canvas(
         colors, WIDTH, bottom + 46 + SCALE_HEIGHT, title, " · ".join([remark, *notes])
     )  # fmt: skip
-    room = max(1, int(wide / 6.9))
+    room = max(1, int(wide / 7.6))
     shades = to_colors(_TINT * np.sqrt(found[chosen, :n]), colors) / 255
     grid = [[left + c * wide, top + r * high, wide - 2, high - 2] for r in range(len(chosen)) for c in range(n)]
     canvas.boxes(grid, shades.reshape(-1, 3))
     for c in range(n):
         x = left + (c + 0.5) * wide - 1
-        canvas.text(x, top - 12, shorten(labels[c], room), align="center", mono=True)
+        canvas.text(x, top - 12, shorten(labels[c], room), align="center", mono=True, size=9)
         if targets and c < len(targets):
             canvas.text(
-                x, bottom + 12, shorten(targets[c], room), align="center", mono=True, color=colors.ink, weight="bold"
+                x,
+                bottom + 12,
+                shorten(targets[c], room),
+                align="center",
+                mono=True,
+                size=9,
+                color=colors.ink,
+                weight="bold",
             )
         for r, row in enumerate(chosen):
             text = shorten(tops[row][c], room)
-            canvas.text(x, top + (r + 0.5) * high - 1, text, align="center", mono=True, color=colors.ink)
+            canvas.text(x, top + (r + 0.5) * high - 1, text, align="center", mono=True, size=9, color=colors.ink)
     canvas.text(left - 8, top - 12, "read", align="right")
     for r, row in enumerate(chosen):
         canvas.text(left - 8, top + (r + 0.5) * high - 1, rows[row], align="right")
@@ -125,11 +135,6 @@ def draw_logit_lens(
 def _scale(canvas: Canvas, y: float, ticks: Sequence[tuple[float, str]], words: str) -> None:
     """A colour scale that ends at the strongest tint used."""
     canvas.scale(y, [(at / _TINT, label) for at, label in ticks], words, strongest=_TINT)
-
-
-def _write_line(canvas: Canvas, line: Sequence[str], y: float) -> None:
-    """One string a line: in a fixed-width font every token lands on its box."""
-    canvas.text(MARGIN, y, "".join(line), size=10, mono=True, color=canvas.colors.ink)
 
 
 def _wrap(labels: Sequence[str], width: int) -> list[list[str]]:

@@ -48,7 +48,7 @@ to the files of a step.
 1, 2, 4, 8, … below k, then every k. Names that share one tensor are stored once; the header's `shared` maps
 the others to it.
 
-`probes/`: arrays (.npz), one file a snapshot.
+`probes/step-00001000.npz` (R): arrays, one file a snapshot; format in `lab/runs/probes.py`.
 
 `control/{id}.json` (R): {"format" 1, "id", "command", "args", "wall", "pid"}; the trainer removes it when
 it takes it, and answers with an event command_answered or command_refused that carries the same `id`. Ids

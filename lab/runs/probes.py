@@ -71,7 +71,7 @@ def write_probe(run: RunPaths, step: int, arrays: Mapping[str, npt.ArrayLike]) -
     """
     run.probes_dir.mkdir(exist_ok=True)
     path = step_path(run.probes_dir, step, PROBE_SUFFIX)
-    plain = {name: np.asarray(values) for name, values in arrays.items()}
+    plain: dict[str, Any] = {name: np.asarray(values) for name, values in arrays.items()}
     if wrong := [name for name, values in plain.items() if values.dtype.hasobject]:
         raise ValueError(f"a probe bundle holds plain arrays only: {', '.join(wrong)} would need pickling")
     # Packing would save half of it, and take ten times as long.

@@ -12,6 +12,7 @@ from lab.runs.checkpoints import CheckpointInfo, list_checkpoints
 from lab.runs.history import MetricsHistory, read_metrics
 from lab.runs.journal import Row, read_events, read_samples
 from lab.runs.paths import NEWEST, RunPaths, check_name
+from lab.runs.probes import ProbeInfo, list_probes
 from lab.runs.records import read_config, read_json
 from lab.runs.snapshots import list_snapshots
 from lab.runs.status import Status, read_status
@@ -95,6 +96,10 @@ class Run(RunPaths):
     def snapshots(self) -> list[CheckpointInfo]:
         """The weights that can be looked at, by step."""
         return list_snapshots(self)
+
+    def probes(self) -> list[ProbeInfo]:
+        """What the fixed texts looked like inside the model, by step; `lab.runs.probes.read_probe` opens one."""
+        return list_probes(self)
 
     def data(self) -> dict[str, Any] | None:
         """`data.json`: the corpus, its split and its baselines. Raises `ValueError` if it is damaged."""
