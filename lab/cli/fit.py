@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import yaml
+from lightning.pytorch.loggers import Logger
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.cli.farewell import say_farewell
+from lab.cli.introduction import data_line, introduction, model_line, root_flag
 from lab.cli.lightning_cli import LabCLI
-from lab.cli.origin import Origin, differences, find_origin, refuse_architecture_changes
-from lab.cli.parser import SettingsError, flatten
+from lab.cli.origin import Origin, differences, find_origin, refuse_architecture_changes, refuse_other_data
+from lab.cli.parser import SettingsError
 from lab.figures.schedule import draw_schedule
-from lab.model import count_parameters, flops_per_token
+from lab.model import GPTConfig, count_parameters
 from lab.runs import Run, create_run
 from lab.runs.atomic import WriteError, write_whole
+from lab.runs.compare import flatten
 from lab.runs.status import ACTIVE_STATES
 from lab.training.checkpoint_io import LabCheckpointIO
 from lab.training.horizon import resolve_steps
@@ -34,6 +34,7 @@ from lab.training.logbook import Logbook
 from lab.training.module import NonFiniteLoss
 from lab.training.pace import seconds_per_step
 from lab.training.schedules import lr_factor
+from lab.training.trainer import LabTrainer
 
 console = Console(highlight=False)
 
@@ -59,7 +60,9 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
     origin, args = find_origin(args)
     cli = LabCLI("fit", args)
     if cli.settings.check:
-        console.print("settings are fine: " + model_line(cli))
+        # The vocabulary is known only once there is data; the size is that of everything else.
+        config = GPTConfig(**{**vars(cli.settings.model.config), "vocab_size": 2})
+        console.print(f"settings are fine: {model_line(config)}, plus its vocabulary")
         return 0
     plan = decide(cli, origin)
     run = origin.run if origin.kind == "resume" else create_run(cli.settings.run.root, cli.settings.run.name)
@@ -90,10 +93,11 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
     settings, data, module = cli.settings, cli.datamodule, cli.model
     changed: dict[str, tuple[Any, Any]] = {}
     if origin.run is not None:
-        changed = differences(origin.run.config_path.read_text(encoding="utf-8"), cli.config_text)
+        changed = differences(origin.run.config() or {}, yaml.safe_load(cli.config_text))
         refuse_architecture_changes(origin.run, changed)
     data.prepare_data()
     data.setup("fit")
+    refuse_other_data(origin, changed, data)
     stored = origin.run.status() if origin.run else None
     levers = choose_levers(
         cli.config_init.fit.levers,
@@ -142,28 +146,61 @@ def write_beginnings(cli: LabCLI, run: Run, plan: Plan) -> None:
 
 def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, interrupts: Interrupts) -> int:
     """The fit itself, and how it ended."""
-    settings = cli.settings
     loggers, notes = make_loggers(
         run,
-        tensorboard=settings.tensorboard,
-        wandb=settings.wandb,
+        tensorboard=cli.settings.tensorboard,
+        wandb=cli.settings.wandb,
         start_step=origin.step,
         configuration=flatten(yaml.safe_load(cli.config_text)),
     )
     for note in notes:
         console.print(note, style="yellow")
-    checkpoints = cli.instrument("checkpoint")
-    assert isinstance(checkpoints, Checkpoints)
+    trainer = make_trainer(cli, run, plan, loggers, interrupts)
+    trainer.logbook = logbook
+    logbook.event(
+        "resumed" if origin.kind == "resume" else "started",
+        origin.step,
+        changed={k: {"from": a, "to": b} for k, (a, b) in plan.changed.items()},
+    )
+    checkpoint = str(origin.checkpoint.path) if origin.checkpoint else None
+    try:
+        trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except NonFiniteLoss as error:
+        logbook.end("failed", trainer.global_step, str(error))
+        console.print(Text(str(error), style="red"))
+        return 1
+    except WriteError as error:
+        logbook.end("failed", trainer.global_step, str(error))
+        raise
+    except Exception as error:
+        logbook.end("failed", trainer.global_step, f"{type(error).__name__}: {error}")
+        # Not a mistake in the settings, whatever its type: it keeps its traceback.
+        raise RuntimeError(f"training failed at step {trainer.global_step}") from error
+    finally:
+        close_loggers(loggers)
+    if interrupts.signal is not None and trainer.global_step < plan.steps:
+        name = signal.Signals(interrupts.signal).name
+        logbook.end("stopped", trainer.global_step, f"{name} at step {trainer.global_step}")
+        again = f"python -m lab fit --resume {run.name}{root_flag(cli.settings)}"
+        console.print(f"stopped at step {trainer.global_step:,}, saved. Go on: {again}", soft_wrap=True)
+        return 128 + interrupts.signal
+    logbook.end("completed" if trainer.global_step >= plan.steps else "stopped", trainer.global_step)
+    say_farewell(console, cli.model, cli.datamodule, run)
+    return 0
+
+
+def make_trainer(cli: LabCLI, run: Run, plan: Plan, loggers: list[Logger], interrupts: Interrupts) -> LabTrainer:
+    """The trainer with its callbacks, in the order in which they act on a step: what measures before what saves."""
     callbacks = [
         cli.instrument("log"),
         *(cli.instrument(instrument.group) for instrument in INSTRUMENTS),
         cli.instrument("validation"),
         cli.instrument("snapshots"),
         interrupts,
-        checkpoints,
+        cli.instrument("checkpoint"),
         LabProgressBar(),
     ]
-    trainer = cli.build_trainer(
+    return cli.build_trainer(
         callbacks,
         logger=loggers,
         plugins=[LabCheckpointIO()],
@@ -178,90 +215,24 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
         log_every_n_steps=1,
         default_root_dir=run.path,
     )
-    trainer.logbook = logbook
-    logbook.event(
-        "resumed" if origin.kind == "resume" else "started",
-        origin.step,
-        changed={k: {"from": a, "to": b} for k, (a, b) in plan.changed.items()},
-    )
-    checkpoint = str(origin.checkpoint.path) if origin.checkpoint else None
-    try:
-        trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except NonFiniteLoss as error:
-        logbook.end("failed", trainer.global_step, str(error))
-        console.print(f"[red]{error}[/red]")
-        return 1
-    except WriteError as error:
-        logbook.end("failed", trainer.global_step, str(error))
-        raise
-    except SystemExit:
-        raise
-    except BaseException as error:
-        logbook.end("failed", trainer.global_step, f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        close_loggers(loggers)
-    if interrupts.signal is not None and trainer.global_step < plan.steps:
-        name = signal.Signals(interrupts.signal).name
-        logbook.end("stopped", trainer.global_step, f"{name} at step {trainer.global_step}")
-        console.print(
-            f"stopped at step {trainer.global_step:,}, saved."
-            f" Go on: python -m lab fit --resume {run.name}{root_flag(settings)}"
-        )
-        return 128 + interrupts.signal
-    logbook.end("completed" if trainer.global_step >= plan.steps else "stopped", trainer.global_step)
-    say_farewell(console, cli.model, cli.datamodule, run)
-    return 0
 
 
 def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin) -> None:
-    """What is about to happen, in a few lines."""
-    facts = cli.datamodule.facts()
+    """Say what is about to happen."""
     rows = {
-        "run": str(run.path),
-        "model": model_line(cli),
-        "data": data_line(facts),
+        "model": model_line(cli.model.config),
+        "data": data_line(cli.datamodule.facts()),
         "horizon": plan.horizon,
         "levers": "\n".join(plan.levers.lines()),
     }
-    if origin.kind != "new" and origin.run and origin.checkpoint:
+    if origin.run and origin.checkpoint:
         verb = "go on with" if origin.kind == "resume" else "start from"
         rows["origin"] = (
             f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state, data position and clock"
             " restored; random state follows from seed and step"
         )
-        if plan.changed:
-            rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in plan.changed.items())
-    notes = cli.model.optimizer_config.unused() + cli.model.schedule_config.unused()
-    if notes:
+    if plan.changed:
+        rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in plan.changed.items())
+    if notes := cli.model.optimizer_config.unused() + cli.model.schedule_config.unused():
         rows["note"] = "\n".join(notes)
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right", style="bold")
-    for name, text in rows.items():
-        table.add_row(name, Text(text))
-    console.print(table)
-
-
-def model_line(cli: LabCLI) -> str:
-    """The model in one line: shape, size, cost."""
-    config = cli.settings.model.config if not hasattr(cli, "model") else cli.model.config
-    line = f"{config.n_layers} layers, {config.n_heads} heads, {config.d_model} wide, context {config.context_length}"
-    if hasattr(cli, "model"):
-        total = count_parameters(cli.model.config)["total"]
-        line += f": {total / 1e6:.2f}M parameters, {float(flops_per_token(cli.model.config)) / 1e6:.2f} MFLOP a token"
-    return line
-
-
-def data_line(facts: dict[str, Any]) -> str:
-    """The data in one line: corpus, vocabulary, how much of it."""
-    train = facts["splits"].get("train", {}).get("tokens")
-    amount = f"{train:,} tokens to learn from" if train else "made as it is read, without end"
-    return (
-        f"{facts['corpus']['name']}, {facts['tokenizer']['kind']} tokenizer of {facts['vocab_size']:,}:"
-        f" {amount}, {facts['validation']['tokens']:,} held out"
-    )
-
-
-def root_flag(settings: Any) -> str:
-    """` --run.root DIR` where it is not the default."""
-    return "" if settings.run.root == "runs" else f" --run.root {os.fspath(settings.run.root)}"
+    console.print(introduction(run, rows))

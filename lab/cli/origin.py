@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import yaml
-
-from lab.cli.parser import SettingsError, flatten
+from lab.cli.parser import SettingsError
+from lab.data.dataset import LabData
+from lab.data.tokenizers import load_tokenizer
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
+from lab.runs.compare import flatten
 
 ARCHITECTURE = "model.config."
 IRRELEVANT = ("run.", "tensorboard", "wandb")
@@ -38,8 +40,11 @@ def find_origin(args: list[str]) -> tuple[Origin, list[str]]:
     resume, fork = value_of("--resume", args), value_of("--fork", args)
     if resume and fork:
         raise SettingsError("--resume goes on with a run, --fork starts a new one from it: give one of them")
-    if not resume and not fork:
+    if resume is None and fork is None:
         return Origin("new"), args
+    for flag, value, form in (("--resume", resume, "RUN or last"), ("--fork", fork, "RUN@STEP")):
+        if value is not None and (not value or value.startswith("-")):
+            raise SettingsError(f"{flag} {value}: say which run, as {flag} {form}")
     root = value_of("--run.root", args) or "runs"
     name, _, step = (resume or fork or "").partition("@")
     run = open_run(name, root)
@@ -85,9 +90,9 @@ def pick_checkpoint(run: Run, step: str | None) -> CheckpointInfo:
     return known[int(step)]
 
 
-def differences(old_text: str, new_text: str) -> dict[str, tuple[Any, Any]]:
+def differences(stored: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Settings whose values differ: dotted name → (stored, now)."""
-    old, new = (flatten(yaml.safe_load(text) or {}) for text in (old_text, new_text))
+    old, new = flatten(stored), flatten(now)
     keys = [k for k in dict.fromkeys([*old, *new]) if not k.startswith(IRRELEVANT)]
     return {k: (old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)}
 
@@ -103,3 +108,29 @@ def refuse_architecture_changes(run: Run, changed: dict[str, tuple[Any, Any]]) -
         raise SettingsError(
             "\n".join([*refused, "the architecture of a run cannot change: take the setting back, or start a new run"])
         )
+
+
+def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data: LabData) -> None:
+    """Refuse, before a file of the run is touched, a vocabulary the weights do not know, and a text that is no longer
+    the one the run began with though no setting says so.
+
+    Vocabularies of one size are not one vocabulary: the ids of the other would mean other tokens, and nothing but the
+    loss would tell. Raises `SettingsError`.
+    """
+    run = origin.run
+    if run is None:
+        return
+    if run.tokenizer_path.exists() and data.tokenizer.to_json() != load_tokenizer(run.tokenizer_path).to_json():
+        raise SettingsError(
+            f"the vocabulary would not be the one that run {run.name!r} learned: its text, data.tokenizer or"
+            f" data.vocab_size has changed; keep it by --data.tokenizer {run.tokenizer_path}, or start a new run"
+        )
+    if origin.kind == "resume" and not any(key.startswith("data.") for key in changed):
+        was = None
+        with suppress(ValueError, KeyError, TypeError):  # a damaged data.json is written anew
+            was = (run.data() or {})["corpus"]["fingerprint"]
+        if was not in (None, data.corpus.fingerprint()):
+            raise SettingsError(
+                f"the text of corpus {data.corpus_name!r} is no longer what run {run.name!r} began with (its fingerprint"
+                f" differs): put it back, or learn from the new text in a run of its own: --fork {run.name}"
+            )

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
+from lab.runs.compare import flatten
+
 UNKNOWN = re.compile(
     r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|[Uu]nrecognized arguments: (\S+)"
 )
@@ -32,8 +34,28 @@ DECIDED_ELSEWHERE = {
     "trainer.default_root_dir": "set run.root and run.name",
     "trainer.logger": "set tensorboard and wandb",
     "trainer.enable_checkpointing": "set checkpoint.every",
+    "trainer.min_steps": "a run has one length: set horizon.steps",
+    "trainer.min_epochs": "a run is measured in steps: set horizon.steps",
+    "trainer.fast_dev_run": "for a short try set horizon.steps to 10",
+    "trainer.limit_train_batches": "set horizon.steps",
+    "trainer.limit_val_batches": "set data.val_tokens",
+    "trainer.limit_test_batches": "a run has a training and a validation split, and no other",
+    "trainer.limit_predict_batches": "a run has a training and a validation split, and no other",
+    "trainer.overfit_batches": "set data.repeat_first_batch",
+    "trainer.num_sanity_val_steps": "validation at step 0 is that check: see validation.every",
+    "trainer.log_every_n_steps": "set log.every",
+    "trainer.enable_model_summary": "its line is printed when a run starts",
+    "trainer.barebones": "it switches off what makes a run directory",
+    "trainer.reload_dataloaders_every_n_epochs": "batch n follows from data.seed and n",
+    "trainer.use_distributed_sampler": "batch n follows from data.seed and n",
+    "trainer.sync_batchnorm": "the model has no batch norm",
+    "trainer.strategy": "a run trains on one device",
+    "trainer.num_nodes": "a run trains on one machine",
+    "trainer.enable_autolog_hparams": "the whole configuration is always logged",
+    "trainer.model_registry": "checkpoints lie in the run directory",
 }
-"""Settings that Lightning or a link would overrule in silence, and where the person should turn instead."""
+"""Settings that Lightning or a link would overrule in silence, or that have no meaning here, and where the person
+should turn instead."""
 
 
 class SettingsError(ValueError):
@@ -50,7 +72,8 @@ class LabParser(LightningArgumentParser):
 
 def known_keys(parser: LightningArgumentParser) -> list[str]:
     """Every dotted key the parser accepts."""
-    return [a.dest for a in parser._actions if a.dest not in ("help", "config", "print_config", "==SUPPRESS==")]
+    hidden = ("help", "config", "print_config", "==SUPPRESS==")
+    return [a.dest for a in parser._actions if a.dest not in hidden and not a.dest.endswith(".help")]
 
 
 def explain(message: str, keys: list[str], given: list[str]) -> tuple[str | None, str]:
@@ -170,17 +193,6 @@ def every_problem(parser: LightningArgumentParser, args: list[str], first: Setti
         except SettingsError as error:
             message = str(error)
     return list(dict.fromkeys(problems))
-
-
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"a": {"b": 1}}` → `{"a.b": 1}`."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def remove(tree: dict[str, Any], path: list[str]) -> bool:

@@ -71,6 +71,6 @@ def problems_of(config: Any) -> list[str]:
     devices = config.trainer.devices
     if devices not in ("auto", 1, "1") and not (isinstance(devices, list) and len(devices) == 1):
         problems.append(f"trainer.devices is {devices}: a run trains on one; leave it out, or name it in a list")
-    if config.trainer.num_nodes != 1:
+    if config.trainer.get("num_nodes", 1) != 1:
         problems.append(f"trainer.num_nodes is {config.trainer.num_nodes}: a run trains on one machine")
     return problems

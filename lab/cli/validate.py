@@ -7,7 +7,7 @@ from rich.console import Console
 
 from lab.cli.farewell import scoreboard
 from lab.cli.lightning_cli import LabCLI
-from lab.cli.origin import pick_checkpoint, value_of
+from lab.cli.origin import Origin, pick_checkpoint, refuse_other_data, value_of
 from lab.cli.parser import SettingsError
 from lab.runs import open_run
 from lab.training.checkpoint_io import LabCheckpointIO
@@ -21,7 +21,7 @@ def validate(args: list[str]) -> int:
     if args and not args[0].startswith("-"):
         args = ["--weights", *args]
     wanted = value_of("--weights", args)
-    if not wanted and not {"-h", "--help"} & set(args):
+    if (not wanted or wanted.startswith("-")) and not {"-h", "--help"} & set(args):
         raise SettingsError("say which run to validate: python -m lab validate RUN, or RUN@STEP")
     name, _, step = (wanted or "").partition("@")
     if wanted:
@@ -33,6 +33,7 @@ def validate(args: list[str]) -> int:
     state = LabCheckpointIO().load_checkpoint(checkpoint.path, weights_only=True)
     cli.datamodule.prepare_data()
     cli.datamodule.setup("validate")
+    refuse_other_data(Origin("fork", run, checkpoint), {}, cli.datamodule)
     if state["hyper_parameters"]["config"]["vocab_size"] != cli.datamodule.vocab_size:
         raise SettingsError(
             f"the data has {cli.datamodule.vocab_size} tokens, the checkpoint"
