@@ -3,7 +3,7 @@
 The room knows nobody: no model, no run, no tokenizer. Every `draw_…` function takes plain arrays and returns
 a `matplotlib.figure.Figure`, made without pyplot, so that nothing global is kept and nothing leaks: save it
 (`figure.savefig(path)`) or hand it to a logger, and let it go. `style` (colours, axes) ←
-`schedule`, `loss`; `style`, `tokens`, `canvas` (pixels and words) ← `attention`, `histograms`, `residual`, `predictions`.
+`schedule`, `loss`; `style`, `tokens`, `canvas` (pixels, words) ← `attention`, `histograms`, `residual`, `predictions`.
 """
 
 from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores

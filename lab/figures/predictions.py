@@ -66,7 +66,7 @@ def draw_token_loss(
     canvas.boxes(boxes, shades)
     ticks = [(0.0, "0"), (_TINT / 2, f"{guessing / 2:.1f}"), (_TINT, f"{guessing:.1f} = ln {vocab_size}")]
     _scale(
-        canvas, height - SCALE_HEIGHT, ticks, "nats, linear; strongest: no better than guessing; grey: nothing came before"
+        canvas, height - SCALE_HEIGHT, ticks, "nats, linear; strongest: as bad as guessing; grey: nothing came before"
     )
     return canvas.figure
 

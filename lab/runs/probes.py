@@ -29,20 +29,19 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from lab.runs.atomic import writing_whole
 from lab.runs.checkpoints import step_path
 from lab.runs.paths import RunPaths
 
+if TYPE_CHECKING:  # NumPy is loaded by who writes or opens a bundle: it takes longer than all the rest of this room
+    import numpy as np
+    import numpy.typing as npt
+
 PROBE_FORMAT = 1
 PROBE_SUFFIX = ".npz"
 _NAME = re.compile(r"step-(\d{8,18})\.npz")
-
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,16 @@ class ProbeInfo:
 
 def encode_pattern(pattern: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     """Probabilities as uint8 in square-root steps."""
+    import numpy as np
+
     found = np.asarray(pattern, dtype=np.float32)
     return np.rint(255 * np.sqrt(found.clip(0, 1))).astype(np.uint8)
 
 
 def decode_pattern(stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Probabilities from what `encode_pattern` made."""
+    import numpy as np
+
     return np.square(stored.astype(np.float32) / np.float32(255))
 
 
@@ -69,6 +72,8 @@ def write_probe(run: RunPaths, step: int, arrays: Mapping[str, npt.ArrayLike]) -
 
     Not forced to the disk: after a power cut it can be made again from the snapshot.
     """
+    import numpy as np
+
     run.probes_dir.mkdir(exist_ok=True)
     path = step_path(run.probes_dir, step, PROBE_SUFFIX)
     plain: dict[str, Any] = {name: np.asarray(values) for name, values in arrays.items()}
@@ -90,6 +95,8 @@ def list_probes(run: RunPaths) -> list[ProbeInfo]:
 
 def read_probe(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a bundle by name. Raises `ValueError` for a file that is none."""
+    import numpy as np
+
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
