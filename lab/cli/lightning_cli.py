@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 import yaml
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lab.callbacks.checkpoints import Checkpoints
@@ -14,7 +14,7 @@ from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.journal import Journal
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
-from lab.cli.parser import DECIDED_ELSEWHERE, LabParser, SettingsError, Sources, every_problem
+from lab.cli.parser import DECIDED_ELSEWHERE, LabParser, SettingsError, Sources, every_problem, known_keys
 from lab.cli.settings import RunConfig, Tracking, given_but_decided_elsewhere, problems_of
 from lab.data.datamodule import LabDataModule
 from lab.training.horizon import HorizonConfig
@@ -115,10 +115,12 @@ class LabCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; on a mistake go on parsing without it, so that all of them are reported together."""
+        sub = self._subcommand_parsers[args[0]]
         try:
+            if wrong := Sources(args[1:]).wrong_groups(known_keys(sub)):
+                raise SettingsError(wrong[0])
             self.config = parser.parse_args(args)
         except SettingsError as error:
-            sub = self._subcommand_parsers[args[0]]
             raise SettingsError("\n".join(every_problem(sub, args[1:], error))) from None
 
     @property
@@ -132,11 +134,11 @@ class LabCLI(LightningCLI):
         self._keep_newest_horizon()
         self.config_text = self.dump_settings()
         given = self.sources.given_keys()
+        if settings.data.context_length is None:
+            settings.data.context_length = settings.model.config.context_length
         problems = given_but_decided_elsewhere(given) + problems_of(settings)
         if problems:
             raise SettingsError("\n".join(dict.fromkeys(problems)))
-        if settings.data.context_length is None:
-            settings.data.context_length = settings.model.config.context_length
 
     def _keep_newest_horizon(self) -> None:
         """`--horizon.steps 100` over a YAML that says `minutes: 5` means 100 steps, not a contradiction."""
@@ -182,6 +184,8 @@ class LabCLI(LightningCLI):
         given = dict(self._get(self.config_init, "trainer"))
         theirs = given.pop("callbacks", None) or []
         theirs = theirs if isinstance(theirs, list) else [theirs]
+        if given["enable_progress_bar"] is False:
+            callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
         if given["devices"] == "auto":
             given["devices"] = 1  # Lightning would take every GPU there is
         return LabTrainer(**{**given, **overrides, "callbacks": [*callbacks, *theirs]})

@@ -14,8 +14,11 @@ from lab.runs.compare import flatten
 
 UNKNOWN = re.compile(
     r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|[Uu]nrecognized arguments: (\S+)"
+    r"|Linked \"([^\"]+)\" must be given"
 )
 BAD_VALUE = re.compile(r"Parser key \"([^\"]+)\":\s*(.*)", re.DOTALL)
+NO_FILE = re.compile(r"Unable to load config ['\"](.*?)['\"]$", re.DOTALL)
+VALUE = re.compile(r"(?:Got value|Given value):(.*)")
 CLASS_PROBLEM = re.compile(
     r"Problem with given class_path [^-]*|Expected a dot import path string: \S+"
     r"|the following arguments are required: [\w, ]*"
@@ -79,31 +82,56 @@ def known_keys(parser: LightningArgumentParser) -> list[str]:
 def explain(message: str, keys: list[str], given: list[str]) -> tuple[str | None, str]:
     """The offending dotted key (None when the message names none) and one line for the person."""
     if match := UNKNOWN.search(message):
-        key = next(filter(None, match.groups())).lstrip("-").split("=")[0]
+        word = next(filter(None, match.groups())).split("=")[0]
+        if match[3] and not word.startswith("--"):
+            return word, stray_word(word)
+        key = word.removeprefix("--")
         # Inside a nested group the parser names the key relative to the group.
         key = next((g for g in given if g == key or g.endswith(f".{key}")), key)
         return key, unknown_key(key, keys)
-    if match := BAD_VALUE.search(message):
-        key, reason = match[1], " ".join(match[2].split())
-        reason = reason.split(" Got value: ")
-        value = f" is {reason[1]}:" if len(reason) > 1 else ":"
-        return key, f"{key}{value} {humane_type(reason[0])}"
+    # The parser wraps what is wrong inside of a file or a mapping into a complaint about the whole.
+    wrapped = "Unable to load" in message or message.startswith('Parser key "config"')
+    if match := BAD_VALUE.search(message[message.rfind('Parser key "') :] if wrapped else message):
+        key, reason = match[1], match[2].strip()
+        if missing := NO_FILE.match(reason):
+            return key, f"{key} is {missing[1]!r}: no such file, nor a setting of {key}{near_file(Path(missing[1]))}"
+        value = VALUE.findall(reason)
+        shown = f" is {value[-1].strip() or repr('')}:" if value else ":"
+        return key, f"{key}{shown} {humane_type(VALUE.sub('', reason))}"
     return None, " ".join(message.split())
 
 
-WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "NoneType": "null"}
+def stray_word(word: str) -> str:
+    """A word that belongs to no setting: most often a YAML without `--config` in front."""
+    if word.startswith("-"):
+        return f"{word}: no such setting; settings are given as --name value (see --help)"
+    if word.endswith((".yaml", ".yml")):
+        return f"{word}: a file of settings is given as --config {word}"
+    return f"{word}: belongs to no setting; settings are given as --name value (see --help)"
+
+
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "NoneType": "null",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping such as {name: value}",
+}
 
 
 def humane_type(reason: str) -> str:
     """`Expected a <class 'int'>.` in words: `expected a whole number`."""
     if found := CLASS_PROBLEM.search(reason):
         return f"{found[0].strip()} (give a class's import path, such as lightning.pytorch.callbacks.EarlyStopping)"
-    names = [name.rsplit(".", 1)[-1] for name in re.findall(r"Expected an? <class '([\w.]+)'>", reason)]
-    if names:
-        return "expected " + " or ".join(dict.fromkeys(WORDS.get(name, name) for name in names))
-    if choices := re.search(r"Literal\[(.*?)\]", reason):
-        return f"expected one of {choices[1]}"
-    return reason
+    found = re.findall(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal\[(.*?)\])", reason)
+    choices = ", ".join(literal for _, literal in found if literal)
+    words = [WORDS.get(name, name) for name in (name.rsplit(".", 1)[-1] for name, _ in found) if name]
+    if choices:
+        words.insert(max(0, len(words) - ("null" in words)), f"one of {choices}")
+    return f"expected {' or '.join(dict.fromkeys(words))}" if words else " ".join(reason.split())
 
 
 def unknown_key(key: str, keys: list[str]) -> str:
@@ -140,18 +168,9 @@ class Sources:
                 self.flags.append(arg)
 
     def _read(self, name: str) -> None:
-        path = Path(name)
-        if not path.is_file():
-            raise SettingsError(f"--config {name}: no such file" + near_file(path))
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SettingsError(f"--config {name}: not YAML: {' '.join(str(error).split())}") from None
-        if content is None:
-            content = {}
-        if not isinstance(content, dict):
-            raise SettingsError(f"--config {name}: expected settings like `model: …`, found a {type(content).__name__}")
-        self.files.append((name, content))
+        if not name or name.startswith("--"):
+            raise SettingsError(f"--config {name}: give a file of settings, such as configs/quickstart.yaml")
+        self.files.append((name, read_settings(name)))
 
     def given_keys(self) -> dict[str, str]:
         """Dotted key → where it was given, for every leaf in files and flags."""
@@ -165,7 +184,10 @@ class Sources:
         for _, content in self.files:
             found |= remove(content, key.split("."))
         for i, flag in reversed(list(enumerate(self.flags))):
-            if flag.startswith("--") and flag[2:].split("=")[0].rstrip("+") == key:
+            if flag == key and (i == 0 or not self.flags[i - 1].startswith("--") or "=" in self.flags[i - 1]):
+                del self.flags[i : i + 1 + flag.startswith("-")]  # a stray word, or a flag of one dash and its value
+                found = True
+            elif flag.startswith("--") and flag[2:].split("=")[0].rstrip("+") == key:
                 has_value = "=" not in flag and i + 1 < len(self.flags) and not self.flags[i + 1].startswith("--")
                 del self.flags[i : i + 1 + has_value]
                 found = True
@@ -176,23 +198,71 @@ class Sources:
         inlined = [x for _, content in self.files for x in ("--config", yaml.safe_dump(content))]
         return inlined + self.flags
 
+    def wrong_groups(self, keys: list[str]) -> list[str]:
+        """Take out what stands where a group of settings should, and say so: the parser takes `model: 3` for fine."""
+        groups = {key[:i] for key in keys for i, c in enumerate(key) if c == "."}
+        problems = []
+        for name, content in self.files:
+            for key, value in flatten(content).items():
+                if key in groups and value != {} and not (isinstance(value, str) and Path(value).is_file()):
+                    inside = next(k for k in keys if k.startswith(f"{key}."))
+                    problems.append(f"{key} is {value!r}: it is a group of settings, such as {inside} (in {name})")
+                    remove(content, key.split("."))
+        return problems
+
 
 def every_problem(parser: LightningArgumentParser, args: list[str], first: SettingsError) -> list[str]:
     """Parse again and again, each time without the mistake found before, until nothing is left to complain about."""
-    sources, keys, problems, message = Sources(args), known_keys(parser), [], str(first)
+    sources, keys = Sources(args), known_keys(parser)
+    problems = sources.wrong_groups(keys)
     for _ in range(MOST_PROBLEMS):
-        given = sources.given_keys()
-        key, line = explain(message, keys, list(given))
-        where = given.get(key or "")
-        problems.append(f"{line} (in {where})" if where and where != "command line" else line)
-        if key is None or not sources.without(key):
-            break
         try:
             parser.parse_args(sources.args())
             break
         except SettingsError as error:
-            message = str(error)
-    return list(dict.fromkeys(problems))
+            given = sources.given_keys()
+            key, line = explain(str(error), keys, list(given))
+        where = given.get(key or "")
+        problems.append(f"{line} (in {where})" if where and where != "command line" else line)
+        if key is None or not sources.without(key):
+            break
+    return list(dict.fromkeys(problems)) or [str(first)]
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML as PyYAML reads it, except that a key given twice is a mistake: one of the two would be ignored."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.MarkedYAMLError(None, None, f"{key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_settings(name: str) -> dict[str, Any]:
+    """The settings in a YAML file. Raises `SettingsError` for a file that is missing or holds something else."""
+    path = Path(name)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+    except FileNotFoundError:
+        raise SettingsError(f"--config {name}: no such file{near_file(path)}") from None
+    except OSError as error:
+        raise SettingsError(f"--config {name}: {error.strerror}{near_file(path)}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"--config {name}: not YAML: it is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise SettingsError(f"--config {name}{where}: not YAML: {problem}") from None
+    if content is None:
+        raise SettingsError(f"--config {name}: it holds no settings")
+    if not isinstance(content, dict):
+        raise SettingsError(f"--config {name}: expected settings like `model: …`, found a {type(content).__name__}")
+    if odd := next((key for key in content if not isinstance(key, str)), None):
+        raise SettingsError(f"--config {name}: {odd!r}: no such setting")
+    return content
 
 
 def remove(tree: dict[str, Any], path: list[str]) -> bool:
@@ -208,7 +278,7 @@ def remove(tree: dict[str, Any], path: list[str]) -> bool:
 
 def near_file(path: Path) -> str:
     """A hint at a file of a similar name in the same folder."""
-    folder = path.parent if path.parent.is_dir() else Path("configs")
-    names = [str(p) for p in folder.glob("**/*.yaml")] if folder.is_dir() else []
+    folder = path if path.is_dir() else path.parent if path.parent.is_dir() else Path("configs")
+    names = [str(p) for p in folder.glob("**/*.yaml") if p.is_file()] if folder.is_dir() else []
     close = difflib.get_close_matches(str(path), names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""

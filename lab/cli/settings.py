@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.journal import Journal
@@ -12,13 +16,17 @@ from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
 from lab.cli.parser import DECIDED_ELSEWHERE, decided_elsewhere
 from lab.data.datamodule import LabDataModule
-from lab.model import GPTConfig
+from lab.data.reading import find_files
+from lab.model import GPTConfig, count_parameters
+from lab.runs.run import check_new_run
 from lab.training.horizon import HorizonConfig
 from lab.training.levers import LeverConfig
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
+from lab.training.trainer import LabTrainer
 
 Tracking = Literal["off", "offline", "online"]
+MOST_SEED = 2**32 - 1  # what NumPy takes
 
 
 @dataclass
@@ -45,7 +53,7 @@ def problems_of(config: Any) -> list[str]:
     """Construct each group by itself and gather what each has to say: nobody likes to fix one mistake at a time."""
     model = config.model
     builders: list[Callable[[], Any]] = [
-        lambda: GPTConfig(**{**vars(model.config), "vocab_size": 256}),
+        lambda: check_size(GPTConfig(**{**vars(model.config), "vocab_size": 256})),
         lambda: OptimizerConfig(**vars(model.optimizer)),
         lambda: ScheduleConfig(**vars(model.schedule)),
         lambda: LabDataModule(**vars(config.data)),
@@ -55,13 +63,17 @@ def problems_of(config: Any) -> list[str]:
         lambda: Validation(**vars(config.validation)),
         lambda: Snapshots(**vars(config.snapshots)),
         lambda: Checkpoints(**vars(config.checkpoint)),
+        lambda: check_place(config),
+        lambda: check_files(config.data),
+        lambda: check_trainer(config.trainer),
     ]
     problems: list[str] = []
     for build in builders:
         try:
             build()
         except ValueError as error:
-            problems += str(error).splitlines()
+            lines = str(error).splitlines()
+            problems += [f"model.{line}" if line.startswith(("optimizer.", "schedule.")) else line for line in lines]
     positions, asked = model.config.context_length, config.data.context_length
     if isinstance(asked, int) and asked > positions:
         problems.append(
@@ -71,6 +83,55 @@ def problems_of(config: Any) -> list[str]:
     devices = config.trainer.devices
     if devices not in ("auto", 1, "1") and not (isinstance(devices, list) and len(devices) == 1):
         problems.append(f"trainer.devices is {devices}: a run trains on one; leave it out, or name it in a list")
-    if config.trainer.get("num_nodes", 1) != 1:
-        problems.append(f"trainer.num_nodes is {config.trainer.num_nodes}: a run trains on one machine")
+    seed = config.seed_everything
+    if isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
+        problems.append(f"seed_everything is {str(seed).lower()}: give a whole number from 0 to {MOST_SEED}")
     return problems
+
+
+def check_place(config: Any) -> None:
+    """Raise `ValueError` where no run of that name can be made; a resumed one has its place."""
+    name, root = config.run.name, config.run.root
+    if getattr(config, "weights", None) is not None:
+        return
+    if getattr(config, "resume", None) is not None:
+        if name is not None:
+            raise ValueError(f"run.name is {name!r}: a run that goes on keeps its name; --fork starts one of that name")
+        return
+    check_new_run(root, name)
+
+
+def check_files(data: Any) -> None:
+    """Raise `ValueError` for a text or a tokenizer that is not there, before anything slow begins."""
+    if data.corpus == "text" and data.path is not None:
+        find_files(data.path)
+    if data.tokenizer.endswith(".json") and not Path(data.tokenizer).exists():
+        raise ValueError(f"data.tokenizer is {data.tokenizer!r}: no such file")
+
+
+def check_size(config: GPTConfig) -> None:
+    """Raise `ValueError` for a model whose weights alone are larger than this machine's memory."""
+    need = 4 * count_parameters(config)["total"]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if need > memory:
+        raise ValueError(
+            f"the model's weights take {need / 1e9:,.0f} GB and this machine has {memory / 1e9:,.0f} GB of memory:"
+            f" lower model.config.n_layers (now {config.n_layers}), d_model (now {config.d_model}) or context_length"
+            f" (now {config.context_length})"
+        )
+
+
+def check_trainer(given: Any) -> None:
+    """Raise `ValueError` for what Lightning would refuse once the run directory is there already.
+
+    Classes (callbacks, plugins, a profiler) are not built yet, and the precision is one of the levers.
+    """
+    plain = {k: v for k, v in vars(given).items() if k not in ("callbacks", "plugins", "precision")}
+    plain = {k: v for k, v in plain.items() if isinstance(v, bool | int | float | str | list | None)}
+    if plain["devices"] == "auto":
+        plain["devices"] = 1
+    silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
+    try:
+        LabTrainer(**plain | silent)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise ValueError(f"trainer: {' '.join(str(error).split())}") from None

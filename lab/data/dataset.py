@@ -108,6 +108,8 @@ class LabData:
             )
             if value is not None and value < 1
         ]
+        if not abs(self.seed) < 1 << 63:
+            problems.append(f"data.seed is {self.seed}: it must be less than 2^63")
         if self.corpus_name in CORPORA:
             problems += corpus_problems(self.corpus_name, self.path, self.val_fraction, self.corpus_options)
         else:

@@ -82,6 +82,9 @@ def find_files(paths: Paths) -> list[Path]:
     problems: list[str] = []
     found: dict[Path, Path] = {}
     for one in asked:
+        if not str(one).strip():
+            problems.append("data.path is blank: name a file, a folder, or a glob such as 'texts/**/*.txt'")
+            continue
         path = Path(one).expanduser()
         try:
             files = _expand(path)
@@ -124,6 +127,8 @@ def _why_none(path: Path) -> str:
         return f"data.path: {path} is no regular file: text is read more than once, so store it in one first"
     if glob.has_magic(str(path)):
         return f"data.path: no file matches {path} (a glob; ** stands for folders at any depth)"
+    if path.is_symlink():
+        return f"data.path: {path} is a link to {os.readlink(path)}, which does not exist"
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, 1)
     hint = (

@@ -25,6 +25,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
         content = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise ValueError(f"{path} is damaged: not JSON") from None
     if not isinstance(content, dict):
@@ -40,6 +42,8 @@ def read_config(path: Path) -> dict[str, Any] | None:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise ValueError(f"{path} is damaged: not YAML") from None
     if not isinstance(content, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from lab.runs.checkpoints import CheckpointInfo, list_checkpoints
 from lab.runs.history import MetricsHistory, read_metrics
 from lab.runs.journal import Row, read_events, read_samples
-from lab.runs.paths import NEWEST, RunPaths, check_name
+from lab.runs.paths import MAX_NAME_LENGTH, NEWEST, RunPaths, check_name
 from lab.runs.probes import ProbeInfo, list_probes
 from lab.runs.records import read_config, read_json
 from lab.runs.snapshots import list_snapshots
@@ -119,10 +120,11 @@ def create_run(root: str | Path, name: str | None = None) -> Run:
 
     Raises `ValueError` for a name that cannot be used or is taken, or a root that cannot hold runs.
     """
+    check_new_run(root, name)
     root = Path(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        run = _make_unique(root) if name is None else _make_named(root, check_name(name))
+        run = _make_unique(root) if name is None else _make_named(root, name)
         for folder in (run.checkpoints_dir, run.snapshots_dir, run.control_dir):
             folder.mkdir()
     except (FileExistsError, NotADirectoryError):
@@ -135,16 +137,29 @@ def create_run(root: str | Path, name: str | None = None) -> Run:
     return run
 
 
+def check_new_run(root: str | Path, name: str | None = None) -> None:
+    """Raise the `ValueError` of `create_run` for what can be known without making anything."""
+    if not str(root).strip():
+        raise ValueError("--run.root is empty: name the folder of all runs, such as runs")
+    if name is not None and os.path.lexists(Path(root) / check_name(name)):
+        raise _exists(Path(root), name)
+    if os.path.lexists(root) and not os.path.isdir(root):
+        raise ValueError(f"--run.root {str(root)!r} is not a folder: choose another")
+
+
 def _make_named(root: Path, name: str) -> Run:
     run = Run(root / name)
     try:
         run.path.mkdir()
     except FileExistsError:
-        raise ValueError(
-            f"run {name!r} exists already in {str(root)!r}: choose another --run.name, "
-            f"or go on with it by --resume {name}"
-        ) from None
+        raise _exists(root, name) from None
     return run
+
+
+def _exists(root: Path, name: str) -> ValueError:
+    return ValueError(
+        f"run {name!r} exists already in {str(root)!r}: choose another --run.name, or go on with it by --resume {name}"
+    )
 
 
 def _make_unique(root: Path) -> Run:
@@ -190,8 +205,8 @@ def open_run(name_or_path: str | Path, root: str | Path = "runs", *, names_only:
         run = None
     if run and _looks_like_run(run):
         return run
-    if not names_only and given and _looks_like_run(elsewhere := Run(Path(given).resolve())):
-        return elsewhere
+    if not names_only and given and _looks_like_run(Run(Path(given))):
+        return Run(Path(given).resolve())
     raise ValueError(_no_such_run(given, root))
 
 
@@ -199,14 +214,18 @@ def _no_such_run(given: str, root: str | Path) -> str:
     names = [run.name for run in reversed(list_runs(root))]
     if not names:
         return f"no run {given!r}: there is no run in {str(root)!r} yet; start one with `python -m lab fit`"
+    given = given[:MAX_NAME_LENGTH]
     close = difflib.get_close_matches(given, names, n=1)
-    hint = f", did you mean {close[0]!r}?" if close else ";"
+    hint = f", did you mean {close[0]!r}?" if close else "."
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     return f"no run {given!r} in {str(root)!r}{hint} There are: {shown}"
 
 
 def _looks_like_run(run: RunPaths) -> bool:
-    return run.status_path.exists() or run.metrics_path.exists() or run.checkpoints_dir.is_dir()
+    try:
+        return run.status_path.exists() or run.metrics_path.exists() or run.checkpoints_dir.is_dir()
+    except (OSError, ValueError):  # no path at all: too long, or with a zero byte in it
+        return False
 
 
 def _last_started(run: Run) -> float:

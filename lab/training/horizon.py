@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 
 from lab.figures.style import short
 
+MOST_TOKENS = 10**15  # whole numbers of this size still are exact as floats, which is what a reader of JSON has
+
 
 @dataclass
 class HorizonConfig:
@@ -78,6 +80,8 @@ def resolve_steps(
             )
         why = f"{config.minutes:g} minutes at {1000 * seconds_per_step:.3g} ms a step"
     tokens = steps * tokens_per_step
+    if tokens > MOST_TOKENS:
+        raise ValueError(f"the horizon comes to {tokens:.3g} tokens, more than the {MOST_TOKENS:.0e} a run can count")
     sentence = (
         f"{steps:,} {'step' if steps == 1 else 'steps'} of {tokens_per_step:,} tokens:"
         f" {short(tokens)} tokens, {short(tokens / n_parameters)} per parameter"
