@@ -119,7 +119,8 @@ class LabCLI(LightningCLI):
         try:
             if wrong := Sources(args[1:]).wrong_groups(known_keys(sub)):
                 raise SettingsError(wrong[0])
-            self.config = parser.parse_args(args)
+            # Else a preset's settings come with the path of its file among them, as `__path__`.
+            self.config = parser.parse_args(args, with_meta=False)
         except SettingsError as error:
             raise SettingsError("\n".join(every_problem(sub, args[1:], error))) from None
 
