@@ -1,4 +1,4 @@
-"""What this machine does best: precision, attention kernel, fused optimizer, threads, compilation.
+"""What this machine does best: precision, kernels, fused optimizer, threads, memory, compilation.
 
 Chosen by device, dtype and shape, never by timing: the same machine always chooses the same, so that a
 resumed run computes the same numbers, and a busy neighbour decides nothing. What was chosen is recorded
@@ -13,14 +13,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 
 from lab.model import GPT, GPTConfig
-from lab.model.attention import EXPLICIT_CONTEXT_LIMIT
-
-AttentionKernel = Literal["auto", "sdpa", "explicit"]
+from lab.model.attention import EXPLICIT_CONTEXT_LIMIT, Kernel
+from lab.model.layers import DropoutKernel, byte_exact
+from lab.model.loss import CHUNKED_VOCABULARY, LossKernel
+from lab.training.malloc import can_keep_freed_memory, keep_freed_memory
 
 PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
 """Lightning's short names for precisions, spelt out."""
@@ -36,20 +37,31 @@ class LeverConfig:
         threads: CPU threads. None: OMP_NUM_THREADS, or as many as physical cores this process may use.
         attention: sdpa (PyTorch's fused kernel), explicit (scores written out), or auto: whichever suits
             device, dtype and context.
+        loss: whole (all logits at once), chunked (some at a time: a fraction of the memory), or auto: chunks
+            on a CPU for vocabularies of 8192 and more.
+        dropout: torch, bytes (one random byte a number, p rounded to 1/256), or auto: bytes on a CPU.
+        keep_memory: Keep freed memory for the next step instead of giving it back to the system. None: on a
+            CPU, where the allocator is glibc's.
         compile: torch.compile the network, in place. None: no. Costs half a minute before the first step;
             pays off in long runs on a GPU.
     """
 
     threads: int | None = None
-    attention: AttentionKernel = "auto"
+    attention: Kernel = "auto"
+    loss: LossKernel = "auto"
+    dropout: DropoutKernel = "auto"
+    keep_memory: bool | None = None
     compile: bool | None = None
 
     def __post_init__(self) -> None:
         problems = []
         if self.threads is not None and self.threads < 1:
             problems.append(f"levers.threads is {self.threads}: give a number of at least 1")
-        if self.attention not in ("auto", "sdpa", "explicit"):
-            problems.append(f"levers.attention is {self.attention!r}: choose one of auto, sdpa, explicit")
+        for name, choices in (("attention", Kernel), ("loss", LossKernel), ("dropout", DropoutKernel)):
+            if getattr(self, name) not in get_args(choices):
+                problems.append(
+                    f"levers.{name} is {getattr(self, name)!r}: choose one of {', '.join(get_args(choices))}"
+                )
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -58,14 +70,18 @@ class LeverConfig:
 class Levers:
     """The levers' positions, and in `reasons` why each was chosen.
 
-    `precision` is Lightning's name (`32-true`, `bf16-mixed`, …), `attention` is `sdpa` or `explicit`.
+    `precision` is Lightning's name (`32-true`, `bf16-mixed`, …), `attention` is `sdpa` or `explicit`, `loss`
+    `whole` or `chunked`, `dropout` `torch` or `bytes`.
     """
 
     device: str
     precision: str
-    attention: AttentionKernel
+    attention: Kernel
+    loss: LossKernel
+    dropout: DropoutKernel
     fused: bool
     threads: int
+    keep_memory: bool
     compile: bool
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -83,9 +99,13 @@ class Levers:
         ]
 
     def apply(self, model: GPT) -> None:
-        """Set threads and attention kernel; compile, where asked, in place (state dict names stay)."""
+        """Set threads, memory and kernels; compile, where asked, in place (state dict names stay)."""
         torch.set_num_threads(self.threads)
+        if self.keep_memory:
+            keep_freed_memory()
         model.set_attention_kernel(self.attention)
+        model.set_loss_kernel(self.loss)
+        model.set_dropout_kernel(self.dropout)
         if self.compile:
             model.compile()
 
@@ -109,7 +129,7 @@ def choose_levers(
     Args:
         wanted: The `levers` settings.
         precision: Asked for, in Lightning's spelling; None: chosen here.
-        config: The model; without it attention is chosen for short contexts.
+        config: The model; without it the choice is for a short context, a small vocabulary and no dropout.
         device: Asked for; None: a CUDA or Apple GPU where there is one, else the CPU.
         fused: The optimizer's own setting.
         recorded: `as_dict()` of the run that is resumed. Kept where the device is of the same kind, so that
@@ -123,9 +143,13 @@ def choose_levers(
     recorded = recorded if recorded and recorded.get("device", {}).get("value") == name else {}
     asked = {
         "precision": _precision_asked(precision, kind),
-        "attention": None if wanted.attention == "auto" else wanted.attention,
+        **{
+            kernel: None if getattr(wanted, kernel) == "auto" else getattr(wanted, kernel)
+            for kernel in ("attention", "loss", "dropout")
+        },
         "fused": fused,
         "threads": wanted.threads,
+        "keep_memory": wanted.keep_memory,
         "compile": wanted.compile,
     }
 
@@ -143,8 +167,11 @@ def choose_levers(
         device=name,
         precision=chosen,
         attention=decide("attention", *best_attention(kind, chosen, config)),
+        loss=decide("loss", *best_loss(kind, config)),
+        dropout=decide("dropout", *best_dropout(kind, config)),
         fused=decide("fused", *best_fused(kind)),
         threads=decide("threads", *best_threads()),
+        keep_memory=decide("keep_memory", *best_memory(kind)),
         compile=decide("compile", False, "costs half a minute; levers.compile=true for long runs on a GPU"),
         reasons=reasons,
     )
@@ -175,6 +202,33 @@ def best_attention(device: str, precision: str, config: GPTConfig | None) -> tup
     if device == "cpu" and precision.startswith("bf16") and context <= EXPLICIT_CONTEXT_LIMIT:
         return "explicit", "the fused kernel is slow in bf16 on a CPU"
     return "sdpa", "PyTorch's fused kernel"
+
+
+def best_loss(device: str, config: GPTConfig | None) -> tuple[LossKernel, str]:
+    """Chunks where all logits of a step would be hundreds of megabytes; a GPU has its own ways and memory."""
+    vocabulary = config.vocab_size if config else 0
+    if device == "cpu" and vocabulary >= CHUNKED_VOCABULARY:
+        return "chunked", f"logits over {vocabulary:,} tokens are large"
+    return "whole", "logits are small" if device == "cpu" else f"suits a {device} device"
+
+
+def best_dropout(device: str, config: GPTConfig | None) -> tuple[DropoutKernel, str]:
+    """Random bytes on a CPU, a tenth of the time of PyTorch's own, where they do p justice."""
+    if device != "cpu":
+        return "torch", f"is fast on a {device} device"
+    p = config.dropout if config else 0.0
+    if not byte_exact(p):
+        return "torch", f"a byte is too coarse for p = {p:g}"
+    return "bytes", f"one a number, p = {round(256 * p) / 256:.4g}" if p else "no dropout asked for"
+
+
+def best_memory(device: str) -> tuple[bool, str]:
+    """On a CPU freed memory is kept: to get cleared pages anew every step is up to a fifth of it."""
+    if device != "cpu":
+        return False, f"tensors live on the {device} device"
+    if not can_keep_freed_memory():
+        return False, "not glibc's allocator"
+    return True, "saves clearing the same pages at every step"
 
 
 def best_fused(device: str) -> tuple[bool, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from lab.model import GPT, GPTConfig
 from lab.training import levers
 from lab.training.levers import (
     LeverConfig,
-    Levers,
     best_attention,
     best_precision,
     best_threads,
@@ -92,7 +92,7 @@ def test_apples_gpu_stays_in_fp32() -> None:
 def test_what_is_asked_for_wins_over_the_record_and_the_machine() -> None:
     recorded = {"device": {"value": "cpu"}, "threads": {"value": 5}, "precision": {"value": "bf16-mixed"}}
     chosen = choose_levers(
-        LeverConfig(threads=3, attention="sdpa", compile=True),
+        LeverConfig(threads=3, attention="sdpa", loss="chunked", dropout="torch", keep_memory=False, compile=True),
         precision=32,
         config=TINY,
         device="cpu",
@@ -100,13 +100,14 @@ def test_what_is_asked_for_wins_over_the_record_and_the_machine() -> None:
         recorded=recorded,
     )
     asked = {"precision": "32-true", "attention": "sdpa", "fused": False, "threads": 3, "compile": True}
+    asked |= {"loss": "chunked", "dropout": "torch", "keep_memory": False}
     assert {name: getattr(chosen, name) for name in asked} == asked
     assert set(chosen.reasons.values()) == {"asked for"}
 
 
 @pytest.mark.usefixtures("bf16_cpu")
 def test_a_resumed_run_keeps_its_levers_on_a_device_of_its_kind() -> None:
-    began = Levers("cpu", "32-true", "sdpa", False, 7, False, dict.fromkeys(("device", "precision", "threads"), ""))
+    began = replace(choose_levers(config=TINY, device="cpu"), precision="32-true", threads=7)
     kept = choose_levers(config=TINY, device="cpu", recorded=began.as_dict())
     assert (kept.precision, kept.threads) == ("32-true", 7)
     moved = choose_levers(config=TINY, device="cpu", recorded={**began.as_dict(), "device": {"value": "cuda"}})
@@ -156,10 +157,12 @@ def test_omp_num_threads_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_applying_sets_threads_and_kernel_and_compiling_keeps_the_names() -> None:
     model = GPT(TINY)
     names = set(model.state_dict())
-    asked = LeverConfig(threads=2, attention="explicit", compile=True)
+    asked = LeverConfig(threads=2, attention="explicit", loss="chunked", dropout="torch", compile=True)
     choose_levers(asked, config=TINY, device="cpu").apply(model)
     assert torch.get_num_threads() == 2
     assert model.blocks[0].attn.kernel == "explicit"
+    assert model.loss_kernel == "chunked"
+    assert model.dropout.kernel == "torch"
     assert model._compiled_call_impl is not None
     assert set(model.state_dict()) == names
 
@@ -176,4 +179,17 @@ def test_the_log_and_the_record_say_what_and_why() -> None:
     assert "threads 2 (asked for)" in chosen.lines()
     assert any(line.startswith("compile off (") for line in chosen.lines())
     assert chosen.as_dict()["threads"] == {"value": 2, "reason": "asked for"}
-    assert set(chosen.as_dict()) == {"device", "precision", "attention", "fused", "threads", "compile"}
+    kernels = {"attention", "loss", "dropout"}
+    assert set(chosen.as_dict()) == {"device", "precision", *kernels, "fused", "threads", "keep_memory", "compile"}
+
+
+def test_the_loss_goes_by_the_vocabulary_and_dropout_by_its_probability() -> None:
+    large = replace(TINY, vocab_size=50257, dropout=0.1)
+    chosen = choose_levers(config=large, device="cpu")
+    assert (chosen.loss, chosen.dropout) == ("chunked", "bytes")
+    assert "50,257" in chosen.reasons["loss"]
+    assert "0.1016" in chosen.reasons["dropout"]  # 26/256: what p really is
+    small = choose_levers(config=replace(TINY, dropout=0.003), device="cpu")
+    assert (small.loss, small.dropout) == ("whole", "torch")
+    elsewhere = choose_levers(config=large, device="cuda")
+    assert (elsewhere.loss, elsewhere.dropout, elsewhere.keep_memory) == ("whole", "torch", False)
