@@ -1,0 +1,87 @@
+"""Any `fit` made small: its own settings, a model of a few thousand parameters, a short text, a handful of steps."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.cli.parser import flatten
+from lab.data.corpora import MADE
+from tests.tiny import write_corpus
+
+CONTEXT, BATCH = 16, 2
+
+
+def given(args: list[str]) -> dict[str, Any]:
+    """Every setting in the files and flags of `args`, later ones winning; a preset counts as model.config.*."""
+    settings: dict[str, Any] = {}
+    for flag, value in pairwise(args):
+        if flag == "--config":
+            settings |= _expanded(yaml.safe_load(Path(value).read_text()) or {})
+        elif flag.startswith("--"):
+            settings |= _expanded({flag[2:]: value})
+    return settings
+
+
+def _expanded(tree: dict[str, Any]) -> dict[str, Any]:
+    flat = flatten(tree)
+    preset = flat.pop("model.config", None)
+    if preset is None:
+        return flat
+    return flatten({"model": {"config": yaml.safe_load(Path(preset).read_text())}}) | flat
+
+
+def shrunk(args: list[str], folder: Path, *, steps: int = 3) -> list[str]:
+    """`args` of a fit, and after them what makes it a matter of a second, under `folder`.
+
+    What a configuration is about stays: the optimizer, the schedule, the model's switches, a made corpus. A downloaded
+    one gives way to a text of a few kilobytes, and a tokenizer that would be downloaded to one by bytes.
+    """
+    settings = given(args)
+    changed = {
+        "run.root": str(folder / "runs"),
+        "horizon.steps": steps,
+        "validation.every": steps,
+        "trainer.accelerator": "cpu",
+        "trainer.precision": "32-true",
+        "levers.compile": "false",
+        "model.config.n_layers": 1,
+        "model.config.n_heads": 2 * (settings.get("model.config.n_kv_heads") or 1),
+        "model.config.d_model": 16 * 2 * (settings.get("model.config.n_kv_heads") or 1),
+        "data.batch_size": BATCH,
+        "data.val_tokens": 200,
+    }
+    if "model.schedule.warmup_steps" in settings:
+        changed["model.schedule.warmup_steps"] = 1
+    context = settings.get("model.config.context_length", 256)
+    if settings.get("data.corpus", "python") not in MADE:
+        context = CONTEXT
+        changed |= {"model.config.context_length": context} | _own_text(folder, settings)
+    if "data.tokens_per_step" in settings:
+        changed["data.tokens_per_step"] = 2 * BATCH * int(context)
+    return [*_without_horizon(args), *(x for key, value in changed.items() for x in (f"--{key}", str(value)))]
+
+
+def _own_text(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    text = folder / "corpus.txt"
+    if not text.exists():
+        write_corpus(text)
+    kind = settings.get("data.tokenizer", "bpe")
+    changed: dict[str, Any] = {"data.corpus": "text", "data.path": text, "data.corpus_options": "{}"}
+    if kind == "bpe":
+        return changed | {"data.vocab_size": 270}
+    return changed | ({} if kind in ("char", "bytes") else {"data.tokenizer": "bytes"})
+
+
+def _without_horizon(args: list[str]) -> list[str]:
+    """A horizon among the flags would contradict the one of a few steps; one in a file is overruled by it."""
+    kept: list[str] = []
+    for flag in (rest := iter(args)):
+        if flag.startswith("--horizon."):
+            _ = None if "=" in flag else next(rest)
+        else:
+            kept.append(flag)
+    return kept
