@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import lightning as L
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.outlets import Outlets
 from lab.callbacks.recording import recording
-from lab.figures.histograms import MOST_ROWS, draw_histograms
 from lab.interp import HISTOGRAM_SITES, histogram, linear_edges, symmetric_log_edges
 from lab.interp.arrays import IntArray
 from lab.runs.snapshots import is_snapshot_step
 from lab.training.module import PretrainingModule
 from lab.training.trainer import logbook_of
 
-PICTURES = 5
-"""Numbers with every look, histograms and their pictures with every so-manyth (and all of the log-spaced start)."""
+COUNTS = 10
+"""Numbers with every look, histograms with every so-manyth (and all of the log-spaced start)."""
 MOST_NUMBERS = 1 << 16
 """Counted of one layer's weights or activations: evenly spaced ones of more."""
 ACTIVATION_EDGES = linear_edges()
@@ -32,12 +30,13 @@ class ActivationHistograms(Instrument):
     never change, counted on the device; and as curves `stats/update_ratio`, `stats/grad_norm` and
     `stats/weight_norm` of each layer.
 
-    Gradients are those before clipping. No forward or backward pass is added for weights, gradients and ratios: what
-    the step computes anyway is read before it is thrown away.
+    The dashboards draw them; as small multiples in one picture they are `lab.figures.draw_histograms`.
+    Gradients are those before clipping. Weights, gradients and ratios need no pass of their own: what the step
+    computes anyway is read before it is thrown away.
 
     Args:
         every: Optimizer steps between looks after the log-spaced start; 0: none; None: a twentieth of the run.
-            Histograms and pictures come with every fifth of them.
+            Histograms come with every tenth of them.
     """
 
     group = "activation_histograms"
@@ -49,9 +48,9 @@ class ActivationHistograms(Instrument):
         self._grad_norms: dict[str, float] = {}
         self._gradients: dict[str, IntArray] = {}
 
-    def pictured(self, trainer: L.Trainer, step: int) -> bool:
-        """Whether this look also counts and draws."""
-        every = PICTURES * self.cadence(trainer)
+    def counted(self, trainer: L.Trainer, step: int) -> bool:
+        """Whether this look also makes histograms."""
+        every = COUNTS * self.cadence(trainer)
         return step >= trainer.max_steps or is_snapshot_step(step, every)
 
     def on_before_optimizer_step(
@@ -63,17 +62,17 @@ class ActivationHistograms(Instrument):
             return
         assert isinstance(pl_module, PretrainingModule)
         try:
-            self._read_gradients(pl_module, self.pictured(trainer, step) and bool(self.outlets(trainer)))
+            self._read_gradients(pl_module, self.counted(trainer, step) and bool(self.outlets(trainer)))
         except Exception as error:
             self.failed(trainer, step, error)
 
     @torch.no_grad()
-    def _read_gradients(self, module: PretrainingModule, counted: bool) -> None:
+    def _read_gradients(self, module: PretrainingModule, count: bool) -> None:
         for place, matrices in layers(module.model):
             gradients = [p.grad for p in matrices if p.grad is not None]
             self._before[place] = [p.detach().clone() for p in matrices]
             self._grad_norms[place] = norm(gradients)
-            if counted:
+            if count:
                 self._gradients[place] = histogram(some_of(gradients), WEIGHT_EDGES)
 
     @torch.no_grad()
@@ -91,52 +90,24 @@ class ActivationHistograms(Instrument):
                 values[f"stats/grad_norm.{place}"] = norms[place]
         logbook_of(trainer).log(step, values)
         outlets = self.outlets(trainer)
-        if outlets and self.pictured(trainer, step):
+        if outlets and self.counted(trainer, step):
             self._show_activations(trainer, outlets, step)
             self._show_weights(module, outlets, gradients, step)
 
     def _show_activations(self, trainer: L.Trainer, outlets: Outlets, step: int) -> None:
         cache = recording(trainer).text
-        columns = list(HISTOGRAM_SITES)
-        counts = np.stack(
-            [
-                [histogram(some_of([cache[name, layer]]), ACTIVATION_EDGES) for name in columns]
-                for layer in range(cache.config.n_layers)
-            ]
-        )
-        rows = [f"L{layer}" for layer in range(cache.config.n_layers)]
-        for row in range(len(rows)):
-            for column, name in enumerate(columns):
-                outlets.histogram(f"activations/{name}.layer{row}", counts[row, column], ACTIVATION_EDGES, step)
-        outlets.picture(
-            "histograms/activations",
-            lambda: draw_histograms(
-                counts[:MOST_ROWS], ACTIVATION_EDGES, rows[:MOST_ROWS], columns,
-                remark=f"{outlets.when(step)}; share of numbers, square-root scale",
-            ),
-            step,
-        )  # fmt: skip
+        for name in HISTOGRAM_SITES:
+            for layer in range(cache.config.n_layers):
+                counts = histogram(some_of([cache[name, layer]]), ACTIVATION_EDGES)
+                outlets.histogram(f"activations/{name}.layer{layer}", counts, ACTIVATION_EDGES, step)
 
     def _show_weights(
         self, module: PretrainingModule, outlets: Outlets, gradients: dict[str, IntArray], step: int
     ) -> None:
-        weights = {place: histogram(some_of(matrices), WEIGHT_EDGES) for place, matrices in layers(module.model)}
-        nothing = np.zeros(len(WEIGHT_EDGES) + 1, dtype=np.int64)
-        for place, counts in weights.items():
-            outlets.histogram(f"weights/{place}", counts, WEIGHT_EDGES, step)
+        for place, matrices in layers(module.model):
+            outlets.histogram(f"weights/{place}", histogram(some_of(matrices), WEIGHT_EDGES), WEIGHT_EDGES, step)
             if place in gradients:
                 outlets.histogram(f"gradients/{place}", gradients[place], WEIGHT_EDGES, step)
-        shown = list(weights)[:MOST_ROWS]
-        table = np.stack([[weights[place], gradients.get(place, nothing)] for place in shown])
-        names = [place.replace("layer", "L").replace("embedding", "emb") for place in shown]
-        outlets.picture(
-            "histograms/weights",
-            lambda: draw_histograms(
-                table, WEIGHT_EDGES, names, ["weights", "gradients, before clipping"], title="Weights and gradients",
-                remark=f"{outlets.when(step)}; sizes on a logarithmic scale either side of 0",
-            ),
-            step,
-        )  # fmt: skip
 
 
 def layers(model: nn.Module) -> Iterator[tuple[str, list[nn.Parameter]]]:

@@ -31,12 +31,12 @@ class AttentionMaps(Instrument):
     Nothing is computed where there is no dashboard; the run directory's `probes/` have the patterns anyway.
 
     Args:
-        every: Optimizer steps between pictures after the log-spaced start; 0: none; None: a quarter of the run.
+        every: Optimizer steps between pictures after the log-spaced start; 0: none; None: half of the run.
         heads: Heads to draw large, as LAYER.HEAD: ["1.3"].
     """
 
     group = "attention_maps"
-    per_run = 4
+    per_run = 2
 
     def __init__(self, every: int | None = None, heads: list[str] | None = None) -> None:
         problems = self.problems(every)
@@ -77,7 +77,9 @@ class AttentionMaps(Instrument):
             )
         scores = {name: (score.values, score.chance) for name, score in head_scores(found).items()}
         outlets.picture(
-            "attention/scores", lambda: draw_head_scores(scores, remark=f"{when}; chance: attending evenly"), step
+            "attention/scores",
+            lambda: draw_head_scores(scores, numbers=False, remark=f"{when}; chance: attending evenly"),
+            step,
         )
         self._draw_asked_for(outlets, found, trainer, when, step)
 

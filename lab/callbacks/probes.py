@@ -29,7 +29,7 @@ from lab.runs.snapshots import is_snapshot_step
 from lab.training.module import PretrainingModule
 from lab.training.trainer import logbook_of
 
-PICTURES = 5
+PICTURES = 10
 """Bundles and numbers with every look, pictures with every so-manyth (and all of the log-spaced start)."""
 INDUCTION_FORMED = 0.5
 """A head that puts half of its attention on the token after the earlier copy is called an induction head."""
@@ -63,7 +63,7 @@ class Probes(Instrument):
 
     Args:
         every: Optimizer steps between looks after the log-spaced start; 0: none; None: at every snapshot.
-            Pictures come with every fifth of them.
+            Pictures come with every tenth of them.
     """
 
     group = "probes"

@@ -23,21 +23,21 @@ class Samples(Instrument):
     "searched"}`, null for a made corpus, which is no text.
 
     Args:
-        every: Optimizer steps between samples after the log-spaced start; 0: none; None: a quarter of the run.
-        prompts: What to go on with; None: the start of a document, and two beginnings from the validation text.
+        every: Optimizer steps between samples after the log-spaced start; 0: none; None: half of the run.
+        prompts: What to go on with; None: the start of a document, and a beginning from the validation text.
         tokens: How many to write.
         temperature: Of the sampling; 0 always takes the likeliest token.
         seed: Of the drawing, the same at every step.
     """
 
     group = "samples"
-    per_run = 4
+    per_run = 2
 
     def __init__(
         self,
         every: int | None = None,
         prompts: list[str] | None = None,
-        tokens: int = 48,
+        tokens: int = 40,
         temperature: float = 0.8,
         seed: int = 1337,
     ) -> None:
@@ -89,10 +89,10 @@ class Samples(Instrument):
         if self.prompts is not None:
             return [read_prompt(text, data.tokenizer, context_length) for text in self.prompts]
         long = max(1, min(16, context_length // 4))
-        beginnings = [ids[:long].tolist() for ids in probe_texts(data, context_length)[:2]]
+        beginning = probe_texts(data, context_length)[0, :long].tolist()
         return [
             read_prompt("", data.tokenizer, context_length),
-            *(Prompt(ids, data.tokenizer.decode(ids)) for ids in beginnings),
+            Prompt(beginning, data.tokenizer.decode(beginning)),
         ]
 
     def _write(self, module: PretrainingModule, data: LabDataModule, prompt: Prompt) -> list[int]:

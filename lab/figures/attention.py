@@ -115,14 +115,15 @@ def draw_head_grid(
 def draw_head_scores(
     scores: Mapping[str, tuple[ArrayLike, float]],
     *,
+    numbers: bool = True,
     title: str = "What each head does",
     remark: str = "chance: of a head that attends evenly to all it may see",
     dark: bool = False,
 ) -> Figure:
     """Matrices of one number per head, `[layer, head]` each, side by side; with each the level of chance.
 
-    `scores` maps a name to the matrix and its chance level, all from 0 to 1 and on one scale. Numbers are
-    written into the cells where they have room.
+    `scores` maps a name to the matrix and its chance level, all from 0 to 1 and on one scale. With
+    `numbers`, the values are written into the cells where they have room; this takes most of the time.
     """
     if not scores:
         raise ValueError("draw_head_scores: no scores to draw")
@@ -148,8 +149,8 @@ def draw_head_scores(
         canvas.text(x, y - 25, f"chance {chance:.2g}")
         canvas.image(to_colors(values, colors), x, y, cell)
         canvas.boxes([[x, y, cell * n_heads, cell * n_layers]], "none", colors.grid, 0.8)
-        _name_grid(canvas, x, y, cell, cell, n_layers, n_heads)
-        if cell >= 24 and n_layers * n_heads * len(matrices) <= 160:
+        _name_grid(canvas, x, y, cell, cell, n_layers if i % per_row == 0 else 0, n_heads)
+        if numbers and cell >= 24 and n_layers * n_heads * len(matrices) <= 160:
             _write_values(canvas, values, x, y, cell)
     y = top + n_rows * height - 48
     canvas.scale(y, ((0.0, "0"), (0.5, "0.5"), (1.0, "1")), "linear scale")

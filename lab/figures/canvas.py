@@ -8,13 +8,17 @@ scales with the figure's dpi.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist, allow_rasterization
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.text import Text
 from numpy.typing import ArrayLike, NDArray
 
 from lab.figures.style import FONT, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, Theme
@@ -84,18 +88,18 @@ class Canvas:
         rotation: float = 0,
     ) -> None:
         """Words, vertically centred at `y`. Dollar signs are dollar signs."""
-        self.axes.text(
-            x, y, text, size=size, color=color or self.colors.muted, ha=align, va="center", weight=weight,
-            family=f"{FONT} Mono" if mono else FONT, rotation=rotation, parse_math=False, rotation_mode="anchor",
+        words = Text(
+            x, y, text, color=color or self.colors.muted, horizontalalignment=align, verticalalignment="center",
+            fontproperties=_font(f"{FONT} Mono" if mono else FONT, weight, size), rotation=rotation, parse_math=False,
+            rotation_mode="anchor",
         )  # fmt: skip
+        self.axes.add_artist(words)
 
     def image(self, pixels: ArrayLike, x: float, y: float, scale: float = 1.0) -> None:
         """An image `[height, width, 3]` (uint8) with its top left corner at (x, y), each of its pixels `scale` wide."""
         array = np.asarray(pixels)
         height, width = array.shape[0] * scale, array.shape[1] * scale
-        picture = AxesImage(self.axes, extent=(x, x + width, y + height, y), interpolation="nearest", resample=False)
-        picture.set_data(array)
-        self.axes.add_image(picture)
+        self.axes.add_artist(_Pixels(array, (x, y, x + width, y + height)))
 
     def boxes(
         self, boxes: ArrayLike, colors: Sequence[Any] | ArrayLike | str, edge: str = "none", width: float = 0
@@ -146,6 +150,36 @@ def rendered(figure: Figure) -> NDArray[np.uint8]:
         canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+class _Pixels(Artist):
+    """An image between two corners, in whole pixels without smoothing: a tenth of the time of matplotlib's own."""
+
+    def __init__(self, pixels: NDArray[np.uint8], corners: tuple[float, float, float, float]) -> None:
+        super().__init__()
+        self._pixels, self._corners = pixels, corners
+
+    @allow_rasterization
+    def draw(self, renderer: RendererBase) -> None:
+        """Nearest neighbour, by indexing."""
+        left, top, right, bottom = self._corners
+        (x0, y0), (x1, y1) = np.rint(self.get_transform().transform([(left, bottom), (right, top)])).astype(int)
+        height, width = self._pixels.shape[:2]
+        rows = np.arange(y1 - y0) * height // max(1, y1 - y0)
+        columns = np.arange(x1 - x0) * width // max(1, x1 - x0)
+        if not len(rows) or not len(columns):
+            return
+        image = np.full((len(rows), len(columns), 4), 255, dtype=np.uint8)
+        image[::-1, :, :3] = self._pixels if image.shape[:2] == (height, width) else self._pixels[rows][:, columns]
+        graphics = renderer.new_gc()
+        renderer.draw_image(graphics, x0, y0, image)
+        graphics.restore()
+
+
+@cache
+def _font(family: str, weight: str, size: float) -> FontProperties:
+    """A font by its file: looking it up by name costs as much as drawing a word."""
+    return FontProperties(fname=findfont(FontProperties(family=family, weight=weight)), size=size)
 
 
 def _rgb(color: str) -> tuple[int, int, int]:

@@ -17,8 +17,10 @@ MOST_TOKENS = 512
 """Of a coloured text; at about 10 characters a token a picture 900 pixels high."""
 LENS_COLUMNS = 16
 LENS_ROWS = 14
-_CHARACTER = 8.4  # width of a character of 10 points in the fixed-width font, in pixels at 100 dpi
+_CHARACTER = 8.0  # width of a character of the fixed-width font at this size, in pixels at 100 dpi
+_SIZE = 8.0 * 72 / 100 / 0.60205  # 1233 of 2048 units are the width of every one of its characters
 _LINE = 26
+_RUN = 24
 _TINT = 0.5
 """The strongest tint of a token or a cell: ink must stay readable on it."""
 
@@ -61,8 +63,7 @@ def draw_token_loss(
         for label in line:
             boxes.append([MARGIN + column * _CHARACTER, y, len(label) * _CHARACTER - 0.8, _LINE - 4])
             column += len(label)
-            x, _, width, _ = boxes[-1]
-            canvas.text(x + width / 2, y + _LINE / 2 - 2, label, size=10, mono=True, color=colors.ink, align="center")
+        _write_line(canvas, "".join(line), MARGIN, y + _LINE / 2 - 2, colors.ink)
     canvas.boxes(boxes, shades)
     ticks = [(0.0, "0"), (_TINT / 2, f"{guessing / 2:.1f}"), (_TINT, f"{guessing:.1f} = ln {vocab_size}")]
     _scale(
@@ -96,32 +97,23 @@ def draw_logit_lens(
     notes = [f"first {n} of {len(labels)} tokens"] * (n < len(labels))
     notes += [f"{len(chosen)} of {len(rows)} depths"] * (len(chosen) < len(rows))
     left, top, high = MARGIN + 78, TITLE_HEIGHT + 26, 26
-    wide = (WIDTH - left - MARGIN) / n
+    letters = int((WIDTH - left - MARGIN) / n / _CHARACTER)
+    letters = min(letters, 16)
+    wide = letters * _CHARACTER
     bottom = top + len(chosen) * high
-    canvas = Canvas(
-        colors, WIDTH, bottom + 46 + SCALE_HEIGHT, title, " · ".join([remark, *notes])
-    )  # fmt: skip
-    room = max(1, int(wide / 7.6))
+    canvas = Canvas(colors, WIDTH, bottom + 46 + SCALE_HEIGHT, title, " · ".join([remark, *notes]))
     shades = to_colors(_TINT * np.sqrt(found[chosen, :n]), colors) / 255
     grid = [[left + c * wide, top + r * high, wide - 2, high - 2] for r in range(len(chosen)) for c in range(n)]
     canvas.boxes(grid, shades.reshape(-1, 3))
-    for c in range(n):
-        x = left + (c + 0.5) * wide - 1
-        canvas.text(x, top - 12, shorten(labels[c], room), align="center", mono=True, size=9)
-        if targets and c < len(targets):
-            canvas.text(
-                x,
-                bottom + 12,
-                shorten(targets[c], room),
-                align="center",
-                mono=True,
-                size=9,
-                color=colors.ink,
-                weight="bold",
-            )
-        for r, row in enumerate(chosen):
-            text = shorten(tops[row][c], room)
-            canvas.text(x, top + (r + 0.5) * high - 1, text, align="center", mono=True, size=9, color=colors.ink)
+
+    def write(labels: Sequence[str], y: float, color: str, weight: str = "normal") -> None:
+        cells = [shorten(label, letters - 1).center(letters - 1) + " " for label in labels[:n]]
+        _write_line(canvas, "".join(cells), left, y, color, weight)
+
+    write(labels, top - 12, colors.muted)
+    for r, row in enumerate(chosen):
+        write(tops[row], top + (r + 0.5) * high - 1, colors.ink)
+    write(targets, bottom + 12, colors.ink, "bold")
     canvas.text(left - 8, top - 12, "read", align="right")
     for r, row in enumerate(chosen):
         canvas.text(left - 8, top + (r + 0.5) * high - 1, rows[row], align="right")
@@ -135,6 +127,15 @@ def draw_logit_lens(
 def _scale(canvas: Canvas, y: float, ticks: Sequence[tuple[float, str]], words: str) -> None:
     """A colour scale that ends at the strongest tint used."""
     canvas.scale(y, [(at / _TINT, label) for at, label in ticks], words, strongest=_TINT)
+
+
+def _write_line(canvas: Canvas, line: str, x: float, y: float, color: str, weight: str = "normal") -> None:
+    """Characters on a grid, some at a time: a word for each cell would take long, and the whole line at once could
+    drift off the grid by what the font rounds."""
+    for start in range(0, len(line), _RUN):
+        run = line[start : start + _RUN].rstrip()
+        if run:
+            canvas.text(x + start * _CHARACTER, y, run, size=_SIZE, mono=True, color=color, weight=weight)
 
 
 def _wrap(labels: Sequence[str], width: int) -> list[list[str]]:

@@ -77,7 +77,7 @@ def _draw_map(canvas: Canvas, norms: ArrayLike, labels: Sequence[str], left: flo
     for r in range(n_layers):
         canvas.image(sheet[r], left, top + r * ROW_HEIGHT + 1)
     canvas.text(left, top - 17, f"{name}, layer by token", size=TEXT_SIZE)
-    step = max(1, int(-(-20 // cell)))
+    step = max(1, int(-(-30 // cell)))
     for i in range(0, n_pos, step):
         label = shorten(labels[i], 8) if labels and n_pos <= 24 else str(i)
         canvas.text(left + (i + 0.5) * cell, top + n_layers * ROW_HEIGHT + 10, label, align="center")
