@@ -1,0 +1,93 @@
+"""What the instruments cost: one configuration with all of them at their default cadence and with all off, paired.
+
+Each pair is two fits of the same seed in processes of their own, in turn first and second, so that a slow minute
+of the machine hits both alike. A step's cost is wall time between lines of metrics.jsonl, everything included
+that happens in between, less what both runs do (validation, snapshots, checkpoints: off in both).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+EARLY_STEPS = 1000
+"""The log-spaced part ends here at the latest: before it seconds are counted, after it shares."""
+NOTHING_ELSE = ("--validation.every", "0", "--checkpoint.every", "0", "--snapshots.every", "0", "--log.every", "1")
+
+
+@dataclass(frozen=True)
+class InstrumentCost:
+    """The cost of looking, medians over the pairs.
+
+    Args:
+        late_share: Time of all steps after step 1000 with instruments over without, less 1; None for shorter runs.
+        early_seconds: What they add to the steps before, in seconds, step 0 included.
+        identical: Whether every training loss was the same, bit for bit.
+        pairs: (with, without) seconds after step 1000, for each pair.
+    """
+
+    late_share: float | None
+    early_seconds: float
+    identical: bool
+    pairs: list[tuple[float, float]]
+
+
+def measure_instruments(config: str, *more: str, pairs: int = 3) -> InstrumentCost:
+    """Train `config` (a YAML; `more` are further arguments of `fit`) `pairs` times with instruments and without."""
+    late: list[tuple[float, float]] = []
+    early: list[float] = []
+    identical = True
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(pairs):
+            order = (True, False) if i % 2 == 0 else (False, True)
+            runs = {on: _fit(Path(folder), f"{i}-{'on' if on else 'off'}", config, more, on) for on in order}
+            (early_on, late_on, losses_on), (early_off, late_off, losses_off) = runs[True], runs[False]
+            late.append((late_on, late_off))
+            early.append(early_on - early_off)
+            identical &= losses_on == losses_off
+    shares = [on / off - 1 for on, off in late if off > 0]
+    return InstrumentCost(statistics.median(shares) if shares else None, statistics.median(early), identical, late)
+
+
+def _fit(root: Path, name: str, config: str, more: tuple[str, ...], on: bool) -> tuple[float, float, list[float]]:
+    """One fit: seconds up to step 1000, seconds after it, all training losses."""
+    from lab.callbacks.instruments import INSTRUMENTS
+
+    switched_off = [] if on else [x for i in INSTRUMENTS for x in (f"--{i.group}.every", "0")]
+    command = [sys.executable, "-m", "lab", "fit", "--config", config, "--run.root", str(root), "--run.name", name]
+    log = root / f"{name}.log"
+    with log.open("w") as output:
+        arguments = [*command, *NOTHING_ELSE, *switched_off, *more]
+        done = subprocess.run(arguments, stdout=output, stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise RuntimeError(f"fit failed with {done.returncode}: {log.read_text()[-2000:]}")
+    started = ended = 0.0
+    for line in (root / name / "events.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        started = event["wall"] if event["kind"] == "started" else started
+        ended = event["wall"] if event["kind"] == "completed" else ended
+    rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if "train/loss" in row]
+    # The line of step n is written when update n is done, before anything looks at it.
+    turn = next((row["wall"] for row in rows if row["step"] == EARLY_STEPS), ended)
+    return turn - started, ended - turn, [row["train/loss"] for row in rows]
+
+
+def main() -> int:
+    """Print the cost for a configuration: `… instruments.py configs/shakespeare_char.yaml [arguments of fit]`."""
+    cost = measure_instruments(sys.argv[1], *sys.argv[2:])
+    late = "n/a" if cost.late_share is None else f"{100 * cost.late_share:.2f} %"
+    print(f"after step {EARLY_STEPS}: {late} more time a step; before: {cost.early_seconds:.1f} s more;", end=" ")
+    print("losses identical" if cost.identical else "LOSSES DIFFER")
+    for on, off in cost.pairs:
+        print(f"  {on:.2f} s with, {off:.2f} s without")
+    return 0 if cost.identical else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

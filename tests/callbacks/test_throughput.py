@@ -1,0 +1,52 @@
+"""Speed and memory: what is counted, and whose peak is known."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lab.__main__ import main
+from lab.callbacks import throughput
+from lab.data.datamodule import LabDataModule
+from lab.model import GPTConfig, flops_per_token
+from lab.runs import open_run
+from tests.tiny import tiny_args
+
+
+def test_waiting_for_data_is_told_from_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = LabDataModule.step_batch
+
+    def slow(self: LabDataModule, step: int) -> object:
+        time.sleep(0.05)
+        return fetch(self, step)
+
+    monkeypatch.setattr(LabDataModule, "step_batch", slow)
+    assert main(["fit", *tiny_args(tmp_path, "--throughput.every", "2", steps=6)]) == 0
+    metrics = open_run(tmp_path / "runs" / "tiny").metrics()
+    steps, shares = metrics.series("perf/data_share")
+    assert steps == [2, 4, 6]
+    _, seconds = metrics.series("perf/step_seconds")
+    for share, step_seconds in zip(shares[1:], seconds[1:], strict=True):
+        # 50 ms of waiting beside a step of some ms
+        assert share == pytest.approx(0.05 / (0.05 + step_seconds), rel=0.35)
+    assert metrics.latest("perf/memory_bytes") > 1e8
+
+
+def test_mfu_is_the_share_of_a_known_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput, "peak_flops", lambda device, precision: 1e12)
+    assert main(["fit", *tiny_args(tmp_path, "--throughput.every", "2", steps=4)]) == 0
+    metrics = open_run(tmp_path / "runs" / "tiny").metrics()
+    row = next(row for row in metrics.rows if row["step"] == 4)
+    config = GPTConfig(n_layers=2, n_heads=2, d_model=32, context_length=16, vocab_size=20)
+    assert row["perf/mfu"] == pytest.approx(flops_per_token(config) * 64 / row["perf/step_seconds"] / 1e12)
+
+
+def test_nobody_guesses_a_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert throughput.peak_flops(torch.device("cpu"), "bf16-mixed") is None
+    names = {"NVIDIA H200": 989e12, "NVIDIA A100-SXM4-80GB": 312e12, "NVIDIA GeForce RTX 2060": None}
+    for name, peak in names.items():
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
+        assert throughput.peak_flops(torch.device("cuda"), "bf16-mixed") == peak
