@@ -37,8 +37,8 @@ def _expanded(tree: dict[str, Any]) -> dict[str, Any]:
 def shrunk(args: list[str], folder: Path, *, steps: int = 3) -> list[str]:
     """`args` of a fit, and after them what makes it a matter of a second, under `folder`.
 
-    What a configuration is about stays: the optimizer, the schedule, the model's switches, a made corpus. A downloaded
-    one gives way to a text of a few kilobytes, and a tokenizer that would be downloaded to one by bytes.
+    What a configuration is about stays: the optimizer, the schedule, the model's switches, a made corpus, a text of
+    one's own. Another corpus gives way to a text of a few kilobytes, and a tokenizer that is downloaded to bytes.
     """
     settings = given(args)
     changed = {
@@ -66,14 +66,16 @@ def shrunk(args: list[str], folder: Path, *, steps: int = 3) -> list[str]:
 
 
 def _own_text(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """A small text instead of one that is downloaded or large; the person's own stays."""
+    kind = settings.get("data.tokenizer", "bpe")
+    changed: dict[str, Any] = {"data.vocab_size": 270} if kind == "bpe" else {}
+    if settings.get("data.corpus") == "text":
+        return changed
     text = folder / "corpus.txt"
     if not text.exists():
         write_corpus(text)
-    kind = settings.get("data.tokenizer", "bpe")
-    changed: dict[str, Any] = {"data.corpus": "text", "data.path": text, "data.corpus_options": "{}"}
-    if kind == "bpe":
-        return changed | {"data.vocab_size": 270}
-    return changed | ({} if kind in ("char", "bytes") else {"data.tokenizer": "bytes"})
+    changed |= {"data.corpus": "text", "data.path": text, "data.corpus_options": "{}"}
+    return changed | ({} if kind in ("bpe", "char", "bytes") else {"data.tokenizer": "bytes"})
 
 
 def _without_horizon(args: list[str]) -> list[str]:
