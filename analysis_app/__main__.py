@@ -1,0 +1,70 @@
+"""`python -m analysis_app`: serve the analysis page."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PASSWORD_VARIABLE = "LAB_APP_PASSWORD"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until Ctrl-C; 2 after a mistake in the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis_app", description="Look inside any checkpoint of any run, in the browser."
+    )
+    parser.add_argument("--runs", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    parser.add_argument("--port", type=int, default=7861, help="0 takes a free one (default: 7861)")
+    parser.add_argument(
+        "--password",
+        default=os.environ.get(PASSWORD_VARIABLE),
+        help=f"asked for by every route; needed for any other --host (default: ${PASSWORD_VARIABLE})",
+    )
+    args = parser.parse_args(argv)
+    if problem := _problem(args):
+        print(f"error: {problem}", file=sys.stderr)
+        return 2
+    return _serve(args)
+
+
+def _problem(args: argparse.Namespace) -> str | None:
+    if args.password == "":
+        return "--password is empty: choose one, or leave it out"
+    if args.host not in LOOPBACK and args.password is None:
+        return f"--host {args.host} lets others in: choose a --password too"
+    if not 0 <= args.port <= 65535:
+        return f"--port {args.port}: must lie between 0 and 65535"
+    if Path(args.runs).exists() and not Path(args.runs).is_dir():
+        return f"--runs {args.runs} is a file: name the folder that holds the runs"
+    return None
+
+
+def _serve(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "matplotlib", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    import uvicorn
+
+    from analysis_app.app import create_app
+
+    app = create_app(args.runs, args.password)
+    config = uvicorn.Config(app, host=args.host, port=args.port, log_level="warning")
+    server = uvicorn.Server(config)
+    try:
+        socket = config.bind_socket()
+    except SystemExit:
+        print(f"error: --port {args.port} is taken: choose another, or 0 for a free one", file=sys.stderr)
+        return 2
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    print(f"The analysis page is at http://{host}:{socket.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
+    server.run(sockets=[socket])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

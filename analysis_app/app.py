@@ -1,0 +1,68 @@
+"""The server, put together: routes, the page's own files, and Gradio with the page at `/`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Read when Gradio is imported: nothing is asked of the network, no usage is reported.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from analysis_app.api import add_error_answers, routes
+from analysis_app.guard import Guard
+from analysis_app.library import Library
+from analysis_app.page import build_page
+
+HERE = Path(__file__).parent
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
+
+
+def create_app(root: str | Path = "runs", password: str | None = None) -> FastAPI:
+    """The page and the routes over the runs under `root`; with `password` every request has to give it."""
+    app = FastAPI(
+        title="Analysis page of a pretraining lab",
+        description="Look inside any checkpoint of any run.",
+        docs_url=None,  # FastAPI's own page would fetch its scripts from the network
+        redoc_url=None,
+    )
+    app.include_router(routes(Library(root)))
+    add_error_answers(app)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> FileResponse:
+        return FileResponse(HERE / "documents" / "docs.html")
+
+    app.mount("/components", _Fresh(directory=HERE / "components"))
+    app.mount("/documents", _Fresh(directory=HERE / "documents"))
+    app.add_middleware(Guard, password=password)
+    theme = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONO)
+    return gr.mount_gradio_app(
+        app,
+        build_page(),
+        path="/",
+        theme=theme,
+        css_paths=HERE / "style.css",
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        favicon_path=str(HERE / "documents" / "icon.svg"),
+    )
+
+
+class _Fresh(StaticFiles):
+    """Files that a browser asks about each time (a 304 costs a millisecond), so that an update is seen at once."""
+
+    def file_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response

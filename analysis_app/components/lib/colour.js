@@ -1,0 +1,47 @@
+// Colours of both themes, from the page's CSS variables, as tables of 256 steps.
+
+const watchers = new Set();
+const tables = new Map();
+
+export function onTheme(fn) {
+  watchers.add(fn);
+}
+
+new MutationObserver(() => {
+  tables.clear();
+  watchers.forEach((fn) => fn());
+}).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+
+export const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+
+// `name` is "seq" (magnitudes), "warm" (losses) or "div" (differences, the middle is none): [r, g, b] × 256.
+export function table(name) {
+  if (!tables.has(name)) {
+    const stops = [0, 1, 2, 3, 4].map((i) => rgb(css(`--lab-${name}-${i}`)));
+    const found = new Uint8ClampedArray(256 * 3);
+    for (let i = 0; i < 256; i++) {
+      const at = (i / 255) * 4, low = Math.min(3, Math.floor(at)), part = at - low;
+      for (let c = 0; c < 3; c++) found[3 * i + c] = stops[low][c] * (1 - part) + stops[low + 1][c] * part;
+    }
+    tables.set(name, found);
+  }
+  return tables.get(name);
+}
+
+// The colour of `value` in 0 … 1.
+export function colour(name, value) {
+  const found = table(name), i = 3 * Math.round(255 * Math.min(1, Math.max(0, value || 0)));
+  return `rgb(${found[i]}, ${found[i + 1]}, ${found[i + 2]})`;
+}
+
+// Black or white, whichever is read better on the colour of `value`.
+export function ink(name, value) {
+  const found = table(name), i = 3 * Math.round(255 * Math.min(1, Math.max(0, value || 0)));
+  const [r, g, b] = [0, 1, 2].map((c) => ((found[i + c] / 255) ** 2.2));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.2 ? "#10141a" : "#ffffff";
+}
+
+function rgb(hex) {
+  const n = parseInt(hex.replace("#", ""), 16);
+  return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
+}

@@ -1,0 +1,82 @@
+// Building what is on the page: elements whose text is always text, the one tooltip, numbers as a person reads them.
+
+export function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style") Object.assign(node.style, value);
+    else if (name === "data") Object.assign(node.dataset, value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+export function replace(node, ...children) {
+  node.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// A labelled list of choices; `choices` are [value, text].
+export function choice(text, choices, value, change) {
+  const options = choices.map(([v, label]) => h("option", { value: v }, label));
+  const select = h("select", { "aria-label": text, onchange: () => change(select.value) }, ...options);
+  select.value = value;
+  return h("label", { class: "lab-choice" }, h("span", {}, text), select);
+}
+
+// ---------------------------------------------------------------- the tooltip
+
+let tip = null;
+
+export function showTip(event, title, rows = []) {
+  tip ??= document.body.appendChild(h("div", { id: "lab-tip", "aria-hidden": "true" }));
+  const lines = rows.map(([name, value]) => h("div", { class: "lab-tip-row" }, h("span", {}, name), h("b", {}, value)));
+  replace(tip, h("div", { class: "lab-tip-title" }, title), ...lines);
+  tip.style.display = "block";
+  const { offsetWidth: width, offsetHeight: height } = tip;
+  const right = event.clientX + 16 + width > window.innerWidth;
+  const below = event.clientY + 16 + height > window.innerHeight;
+  tip.style.left = `${Math.max(4, right ? event.clientX - width - 12 : event.clientX + 16)}px`;
+  tip.style.top = `${Math.max(4, below ? event.clientY - height - 12 : event.clientY + 16)}px`;
+}
+
+export function hideTip() {
+  if (tip) tip.style.display = "none";
+}
+
+// ---------------------------------------------------------------- numbers
+
+const UNKNOWN = "n/a";
+const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
+
+export const fixed = (x, digits = 3) => (isNumber(x) ? x.toFixed(digits) : UNKNOWN);
+export const count = (x) => (isNumber(x) ? x.toLocaleString("en-US") : UNKNOWN);
+
+export function short(x) {
+  if (!isNumber(x)) return UNKNOWN;
+  const scale = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]].find(([size]) => Math.abs(x) >= size);
+  return scale ? `${(x / scale[0]).toPrecision(3)}${scale[1]}` : String(x);
+}
+
+export function percent(p) {
+  if (!isNumber(p)) return UNKNOWN;
+  if (p >= 0.0995) return `${(100 * p).toFixed(0)} %`;
+  return p >= 0.001 ? `${(100 * p).toFixed(1)} %` : p > 0 ? "< 0.1 %" : "0 %";
+}
+
+export function bytes(n) {
+  if (!isNumber(n)) return UNKNOWN;
+  const scale = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([size]) => n >= size);
+  return scale ? `${(n / scale[0]).toFixed(1)} ${scale[1]}` : `${n} B`;
+}
+
+export function ago(seconds) {
+  if (!isNumber(seconds)) return UNKNOWN;
+  const age = Math.max(0, Date.now() / 1000 - seconds);
+  const scale = [[86400, "d"], [3600, "h"], [60, "min"]].find(([size]) => age >= size);
+  return scale ? `${Math.floor(age / scale[0])} ${scale[1]} ago` : `${Math.floor(age)} s ago`;
+}
+
+export const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

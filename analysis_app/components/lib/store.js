@@ -1,0 +1,124 @@
+// The one selection. Everything on the page reads it here, any click writes it here, and the address follows.
+
+import { get } from "./client.js";
+
+const FIELDS = ["run", "step", "compare", "text", "layer", "head", "token", "tab"];
+const DEFAULTS = { layer: 0, head: 0, tab: "attention" };
+const listeners = new Set();
+
+export const state = {
+  selection: Object.fromEntries(FIELDS.map((name) => [name, DEFAULTS[name] ?? null])),
+  hover: {}, // what the mouse previews: layer, head, token, key
+  headLocked: false, // a click on a head locks it: hovering others then previews nothing
+  info: null, // what the server says of the run: runs, weights, steps, model, notes, problem
+  failure: null, // the server could not be asked
+};
+
+// `fn(changed)` is called with the names of what changed: fields of the selection, "hover", "lock", "info".
+export function on(fn) {
+  listeners.add(fn);
+}
+
+function emit(...changed) {
+  const names = new Set(changed);
+  listeners.forEach((fn) => {
+    try {
+      fn(names);
+    } catch (error) {
+      console.error(error);
+    }
+  });
+}
+
+export function select(patch) {
+  const changed = FIELDS.filter((name) => name in patch && patch[name] !== state.selection[name]);
+  if (!changed.length) return;
+  Object.assign(state.selection, patch);
+  if (changed.includes("text") && !("token" in patch)) state.selection.token = null;
+  write();
+  if (changed.includes("run")) {
+    state.selection.step = patch.step ?? null;
+    ask();
+  } else emit(...changed);
+}
+
+export function preview(patch) {
+  const changed = Object.keys(patch).filter((name) => patch[name] !== state.hover[name]);
+  if (!changed.length) return;
+  Object.assign(state.hover, patch);
+  emit("hover");
+}
+
+export function lockHead(locked) {
+  if (state.headLocked === locked) return;
+  state.headLocked = locked;
+  if (locked) Object.assign(state.hover, { layer: null, head: null });
+  emit("lock", "hover");
+}
+
+export function dismissNotes() {
+  if (state.info) state.info.notes = [];
+  emit("notes");
+}
+
+// ---------------------------------------------------------------- what panels read
+
+// The head to show: the one under the mouse, else the selected one.
+export function currentHead() {
+  const { selection, hover, headLocked } = state;
+  const previewed = !headLocked && Number.isInteger(hover.layer);
+  return previewed ? { layer: hover.layer, head: hover.head } : { layer: selection.layer, head: selection.head };
+}
+
+// The token to show: the locked one, else the one under the mouse, else none.
+export const currentToken = () => state.selection.token ?? state.hover.token ?? null;
+
+// The text that is read, which a null in the selection leaves to the run.
+export const currentText = () => state.selection.text ?? state.info?.model?.default_text ?? "";
+
+// What an analysis of A (the selection) or of B (what it is compared with) is asked with.
+export function asked(side = "a") {
+  const { run, step, compare } = state.selection;
+  const common = { text: currentText(), packed: true };
+  if (side === "a") return { run, step, ...common };
+  const [name, at] = compare.split("@");
+  return { run: name, step: at ? Number(at) : null, ...common };
+}
+
+// ---------------------------------------------------------------- the address
+
+function write() {
+  const url = new URL(window.location);
+  for (const name of FIELDS) {
+    const value = state.selection[name];
+    if (value === null || value === DEFAULTS[name]) url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
+  window.history.replaceState(null, "", url);
+}
+
+let asking = 0;
+
+export async function ask(search = window.location.search) {
+  const mine = ++asking;
+  try {
+    const { selection, ...info } = await get(`api/selection${search}`);
+    if (mine !== asking) return;
+    Object.assign(state, { info, failure: null });
+    state.headLocked ||= /[?&](layer|head)=/.test(search);
+    Object.assign(state.selection, selection);
+    write();
+  } catch (error) {
+    if (mine !== asking) return;
+    state.failure = error;
+  }
+  emit("info", ...FIELDS);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.defaultPrevented) return;
+  if (state.selection.token !== null) select({ token: null });
+  else lockHead(false);
+});
+
+ask();

@@ -1,0 +1,75 @@
+"""Who may ask: nobody from another site, and with a password nobody without it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from typing import Any
+
+Scope, Receive, Send = dict[str, Any], Any, Any
+
+# The page draws all it shows itself: a browser that obeys this cannot be made to fetch from anywhere else.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Guard:
+    """ASGI middleware over every route and WebSocket: a password (HTTP Basic, any user name) where one is set,
+    else only requests addressed to this very machine, so that a page elsewhere cannot point its own name here.
+    """
+
+    def __init__(self, app: Any, password: str | None = None) -> None:
+        self.app, self.password = app, password
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        headers = dict(scope["headers"])
+        if self.password is not None and not self._knows(headers.get(b"authorization", b"")):
+            return await _refuse(scope, send, 401, b"a password is needed\n")
+        if self.password is None and _host(headers.get(b"host", b"")) not in LOOPBACK:
+            return await _refuse(scope, send, 400, b"this page answers on this machine only\n")
+        await self.app(scope, receive, _with_headers(send))
+
+    def _knows(self, given: bytes) -> bool:
+        try:
+            kind, _, encoded = given.partition(b" ")
+            password = base64.b64decode(encoded, validate=True).partition(b":")[2]
+        except binascii.Error:
+            return False
+        assert self.password is not None
+        return kind.lower() == b"basic" and secrets.compare_digest(password, self.password.encode())
+
+
+def _host(header: bytes) -> str:
+    host = header.decode("latin-1").lower()
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
+def _with_headers(send: Send) -> Send:
+    async def wrapped(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = message | {"headers": [*message.get("headers", []), *HEADERS]}
+        await send(message)
+
+    return wrapped
+
+
+async def _refuse(scope: Scope, send: Send, status: int, text: bytes) -> None:
+    if scope["type"] == "websocket":
+        return await send({"type": "websocket.close", "code": 1008})
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="analysis page", charset="UTF-8"'))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})

@@ -1,0 +1,38 @@
+"""The one page: a sidebar with the selection, the text as tokens, and the tabs that read both."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from analysis_app import components as make
+from analysis_app.selection import DEFAULT_TAB, TABS, from_query
+from analysis_app.tabs import BUILDERS
+
+TITLE = "Look inside · pretraining lab"
+_REMEMBER = """async () => {{
+  const store = await import(new URL("components/lib/store.js", document.baseURI));
+  store.select({{ tab: "{tab}" }});
+  return [];
+}}"""
+
+
+def build_page() -> gr.Blocks:
+    """The page, without data: each panel asks for its own when it is seen."""
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
+        with gr.Sidebar(width=300):
+            make.selection_panel()
+        make.header()
+        make.token_strip()
+        with gr.Tabs(selected=DEFAULT_TAB, elem_id="lab-tabs") as tabs:
+            for name in TABS:
+                with gr.Tab(name.capitalize(), id=name) as tab:
+                    BUILDERS[name]()
+                tab.select(None, js=_REMEMBER.format(tab=name), queue=False, api_visibility="private")
+        page.load(_opened, outputs=tabs, queue=False, show_progress="hidden", api_visibility="private")
+    return page
+
+
+def _opened(request: gr.Request) -> dict[str, object]:
+    """The tab that the address names."""
+    selection, _ = from_query(dict(request.query_params))
+    return gr.Tabs(selected=selection.tab)

@@ -1,0 +1,84 @@
+"""The one selection that all tabs read, and its way into the page's address and back.
+
+    ?run=quickstart&step=512&text=Once+upon&layer=2&head=5&tab=attention
+
+A link is a person's input: what it names may be gone or never have been, so reading it never fails. What cannot
+be is replaced by the default and said in a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+from urllib.parse import urlencode
+
+TABS = ("checkpoints", "attention", "predictions", "activations", "generate")
+DEFAULT_TAB = "attention"
+MAX_TEXT = 20_000  # characters; more is refused before anything reads it
+_NUMBERS = ("step", "layer", "head", "token")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the page looks at.
+
+    Args:
+        run: Its name; None: the newest.
+        step: Of the snapshot or checkpoint; None: the newest weights.
+        compare: A second set of weights as `run@step`; None: nothing is compared.
+        text: What the model reads; None: the beginning of the run's own validation text.
+        layer, head: From 0.
+        token: Position of the locked token, from 0; None: none is.
+        tab: One of `TABS`.
+    """
+
+    run: str | None = None
+    step: int | None = None
+    compare: str | None = None
+    text: str | None = None
+    layer: int = 0
+    head: int = 0
+    token: int | None = None
+    tab: str = DEFAULT_TAB
+
+    def to_query(self) -> str:
+        """The part of an address after `?`; what is as by default is left out."""
+        default = Selection()
+        given = {k: v for k, v in asdict(self).items() if v is not None and v != getattr(default, k)}
+        return urlencode(given)
+
+
+def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:
+    """The selection in an address, and a sentence for everything in it that could not be used."""
+    notes: list[str] = []
+    values: dict[str, Any] = {}
+    for name in (f.name for f in fields(Selection)):
+        given = query.get(name)
+        if given is None or given == "":
+            continue
+        if name in _NUMBERS:
+            # ASCII digits alone, and no more than a step can have.
+            if not (given.isascii() and given.isdecimal() and len(given) <= 18):
+                notes.append(f"{name}={given[:40]} in the address is not a whole number from 0: left out")
+                continue
+            values[name] = int(given)
+        else:
+            values[name] = given
+    if values.get("tab", DEFAULT_TAB) not in TABS:
+        notes.append(f"there is no tab {values.pop('tab')[:40]!r}; there are {', '.join(TABS)}")
+    if len(values.get("text", "")) > MAX_TEXT:
+        notes.append(f"the text in the address has {len(values.pop('text')):,} characters, at most {MAX_TEXT:,} fit")
+    return Selection(**values), notes
+
+
+def clamp(selection: Selection, n_layers: int, n_heads: int) -> tuple[Selection, list[str]]:
+    """The selection with a layer and a head that the model has."""
+    notes = []
+    if selection.layer >= n_layers:
+        notes.append(f"this model has no layer {selection.layer}: showing layer {n_layers - 1}, its last")
+        selection = replace(selection, layer=n_layers - 1)
+    if selection.head >= n_heads:
+        notes.append(f"this model has no head {selection.head}: showing head {n_heads - 1}, its last")
+        selection = replace(selection, head=n_heads - 1)
+    return selection, notes

@@ -1,0 +1,465 @@
+"""What the page and the routes ask for: run + step + text → numbers, by `lab.interp`.
+
+Every function takes the library and plain values and returns a frozen dataclass of plain values and NumPy arrays.
+Bad input raises `ValueError` in words for the person who typed it. Positions, layers and heads count from 0;
+losses are in nats.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from analysis_app.labels import label, labels
+from analysis_app.library import Library, NotFoundError, Opened
+from analysis_app.selection import MAX_TEXT
+from lab import interp
+from lab.model.probe import probe_loss
+from lab.runs import Run
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+DEFAULT_TEXT_TOKENS = 48
+DEFAULT_TEXT = "The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog."
+MAX_PATTERN_NUMBERS = 32_000_000  # of all heads together: what travels to a browser as one byte each
+REPEATED_TOKENS = 32  # a period of the repeated random tokens, at most
+REPEATED_BATCH = 8
+TOP_GUESSES = 10
+LENS_GUESSES = 5
+SHOWN_CANDIDATES = 200
+REPRODUCES_WITHIN = 1e-4  # nats: fp32 on another machine stays far below it, other weights far above
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose numbers these are, and of which tokens."""
+
+    run: str
+    step: int | None
+    tokens: list[str]  # [pos] labels
+    ids: list[int]  # [pos]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the page has to know of a model to offer it: its sizes, and the text it starts with."""
+
+    n_layers: int
+    n_heads: int
+    d_model: int
+    d_mlp: int
+    context_length: int
+    vocab_size: int
+    n_parameters: int
+    tokenizer: str
+    default_text: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number per head, with that of a head which attends evenly to all it may see (None: it has none)."""
+
+    name: str
+    explanation: str
+    values: Array  # [layer, head]
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class AttentionView:
+    """`patterns` `[layer, head, query, key]`, or of one layer `[head, query, key]`; rows sum to 1."""
+
+    source: Source
+    layer: int | None
+    head: int | None
+    patterns: Array
+    scores: list[Score]
+    period: int | None  # of the repeated random tokens that three of the scores are measured on
+
+
+@dataclass(frozen=True)
+class RowView:
+    """How one query of one head shares out its attention, step by step, each `[key]`."""
+
+    source: Source
+    layer: int
+    head: int
+    query: int
+    d_head: int
+    dot_products: Array
+    scores: Array
+    exponentials: Array
+    total: float
+    pattern: Array
+
+
+@dataclass(frozen=True)
+class AblationView:
+    """How much the loss on this text rises without each part (replaced by its mean), in nats per token."""
+
+    source: Source
+    loss: float
+    heads: Array  # [layer, head]
+    mlps: Array  # [layer]
+
+
+@dataclass(frozen=True)
+class ActivationView:
+    """Sizes along the residual stream, and what the MLPs' units do."""
+
+    source: Source
+    quantities: list[str]
+    norms: Array  # [quantity, layer, pos] L2 norms
+    cosine_names: list[str]
+    cosines: Array  # [branch, layer, pos] of what it adds with the stream it adds to
+    dead_share: Array  # [layer] of units that no token of this text switched on
+    saturated_share: Array  # [layer] of units that every token switched on
+    sites: list[str]
+    edges: Array  # [edge]
+    counts: Array  # [site, edge+1] below, in each bin, above
+    minimum: Array  # [site]
+    maximum: Array  # [site]
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The logit lens: the guess read off the stream before each layer and after the last."""
+
+    rows: list[str]
+    top_tokens: list[list[list[str]]]  # [row][pos][k]
+    top_probabilities: Array  # [row, pos, k]
+    target_loss: Array  # [row, pos-1]
+    target_rank: Array  # [row, pos-1]
+    kl_to_final: Array  # [row, pos]
+
+
+@dataclass(frozen=True)
+class AttributionView:
+    """What each part added to the logit of the model's first guess."""
+
+    parts: list[str]
+    values: Array  # [part, pos]
+    targets: list[str]  # [pos]
+    logits: Array  # [pos]
+    error: float  # the largest difference between a logit and the sum of its parts
+
+
+@dataclass(frozen=True)
+class PredictionView:
+    """Entry t of the first three is about token t+1; the guesses have one more, for the token after the text."""
+
+    source: Source
+    uniform_loss: float  # ln(vocab_size), that of guessing
+    mean_loss: float | None
+    loss: Array  # [pos-1] nats
+    probability: Array  # [pos-1]
+    rank: Array  # [pos-1] 1 is the first guess
+    top_tokens: list[list[str]]  # [pos][k]
+    top_probabilities: Array  # [pos, k]
+    lens: Lens
+    attribution: AttributionView | None
+    attribution_missing: str | None  # why there is none
+
+
+@dataclass(frozen=True)
+class NextView:
+    """All that temperature, top-k and top-p need: the logits after one position, the largest first."""
+
+    source: Source
+    position: int
+    logits: Array  # [vocab] descending
+    ids: list[int]  # of the first SHOWN_CANDIDATES
+    tokens: list[str]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Whether the weights give the loss that was recorded when they were written."""
+
+    run: str
+    step: int | None
+    recorded: float | None
+    computed: float | None
+    reproduces: bool | None  # None: nothing was recorded, or the probe text is gone
+    explanation: str
+
+
+def shape(library: Library, run: str, step: int | None = None) -> Shape:
+    """The model behind a run and step."""
+    opened = library.open(run, step)
+    config = opened.model.config
+    return Shape(
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        d_model=config.d_model,
+        d_mlp=config.mlp_width,
+        context_length=config.context_length,
+        vocab_size=config.vocab_size,
+        n_parameters=sum(p.numel() for p in opened.model.parameters()),
+        tokenizer=opened.tokenizer.name,
+        default_text=default_text(opened),
+    )
+
+
+def default_text(opened: Opened) -> str:
+    """The beginning of the run's probe text, which comes from its validation split; else a common sentence."""
+    most = min(DEFAULT_TEXT_TOKENS, opened.model.config.context_length)
+    ids = probe_ids(opened.loaded.run, opened.tokenizer.vocab_size)
+    if not ids:
+        try:
+            ids = opened.tokenizer.encode(DEFAULT_TEXT).tolist()
+        except ValueError:  # an alphabet without these letters
+            ids = list(range(min(most, opened.tokenizer.vocab_size)))
+    return opened.tokenizer.decode(ids[:most]).rstrip("\ufffd")
+
+
+def probe_ids(run: Run | None, vocab_size: int) -> list[int]:
+    """The fixed probe tokens of a run, from data.json; none where there are none, or none that can be."""
+    try:
+        data = (run.data() if run else None) or {}
+        ids = [int(i) for i in data["probe"]["tokens"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return ids if all(0 <= i < vocab_size for i in ids) else []
+
+
+def read(opened: Opened, text: str | None, at_least: int = 1) -> Source:
+    """The tokens of `text` (None: the default text) as this model reads them.
+
+    Raises `ValueError` for a text that is too short or longer than the model can look at, or that the vocabulary
+    lacks characters of.
+    """
+    text = default_text(opened) if text is None else text
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"the text has {len(text):,} characters, at most {MAX_TEXT:,} are read")
+    ids = opened.tokenizer.encode(text).tolist()
+    context = opened.model.config.context_length
+    if len(ids) > context:
+        raise ValueError(
+            f"the text has {len(ids):,} tokens and this model looks at {context:,}: leave out {len(ids) - context:,}"
+        )
+    if len(ids) < at_least:
+        raise ValueError(f"the text has {len(ids)} tokens: type at least {at_least}")
+    return Source(opened.loaded.name, opened.loaded.step, labels(opened.tokenizer, ids), ids)
+
+
+def count_tokens(library: Library, run: str, step: int | None, text: str) -> tuple[list[str], int]:
+    """The labels of a text's tokens however many they are, and how many the model can look at."""
+    opened = library.open(run, step)
+    ids = opened.tokenizer.encode(text[:MAX_TEXT]).tolist()
+    return labels(opened.tokenizer, ids), opened.model.config.context_length
+
+
+def attention(
+    library: Library,
+    run: str,
+    step: int | None = None,
+    text: str | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+) -> AttentionView:
+    """The patterns of all heads, of one layer, or of one head (`[1, query, key]`), and what each head does."""
+    opened = library.open(run, step)
+    source = read(opened, text, at_least=2)
+    config = opened.model.config
+    _check(("layer", layer, config.n_layers), ("head", head, config.n_heads))
+    if head is not None and layer is None:
+        raise ValueError(f"head {head} of which layer? Name one from 0 to {config.n_layers - 1}")
+    numbers = config.n_layers * config.n_heads * len(source.ids) ** 2
+    if layer is None and numbers > MAX_PATTERN_NUMBERS:
+        most = math.isqrt(MAX_PATTERN_NUMBERS // (config.n_layers * config.n_heads))
+        raise ValueError(f"{len(source.ids):,} tokens are too many for all heads at once: shorten the text to {most:,}")
+    with opened.lock:
+        cache = interp.run_with_cache(opened.model, source.ids, interp.PATTERN_SITES)
+        patterns = interp.attention_patterns(cache)[:, 0]
+        scores = [*_text_scores(cache), *opened.memo("repeated_scores", lambda: _repeated_scores(opened))]
+    if layer is not None:
+        patterns = patterns[layer] if head is None else patterns[layer, head : head + 1]
+    return AttentionView(source, layer, head, patterns, scores, _period(opened))
+
+
+def attention_row(
+    library: Library, run: str, step: int | None, text: str | None, *, layer: int, head: int, query: int
+) -> RowView:  # noqa: E501
+    """Scores → mask → softmax of one row of one pattern."""
+    opened = library.open(run, step)
+    source = read(opened, text, at_least=2)
+    config = opened.model.config
+    _check(("layer", layer, config.n_layers), ("head", head, config.n_heads), ("query", query, len(source.ids)))
+    with opened.lock:
+        cache = interp.run_with_cache(opened.model, source.ids, interp.ROW_SITES)
+        row = interp.attention_row(opened.model, cache, layer, head, query)
+    return RowView(
+        source,
+        layer,
+        head,
+        query,
+        config.d_head,
+        row.dot_products,
+        row.scores,
+        row.exponentials,
+        row.total,
+        row.pattern,
+    )
+
+
+def ablation(library: Library, run: str, step: int | None = None, text: str | None = None) -> AblationView:
+    """The rise in loss without each head and each MLP: 1 + layers · (heads + 1) forward passes."""
+    opened = library.open(run, step)
+    source = read(opened, text, at_least=2)
+    with opened.lock:
+        found = interp.ablate(opened.model, source.ids)
+    return AblationView(source, found.loss, found.heads, found.mlps)
+
+
+def activations(library: Library, run: str, step: int | None = None, text: str | None = None) -> ActivationView:
+    """Norms and directions along the residual stream, histograms, and how many units are dead or always on."""
+    opened = library.open(run, step)
+    source = read(opened, text)
+    sites = {*interp.RESIDUAL_SITES, *interp.UNIT_SITES, *interp.HISTOGRAM_SITES}
+    with opened.lock:
+        cache = interp.run_with_cache(opened.model, source.ids, tuple(sorted(sites)))
+        norms, cosines = interp.residual_norms(cache), interp.branch_cosines(cache)
+        units, histograms = interp.unit_activity(cache), interp.activation_histograms(cache)
+    return ActivationView(
+        source=source,
+        quantities=norms.labels,
+        norms=norms.values[:, :, 0],
+        cosine_names=cosines.labels,
+        cosines=cosines.values[:, :, 0],
+        dead_share=units.dead_share,
+        saturated_share=units.saturated_share,
+        sites=histograms.labels,
+        edges=histograms.edges,
+        counts=histograms.counts,
+        minimum=histograms.minimum,
+        maximum=histograms.maximum,
+    )
+
+
+def predictions(library: Library, run: str, step: int | None = None, text: str | None = None) -> PredictionView:
+    """Loss, rank and best guesses at each token, the logit lens, and what each part added to the first guess."""
+    opened = library.open(run, step)
+    model, source = opened.model, read(opened, text, at_least=2)
+    sites = (*interp.ATTRIBUTION_SITES, *interp.LENS_SITES)
+    with opened.lock:
+        cache = interp.run_with_cache(model, source.ids, sites)
+        found = interp.token_predictions(cache, TOP_GUESSES)
+        lens = interp.logit_lens(model, cache, LENS_GUESSES)
+        attribution, missing = None, None
+        try:
+            attribution = _attribution(opened, interp.direct_logit_attribution(model, cache))
+        except ValueError as error:
+            missing = str(error)
+    name = _namer(opened)
+    return PredictionView(
+        source=source,
+        uniform_loss=math.log(model.config.vocab_size),
+        mean_loss=float(found.loss.mean()),
+        loss=found.loss[0],
+        probability=found.probability[0],
+        rank=found.rank[0],
+        top_tokens=name(found.top_tokens[0]),
+        top_probabilities=found.top_probabilities[0],
+        lens=Lens(
+            rows=lens.labels,
+            top_tokens=name(lens.top_tokens[:, 0]),
+            top_probabilities=lens.top_probabilities[:, 0],
+            target_loss=lens.target_loss[:, 0],
+            target_rank=lens.target_rank[:, 0],
+            kl_to_final=lens.kl_to_final[:, 0],
+        ),
+        attribution=attribution,
+        attribution_missing=missing,
+    )
+
+
+def next_token(library: Library, run: str, step: int | None, text: str | None, position: int | None = None) -> NextView:
+    """The logits of the token after `position` (None: after the text)."""
+    opened = library.open(run, step)
+    source = read(opened, text, at_least=1)
+    position = len(source.ids) - 1 if position is None else position
+    _check(("position", position, len(source.ids)))
+    with opened.lock:
+        # What follows cannot be seen from here, so it need not be computed.
+        cache = interp.run_with_cache(opened.model, source.ids[: position + 1], interp.PREDICTION_SITES)
+        logits, ids = cache.logits[0, -1].float().sort(descending=True, stable=True)
+    shown = ids[:SHOWN_CANDIDATES].tolist()
+    return NextView(source, position, logits.cpu().numpy(), shown, labels(opened.tokenizer, shown))
+
+
+def reproduction(library: Library, run: str, step: int | None = None) -> Reproduction:
+    """Compute the loss on the run's probe text again and compare it with what was written beside the weights."""
+    opened = library.open(run, step)
+    loaded = opened.loaded
+    recorded = None if loaded.info is None else loaded.info.probe_loss
+    ids = probe_ids(loaded.run, opened.tokenizer.vocab_size)
+    if recorded is None or not ids:
+        why = "no probe loss was recorded with these weights" if recorded is None else "data.json has no probe text"
+        return Reproduction(loaded.name, loaded.step, recorded, None, None, why)
+    with opened.lock:
+        computed = probe_loss(opened.model, torch.tensor(ids))
+    difference = abs(computed - recorded)
+    same = difference <= REPRODUCES_WITHIN
+    why = f"recorded {recorded:.4f}, computed {computed:.4f}: {'the same' if same else 'not the same'} weights"
+    return Reproduction(loaded.name, loaded.step, recorded, computed, same, why)
+
+
+def _check(*indices: tuple[str, int | None, int]) -> None:
+    problems = [
+        f"{name} {index}: there are {count}, from 0 to {count - 1}"
+        for name, index, count in indices
+        if index is not None and not 0 <= index < count
+    ]
+    if problems:
+        raise NotFoundError("\n".join(problems))
+
+
+def _text_scores(cache: interp.ActivationCache) -> list[Score]:
+    entropy, first = interp.attention_entropy(cache), interp.first_token_attention(cache)
+    distance = interp.attention_distance(cache)
+    return [
+        Score("entropy", "how spread out: 0 reads one token, 1 all alike", entropy.values, entropy.chance),
+        Score("first token", "share of attention on the first token, the sink", first.values, first.chance),
+        Score("distance", "how many tokens back, on average", distance.values, distance.chance),
+    ]
+
+
+def _period(opened: Opened) -> int | None:
+    config = opened.model.config
+    period = min(REPEATED_TOKENS, config.context_length // 2, config.vocab_size)
+    return period if period >= 2 else None
+
+
+def _repeated_scores(opened: Opened) -> list[Score]:
+    """Three habits that show on random tokens written twice, where nothing but the repetition can be known."""
+    if (period := _period(opened)) is None:
+        return []
+    tokens = interp.repeated_random_tokens(opened.model.config.vocab_size, period, REPEATED_BATCH)
+    cache = interp.run_with_cache(opened.model, tokens, interp.HEAD_SITES)
+    previous = interp.previous_token_score(cache, period)
+    duplicate, induction = interp.duplicate_token_score(cache, period), interp.induction_score(cache, period)
+    return [
+        Score("previous token", "share on the token just before", previous.values, previous.chance),
+        Score("duplicate token", "share on this token's earlier copy", duplicate.values, duplicate.chance),
+        Score("induction", "share on what followed the earlier copy", induction.values, induction.chance),
+    ]
+
+
+def _attribution(opened: Opened, found: interp.Attribution) -> AttributionView:
+    targets = labels(opened.tokenizer, found.targets[0].tolist())
+    return AttributionView(found.labels, found.values[:, 0], targets, found.logits[0], found.error)
+
+
+def _namer(opened: Opened) -> Any:
+    tokens: Sequence[bytes | None] = opened.tokenizer.tokens
+
+    def name(ids: Array) -> Any:
+        return label(tokens[int(ids)]) if ids.ndim == 0 else [name(part) for part in ids]
+
+    return name

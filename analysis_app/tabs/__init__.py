@@ -1,0 +1,53 @@
+"""What stands where in each tab; `TABS` in the order of `analysis_app.selection.TABS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from analysis_app import components as make
+
+
+def checkpoints() -> None:
+    """All weights of the run."""
+    make.checkpoint_table()
+
+
+def attention() -> None:
+    """All heads beside the chosen one; under them the computation of one row."""
+    with gr.Row(elem_classes="lab-split", equal_height=False):
+        make.head_grid()
+        make.heatmap()
+    make.row_steps()
+
+
+def predictions() -> None:
+    """Loss of each token; what comes next and who says so; how the guess forms."""
+    make.loss_text()
+    with gr.Row(elem_classes="lab-split", equal_height=False):
+        make.next_bars()
+        make.attribution_bars()
+    make.lens_grid()
+
+
+def activations() -> None:
+    """The stream as a map and for one token; histograms of what flows into it."""
+    with gr.Row(elem_classes="lab-split", equal_height=False):
+        make.residual_map()
+        make.residual_bars()
+    make.histograms()
+
+
+def generate() -> None:
+    """Text as the model writes it."""
+    make.writer()
+
+
+BUILDERS: dict[str, Callable[[], None]] = {
+    "checkpoints": checkpoints,
+    "attention": attention,
+    "predictions": predictions,
+    "activations": activations,
+    "generate": generate,
+}

@@ -1,0 +1,144 @@
+"""One tiny run, one server and one browser for all tests of the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tiny import lab, tiny_args, write_corpus
+
+MARKUP = "<img src=x onerror=hacked()>"
+STEPS = 12
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one trained run `tiny` whose text holds markup, and a folder whose very name is markup."""
+    folder = tmp_path_factory.mktemp("analysis_app")
+    corpus = write_corpus(folder / "corpus.txt")
+    corpus.write_text(f"{MARKUP}\n" + corpus.read_text() + f"\n{MARKUP * 200}")
+    done = lab("fit", *tiny_args(folder, steps=STEPS))
+    assert done.returncode == 0, done.stderr
+    hostile = folder / "runs" / MARKUP
+    hostile.mkdir()
+    (hostile / "run.json").write_text(json.dumps({"format": 1, "name": MARKUP, "state": "completed", "step": 1}))
+    return folder / "runs"
+
+
+@dataclass
+class Server:
+    """A running server: its address and what it has logged."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: list[str] = field(default_factory=list)
+
+
+def start_server(runs: Path, *more: str) -> Server:
+    """`python -m analysis_app` on a free port."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "analysis_app", "--runs", str(runs), "--port", "0", *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdout is not None
+    log: list[str] = []
+    for line in process.stdout:
+        log.append(line)
+        if "analysis page is at" in line:
+            break
+    else:
+        raise AssertionError("".join(log))
+    url = log[-1].split(" is at ")[1].split("/  ")[0]
+    threading.Thread(target=lambda: log.extend(process.stdout or ()), daemon=True).start()
+    return Server(url, process, log)
+
+
+def stop_server(server: Server) -> None:
+    server.process.terminate()
+    server.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(runs: Path) -> Iterator[Server]:
+    """The server over `runs`."""
+    found = start_server(runs)
+    yield found
+    stop_server(found)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    """A headless Chromium that can reach this machine and nothing else."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    offline = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", offline]
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=chromium, args=flags)
+        yield found
+        found.close()
+
+
+class Person:
+    """A person at the page: opens views, reads what is shown, and afterwards swears that nothing went wrong."""
+
+    def __init__(self, context: Any, url: str) -> None:
+        self.url = url
+        self.page = context.new_page()
+        self.page.set_default_timeout(20_000)
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("request", self._request)
+        self.page.expose_function("hacked", lambda: self.problems.append("markup was obeyed"))
+
+    def _console(self, message: Any) -> None:
+        # A refusal is an answer (422 with a sentence); the browser logs it all the same.
+        expected = "status of 422" in message.text or "status of 404" in message.text
+        if message.type == "error" and not expected:
+            self.problems.append(f"console: {message.text}")
+
+    def _request(self, request: Any) -> None:
+        self.requests.append(request.url)
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.problems.append(f"asked elsewhere: {request.url}")
+
+    def open(self, tab: str, **query: Any) -> None:
+        """Open a view by its address and wait until its panels show numbers."""
+        parts = "&".join(f"{name}={value}" for name, value in {"tab": tab, **query}.items())
+        self.page.goto(f"{self.url}/?{parts}")
+
+    def panel(self, name: str, state: str = "ready") -> Any:
+        """The panel of that name, once it is in that state."""
+        self.page.wait_for_selector(f'[data-panel="{name}"][data-state="{state}"]')
+        return self.page.locator(f'[data-panel="{name}"]')
+
+    def wait(self, script: str) -> None:
+        """Wait until the JavaScript expression is true."""
+        self.page.wait_for_function(script)
+
+    def query(self, name: str) -> str | None:
+        """A part of the address."""
+        return str(self.page.evaluate(f"new URL(location).searchParams.get('{name}')"))
+
+
+@pytest.fixture
+def person(browser: Any, server: Server) -> Iterator[Person]:
+    """A new browser profile at the page; no console error, no request elsewhere, no markup obeyed."""
+    context = browser.new_context(viewport={"width": 1400, "height": 950})
+    found = Person(context, server.url)
+    yield found
+    context.close()
+    assert not found.problems, "\n".join(found.problems)
