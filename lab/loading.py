@@ -96,7 +96,7 @@ def load(
     try:
         found = open_run(run, root)
     except ValueError:
-        if not (Path(run) / "config.json").is_file():
+        if not _is_file(Path(run) / "config.json"):
             raise
         return _load_folder(Path(run), step, device)
     info = find_weights(found, step)
@@ -158,6 +158,13 @@ def read_model(info: CheckpointInfo) -> GPT:
         model = GPT(config)
     _fill(model, weights, info.path)
     return model.eval()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no path at all: too long, or with a zero byte in it
+        return False
 
 
 def _check_device(device: str | torch.device) -> torch.device:

@@ -37,7 +37,7 @@ def main(command: str, args: list[str]) -> int:
 
     try:
         return {"fit": fit, "validate": validate}[command](args)
-    except (ValueError, WriteError) as error:
+    except (ValueError, WriteError, OSError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         for line in lines:
             print(f"error: {line}", file=sys.stderr)

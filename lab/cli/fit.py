@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import yaml
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.memory import is_oom_error
 from rich.console import Console
 from rich.text import Text
 
@@ -19,7 +21,7 @@ from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.cli.farewell import say_farewell
 from lab.cli.introduction import data_line, introduction, model_line, root_flag
 from lab.cli.lightning_cli import LabCLI
-from lab.cli.origin import Origin, differences, find_origin, refuse_architecture_changes, refuse_other_data
+from lab.cli.origin import Origin, differences, find_origin, refuse_other_architecture, refuse_other_data
 from lab.cli.parser import SettingsError
 from lab.figures.schedule import draw_schedule
 from lab.model import GPTConfig, count_parameters
@@ -93,11 +95,12 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
     settings, data, module = cli.settings, cli.datamodule, cli.model
     changed: dict[str, tuple[Any, Any]] = {}
     if origin.run is not None:
-        changed = differences(origin.run.config() or {}, yaml.safe_load(cli.config_text))
-        refuse_architecture_changes(origin.run, changed)
+        with suppress(ValueError):  # damaged, and another was given: it is written anew
+            changed = differences(origin.run.config() or {}, yaml.safe_load(cli.config_text))
     data.prepare_data()
     data.setup("fit")
     refuse_other_data(origin, changed, data)
+    refuse_other_architecture(origin, module.config)
     stored = origin.run.status() if origin.run else None
     levers = choose_levers(
         cli.config_init.fit.levers,
@@ -174,6 +177,8 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
         raise
     except Exception as error:
         logbook.end("failed", trainer.global_step, f"{type(error).__name__}: {error}")
+        if is_oom_error(error):
+            raise SettingsError(out_of_memory(cli)) from None
         # Not a mistake in the settings, whatever its type: it keeps its traceback.
         raise RuntimeError(f"training failed at step {trainer.global_step}") from error
     finally:
@@ -187,6 +192,16 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
     logbook.end("completed" if trainer.global_step >= plan.steps else "stopped", trainer.global_step)
     say_farewell(console, cli.model, cli.datamodule, run)
     return 0
+
+
+def out_of_memory(cli: LabCLI) -> str:
+    """What to do when a step does not fit: its micro-batches can be made smaller without changing what it learns."""
+    data = cli.datamodule
+    return (
+        f"out of memory with data.batch_size {data.batch_size}: give --data.tokens_per_step {data.tokens_per_step} and"
+        f" a smaller data.batch_size, such as {max(1, data.batch_size // 2)} (the results stay the same), or a smaller"
+        " model or context"
+    )
 
 
 def make_trainer(cli: LabCLI, run: Run, plan: Plan, loggers: list[Logger], interrupts: Interrupts) -> LabTrainer:

@@ -97,6 +97,8 @@ class LabCLI(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        what = "--config FILE" if subcommand == "fit" else "RUN[@STEP]"
+        parser.usage = f"python -m lab {subcommand} {what} [--SETTING VALUE …]"
         if subcommand == "fit":
             parser.add_argument(
                 "--resume", type=str | None, default=None, help="Go on with RUN (a name, a path or `last`)."
@@ -120,7 +122,7 @@ class LabCLI(LightningCLI):
             if wrong := Sources(args[1:]).wrong_groups(known_keys(sub)):
                 raise SettingsError(wrong[0])
             # Else a preset's settings come with the path of its file among them, as `__path__`.
-            self.config = parser.parse_args(args, with_meta=False)
+            self.config = parser.parse_args(args).clone(with_meta=False)
         except SettingsError as error:
             raise SettingsError("\n".join(every_problem(sub, args[1:], error))) from None
 
@@ -128,6 +130,9 @@ class LabCLI(LightningCLI):
     def settings(self) -> Any:
         """The settings of the chosen command."""
         return self.config[self.config.subcommand]
+
+    def _set_seed(self) -> None:
+        """Nothing yet: the seed is checked together with the other settings first."""
 
     def before_instantiate_classes(self) -> None:
         """Everything that can be refused without touching data or device is refused here, all at once."""
@@ -140,6 +145,7 @@ class LabCLI(LightningCLI):
         problems = given_but_decided_elsewhere(given) + problems_of(settings)
         if problems:
             raise SettingsError("\n".join(dict.fromkeys(problems)))
+        seed_everything(settings.seed_everything)
 
     def _keep_newest_horizon(self) -> None:
         """`--horizon.steps 100` over a YAML that says `minutes: 5` means 100 steps, not a contradiction."""

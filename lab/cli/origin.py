@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from lab.cli.parser import SettingsError
 from lab.data.dataset import LabData
 from lab.data.tokenizers import load_tokenizer
+from lab.model import GPTConfig
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
 from lab.runs.compare import flatten
 
-ARCHITECTURE = "model.config."
 IRRELEVANT = ("run.", "tensorboard", "wandb")
 
 
@@ -45,17 +45,35 @@ def find_origin(args: list[str]) -> tuple[Origin, list[str]]:
     for flag, value, form in (("--resume", resume, "RUN or last"), ("--fork", fork, "RUN@STEP")):
         if value is not None and (not value or value.startswith("-")):
             raise SettingsError(f"{flag} {value}: say which run, as {flag} {form}")
-    root = value_of("--run.root", args) or "runs"
     name, _, step = (resume or fork or "").partition("@")
-    run = open_run(name, root)
+    run = open_run(name, root_of(args))
     if resume and step:
         raise SettingsError(
             f"--resume {resume}: a run goes on from its newest checkpoint; to branch off: --fork {resume}"
         )
     checkpoint = pick_checkpoint(run, step or None)
-    if not any(a in ("--config", "-c") or a.startswith("--config=") for a in args):
-        args = ["--config", str(run.config_path), *args]
-    return Origin("resume" if resume else "fork", run, checkpoint), args
+    return Origin("resume" if resume else "fork", run, checkpoint), with_stored_configuration(run, args)
+
+
+def with_stored_configuration(run: Run, args: list[str]) -> list[str]:
+    """The arguments, after the configuration of the run where they name none themselves."""
+    if any(a in ("--config", "-c") or a.startswith("--config=") for a in args):
+        return args
+    try:
+        found = run.config() is not None
+        problem = f"run {run.name!r} has no {run.config_path.name}"
+    except ValueError as error:
+        found, problem = False, str(error)
+    if not found:
+        raise SettingsError(f"{problem}: give the configuration that the run began with as --config FILE")
+    return ["--config", str(run.config_path), *args]
+
+
+def root_of(args: list[str]) -> str:
+    """The folder of all runs that the arguments name. Raises `SettingsError` for the name it has in other commands."""
+    if value_of("--root", args) is not None:
+        raise SettingsError("--root: here it is a setting like others: --run.root")
+    return value_of("--run.root", args) or "runs"
 
 
 def value_of(flag: str, args: list[str]) -> str | None:
@@ -97,12 +115,15 @@ def differences(stored: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[
     return {k: (old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)}
 
 
-def refuse_architecture_changes(run: Run, changed: dict[str, tuple[Any, Any]]) -> None:
+def refuse_other_architecture(origin: Origin, config: GPTConfig) -> None:
     """Weights of one shape cannot go on in a network of another. Raises `SettingsError` naming each such setting."""
+    if origin.run is None or origin.checkpoint is None:
+        return
+    stored, now = origin.checkpoint.model_config, asdict(config)
     refused = [
-        f"{k} was {old!r} in run {run.name!r} and is now {new!r}"
-        for k, (old, new) in changed.items()
-        if k.startswith(ARCHITECTURE)
+        f"model.config.{name} was {stored[name]!r} in run {origin.run.name!r} and is now {now[name]!r}"
+        for name in now
+        if name != "vocab_size" and stored.get(name, now[name]) != now[name]
     ]
     if refused:
         raise SettingsError(
@@ -120,7 +141,14 @@ def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data:
     run = origin.run
     if run is None:
         return
-    if run.tokenizer_path.exists() and data.tokenizer.to_json() != load_tokenizer(run.tokenizer_path).to_json():
+    size = origin.checkpoint.model_config.get("vocab_size") if origin.checkpoint else None
+    other = size not in (None, data.vocab_size)
+    if not other and run.tokenizer_path.exists():
+        try:
+            other = data.tokenizer.to_json() != load_tokenizer(run.tokenizer_path).to_json()
+        except ValueError as error:
+            raise SettingsError(f"{error}; take it away, and it is made anew from the run's text") from None
+    if other:
         raise SettingsError(
             f"the vocabulary would not be the one that run {run.name!r} learned: its text, data.tokenizer or"
             f" data.vocab_size has changed; keep it by --data.tokenizer {run.tokenizer_path}, or start a new run"

@@ -14,7 +14,7 @@ from lab.runs.compare import flatten
 
 UNKNOWN = re.compile(
     r"does not accept option '([^']+)'|[Nn]o action for key \"([^\"]+)\"|[Uu]nrecognized arguments: (\S+)"
-    r"|Linked \"([^\"]+)\" must be given"
+    r"|Option '([^']+)' is not accepted|Linked \"([^\"]+)\" must be given"
 )
 BAD_VALUE = re.compile(r"Parser key \"([^\"]+)\":\s*(.*)", re.DOTALL)
 NO_FILE = re.compile(r"Unable to load config ['\"](.*?)['\"]$", re.DOTALL)

@@ -134,4 +134,5 @@ def check_trainer(given: Any) -> None:
     try:
         LabTrainer(**plain | silent)
     except (MisconfigurationException, ValueError, TypeError) as error:
-        raise ValueError(f"trainer: {' '.join(str(error).split())}") from None
+        asked = "" if given.accelerator in ("auto", "cpu") else f" (trainer.accelerator is {given.accelerator!r})"
+        raise ValueError(f"trainer: {' '.join(str(error).split())}{asked}") from None

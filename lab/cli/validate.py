@@ -7,7 +7,15 @@ from rich.console import Console
 
 from lab.cli.farewell import scoreboard
 from lab.cli.lightning_cli import LabCLI
-from lab.cli.origin import Origin, pick_checkpoint, refuse_other_data, value_of
+from lab.cli.origin import (
+    Origin,
+    pick_checkpoint,
+    refuse_other_architecture,
+    refuse_other_data,
+    root_of,
+    value_of,
+    with_stored_configuration,
+)
 from lab.cli.parser import SettingsError
 from lab.runs import open_run
 from lab.training.checkpoint_io import LabCheckpointIO
@@ -25,20 +33,16 @@ def validate(args: list[str]) -> int:
         raise SettingsError("say which run to validate: python -m lab validate RUN, or RUN@STEP")
     name, _, step = (wanted or "").partition("@")
     if wanted:
-        run = open_run(name, value_of("--run.root", args) or "runs")
+        run = open_run(name, root_of(args))
         checkpoint = pick_checkpoint(run, step or None)
-        if not any(a in ("--config", "-c") or a.startswith("--config=") for a in args):
-            args = ["--config", str(run.config_path), *args]
+        args = with_stored_configuration(run, args)
     cli = LabCLI("validate", args)
     state = LabCheckpointIO().load_checkpoint(checkpoint.path, weights_only=True)
     cli.datamodule.prepare_data()
     cli.datamodule.setup("validate")
-    refuse_other_data(Origin("fork", run, checkpoint), {}, cli.datamodule)
-    if state["hyper_parameters"]["config"]["vocab_size"] != cli.datamodule.vocab_size:
-        raise SettingsError(
-            f"the data has {cli.datamodule.vocab_size} tokens, the checkpoint"
-            f" {state['hyper_parameters']['config']['vocab_size']}: validate with the run's own configuration"
-        )
+    origin = Origin("fork", run, checkpoint)
+    refuse_other_data(origin, {}, cli.datamodule)
+    refuse_other_architecture(origin, cli.model.config)
     with torch.no_grad():
         cli.model.load_state_dict(state["state_dict"])
     levers = choose_levers(

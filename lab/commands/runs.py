@@ -17,10 +17,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from lab.commands.terminal import Parser, guarded, visible
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, list_runs, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
 
@@ -50,30 +51,17 @@ DESCRIPTION = "List all runs, or show one: RUN is a name under the root, a path,
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message} (see {PROGRAM} --help)")
-
-
 def main(argv: list[str]) -> int:
     """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
-    try:
-        return _run(_parse(argv))
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, OSError) as error:
-        print(f"error: {_clean(error)}", file=sys.stderr)
-        return 2
+    return guarded(lambda: _run(_parse(argv)))
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog=PROGRAM, usage=USAGE, description=DESCRIPTION, add_help=False)
+    parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("-h", "--help", action="help", help="print this")
-    args = parser.parse_intermixed_args(argv)
+    args = parser.parse_args(argv)
     if args.words[:1] not in ([], ["show"]):
         parser.error(f"unknown argument {args.words[0]!r}: to see one run, `runs show {args.words[0]}`")
     if len(args.words) > 2:
@@ -118,7 +106,7 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
 
     console = console or _console()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("run", overflow="fold", vertical="bottom")
+    table.add_column("run", overflow="fold", vertical="bottom", min_width=8)
     table.add_column("state", no_wrap=True)
     for heading in ("step", "train\nloss", "val\nloss", "bits/\nbyte", "tokens\n/s", "age"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -127,7 +115,7 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
         status = _summary(run)
         style = STATE_STYLES[status.state]
         table.add_row(
-            Text(_clean(run.name), style="bold"),
+            Text(visible(run.name), style="bold"),
             Text(status.state, style=style),
             _progress(status),
             *(_number(status.losses.get(name)) for name in LOSSES),
@@ -135,7 +123,7 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
             "–" if status.started is None else _duration(time.time() - status.started),
         )
         if remark := status.reason or (status.message if status.state == "failed" else None):
-            remarks.append(Text.assemble((_clean(run.name), "bold"), ": ", (_clean(remark), style)))
+            remarks.append(Text.assemble((visible(run.name), "bold"), ": ", (visible(remark), style)))
     console.print(table)
     if remarks:
         console.print()
@@ -154,9 +142,9 @@ def print_run(run: Run, console: Console | None = None) -> None:
     records, problems = _records(run)
     data = records["data"] or {}
     style = STATE_STYLES[status.state]
-    console.print(Text.assemble((_clean(run.name), "bold"), "  ", (status.state, style)))
+    console.print(Text.assemble((visible(run.name), "bold"), "  ", (status.state, style)))
     for remark in filter(None, (status.reason, status.message, *problems)):
-        console.print(Text(f"  {_clean(remark)}", style=style))
+        console.print(Text(f"  {visible(remark)}", style=style))
     sections = {
         "Progress": _progress_lines(run, status),
         "Model and data": _setting_lines(run, data),
@@ -173,7 +161,7 @@ def print_run(run: Run, console: Console | None = None) -> None:
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(overflow="fold")
         for label, value in lines:
-            grid.add_row(_clean(label), Text(_clean(value)))
+            grid.add_row(visible(label), Text(visible(str(value))))
         console.print(grid)
 
 
@@ -342,11 +330,6 @@ def _console(piped_width: int = 200) -> Console:
 def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = record.get(name)
     return value if isinstance(value, Mapping) else {}
-
-
-def _clean(text: object) -> str:
-    """Text without what a terminal would obey (escape sequences, carriage returns)."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in str(text))
 
 
 def _progress(status: Status, *, percent: bool = False) -> str:

@@ -17,15 +17,15 @@ MARKS = {"\n": "\n", "\t": "\t"}
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises `ValueError`, one line, instead of printing its usage and leaving."""
 
-    def __init__(self, prog: str, description: str) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False)
+    def __init__(self, prog: str, description: str, usage: str | None = None) -> None:
+        super().__init__(prog=prog, description=description, usage=usage, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} (see {self.prog} --help)")
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """As argparse's; to an option that does not exist it names the one that was meant."""
-        found, unknown = self.parse_known_args(args, namespace)
+        found, unknown = self.parse_known_intermixed_args(args, namespace)
         if not unknown:
             return found
         options = [option for option in self._option_string_actions if option.startswith("--")]
@@ -38,6 +38,8 @@ def guarded(command: Callable[[], int]) -> int:
     """Run a command: its exit code, or 2 after a line on stderr for each mistake in the input, or 130 after
     Ctrl-C.
     """
+    if sys.stdout is None:  # closed by the shell: `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?" for it
     try:
@@ -52,6 +54,10 @@ def guarded(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # `| head` has seen enough; Python's own flush at exit must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        print(f"error: {visible(name)}{error.strerror or error}", file=sys.stderr)
+        return MISTAKE
 
 
 def visible(text: str) -> str:

@@ -26,6 +26,7 @@ _ROUNDS = 6
 _BLOCK = 4096
 _KEPT = 8
 _MASK = (1 << 64) - 1
+MOST_SEQUENCES = 1 << 62
 
 
 def mix(x: np.ndarray) -> np.ndarray:
@@ -204,6 +205,8 @@ def step_batch(
     """
     if step < 0:
         raise ValueError(f"step {step} does not exist: the first is 0")
+    if (step + 1) * sequences_per_step > MOST_SEQUENCES:
+        raise ValueError(f"step {step} does not exist: sequences are counted up to 2^62")
     share = sequences_per_step // world_size
     first = step * sequences_per_step + rank * share
     tokens, targets = source.train(np.arange(first, first + share, dtype=np.int64))

@@ -191,6 +191,8 @@ def _read_kept(path: Path) -> Tokenizer | None:
 def _check_size(tokenizer: Tokenizer, vocab_size: int | None) -> Tokenizer:
     """Raise `ValueError` when a size was asked for and another came out; a setting is never ignored."""
     got = tokenizer.vocab_size
+    if got < 2:
+        raise ValueError("the text is one character again and again: nothing can be learned from it; add other text")
     if vocab_size is None or vocab_size == got:
         return tokenizer
     if isinstance(tokenizer, CharTokenizer):

@@ -117,7 +117,12 @@ class LineReader:
             vanished = self._offset > 0
             self._offset, self._inode, self._tail = 0, 0, b""
             return [], vanished
-        with open(descriptor, "rb") as file:
+        try:
+            file = open(descriptor, "rb")  # noqa: SIM115
+        except OSError as error:  # a folder: named by its path, not by the number of the descriptor
+            os.close(descriptor)
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
+        with file:
             reset = self._offset > 0 and not self._is_same_file(file)
             if reset:
                 self._offset, self._tail = 0, b""

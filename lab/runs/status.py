@@ -115,6 +115,16 @@ def read_status(run: RunPaths) -> Status:
     return Status(**values)
 
 
+def other_format(run: RunPaths) -> str | None:
+    """What is wrong with a run.json that another version of the lab wrote and nobody may overwrite; None if nothing."""
+    try:
+        content = orjson.loads(run.status_path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    known = not isinstance(content, dict) or content.get("format", FORMAT) == FORMAT
+    return None if known else f"run {run.name!r}: {_problem_of(content)}"
+
+
 def _problem_of(content: Any) -> str | None:
     if not isinstance(content, dict) or "format" not in content:
         return 'run.json was not written by the lab (it has no "format")'
@@ -182,12 +192,12 @@ def _why_stale(content: dict[str, Any]) -> str | None:
 class StatusWriter:
     """Keeps run.json up to date while a run is trained, heartbeat included.
 
-    `StatusWriter(run, total_steps=2000)` begins in state `starting` (and raises `WriteError` if the file
-    cannot be written). A file from an earlier process is carried on: its parent, levers, details and creation
-    time stay. `update(step=…, tokens=…)` costs about a microsecond: a thread writes it within half a second,
-    and the heartbeat every 5 s, whatever the main thread is busy with. A change of state is on the disk when
-    `update` returns. Once started, a full disk is logged and retried, never raised: the status must not be
-    what ends a training run.
+    `StatusWriter(run, total_steps=2000)` begins in state `starting`; it raises `WriteError` if the file cannot be
+    written, `ValueError` if another version of the lab wrote it. A file from an earlier process is carried on: its
+    parent, levers, details and creation time stay. `update(step=…, tokens=…)` costs about a microsecond: a thread
+    writes it within half a second, and the heartbeat every 5 s, whatever the main thread is busy with. A change of
+    state is on the disk when `update` returns. Once started, a full disk is logged and retried, never raised: the
+    status must not be what ends a training run.
 
     Hold the run's `RunLock` while using it. `close()` (or leaving the `with` block) ends the thread.
     """
@@ -202,6 +212,8 @@ class StatusWriter:
         self._dirty = False
         self._failed_before = False
         now = round(time.time(), 3)
+        if problem := other_format(run):
+            raise ValueError(problem)
         earlier = read_status(run)
         self._content: dict[str, Any] = {"format": FORMAT, "name": run.name, "state": "starting"}
         if earlier.state != "broken":

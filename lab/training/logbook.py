@@ -54,7 +54,11 @@ class Logbook:
         self.loggers: list[Logger] = []
         self.clock = Clock()
         self.lock = RunLock(run).acquire()
-        self.status = StatusWriter(run, total_steps=total_steps, **status)
+        try:
+            self.status = StatusWriter(run, total_steps=total_steps, **status)
+        except BaseException:
+            self.lock.release()
+            raise
         self.events = EventWriter(run)
         self._metrics: MetricsWriter | None = None
 

@@ -248,7 +248,7 @@ def test_ways_to_name_a_run(root: Path, capsys: pytest.CaptureFixture[str], argu
         (["show", "foxx"], "no run 'foxx' in 'runs', did you mean 'fox'? There are: fox"),
         (["show", "../../etc"], "no run '../../etc'"),
         (["show", "a", "b"], "show takes one RUN, not 2"),
-        (["--jsn"], "unrecognized arguments: --jsn"),
+        (["--jsn"], "did you mean --json"),
         (["--root"], "expected one argument"),
         (["--root", "runs/fox/run.json"], "is not a folder"),
     ],
