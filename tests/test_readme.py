@@ -21,9 +21,9 @@ from tests.tiny import write_corpus
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 STEPS = 4
-SMALLER = {"1000": "2", "4000": "6", "64": "2"}
-"""Steps that the README names, and their like in runs of `STEPS` steps."""
-ABOUT_STEPS = ("--checkpoint.milestones", "--fork", "--step", "--horizon.steps")
+SMALLER = {"1000": "2", "4000": "6", "64": "2", "1024": "270"}
+"""Steps (and a vocabulary) that the README names, and their like in runs of `STEPS` steps on a short text."""
+SHRUNK = ("--checkpoint.milestones", "--fork", "--step", "--horizon.steps", "--vocab_size")
 
 
 def blocks(language: str) -> list[str]:
@@ -54,18 +54,18 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def smaller_steps(words: list[str]) -> list[str]:
-    """Steps the README names, as few as a short run has."""
+def smaller(words: list[str]) -> list[str]:
+    """A command with the numbers of a short run."""
     changed = list(words)
     for i, word in enumerate(words[1:], start=1):
-        if words[i - 1] in ABOUT_STEPS:
+        if words[i - 1] in SHRUNK:
             changed[i] = re.sub(r"\d+", lambda number: SMALLER[number[0]], word)
     return changed
 
 
 def run_lab(words: list[str], desk: Path) -> None:
     """`python -m lab …` in this process, a fit shrunk."""
-    command, *rest = smaller_steps(words)
+    command, *rest = smaller(words)
     if command == "fit" and not {"--resume", "--fork"} & set(rest):
         rest = [*shrunk(rest, desk, steps=STEPS), "--tensorboard", "false"]
     elif command == "fit" and "--horizon.steps" not in rest and "--resume" in rest:

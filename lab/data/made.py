@@ -127,10 +127,12 @@ def pack(tokens: np.ndarray, shown: np.ndarray, counted: np.ndarray, length: int
 
 
 def letters(n: int) -> list[str]:
+    """The first `n` symbols of the pool, sorted: an alphabet."""
     return sorted(POOL[:n])
 
 
 def is_number(value: object) -> bool:
+    """Whether a setting is a number; `true` is none, though Python counts it as 1."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -151,17 +153,20 @@ def whole_numbers(settings: MadeCorpus, **ranges: tuple[int, int | None]) -> lis
 
 
 def count_problem(count: object) -> list[str]:
+    """What is wrong with `count`, which says which targets count: those that can be predicted, or all."""
     return (
         [] if count in ("predictable", "all") else [f"count is {count!r}: it must be 'predictable' or 'all'"]
     )
 
 
 def refuse(name: str, problems: list[str]) -> None:
+    """Raise one `ValueError` with all problems of the options of corpus `name`, if there are any."""
     if problems:
         raise ValueError("\n".join(f"data.corpus_options of '{name}': {problem}" for problem in problems))
 
 
 def check_length(name: str, length: int, shortest: int) -> None:
+    """Raise `ValueError` for a context too short to hold a whole task of corpus `name`."""
     if length < shortest:
         raise ValueError(
             f"data.context_length is {length}: the corpus '{name}' needs {shortest}, else some"
