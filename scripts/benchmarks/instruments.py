@@ -25,14 +25,17 @@ class InstrumentCost:
     """The cost of looking, medians over the pairs.
 
     Args:
-        late_share: Time of all steps after step 1000 with instruments over without, less 1; None for shorter runs.
+        late_share: Time of the steps from 1000 to the last with instruments over without, less 1; None for shorter
+            runs.
         early_seconds: What they add to the steps before, in seconds, step 0 included.
+        closing_seconds: What the look after the last step takes: once a run, however long.
         identical: Whether every training loss was the same, bit for bit.
         pairs: (with, without) seconds after step 1000, for each pair.
     """
 
     late_share: float | None
     early_seconds: float
+    closing_seconds: float
     identical: bool
     pairs: list[tuple[float, float]]
 
@@ -41,21 +44,34 @@ def measure_instruments(config: str, *more: str, pairs: int = 3) -> InstrumentCo
     """Train `config` (a YAML; `more` are further arguments of `fit`) `pairs` times with instruments and without."""
     late: list[tuple[float, float]] = []
     early: list[float] = []
+    closing: list[float] = []
     identical = True
     with tempfile.TemporaryDirectory() as folder:
         for i in range(pairs):
             order = (True, False) if i % 2 == 0 else (False, True)
             runs = {on: _fit(Path(folder), f"{i}-{'on' if on else 'off'}", config, more, on) for on in order}
-            (early_on, late_on, losses_on), (early_off, late_off, losses_off) = runs[True], runs[False]
-            late.append((late_on, late_off))
-            early.append(early_on - early_off)
-            identical &= losses_on == losses_off
+            on, off = runs[True], runs[False]
+            early.append(on.early - off.early)
+            late.append((on.late, off.late))
+            closing.append(on.closing - off.closing)
+            identical &= on.losses == off.losses
     shares = [on / off - 1 for on, off in late if off > 0]
-    return InstrumentCost(statistics.median(shares) if shares else None, statistics.median(early), identical, late)
+    share = statistics.median(shares) if shares else None
+    return InstrumentCost(share, statistics.median(early), statistics.median(closing), identical, late)
 
 
-def _fit(root: Path, name: str, config: str, more: tuple[str, ...], on: bool) -> tuple[float, float, list[float]]:
-    """One fit: seconds up to step 1000, seconds after it, all training losses."""
+@dataclass(frozen=True)
+class _Times:
+    """Seconds of one fit up to step 1000, from there to the last, after the last; and its training losses."""
+
+    early: float
+    late: float
+    closing: float
+    losses: list[float]
+
+
+def _fit(root: Path, name: str, config: str, more: tuple[str, ...], on: bool) -> _Times:
+    """One fit in a process of its own. Raises `RuntimeError` with its last words where it fails."""
     from lab.callbacks.instruments import INSTRUMENTS
 
     switched_off = [] if on else [x for i in INSTRUMENTS for x in (f"--{i.group}.every", "0")]
@@ -74,8 +90,9 @@ def _fit(root: Path, name: str, config: str, more: tuple[str, ...], on: bool) ->
     rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "train/loss" in row]
     # The line of step n is written when update n is done, before anything looks at it.
-    turn = next((row["wall"] for row in rows if row["step"] == EARLY_STEPS), ended)
-    return turn - started, ended - turn, [row["train/loss"] for row in rows]
+    last = rows[-1]["wall"]
+    turn = next((row["wall"] for row in rows if row["step"] == EARLY_STEPS), last)
+    return _Times(turn - started, last - turn, ended - last, [row["train/loss"] for row in rows])
 
 
 def main() -> int:
@@ -83,6 +100,7 @@ def main() -> int:
     cost = measure_instruments(sys.argv[1], *sys.argv[2:])
     late = "n/a" if cost.late_share is None else f"{100 * cost.late_share:.2f} %"
     print(f"after step {EARLY_STEPS}: {late} more time a step; before: {cost.early_seconds:.1f} s more;", end=" ")
+    print(f"after the last: {cost.closing_seconds:.1f} s;", end=" ")
     print("losses identical" if cost.identical else "LOSSES DIFFER")
     for on, off in cost.pairs:
         print(f"  {on:.2f} s with, {off:.2f} s without")

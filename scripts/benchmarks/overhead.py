@@ -1,0 +1,167 @@
+"""`overhead`: what `fit`, with Lightning, logging, TensorBoard, status and checkpoints, costs over a bare loop.
+
+Both run in one process, by turns: `fit` is the command itself, in-process, with its default callbacks (validation
+aside, which is work and not overhead); the bare loop makes the same steps of the same model on the same batches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from scripts.benchmarks.measure import Contestant, Options, Row, percentile
+from scripts.benchmarks.workloads import ADAMW, WORKLOADS, Workload, benchmark_text, lab_levers, lab_step, library_text
+
+FIRST_STEPS = 5
+"""Left out: in them everything is built that later steps find."""
+
+
+class StepClock(Callback):
+    """Notes when each step ends; told to `fit` as a callback of the person's."""
+
+    ends: list[float] = []  # noqa: RUF012  one list for the whole process: Lightning makes the object
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """After the lab's own callbacks, which come first."""
+        self.ends.append(time.perf_counter())
+
+
+def run(options: Options) -> list[Row]:
+    """µs a step on a model of next to no work, and the share of workload A's step."""
+    rows = []
+    for name in ("tiny",) if options.quick else ("tiny", "A"):
+        steps, repeats = (20, 1) if options.quick else ((2000, 5) if name == "tiny" else (500, 4))
+        for threads in options.threads:
+            rows += _compare(WORKLOADS[name], steps, repeats, threads, options)
+    return rows
+
+
+def _compare(workload: Workload, steps: int, repeats: int, threads: int, options: Options) -> list[Row]:
+    text = str(library_text(20_000) if options.quick else benchmark_text())
+    with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
+        one = Contestant("pair", build_pair, workload, steps, threads, text, folder, threads=threads)
+        try:
+            one.block(1, keep=False)
+            one.block(repeats)
+        finally:
+            one.close()
+        lines = (Path(folder) / "pairs.txt").read_text().splitlines()[1:]
+    pairs = [tuple(float(part) for part in line.split()) for line in lines]
+    fit, bare, mean_fit, mean_bare = (list(column) for column in zip(*pairs, strict=True))
+    rows = []
+    for variant, ours, theirs in (
+        ("fit, an ordinary step", fit, bare),
+        ("fit, mean of all steps", mean_fit, mean_bare),
+    ):
+        over = [a - b for a, b in zip(ours, theirs, strict=True)]
+        share = 100 * statistics.median(over) / statistics.median(theirs)
+        rows.append(
+            Row(
+                "overhead",
+                workload.name,
+                variant,
+                threads,
+                ratio=percentile(theirs, 0.1) / percentile(ours, 0.1),
+                milliseconds=statistics.median(ours),
+                p10=percentile(ours, 0.1),
+                value=1000 * statistics.median(over),
+                unit="step",
+                note=f"µs over the bare loop; {share:.2f} % of its step",
+            )
+        )
+    return rows
+
+
+def build_pair(workload: Workload, steps: int, threads: int, text: str, folder: str) -> Any:
+    """A pair: `fit`, then the bare loop; medians and means of their steps, in ms, into pairs.txt."""
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    import torch
+
+    from lab.cli import main
+    from lab.data.datamodule import LabDataModule
+    from lab.model import GPT
+
+    config, root = workload.config, Path(folder)
+    arguments = _fit_arguments(workload, steps, threads, text, root)
+
+    def fit(n: int) -> list[float]:
+        StepClock.ends.clear()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            code = main("fit", [*arguments, "--run.name", f"n{n}"])
+        if code:
+            raise RuntimeError(f"fit ended with code {code}")
+        return _gaps(StepClock.ends)
+
+    def bare(n: int) -> list[float]:
+        data = LabDataModule(
+            "text",
+            text,
+            "char",
+            context_length=config.context_length,
+            batch_size=workload.batch_size,
+            cache_dir=str(root / "cache"),
+        )
+        data.prepare()
+        step = lab_step(GPT(config), data, lab_levers(config, "cpu", threads=threads))
+        ends = []
+        for i in range(steps):
+            step(i)
+            ends.append(time.perf_counter())
+        return _gaps(ends)
+
+    def pair(n: int) -> None:
+        first, second = (fit, bare) if n % 2 else (bare, fit)
+        torch.manual_seed(n)
+        one, other = first(n), second(n)
+        ours, theirs = (one, other) if n % 2 else (other, one)
+        with open(root / "pairs.txt", "a") as file:
+            print(
+                statistics.median(ours),
+                statistics.median(theirs),
+                statistics.mean(ours),
+                statistics.mean(theirs),
+                file=file,
+            )
+
+    return pair
+
+
+def _gaps(ends: list[float]) -> list[float]:
+    return [1000 * (b - a) for a, b in zip(ends[FIRST_STEPS:], ends[FIRST_STEPS + 1 :], strict=False)]
+
+
+def _fit_arguments(workload: Workload, steps: int, threads: int, text: str, root: Path) -> list[str]:
+    config = workload.config
+    settings = {
+        **{
+            f"model.config.{name}": getattr(config, name)
+            for name in ("n_layers", "n_heads", "d_model", "context_length", "bias")
+        },
+        "model.optimizer.lr": ADAMW.lr,
+        "model.optimizer.betas": list(ADAMW.betas),
+        "data.corpus": "text",
+        "data.path": text,
+        "data.tokenizer": "char",
+        "data.batch_size": workload.batch_size,
+        "data.cache_dir": str(root / "cache"),
+        "levers.threads": threads,
+        "horizon.steps": steps,
+        "validation.every": 0,
+        "run.root": str(root / "runs"),
+        "trainer.callbacks+": "scripts.benchmarks.overhead.StepClock",
+    }
+    return [
+        part
+        for name, value in settings.items()
+        for part in (f"--{name}", str(value).lower() if isinstance(value, bool) else str(value))
+    ]

@@ -1,0 +1,134 @@
+"""`recipe`: how long until the loss that the README's setting ends with: textbook, same recipe in the lab, fast recipe.
+
+Whole commands, one after another by turns over the seeds, each with a run directory of its own; training seconds
+leave validation out, `whole command` is what a person waits for. All validate the same held-out text as often.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.runs import open_run
+from scripts.benchmarks.measure import Options, Row
+from scripts.benchmarks.workloads import benchmark_text, library_text
+
+ROOT = Path(__file__).parents[2]
+EVALUATIONS = 20
+README = "configs/shakespeare_char.yaml"
+FAST = "configs/shakespeare_char_fast.yaml"
+VARIANTS: dict[str, tuple[str, list[str]]] = {
+    "lab, README's recipe": (README, []),
+    "lab, README's model and optimizer, learning rate tuned": (
+        README,
+        ["--model.optimizer.lr", "4e-3", "--horizon.steps", "1100"],
+    ),
+    "lab, fast recipe": (FAST, []),
+    "lab, fast recipe, 2000 steps": (FAST, ["--horizon.steps", "2000"]),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one run ended: nats per character on the whole held-out text, and seconds."""
+
+    val_loss: float
+    training: float
+    whole: float
+
+
+def run(options: Options) -> list[Row]:
+    """Every variant with every seed. Without Shakespeare's text there is nothing to compare: one row says so."""
+    text = library_text(20_000) if options.quick else benchmark_text()
+    if text.name != "tinyshakespeare.txt" and not options.quick:
+        return [Row("recipe", "A", "reference", note="n/a: LAB_DATA_DIR names no folder with tinyshakespeare.txt")]
+    threads, rows = options.threads[0], []
+    for threads in options.threads:
+        results: dict[str, list[Result]] = {}
+        with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
+            for seed in range(1 if options.quick else options.seeds):
+                results.setdefault("reference", []).append(_reference(text, seed, threads, options))
+                for name, (config, extra) in VARIANTS.items():
+                    if (ROOT / config).exists():
+                        command = _fit(config, extra, seed, threads, Path(folder), options, text)
+                        results.setdefault(name, []).append(_lab(command, Path(folder)))
+        rows += _rows(results, threads)
+    return rows
+
+
+def _rows(results: dict[str, list[Result]], threads: int) -> list[Row]:
+    base = results["reference"]
+    target = statistics.median(r.val_loss for r in base)
+    rows = []
+    for name, found in results.items():
+        losses = sorted(r.val_loss for r in found)
+        reached = sum(loss <= target for loss in losses)
+        note = f"val loss {losses[0]:.4f} … {losses[-1]:.4f}, {reached} of {len(found)} at or below {target:.4f}"
+        for unit, seconds in (
+            ("training", [r.training for r in found]),
+            ("whole command", [r.whole for r in found]),
+        ):
+            before = statistics.median([r.training if unit == "training" else r.whole for r in base])
+            median = statistics.median(seconds)
+            rows.append(
+                Row(
+                    "recipe",
+                    "A",
+                    name,
+                    threads,
+                    ratio=before / median,
+                    milliseconds=1000 * median,
+                    value=statistics.median(losses),
+                    unit=unit,
+                    note=note,
+                )
+            )
+    return rows
+
+
+def _reference(text: Path, seed: int, threads: int, options: Options) -> Result:
+    steps = 20 if options.quick else 2000
+    command = [sys.executable, str(ROOT / "scripts/reference_gpt.py"), "--text", str(text), "--seed", str(seed)]
+    command += ["--threads", str(threads), "--steps", str(steps), "--evaluations", str(EVALUATIONS)]
+    begin = time.perf_counter()
+    found = json.loads(_run(command))
+    return Result(found["val_loss"], found["training_seconds"], time.perf_counter() - begin)
+
+
+def _fit(
+    config: str, extra: list[str], seed: int, threads: int, folder: Path, options: Options, text: Path
+) -> list[str]:
+    command = [sys.executable, "-m", "lab", "fit", "--config", str(ROOT / config), *extra]
+    command += ["--seed_everything", str(seed), "--levers.threads", str(threads)]
+    command += ["--run.root", str(folder), "--data.cache_dir", str(folder / "cache")]
+    if options.quick:
+        command += ["--horizon.steps", "20", "--data.corpus", "text", "--data.path", str(text)]
+        command += ["--model.schedule.warmup_steps", "2"]
+    return command
+
+
+def _lab(command: list[str], folder: Path) -> Result:
+    begin = time.perf_counter()
+    _run(command)
+    whole = time.perf_counter() - begin
+    rows = open_run("last", folder).metrics().rows
+    validating, before = 0.0, 0.0
+    for row in rows:
+        if row.get("val/loss") is not None:
+            validating += row["time"] - before
+            val_loss = row["val/loss"]
+        before = row["time"]
+    return Result(val_loss, rows[-1]["time"] - validating, whole)
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"`{' '.join(command)}` ended with code {done.returncode}: {done.stderr[-2000:]}")
+    return done.stdout
