@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.__main__ import FAST_COMMANDS, LIGHTNING_COMMANDS, main
+from lab.cli.lightning_cli import LabCLI
 from lab.runs import open_run
 from scripts import run_picture
 from tests.shrunk import shrunk
@@ -139,6 +140,14 @@ def test_every_command_works_in_the_order_of_the_readme(desk: Path, monkeypatch:
     assert done >= LIGHTNING_COMMANDS.keys() | FAST_COMMANDS.keys(), "every command has an example"
     for example in blocks("python"):
         exec(compile(example, "README.md", "exec"), {})
+
+
+def test_the_help_explains_every_setting_of_the_lab() -> None:
+    parser = LabCLI("fit", ["--horizon.steps", "1", "--check"])._subcommand_parsers["fit"]
+    settings = [action for action in parser._actions if "." in action.dest and not action.dest.startswith("trainer.")]
+    assert len(settings) > 50
+    groups = ("model.config", "model.optimizer", "model.schedule")
+    assert not [s.dest for s in settings if s.dest not in groups and "vocab_size" not in s.dest and not s.help]
 
 
 def test_links_and_rooms_lead_somewhere() -> None:

@@ -30,13 +30,15 @@ class OptimizerConfig:
             AdamW for embeddings, head, gains and biases.
         lr: AdamW's learning rate at its peak; the schedule multiplies it.
         betas: AdamW's decay rates of the averages of gradient and squared gradient.
-        weight_decay: Decoupled, of everything with two dimensions or more (as nanoGPT); gains and biases
-        don't decay. eps: AdamW's, added to the root of the squared average. clip: The global gradient norm
-        above which gradients are scaled down to it; 0 or None: never. fused: One kernel for AdamW's whole
-        update. None: where the device has it. muon_lr: Muon's learning rate at its peak. muon_momentum: Decay
-        rate of Muon's average of gradients. muon_nesterov: Look ahead: mix the gradient once more into the
-        average. muon_scale: original suits a rate of about 0.02 at every width; match_rms_adamw suits AdamW's
-        rates. newton_schulz_steps: Iterations that make an update orthogonal.
+        weight_decay: Decoupled, of everything with two dimensions or more (as nanoGPT); gains and biases don't decay.
+        eps: AdamW's, added to the root of the squared average.
+        clip: The global gradient norm above which gradients are scaled down to it; 0 or None: never.
+        fused: One kernel for AdamW's whole update. None: where the device has it.
+        muon_lr: Muon's learning rate at its peak.
+        muon_momentum: Decay rate of Muon's average of gradients.
+        muon_nesterov: Look ahead: mix the gradient once more into the average.
+        muon_scale: original suits a rate of about 0.02 at every width; match_rms_adamw suits AdamW's rates.
+        newton_schulz_steps: Iterations that make an update orthogonal.
     """
 
     name: Name = "adamw"
