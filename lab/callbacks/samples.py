@@ -37,7 +37,7 @@ class Samples(Instrument):
         self,
         every: int | None = None,
         prompts: list[str] | None = None,
-        tokens: int = 40,
+        tokens: int = 32,
         temperature: float = 0.8,
         seed: int = 1337,
     ) -> None:

@@ -1,7 +1,7 @@
 """A sheet of pixels to compose pictures on: images, rectangles and words at places that the drawer chooses.
 
-Axes with ticks cost some 10 ms each, and a model has a hundred heads: so what has many panels is put together
-as one image in NumPy and drawn at once. Everything is in one coordinate system, pixels from the top left, and
+Axes cost some 10 ms each, and a model has a hundred heads: so there are none, and what has many panels is put
+together as one image in NumPy and drawn at once. Everything is in one coordinate system, pixels from the top left, and
 scales with the figure's dpi.
 """
 
@@ -19,6 +19,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.text import Text
+from matplotlib.transforms import Affine2D
 from numpy.typing import ArrayLike, NDArray
 
 from lab.figures.style import FONT, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, Theme
@@ -65,14 +66,15 @@ class Canvas:
         self.colors, self.width, self.height = colors, width, height
         self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=colors.background)
         FigureCanvasAgg(self.figure)
-        self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set_axis_off()
-        self.axes.set_xlim(0, width)
-        self.axes.set_ylim(height, 0)
+        self.transform = Affine2D().scale(1 / width, -1 / height).translate(0, 1) + self.figure.transFigure
         if title:
             self.text(MARGIN, 20, title, size=TITLE_SIZE, color=colors.ink, weight="bold")
         if remark:
             self.text(MARGIN, 41, remark, size=TEXT_SIZE)
+
+    def _add(self, artist: Artist) -> None:
+        artist.set_transform(self.transform)
+        self.figure.add_artist(artist)
 
     def text(
         self,
@@ -93,13 +95,13 @@ class Canvas:
             fontproperties=_font(f"{FONT} Mono" if mono else FONT, weight, size), rotation=rotation, parse_math=False,
             rotation_mode="anchor",
         )  # fmt: skip
-        self.axes.add_artist(words)
+        self._add(words)
 
     def image(self, pixels: ArrayLike, x: float, y: float, scale: float = 1.0) -> None:
         """An image `[height, width, 3]` (uint8) with its top left corner at (x, y), each of its pixels `scale` wide."""
         array = np.asarray(pixels)
         height, width = array.shape[0] * scale, array.shape[1] * scale
-        self.axes.add_artist(_Pixels(array, (x, y, x + width, y + height)))
+        self._add(_Pixels(array, (x, y, x + width, y + height)))
 
     def boxes(
         self, boxes: ArrayLike, colors: Sequence[Any] | ArrayLike | str, edge: str = "none", width: float = 0
@@ -120,7 +122,7 @@ class Canvas:
         collection = PolyCollection(
             corners, facecolors=colors, edgecolors=edge, linewidths=width, antialiased=True
         )  # fmt: skip
-        self.axes.add_collection(collection, autolim=False)
+        self._add(collection)
 
     def scale(
         self, y: float, ticks: Sequence[tuple[float, str]], words: str, masked: str = "", strongest: float = 1.0

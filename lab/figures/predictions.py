@@ -15,12 +15,12 @@ from lab.figures.tokens import shorten
 
 MOST_TOKENS = 512
 """Of a coloured text; at about 10 characters a token a picture 900 pixels high."""
-LENS_COLUMNS = 16
+LENS_COLUMNS = 12
 LENS_ROWS = 14
 _CHARACTER = 8.0  # width of a character of the fixed-width font at this size, in pixels at 100 dpi
 _SIZE = 8.0 * 72 / 100 / 0.60205  # 1233 of 2048 units are the width of every one of its characters
 _LINE = 26
-_RUN = 24
+_RUN = 32
 _TINT = 0.5
 """The strongest tint of a token or a cell: ink must stay readable on it."""
 
@@ -86,7 +86,7 @@ def draw_logit_lens(
     """The first guesses `tops` `[row][pos]` with their `probabilities` `[row, pos]`, as a table: rows are depths
     (`rows`, input first), columns the tokens read; the last line is what came (`targets`, where given).
 
-    At most 16 columns and 14 rows are drawn (evenly chosen rows, the last always); the picture says so.
+    At most 12 columns and 14 rows are drawn (evenly chosen rows, the last always); the picture says so.
     """
     found = np.asarray(probabilities, dtype=float)
     if found.shape != (len(rows), len(labels)) or len(tops) != len(rows) or any(len(t) != len(labels) for t in tops):
