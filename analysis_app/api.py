@@ -78,10 +78,7 @@ class GenerateAsked(Asked):
 
 def answer(found: Any, packed: bool = False) -> Response:
     """`found` (a dataclass, or plain values, with NumPy arrays) as JSON."""
-    if packed:
-        body = orjson.dumps(found, default=_pack)
-    else:
-        body = orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
+    body = orjson.dumps(found, default=_pack) if packed else orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, media_type="application/json")
 
 

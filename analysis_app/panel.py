@@ -12,7 +12,7 @@ import html
 import gradio as gr
 
 _TEMPLATE = """
-<section class="lab-panel {classes}" data-panel="{module}" data-state="empty" {labelled}>
+<section class="lab-panel {classes}" data-panel="{module}" data-state="waiting" {labelled}>
   {header}
   <div class="lab-body"></div>
   <div class="lab-message" role="status"></div>

@@ -285,7 +285,7 @@ def attention(
 
 def attention_row(
     library: Library, run: str, step: int | None, text: str | None, *, layer: int, head: int, query: int
-) -> RowView:  # noqa: E501
+) -> RowView:
     """Scores → mask → softmax of one row of one pattern."""
     opened = library.open(run, step)
     source = read(opened, text, at_least=2)

@@ -131,7 +131,8 @@ class Person:
 
     def query(self, name: str) -> str | None:
         """A part of the address."""
-        return str(self.page.evaluate(f"new URL(location).searchParams.get('{name}')"))
+        found: str | None = self.page.evaluate(f"new URL(location).searchParams.get('{name}')")
+        return found
 
 
 @pytest.fixture
