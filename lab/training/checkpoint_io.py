@@ -11,6 +11,8 @@ import hashlib
 import io
 import pickle
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -35,17 +37,59 @@ class Written:
 class LabCheckpointIO(TorchCheckpointIO):
     """How Lightning writes and reads checkpoints: `Trainer(plugins=[LabCheckpointIO()])`.
 
+    With `background` training stands still only while the state is copied; a thread writes the copy while the
+    next steps run. What a failed write raises is then raised by the next `save_checkpoint`, `check` or `finish`.
+    Memory holds the state twice while it is written.
+
     `newest` tells hash and size of the file written last, so that nobody reads it again to learn them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, background: bool = False) -> None:
         self.newest: Written | None = None
+        self._writer = ThreadPoolExecutor(1, "checkpoint") if background else None
+        self._pending: list[Future[Any]] = []
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
-        """Write `checkpoint` to `path` as `write_state` does."""
+        """Write `checkpoint` to `path` as `write_state` does, once the one before is written."""
         if storage_options is not None:
             raise TypeError("LabCheckpointIO writes to the file system and knows no storage_options")
-        self.newest = write_state(checkpoint, Path(path))
+        self.finish()
+        if self._writer is None:
+            self.newest = write_state(checkpoint, Path(path))
+        else:
+            self._pending = [self._writer.submit(self._write, copied(checkpoint), Path(path))]
+
+    def once_written(self, work: Callable[[Written], object]) -> None:
+        """Do `work` when the checkpoint saved last lies in place: at once, or in the thread that writes it.
+
+        Not done where the write fails. Its own errors are raised where those of the write would be.
+        """
+        if self._writer is None or not self._pending:
+            assert self.newest is not None, "once_written() before save_checkpoint()"
+            work(self.newest)
+        else:
+            writing = self._pending[0]
+            self._pending.append(self._writer.submit(lambda: work(writing.result())))
+
+    def check(self) -> None:
+        """Raise what a write in the background has failed with by now; costs a microsecond, waits for nothing."""
+        if any(future.done() and future.exception() for future in self._pending):
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait until everything is written. Raises what a write failed with."""
+        pending, self._pending = self._pending, []
+        wait(pending)
+        for future in pending:
+            future.result()
+
+    def teardown(self) -> None:
+        """Called by Lightning when the training is over, whatever ended it."""
+        self.finish()
+
+    def _write(self, state: dict[str, Any], path: Path) -> Written:
+        self.newest = write_state(state, path)
+        return self.newest
 
     def load_checkpoint(
         self, path: str | Path, map_location: object = None, weights_only: bool | None = None
@@ -56,7 +100,26 @@ class LabCheckpointIO(TorchCheckpointIO):
         """
         if weights_only is False:
             raise ValueError("checkpoints are read with weights_only=True only: a file must not run code")
+        self.finish()
         return read_state(Path(path))
+
+
+def copied(state: Any) -> Any:
+    """`state` with every tensor copied to the CPU: it stays as it is now. A tensor met twice is copied once."""
+    copies: dict[int, torch.Tensor] = {}
+
+    def copy(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            if id(value) not in copies:
+                copies[id(value)] = value.detach().to("cpu", copy=True)
+            return copies[id(value)]
+        if isinstance(value, dict):
+            return {key: copy(part) for key, part in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(copy(part) for part in value)
+        return value
+
+    return copy(state)
 
 
 def write_state(state: dict[str, Any], path: Path) -> Written:

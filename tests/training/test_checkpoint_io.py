@@ -8,6 +8,7 @@ import pickle
 import random
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from lab.runs.atomic import WriteError
-from lab.training.checkpoint_io import LabCheckpointIO, read_state, write_state
+from lab.training import checkpoint_io
+from lab.training.checkpoint_io import LabCheckpointIO, Written, copied, read_state, write_state
 
 
 def a_state(value: float = 1.0, size: int = 1000) -> dict[str, Any]:
@@ -208,3 +210,102 @@ def test_whatever_happened_to_the_file_it_reads_or_says_why(
     else:
         said = str(path) if "state_dict" in state else ""
     assert str(path) in said
+
+
+# ---------------------------------------------------------------- in the background
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Writing waits until this is set."""
+    opened = threading.Event()
+
+    def slow(state: dict[str, Any], path: Path) -> Written:
+        assert opened.wait(30)
+        return write_state(state, path)
+
+    monkeypatch.setattr(checkpoint_io, "write_state", slow)
+    return opened
+
+
+def test_training_goes_on_while_the_state_of_the_moment_is_written(tmp_path: Path, gate: threading.Event) -> None:
+    io, state, order = LabCheckpointIO(background=True), a_state(1.0), list[str]()
+    io.save_checkpoint(state, tmp_path / "1.ckpt")
+    io.once_written(lambda written: order.append(written.path.name))
+    state["state_dict"]["w"].fill_(7.0)  # the next training step
+    assert not (tmp_path / "1.ckpt").exists()
+    assert not order
+    gate.set()
+    io.save_checkpoint(state, tmp_path / "2.ckpt")  # waits for the first
+    assert read_state(tmp_path / "1.ckpt")["state_dict"]["w"].unique().tolist() == [1.0]
+    assert order == ["1.ckpt"]
+    io.finish()
+    assert read_state(tmp_path / "2.ckpt")["state_dict"]["w"].unique().tolist() == [7.0]
+    assert io.newest is not None
+    assert io.newest.sha256 == hashlib.sha256((tmp_path / "2.ckpt").read_bytes()).hexdigest()
+
+
+def test_a_write_that_failed_behind_the_back_is_told_once_and_records_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_text("a file where the folder should be")
+    io, recorded = LabCheckpointIO(background=True), list[Written]()
+    io.save_checkpoint(a_state(), tmp_path / "folder" / "1.ckpt")
+    io.once_written(recorded.append)
+
+    def check_until_told() -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            io.check()
+            time.sleep(0.01)
+
+    with pytest.raises(OSError, match="folder"):
+        check_until_told()
+    assert not recorded
+    io.check()
+    io.save_checkpoint(a_state(2.0), tmp_path / "2.ckpt")
+    io.once_written(recorded.append)
+    io.finish()
+    assert [written.path.name for written in recorded] == ["2.ckpt"]
+
+
+def test_what_shall_follow_follows_at_once_without_a_background(tmp_path: Path) -> None:
+    io, recorded = LabCheckpointIO(), list[Written]()
+    io.save_checkpoint(a_state(), tmp_path / "1.ckpt")
+    io.once_written(recorded.append)
+    assert recorded == [io.newest]
+
+
+def test_a_copy_is_equal_and_independent() -> None:
+    shared = torch.arange(3.0)
+    state = {"a": shared, "b": [shared, (1, "x")], "c": {"d": torch.nn.Parameter(torch.ones(2))}}
+    copy = copied(state)
+    shared.add_(1)
+    assert copy["a"].tolist() == [0, 1, 2]
+    assert copy["b"][0] is copy["a"]
+    assert copy["b"][1] == (1, "x")
+    assert not copy["c"]["d"].requires_grad
+
+
+def test_a_trainer_waits_for_the_last_write(tmp_path: Path, gate: threading.Event) -> None:
+    io = LabCheckpointIO(background=True)
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_steps=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        plugins=[io],
+        callbacks=[SaveAtStep(tmp_path / "1.ckpt")],
+    )
+    threading.Timer(0.5, gate.set).start()
+    trainer.fit(Tiny(), DataLoader(torch.ones(8, 3), batch_size=2))
+    assert read_state(tmp_path / "1.ckpt")["global_step"] == 1
+
+
+class SaveAtStep(L.Callback):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        if trainer.global_step == 1:
+            trainer.save_checkpoint(self.path)
