@@ -26,9 +26,10 @@ WEIGHT_EDGES = symmetric_log_edges(1e-8, 1e2, per_decade=3)
 
 
 class ActivationHistograms(Instrument):
-    """Histograms per layer of activations (on the probe texts), matrices and their gradients, with edges that
-    never change, counted on the device; and as curves `stats/update_ratio`, `stats/grad_norm` and
-    `stats/weight_norm` of each layer.
+    """Counts activations, weights and gradients of each layer, and measures how far an update moves it.
+
+    Histograms have edges that never change and are counted on the device; activations are those on the probe texts.
+    Curves: `stats/update_ratio`, `stats/grad_norm` and `stats/weight_norm` of each layer.
 
     The dashboards draw them; as small multiples in one picture they are `lab.figures.draw_histograms`.
     Gradients are those before clipping. Weights, gradients and ratios need no pass of their own: what the step

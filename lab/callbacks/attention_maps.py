@@ -25,8 +25,10 @@ _HEAD = re.compile(r"(\d+)\.(\d+)")
 
 
 class AttentionMaps(Instrument):
-    """Pictures of attention in the dashboards: `attention/text` and `attention/repeated` with all heads,
-    `attention/scores` with what each does, and large ones of the heads asked for.
+    """Draws where every head looks, for the dashboards.
+
+    `attention/text` and `attention/repeated` show all heads, `attention/scores` what each does, and the heads asked
+    for are drawn large.
 
     Nothing is computed where there is no dashboard; the run directory's `probes/` have the patterns anyway.
 

@@ -17,8 +17,9 @@ DECAY = 0.9
 
 
 class GradientNoise(Instrument):
-    """Measures the gradient noise scale of McCandlish et al. (2018, appendix A.1) without a backward pass of its own.
+    """Measures how noisy gradients are, and how large a batch is worth having.
 
+    This is the gradient noise scale of McCandlish et al. (2018, appendix A.1), without a backward pass of its own.
     The gradient over b tokens has the expected squared norm |G|² + S/b: the true gradient's, and the noise S of
     one token's, which averaging over b divides. A step with accumulation computes gradients over one micro-batch
     and over all of them, two sizes b, so both unknowns can be solved for. S/|G|² is the critical batch size: with

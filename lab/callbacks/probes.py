@@ -55,11 +55,12 @@ METRIC_NAMES = {
 
 
 class Probes(Instrument):
-    """Looks at three fixed validation texts and two sequences of repeated random tokens, in one forward pass.
+    """Keeps what the model does with a few fixed texts, at every snapshot.
 
-    Writes `probes/step-….npz` (its format: `lab.runs.probes`) and the metrics `stats/…` (`lab.runs.metrics`);
-    to the dashboards the logit lens, each token's loss and the residual stream's norms. The first head that
-    turns into an induction head is an event (`finding`), with its step.
+    Three validation texts and two sequences of repeated random tokens are read in one forward pass. Writes
+    `probes/step-….npz` (its format: `lab.runs.probes`) and the metrics `stats/…` (`lab.runs.metrics`); to the
+    dashboards the logit lens, each token's loss and the residual stream's norms. The first head that turns into an
+    induction head is an event (`finding`), with its step.
 
     Args:
         every: Optimizer steps between looks after the log-spaced start; 0: none; None: at every snapshot.

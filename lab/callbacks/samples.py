@@ -15,8 +15,10 @@ from lab.training.trainer import logbook_of
 
 
 class Samples(Instrument):
-    """Writes a text for each prompt into samples.jsonl and to the dashboards, and beside it the longest run of
-    tokens that the model copied from its training text (see `lab.callbacks.copying`).
+    """Writes a text for each of a few fixed prompts, and finds what of it was copied.
+
+    Texts go into samples.jsonl and to the dashboards, and beside each the longest run of tokens that also stands
+    in the training text (see `lab.callbacks.copying`).
 
     Prompts and seed never change, so that what differs between two steps is what was learned in between. Each
     line of samples.jsonl has `prompt`, `text`, `temperature`, `seed`, and `longest_copy`: `{"tokens", "text",

@@ -35,8 +35,9 @@ PEAK_FLOPS: tuple[tuple[str, float, float], ...] = (
 
 
 class Throughput(Instrument):
-    """Logs `perf/step_seconds`, `perf/data_share`, `perf/memory_bytes`, and `perf/mfu` on devices whose peak is known.
+    """Measures speed, waiting for data, and memory.
 
+    Logs `perf/step_seconds`, `perf/data_share`, `perf/memory_bytes`, and `perf/mfu` on devices whose peak is known.
     A step is timed from its batch's arrival to the end of its update: validation, checkpoints and instruments
     don't count. On a GPU the end of a step waits for the device anyway (the loss is read), so this is its time.
 
