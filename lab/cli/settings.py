@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.journal import Journal
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
@@ -63,6 +65,7 @@ def problems_of(config: Any) -> list[str]:
         lambda: Validation(**vars(config.validation)),
         lambda: Snapshots(**vars(config.snapshots)),
         lambda: Checkpoints(**vars(config.checkpoint)),
+        *(partial(instrument, **vars(config[instrument.group])) for instrument in INSTRUMENTS),
         lambda: check_place(config),
         lambda: check_files(config.data),
         lambda: check_trainer(config.trainer),
