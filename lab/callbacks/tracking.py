@@ -76,6 +76,7 @@ def _weights_and_biases(run: Run, *, offline: bool) -> Logger:
         id=f"{run.name}-{int(run.status().created or 0):x}",  # two runs of one name, on two machines, are two runs
         resume="allow",
         offline=offline,
+        mode="offline" if offline else "online",  # `offline` alone is not seen once W&B has read its settings
         log_model=False,
     )
 

@@ -86,6 +86,10 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
             step = logbook.run.status().step or origin.step
             logbook.end("stopped", step, f"interrupted at step {step}")
         raise
+    except Exception as error:  # before the first step: a dashboard, a picture, a full disk
+        if logbook.status.state in ACTIVE_STATES:
+            logbook.end("failed", origin.step, f"{type(error).__name__}: {error}")
+        raise
     finally:
         logbook.close()
 

@@ -45,6 +45,7 @@ LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
 MODEL_SHAPE = (
     "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
 )
+NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
 LAST_EVENTS = 8
 EVENT_FRAME = ("kind", "step", "wall", "id")
 DESCRIPTION = "List all runs, or show one: RUN is a name under the root, a path, or `last` (the default)."
@@ -106,22 +107,24 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
 
     console = console or _console()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("run", overflow="fold", vertical="bottom", min_width=8)
+    table.add_column("run", overflow="fold", vertical="bottom")
     table.add_column("state", no_wrap=True)
-    for heading in ("step", "train\nloss", "val\nloss", "bits/\nbyte", "tokens\n/s", "age"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ["step", "train\nloss", "val\nloss", "bits/\nbyte", "tokens\n/s", "age"]
+    shown = [0, 2] if console.width < NARROW else range(len(headings))
+    for i in shown:
+        table.add_column(headings[i], justify="right", no_wrap=True)
     remarks = []
     for run in reversed(list(runs)):
         status = _summary(run)
         style = STATE_STYLES[status.state]
-        table.add_row(
-            Text(visible(run.name), style="bold"),
-            Text(status.state, style=style),
+        numbers = (
             _progress(status),
             *(_number(status.losses.get(name)) for name in LOSSES),
             _count(status.tokens_per_second),
             "–" if status.started is None else _duration(time.time() - status.started),
         )
+        name, state = Text(visible(run.name), style="bold"), Text(status.state, style=style)
+        table.add_row(name, state, *(numbers[i] for i in shown))
         if remark := status.reason or (status.message if status.state == "failed" else None):
             remarks.append(Text.assemble((visible(run.name), "bold"), ": ", (visible(remark), style)))
     console.print(table)
