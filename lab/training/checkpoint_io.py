@@ -39,13 +39,14 @@ class LabCheckpointIO(TorchCheckpointIO):
 
     With `background` training stands still only while the state is copied; a thread writes the copy while the
     next steps run. What a failed write raises is then raised by the next `save_checkpoint`, `check` or `finish`.
-    Memory holds the state twice while it is written.
+    From the first checkpoint on memory holds the state twice.
 
     `newest` tells hash and size of the file written last, so that nobody reads it again to learn them.
     """
 
     def __init__(self, background: bool = False) -> None:
         self.newest: Written | None = None
+        self._copier = Copier()
         self._writer = ThreadPoolExecutor(1, "checkpoint") if background else None
         self._pending: list[Future[Any]] = []
 
@@ -57,7 +58,7 @@ class LabCheckpointIO(TorchCheckpointIO):
         if self._writer is None:
             self.newest = write_state(checkpoint, Path(path))
         else:
-            self._pending = [self._writer.submit(self._write, copied(checkpoint), Path(path))]
+            self._pending = [self._writer.submit(self._write, self._copier.copy(checkpoint), Path(path))]
 
     def once_written(self, work: Callable[[Written], object]) -> None:
         """Do `work` when the checkpoint saved last lies in place: at once, or in the thread that writes it.
@@ -104,22 +105,36 @@ class LabCheckpointIO(TorchCheckpointIO):
         return read_state(Path(path))
 
 
-def copied(state: Any) -> Any:
-    """`state` with every tensor copied to the CPU: it stays as it is now. A tensor met twice is copied once."""
-    copies: dict[int, torch.Tensor] = {}
+class Copier:
+    """Copies states into memory that it keeps for the next one: to get 128 MB anew takes longer than to fill it."""
 
-    def copy(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            if id(value) not in copies:
-                copies[id(value)] = value.detach().to("cpu", copy=True)
-            return copies[id(value)]
-        if isinstance(value, dict):
-            return {key: copy(part) for key, part in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(copy(part) for part in value)
-        return value
+    def __init__(self) -> None:
+        self._spare: dict[tuple[torch.Size, torch.dtype], list[torch.Tensor]] = {}
 
-    return copy(state)
+    def copy(self, state: Any) -> Any:
+        """`state` with every tensor copied to the CPU: it stays as it is now, until the next copy is made.
+
+        A tensor that is met twice is copied once.
+        """
+        spare, self._spare = self._spare, {}
+        copies: dict[int, torch.Tensor] = {}
+
+        def copied(value: Any) -> Any:
+            if isinstance(value, torch.Tensor):
+                if id(value) not in copies:
+                    key = (value.shape, value.dtype)
+                    kept = spare.get(key)
+                    copy = kept.pop() if kept else torch.empty(value.shape, dtype=value.dtype)
+                    copies[id(value)] = copy.copy_(value.detach())
+                    self._spare.setdefault(key, []).append(copy)
+                return copies[id(value)]
+            if isinstance(value, dict):
+                return {key: copied(part) for key, part in value.items()}
+            if type(value) in (list, tuple):
+                return type(value)(copied(part) for part in value)
+            return value
+
+        return copied(state)
 
 
 def write_state(state: dict[str, Any], path: Path) -> Written:

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 
 from lab.runs.atomic import WriteError
 from lab.training import checkpoint_io
-from lab.training.checkpoint_io import LabCheckpointIO, Written, copied, read_state, write_state
+from lab.training.checkpoint_io import Copier, LabCheckpointIO, Written, read_state, write_state
 
 
 def a_state(value: float = 1.0, size: int = 1000) -> dict[str, Any]:
@@ -277,12 +277,17 @@ def test_what_shall_follow_follows_at_once_without_a_background(tmp_path: Path) 
 def test_a_copy_is_equal_and_independent() -> None:
     shared = torch.arange(3.0)
     state = {"a": shared, "b": [shared, (1, "x")], "c": {"d": torch.nn.Parameter(torch.ones(2))}}
-    copy = copied(state)
+    copier = Copier()
+    copy = copier.copy(state)
     shared.add_(1)
     assert copy["a"].tolist() == [0, 1, 2]
     assert copy["b"][0] is copy["a"]
     assert copy["b"][1] == (1, "x")
     assert not copy["c"]["d"].requires_grad
+    again = copier.copy(state)
+    assert again["a"].data_ptr() == copy["a"].data_ptr()
+    assert again["a"].tolist() == [1, 2, 3]
+    assert copier.copy({"a": torch.ones(4), "b": torch.zeros(4)})["a"].tolist() == [1, 1, 1, 1]
 
 
 def test_a_trainer_waits_for_the_last_write(tmp_path: Path, gate: threading.Event) -> None:
