@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(help_text())
         return 0
-    command, rest = argv[0], argv[1:]
+    command, rest = argv[0], same_root(argv[0], argv[1:])
     if command in LIGHTNING_COMMANDS:
         from lab.cli import main as lightning_main
 
@@ -47,6 +47,12 @@ def main(argv: list[str] | None = None) -> int:
     if command in FAST_COMMANDS:
         return importlib.import_module(f"lab.commands.{command}").main(rest)
     return refuse(command)
+
+
+def same_root(command: str, args: list[str]) -> list[str]:
+    """`--root` and `--run.root` mean the same to every command: the folder of all runs."""
+    ours, other = ("--run.root", "--root") if command in LIGHTNING_COMMANDS else ("--root", "--run.root")
+    return [ours + a.removeprefix(other) if a == other or a.startswith(f"{other}=") else a for a in args]
 
 
 def refuse(command: str) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +80,7 @@ def number(value: float | None, digits: int) -> str:
 def sample_panel(model: Any, tokenizer: Any, opening: str) -> Panel:
     """What the model writes after `opening`, seed fixed."""
     settings = {"max_new_tokens": SAMPLE_TOKENS, "temperature": 0.8, "top_k": 50, "seed": 1}
-    text = "".join(stream_text(model, tokenizer, prompt=opening, **settings))
+    text = "".join(stream_text(model, tokenizer, prompt=opening, stop_at_end=False, **settings))
     return Panel(
         Text.assemble((opening, "dim"), text.strip("\n")), title="a sample", title_align="left", border_style="dim"
     )
@@ -92,9 +95,25 @@ def opening_of(data: Any) -> str:
 
 def next_commands(run: Run, opening: str) -> list[tuple[str, str]]:
     """Three things to try with a finished run."""
+    lab = f"{python()} -m lab"
     root = "" if run.path.parent == Path("runs") else f" --root {shlex.quote(str(run.path.parent))}"
     return [
-        (f"python -m lab generate {run.name}{root} --prompt {shlex.quote(opening)}", "let it go on with your words"),
-        (f"python -m lab runs show {run.name}{root}", "its curve and its files"),
-        (f"tensorboard --logdir {shlex.quote(str(run.path.parent))}", "all curves of all runs in the browser"),
+        (f"{lab} generate {run.name}{root} --prompt {shlex.quote(opening)}", "let it go on with your words"),
+        (f"{lab} runs show {run.name}{root}", "its curve and its files"),
+        (
+            f"{python()} -m tensorboard.main --logdir {shlex.quote(str(run.path.parent))}",
+            "all curves of all runs in the browser",
+        ),
     ]
+
+
+def python() -> str:
+    """How to call this very Python from here: `python` where that is it, else its path."""
+    found = shutil.which("python")
+    if (
+        found
+        and os.path.realpath(found) == os.path.realpath(sys.executable)
+        and os.path.dirname(found) == os.path.dirname(sys.executable)
+    ):
+        return "python"
+    return shlex.quote(os.path.relpath(sys.executable))

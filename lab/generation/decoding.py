@@ -79,18 +79,20 @@ def stream(
     return _steps(model, ids, sampling or Sampling(), frozenset(stop), alternatives)
 
 
-def stream_text(model: GPT, tokenizer: Tokenizer, prompt: str = "", **settings: Any) -> Iterator[str]:
+def stream_text(
+    model: GPT, tokenizer: Tokenizer, prompt: str = "", *, stop_at_end: bool = True, **settings: Any
+) -> Iterator[str]:
     """The text that follows `prompt`, piece by piece as it is written; `settings` are those of `Sampling`.
 
-    Ends before an end of text. A prompt that is too long loses its beginning (with a warning that says how
+    Ends before an end of text, or writes on in a new document unless `stop_at_end`. A prompt that is too long loses its beginning (with a warning that says how
     much), an empty one is a new document, see `read_prompt`. Every piece is of whole characters.
     """
     start = read_prompt(prompt, tokenizer, model.config.context_length)
     if start.dropped:
         warnings.warn(start.notes[0], stacklevel=2)
-    stop = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
-    steps = stream(model, start.tokens, Sampling(**settings), stop=stop, alternatives=0)
-    return (piece for _, piece in with_text(steps, tokenizer, stop) if piece)
+    end = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
+    steps = stream(model, start.tokens, Sampling(**settings), stop=end if stop_at_end else (), alternatives=0)
+    return (piece for _, piece in with_text(steps, tokenizer, end) if piece)
 
 
 def with_text(

@@ -74,7 +74,7 @@ class Logbook:
         self.status.update(state="running", step=step, tokens=step * self.tokens_per_step)
 
     def _repeat_validation(self, step: int) -> None:
-        """A resumed TensorBoard forgets everything from `step` on, also the validation that came with the checkpoint."""
+        """A resumed TensorBoard forgets everything from `step` on, the validation of the checkpoint too."""
         row = next((row for row in reversed(self.run.metrics().rows) if row["step"] == step), {})
         validation = {name: value for name, value in row.items() if name.startswith("val/") and value is not None}
         for logger in self.loggers if validation else ():
@@ -114,7 +114,7 @@ class Logbook:
         self.status.update(
             state=state, step=step, tokens=step * self.tokens_per_step, message=message, eta_seconds=None
         )
-        self.event(state, step, message=message)
+        self.event(state, step, **({"message": message} if message else {}))
         self.close()
 
     def close(self) -> None:

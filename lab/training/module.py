@@ -197,7 +197,7 @@ class PretrainingModule(L.LightningModule):
         self.log_dict({k: torch.tensor(v, dtype=torch.float32) for k, v in self.validated.items()}, logger=False)
 
     def losses_at(self, step: int) -> dict[str, float]:
-        """What is known of the weights after `step` updates: the last training loss, and a validation of these very ones."""
+        """What is known of the weights after `step` updates: the last training loss, and a validation of them."""
         losses = {k: v for k, v in self.measured.items() if k == "train/loss"}
         return losses | (self.validated if self.validated_at == step else {})
 
