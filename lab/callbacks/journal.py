@@ -39,7 +39,8 @@ class Journal(Callback):
         self.dashboards_every = dashboards_every
         self._seconds_before = 0.0
         self._logbook: Logbook | None = None
-        self._mark = (0.0, 0)
+        self._begun = 0.0
+        self._seconds, self._steps = 0.0, 0
         self._lines = 0
         self._speed: float | None = None
 
@@ -47,40 +48,40 @@ class Journal(Callback):
         """Open the journals at the step the training starts from."""
         self._logbook = logbook_of(trainer)
         self._logbook.begin(trainer.global_step, self._seconds_before, trainer.loggers)
-        self._restart_clock(trainer.global_step)
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+        """Speed is counted from here to the end of the step: validation, instruments and checkpoints lie outside."""
+        self._begun = time.perf_counter()
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """The update that made step n out of step n-1 measured its loss with n-1 steps done: that is its step."""
         assert isinstance(pl_module, PretrainingModule)
         done = trainer.global_step
         measured_at = done - 1
+        if measured_at > 0:  # the first step pays for the allocator and for compilation
+            self._seconds, self._steps = self._seconds + time.perf_counter() - self._begun, self._steps + 1
         every = self.every or max(1, -(-trainer.max_steps // MOST_LINES))
         if measured_at % every and done < trainer.max_steps:
             return
         logbook, values = logbook_of(trainer), dict(pl_module.measured)
-        seconds, steps = time.perf_counter() - self._mark[0], done - self._mark[1]
-        if steps > 0 and measured_at > 0:
-            speed = steps * logbook.tokens_per_step / seconds
+        if self._steps:
+            speed = self._steps * logbook.tokens_per_step / self._seconds
             values["perf/tokens_per_second"] = speed
             # Over a step or two the speed is noise; the status and the ETA take a slow average.
             self._speed = speed if self._speed is None else self._speed + 0.05 * (speed - self._speed)
-        self._restart_clock(done)
+        self._seconds, self._steps = 0.0, 0
         logbook.log(measured_at, values, dashboards=self._lines % self.dashboards_every == 0)
         self._lines += 1
         logbook.progress(done, self._speed, {"train/loss": values["train/loss"]})
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The validation's numbers, and a clock that doesn't count its seconds as training speed."""
+        """The validation's numbers."""
         assert isinstance(pl_module, PretrainingModule)
         if trainer.state.fn != TrainerFn.FITTING:
             return
         logbook = logbook_of(trainer)
         logbook.log(trainer.global_step, pl_module.validated)
         logbook.progress(trainer.global_step, self._speed, pl_module.validated)
-        self._restart_clock(trainer.global_step)
-
-    def _restart_clock(self, step: int) -> None:
-        self._mark = (time.perf_counter(), step)
 
     def state_dict(self) -> dict[str, float]:
         """Training seconds so far, for the time axis of a resumed run."""

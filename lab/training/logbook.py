@@ -61,11 +61,13 @@ class Logbook:
             raise
         self.events = EventWriter(run)
         self._metrics: MetricsWriter | None = None
+        self._began = (0, 0.0)
 
     def begin(self, step: int, seconds: float, loggers: Iterable[Logger]) -> None:
         """Training starts (or goes on) at `step`, after `seconds` of training in earlier processes."""
         self.loggers = list(loggers)
         self.clock = Clock(seconds)
+        self._began = (step, seconds)
         self._metrics = MetricsWriter(self.run, start_step=step)
         if self._metrics.rewound_from is not None:
             self.event("rewound", step, rewound_from=self._metrics.rewound_from)
@@ -99,8 +101,9 @@ class Logbook:
 
     def progress(self, step: int, tokens_per_second: float | None, losses: Mapping[str, float]) -> None:
         """Bring run.json up to date; a thread writes it, so this costs about a microsecond."""
-        left = (self.total_steps - step) * self.tokens_per_step
-        eta = left / tokens_per_second if tokens_per_second else None
+        # By what a step has cost so far with everything around it: validation, instruments, checkpoints.
+        done, seconds = step - self._began[0], self.clock.seconds() - self._began[1]
+        eta = (self.total_steps - step) * seconds / done if done > 0 else None
         self.status.update(
             step=step,
             tokens=step * self.tokens_per_step,
