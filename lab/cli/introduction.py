@@ -25,7 +25,8 @@ def model_line(config: GPTConfig) -> str:
     """The model in one line: shape, size, cost."""
     shape = f"{config.n_layers} layers, {config.n_heads} heads, {config.d_model} wide, context {config.context_length}"
     total, flops = count_parameters(config)["total"], float(flops_per_token(config))
-    return f"{shape}: {total / 1e6:.2f}M parameters, {flops / 1e6:.2f} MFLOP a token"
+    size = f"{total / 1e6:.2f}M" if total >= 1e5 else f"{total:,}"
+    return f"{shape}: {size} parameters, {flops / 1e6:.2f} MFLOP a token"
 
 
 def data_line(facts: dict[str, Any]) -> str:
