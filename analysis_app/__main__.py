@@ -60,6 +60,7 @@ def _serve(args: argparse.Namespace) -> int:
     except SystemExit:
         print(f"error: --port {args.port} is taken: choose another, or 0 for a free one", file=sys.stderr)
         return 2
+    socket.listen(128)  # who follows the printed address at once waits, and is not refused
     host = f"[{args.host}]" if ":" in args.host else args.host
     print(f"The analysis page is at http://{host}:{socket.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
     server.run(sockets=[socket])

@@ -48,7 +48,11 @@ def row_steps() -> gr.HTML:
 
 
 def loss_text() -> gr.HTML:
-    return panel("loss_text", "How surprised it was", "Darker tokens were less expected. Click one to pin it.")
+    return panel(
+        "loss_text",
+        "How surprised it was",
+        "The stronger the colour, the less it was expected. Click a token to pin it.",
+    )
 
 
 def next_bars() -> gr.HTML:

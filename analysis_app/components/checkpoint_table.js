@@ -6,7 +6,7 @@ import { panel } from "./lib/panel.js";
 import { select, state } from "./lib/store.js";
 
 export function mount(element) {
-  const badge = h("div", { class: "lab-proof", role: "status" }), place = h("div", { class: "lab-scroll lab-tall", tabindex: 0, role: "region", "aria-label": "checkpoints and snapshots" });
+  const badge = h("div", { class: "lab-proof", role: "status" }), place = h("div", { class: "lab-scroll lab-tall", tabindex: 0, role: "region", "aria-label": "table of all weights" });
   let rows = null;
   const found = panel(element, {
     anyModel: true,
@@ -20,7 +20,7 @@ export function mount(element) {
     const weights = [...state.info.weights].reverse();
     const best = Math.min(...weights.map((w) => w.val_loss ?? Infinity));
     rows = weights.map((w) => row(w, best));
-    const names = ["step", "tokens", "train", "val", "probe", "kind", "size", "written", ""];
+    const names = ["step", "tokens", "train", "val", "probe", "kind", "size", "written", "compare"];
     const head = h("tr", {}, ...names.map((name) => h("th", { scope: "col", title: name === "probe" ? "loss on the run’s fixed probe text, nats per token" : null }, name)));
     replace(place, h("table", { class: "lab-table" }, h("thead", {}, head), h("tbody", {}, ...rows.map((r) => r.node))));
     mark();

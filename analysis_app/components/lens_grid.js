@@ -9,7 +9,7 @@ const COLOURS = [["probability", "its probability"], ["rank", "rank of the token
 
 export function mount(element) {
   let view = null, by = "probability", cells = [];
-  const place = h("div", { class: "lab-scroll", tabindex: 0, role: "region", "aria-label": "logit lens" }), note = h("p", { class: "lab-note" });
+  const place = h("div", { class: "lab-scroll", tabindex: 0, role: "region", "aria-label": "guesses after each layer" }), note = h("p", { class: "lab-note" });
   const found = panel(element, { request: of("predictions"), show, update: mark, draw: () => show(view) });
   replace(found.body, place, note);
 

@@ -32,7 +32,7 @@ export function mount(element) {
       ["exp", "exp(score − largest)", row.exponentials, (k) => (k > query ? null : ["seq", row.exponentials.data[k] / sum]), 2],
       ["÷ sum", `divided by ${fixed(row.total, 2)}: the row of the pattern`, row.pattern, (k) => (k > query ? null : ["seq", Math.sqrt(row.pattern.data[k])]), 3],
     ];
-    const head = h("tr", {}, h("th", { scope: "col" }, ""), ...keys.map((k) => h("th", { scope: "col", class: k === query ? "lab-here" : null }, clip(row.source.tokens[k], 8))));
+    const head = h("tr", {}, h("th", { scope: "col" }, "key"), ...keys.map((k) => h("th", { scope: "col", class: k === query ? "lab-here" : null }, clip(row.source.tokens[k], 8))));
     const body = lines.map(([name, why, values, shade, digits]) => h("tr", {},
       h("th", { scope: "row", title: why }, name, h("small", {}, why)),
       ...keys.map((k) => {

@@ -64,7 +64,7 @@ export function mount(element) {
   function column(side) {
     const { run, step } = asked(side), text = h("div", { class: "lab-writing", "aria-live": "off" }), foot = h("p", { class: "lab-note lab-foot", role: "status" });
     const name = `${run}${step === null || step === undefined ? "" : ` at step ${count(step)}`}`;
-    return { node: h("div", { class: "lab-column" }, h("h4", {}, state.selection.compare ? `${side.toUpperCase()}: ${name}` : name), text, foot), text, foot, ids: [], tokens: [] };
+    return { node: h("div", { class: "lab-column" }, h("h3", {}, state.selection.compare ? `${side.toUpperCase()}: ${name}` : name), text, foot), text, foot, ids: [], tokens: [] };
   }
 
   async function follow(one, side, after, kept, mine) {

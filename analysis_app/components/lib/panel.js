@@ -53,7 +53,7 @@ export function panel(element, view) {
   function fail(error) {
     if (error.id === undefined) console.error(error);
     const again = h("button", { class: "lab-button", onclick: () => { wanted = null; refresh(new Set()); } }, "Try again");
-    const code = error.id ? h("code", {}, error.id) : null;
+    const code = error.id ? h("code", { title: "the server’s log has the details under this id" }, `id ${error.id}`) : null;
     wear("error", "", h("span", {}, h("b", {}, sentence(error)), " ", code ?? "", " ", again));
   }
 

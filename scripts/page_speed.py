@@ -1,0 +1,171 @@
+"""How fast the analysis page is, measured in a headless Chromium against a server of its own.
+
+    python scripts/page_speed.py --runs runs --run last
+
+Needs Playwright and a Chromium (LAB_CHROMIUM names one). Times are medians, in milliseconds, of what a person
+waits for: from the click or key to the picture. The targets are for a model of some 10 million parameters on two
+CPU cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+from rich.console import Console
+from rich.table import Table
+
+REPEATS = 5
+LISTED = 200
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+TARGETS = {
+    "server start": 8000,
+    "first picture": 1500,
+    "switch head": 50,
+    "new sentence": 500,
+    "first written token": 200,
+    "checkpoints listed": 300,
+}
+
+
+@contextmanager
+def serving(runs: Path) -> Iterator[tuple[str, float]]:
+    """A server over `runs`: its address, and the milliseconds until it answered."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "analysis_app", "--runs", str(runs), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        line = next((line for line in process.stdout if " is at " in line), None)
+        if line is None:
+            raise SystemExit("the server did not start: python -m analysis_app says why")
+        yield line.split(" is at ")[1].split("/  ")[0], 1000 * (time.perf_counter() - began)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def median(measure: Callable[[], float]) -> float:
+    """The median of some repetitions; the first, which warms up, is left out."""
+    return statistics.median([measure() for _ in range(REPEATS + 1)][1:])
+
+
+def since(began: float) -> float:
+    """Milliseconds."""
+    return 1000 * (time.perf_counter() - began)
+
+
+def measure_page(page: Any, url: str, run: str) -> dict[str, float]:
+    """All but the server's start and the long list."""
+
+    def first_picture() -> float:
+        began = time.perf_counter()
+        page.goto(f"{url}/?run={run}&tab=attention", wait_until="commit")
+        page.wait_for_selector('[data-panel="heatmap"][data-state="ready"]')
+        return since(began)
+
+    found = {"first picture": median(first_picture)}
+    page.wait_for_selector('[data-panel="head_grid"][data-state="ready"]')
+    # From the click to the frame in which the browser has drawn the other head.
+    found["switch head"] = median(lambda: page.evaluate(SWITCH))
+    n_tokens = page.locator("#lab-token-strip .lab-token").count()
+    found["new sentence"] = median(lambda: page.evaluate(RETYPE))
+    print(f"run {run}, sentences of about {n_tokens} tokens")
+    page.goto(f"{url}/?run={run}&tab=generate")
+    page.wait_for_selector("#lab-generate:not([disabled])")
+    page.fill("#lab-max_tokens", "8")
+
+    def first_token() -> float:
+        page.click("#lab-generate")
+        page.wait_for_function("document.querySelector('.lab-foot')?.textContent.includes('tokens/s')")
+        return float(page.get_attribute('[data-panel="writer"]', "data-first-ms"))
+
+    return found | {"first written token": median(first_token)}
+
+
+SWITCH = """async () => {
+  const tiles = [...document.querySelectorAll(".lab-head:not(.lab-chosen)")];
+  const tile = tiles[Math.floor(Math.random() * tiles.length)], began = performance.now();
+  tile.click();
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - began;
+}"""
+# A letter more or less each time, so that no answer is kept from before; typing's own pause is not counted.
+RETYPE = """async () => {
+  const store = await import(new URL("components/lib/store.js", document.baseURI));
+  const panel = document.querySelector('[data-panel="heatmap"]'), before = panel.dataset.shown;
+  const text = store.currentText(), began = performance.now();
+  store.select({ text: text.slice(1) + text[Math.floor(Math.random() * text.length)] });
+  while (panel.dataset.shown === before) await new Promise((done) => setTimeout(done, 1));
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - began;
+}"""
+
+
+def measure_list(page: Any, url: str) -> float:
+    """Milliseconds until a table of many checkpoints stands there."""
+
+    def listed() -> float:
+        page.goto(f"{url}/?tab=attention")
+        page.wait_for_selector('[data-panel="heatmap"][data-state="ready"]')
+        began = time.perf_counter()
+        page.get_by_role("tab", name="Checkpoints").click()
+        page.wait_for_function(f"document.querySelectorAll('.lab-row').length >= {LISTED}")
+        return since(began)
+
+    return median(listed)
+
+
+def many_snapshots(run: Path, folder: Path) -> None:
+    """A run like `run` with one of its snapshots under many steps."""
+    copy = folder / "many"
+    (copy / "snapshots").mkdir(parents=True)
+    for name in ("run.json", "data.json", "tokenizer.json"):
+        shutil.copy(run / name, copy / name)
+    weights = min((run / "snapshots").glob("*.safetensors"))
+    facts = json.loads(weights.with_suffix(".json").read_text())
+    for step in range(LISTED):
+        file = copy / "snapshots" / f"step-{step:08d}.safetensors"
+        os.link(weights, file) if weights.stat().st_dev == folder.stat().st_dev else shutil.copy(weights, file)
+        file.with_suffix(".json").write_text(json.dumps(facts | {"step": step}))
+
+
+def main() -> int:
+    from lab.runs import open_run
+
+    parser = argparse.ArgumentParser(description="How fast the analysis page is.")
+    parser.add_argument("--runs", default="runs")
+    parser.add_argument("--run", default="last")
+    args = parser.parse_args()
+    run = open_run(args.run, args.runs)
+    chromium = os.environ.get("LAB_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        with serving(run.path.parent) as (url, start):
+            found = {"server start": start} | measure_page(page, url, run.name)
+        many_snapshots(run.path, Path(folder))
+        with serving(Path(folder)) as (url, _):
+            found["checkpoints listed"] = measure_list(page, url)
+        browser.close()
+    table = Table("what", "ms", "target")
+    for name, value in found.items():
+        table.add_row(name, f"{value:,.0f}", f"{TARGETS[name]:,}", style=None if value <= TARGETS[name] else "red")
+    Console().print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
