@@ -5,8 +5,9 @@
 One process: FastAPI with the routes under `/api/` and the Gradio page at `/`. The page keeps one selection (run,
 step, text, layer, head, token, tab), writes it into its address, and reads everything from those routes, as
 anybody's script can. Files, in the order of their dependence: `labels` and `selection` (plain values), `library`
-(runs and a cache of models), `services` (run + step + text → numbers), `api` (routes), `panel`, `components` and
-`tabs` (what is on the page), `app` (all of it put together), `__main__` (the command).
+(runs and a cache of models), `views` and `services` (run + step + text → numbers), `writing` (text, streamed),
+`api` and `guard` (routes, and who may ask), `panel`, `components`, `tabs` and `page` (what is seen), `app` (all of
+it put together), `__main__` (the command).
 
 It knows the trainer only by the run directories: nothing of training is imported here.
 """

@@ -29,6 +29,7 @@ from starlette.exceptions import HTTPException
 from analysis_app import services, writing
 from analysis_app.library import Library, NotFoundError
 from analysis_app.selection import Selection, clamp, from_query
+from analysis_app.views import Array
 
 logger = logging.getLogger(__name__)
 
@@ -86,11 +87,11 @@ def _pack(array: Any) -> dict[str, Any]:
     if not isinstance(array, np.ndarray):
         raise TypeError(type(array).__name__)
     narrow = array.astype({"f": "<f4", "i": "<i4", "u": "u1"}[array.dtype.kind], copy=False)
-    data = base64.b64encode(np.ascontiguousarray(narrow)).decode()
+    data = base64.b64encode(np.ascontiguousarray(narrow).data).decode()
     return {"shape": array.shape, "dtype": narrow.dtype.name, "data": data}
 
 
-def as_bytes(patterns: services.Array) -> services.Array:
+def as_bytes(patterns: Array) -> Array:
     """Probabilities as uint8 in square-root steps: p = (value / 255)², within 0.004 at 1 and 0.0001 at 0.001."""
     return np.rint(255 * np.sqrt(patterns.clip(0, 1))).astype(np.uint8)
 
@@ -203,17 +204,18 @@ def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
 
 def _resolve_weights(library: Library, selected: Selection, found: dict[str, Any]) -> tuple[Selection, list[str]]:
     """Fill in what is found of the selected run; a step, layer and head that there are, and a note on each change."""
-    assert selected.run is not None
+    run = selected.run
+    assert run is not None
     notes = []
-    found["weights"] = library.weights(selected.run)
-    found["steps"] = steps = library.steps(selected.run)
+    found["weights"] = library.weights(run)
+    found["steps"] = steps = library.steps(run)
     step = selected.step if selected.step in steps else (steps[-1] if steps else None)
     if selected.step not in (None, step):
-        notes.append(f"run {selected.run!r} has no weights of step {selected.step:,}: showing step {step}")
+        notes.append(f"run {run!r} has no weights of step {selected.step:,}: showing step {step}")
     selected = replace(selected, step=step)
     if not found["weights"]:
         return selected, notes
-    found["model"] = model = services.shape(library, selected.run, step)
+    found["model"] = model = services.shape(library, run, step)
     selected, more = clamp(selected, model.n_layers, model.n_heads)
     return selected, [*notes, *more]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from typing import Any
 
-Scope, Receive, Send = dict[str, Any], Any, Any
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # The page draws all it shows itself: a browser that obeys this cannot be made to fetch from anywhere else.
 POLICY = (
@@ -28,7 +27,7 @@ class Guard:
     else only requests addressed to this very machine, so that a page elsewhere cannot point its own name here.
     """
 
-    def __init__(self, app: Any, password: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, password: str | None = None) -> None:
         self.app, self.password = app, password
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,9 +56,9 @@ def _host(header: bytes) -> str:
 
 
 def _with_headers(send: Send) -> Send:
-    async def wrapped(message: dict[str, Any]) -> None:
+    async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = message | {"headers": [*message.get("headers", []), *HEADERS]}
+            message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
         await send(message)
 
     return wrapped

@@ -32,7 +32,7 @@ def build_page() -> gr.Blocks:
     return page
 
 
-def _opened(request: gr.Request) -> dict[str, object]:
+def _opened(request: gr.Request) -> gr.Tabs:
     """The tab that the address names."""
     selection, _ = from_query(dict(request.query_params))
     return gr.Tabs(selected=selection.tab)
