@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sysconfig
 import tempfile
 from collections import Counter
@@ -89,7 +91,9 @@ def library_text(size: int) -> Path:
     text = "".join(parts)
     common = {c for c, _ in Counter(text).most_common(CHARACTERS)}
     text = "".join(c for c in text if c in common)[:size]
-    path = Path(tempfile.mkdtemp(prefix="lab-bench-")) / "library.txt"
+    folder = tempfile.mkdtemp(prefix="lab-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "library.txt"
     path.write_text(text, encoding="utf-8")
     return path
 
