@@ -50,21 +50,29 @@ class Analysis(Asked):
 
 
 class AttentionAsked(Analysis):
+    """Which patterns."""
+
     layer: int | None = Field(None, description="left out: all, and patterns are [layer][head][query][key]")
     head: int | None = Field(None, description="left out: all of the layer, and patterns are [head][query][key]")
 
 
 class RowAsked(Analysis):
+    """Which row of which pattern, to be taken apart."""
+
     layer: int
     head: int
     query: int
 
 
 class NextAsked(Analysis):
+    """Whose successor."""
+
     position: int | None = Field(None, description="the token whose successor is asked for, from 0; left out: the last")
 
 
 class GenerateAsked(Asked):
+    """What to go on from, and how to draw."""
+
     text: str | None = Field(None, description="the prompt")
     after: list[int] = Field(
         [], description="ids written already, to go on from there", max_length=writing.MAX_NEW_TOKENS

@@ -70,10 +70,12 @@ class Opened:
 
     @property
     def model(self) -> GPT:
+        """The network, in evaluation mode."""
         return self.loaded.model
 
     @property
     def tokenizer(self) -> Tokenizer:
+        """Its vocabulary."""
         return self.loaded.tokenizer
 
     def memo(self, name: str, make: Callable[[], Any]) -> Any:

@@ -143,6 +143,7 @@ def many_snapshots(run: Path, folder: Path) -> None:
 
 
 def main() -> int:
+    """Measure, print, and compare with what the page promises."""
     from lab.runs import open_run
 
     parser = argparse.ArgumentParser(description="How fast the analysis page is.")

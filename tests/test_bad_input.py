@@ -100,7 +100,6 @@ def test_a_file_of_settings(text: str, named: str, tmp_path: Path, capsys: Captu
         (["--fork="], "--fork RUN@STEP"),
         (["--resume", "a", "--fork", "b"], "give one of them"),
         (["--resume", "nope"], "no run 'nope'"),
-        (["--resume", "a", "--root", "x"], "--run.root"),
     ],
 )
 def test_a_setting(args: list[str], named: str, tmp_path: Path, capsys: Capture) -> None:

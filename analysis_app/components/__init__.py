@@ -10,18 +10,22 @@ from analysis_app.panel import panel
 
 
 def header() -> gr.HTML:
+    """The run's name, its state, and how far it is."""
     return panel("header")
 
 
 def selection_panel() -> gr.HTML:
+    """The one selection: run, snapshot, comparison, text, layer, head."""
     return panel("selection_panel")
 
 
 def token_strip() -> gr.HTML:
+    """The tokens of the text; a click pins one."""
     return panel("token_strip")
 
 
 def checkpoint_table() -> gr.HTML:
+    """Every checkpoint and snapshot of the run, from the facts beside them."""
     return panel(
         "checkpoint_table",
         "Checkpoints and snapshots",
@@ -30,6 +34,7 @@ def checkpoint_table() -> gr.HTML:
 
 
 def head_grid() -> gr.HTML:
+    """All heads of all layers as small pictures, framed by a metric."""
     return panel(
         "head_grid",
         "All heads",
@@ -38,16 +43,19 @@ def head_grid() -> gr.HTML:
 
 
 def heatmap() -> gr.HTML:
+    """The pattern of the chosen head."""
     return panel("heatmap", "One head", "Each row shows from which earlier tokens that token reads.")
 
 
 def row_steps() -> gr.HTML:
+    """One row of it: scores, mask, softmax."""
     return panel(
         "row_steps", "How this row came to be", "From dot products to the weights of an average, step by step."
     )
 
 
 def loss_text() -> gr.HTML:
+    """The text, coloured by how surprised the model was."""
     return panel(
         "loss_text",
         "How surprised it was",
@@ -56,12 +64,14 @@ def loss_text() -> gr.HTML:
 
 
 def next_bars() -> gr.HTML:
+    """The likeliest next tokens, reshaped by temperature, top-k and top-p."""
     return panel(
         "next_bars", "What comes next", "Move the sliders: the bars follow at once, the model is not asked again."
     )
 
 
 def attribution_bars() -> gr.HTML:
+    """What each part adds to the logit of the next token."""
     return panel(
         "attribution_bars",
         "Which part said so",
@@ -70,22 +80,27 @@ def attribution_bars() -> gr.HTML:
 
 
 def lens_grid() -> gr.HTML:
+    """The logit lens: what every layer would predict at every position."""
     return panel("lens_grid", "Logit lens", "What the model would say if it stopped after each layer.")
 
 
 def residual_map() -> gr.HTML:
+    """A quantity of the residual stream by layer and token."""
     return panel("residual_map", "The residual stream", "How long the vectors are, at every layer and token.")
 
 
 def residual_bars() -> gr.HTML:
+    """The same for the pinned token, layer by layer."""
     return panel("residual_bars", "One token, layer by layer", "What attention and MLP add to the stream.")
 
 
 def histograms() -> gr.HTML:
+    """Distributions of activations, with the share of dead units."""
     return panel("histograms", "Activations", "The same edges at every step, so that pictures compare.")
 
 
 def writer() -> gr.HTML:
+    """Text as the model writes it, A beside B."""
     return panel(
         "writer", "Let it write", "Plain tokens were expected, coloured ones surprised the model. Click one to branch."
     )

@@ -84,8 +84,9 @@ def stream_text(
 ) -> Iterator[str]:
     """The text that follows `prompt`, piece by piece as it is written; `settings` are those of `Sampling`.
 
-    Ends before an end of text, or writes on in a new document unless `stop_at_end`. A prompt that is too long loses its beginning (with a warning that says how
-    much), an empty one is a new document, see `read_prompt`. Every piece is of whole characters.
+    Ends before an end of text, or writes on in a new document unless `stop_at_end`. A prompt that is too long
+    loses its beginning (with a warning that says how much), an empty one is a new document, see
+    `read_prompt`. Every piece is of whole characters.
     """
     start = read_prompt(prompt, tokenizer, model.config.context_length)
     if start.dropped:

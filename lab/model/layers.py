@@ -65,7 +65,7 @@ class Dropout(nn.Module):
     random byte decides about each number, five times as fast as PyTorch's own (8 ms instead of 42, forward and
     backward, for the 6.3 million attention weights of batch 16, 6 heads, context 256): p is then rounded to
     1/256, 0.2 to 0.1992, and the rest scaled by what that leaves. Where rounding would change p by more than a
-    twentieth, and on other devices, it is PyTorch's. Either way `torch.manual_seed` decides what is dropped.
+    twentieth, on other devices, and compiled, it is PyTorch's. Either way `torch.manual_seed` decides what is dropped.
     """
 
     def __init__(self, p: float) -> None:
@@ -81,7 +81,9 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.active:
             return x
-        if self.kernel == "bytes" or (self.kernel == "auto" and x.device.type == "cpu" and byte_exact(self.p)):
+        # The compiler cannot follow the in-place draw of bytes: compiled, the kernel is PyTorch's.
+        wanted = self.kernel == "bytes" or (self.kernel == "auto" and x.device.type == "cpu" and byte_exact(self.p))
+        if wanted and not torch.compiler.is_compiling():
             return byte_dropout(x, self.p)
         return F.dropout(x, self.p)
 

@@ -153,7 +153,7 @@ def test_tests_get_their_extras_then_pytest_with_its_arguments(machine: Machine)
     tests, peers, run = machine.asked()
     assert tests.endswith("--editable .[test]")
     assert peers.endswith("--editable .[test,peers]")
-    assert run == "-m pytest tests/model -k cache"
+    assert run == "-m pytest --numprocesses 2 --dist loadfile tests/model -k cache"
     machine.run("quickstart")
     assert machine.asked() == [FIT], "what the tests need includes the project"
 
@@ -165,7 +165,7 @@ def test_peers_that_cannot_be_installed_do_not_keep_the_tests_from_running(machi
     assert done.returncode == 0
     assert "pip install -e '.[test,peers]'" in done.stderr
     machine.run("test")
-    assert machine.asked() == ["-m pytest"], "tried once"
+    assert machine.asked() == ["-m pytest --numprocesses 2 --dist loadfile"], "tried once"
 
 
 # ---------------------------------------------------------------- a Chromium for the tests in a browser
