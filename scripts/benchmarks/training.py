@@ -167,6 +167,7 @@ def build_transformers(workload: Workload, device: str, threads: int, text: str,
 
 def _parity(workload: Workload, options: Options, cache: str) -> list[Row]:
     """Validation loss after the same batches from the same weights: textbook, lab in fp32, lab with its levers."""
+    torch.set_num_threads(options.threads[0])
     steps = 5 if options.quick else PARITY_STEPS
     text = library_text(20_000) if options.quick else benchmark_text()
     data = text_data(workload, text, Path(cache))
