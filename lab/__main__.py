@@ -22,6 +22,7 @@ FAST_COMMANDS = {
 EPILOG = """\
 RUN is a name under the runs folder (--root, default `runs`), a path, or `last`.
 Each command explains itself: python -m lab COMMAND --help
+The page in the browser: python -m analysis_app
 From Python:  import lab;  model, tokenizer = lab.load(RUN)"""
 
 

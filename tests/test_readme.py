@@ -85,8 +85,17 @@ def run_python(words: list[str], desk: Path) -> None:
     """`python …`."""
     if words[:2] == ["-m", "lab"]:
         run_lab(words[2:], desk)
+    elif words[:2] == ["-m", "analysis_app"]:
+        understands_page(words[2:])
     else:
         run_script(words, desk)
+
+
+def understands_page(words: list[str]) -> None:
+    """The page understands the line; tests/analysis_app starts it."""
+    from analysis_app.__main__ import main as page
+
+    assert page([*words, "--port", "-1"]) == 2  # refused for its port alone, which comes after everything else
 
 
 def parse_tensorboard(words: list[str], desk: Path) -> None:
