@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lab.callbacks.probe import probe_loss_now
 from lab.runs.atomic import sweep_temporaries
 from lab.runs.checkpoints import delete_superseded, record_checkpoint, step_path
+from lab.training.checkpoint_io import LabCheckpointIO, Written
 from lab.training.module import PretrainingModule
 from lab.training.trainer import logbook_of
 
@@ -50,6 +51,7 @@ class Checkpoints(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Save when this step is due, is the last one, or the run is asked to stop."""
+        _writer(trainer).check()
         step, total = trainer.global_step, trainer.max_steps
         every = max(1, total // PER_RUN) if self.every is None else self.every
         milestone = bool(self.milestones) and step % self.milestones == 0
@@ -59,7 +61,10 @@ class Checkpoints(Callback):
             self.save(trainer, kind)
 
     def save(self, trainer: L.Trainer, kind: str) -> None:
-        """Write a checkpoint of this moment. Raises `WriteError` when the disk is full; the earlier ones stay whole."""
+        """Write a checkpoint of this moment, in the background where training goes on.
+
+        Raises `WriteError` when the disk is full, at the latest with the next checkpoint; the earlier ones stay whole.
+        """
         module, logbook, step = trainer.lightning_module, logbook_of(trainer), trainer.global_step
         assert isinstance(module, PretrainingModule)
         val_loss = module.validated.get("val/loss") if module.validated_at == step else None
@@ -68,20 +73,24 @@ class Checkpoints(Callback):
             self._best = val_loss
         self._saved = step
         trainer.save_checkpoint(step_path(logbook.run.checkpoints_dir, step))
-        written = getattr(trainer.strategy.checkpoint_io, "newest", None)
-        record_checkpoint(
-            logbook.run,
-            step,
-            best=best,
-            kind=kind,
-            tokens=step * logbook.tokens_per_step,
-            losses=module.losses_at(step),
-            model_config=asdict(module.config),
-            probe_loss=probe_loss_now(trainer),
-            sha256=written.sha256 if written else None,
-        )
-        delete_superseded(logbook.run, keep_last=self.keep)
-        logbook.event("checkpoint", step, checkpoint_kind=kind, best=best)
+        facts = {
+            "best": best,
+            "kind": kind,
+            "tokens": step * logbook.tokens_per_step,
+            "losses": module.losses_at(step),
+            "model_config": asdict(module.config),
+            "probe_loss": probe_loss_now(trainer),
+        }
+
+        def record(written: Written) -> None:
+            record_checkpoint(logbook.run, step, sha256=written.sha256, **facts)
+            delete_superseded(logbook.run, keep_last=self.keep)
+            logbook.event("checkpoint", step, checkpoint_kind=kind, best=best)
+
+        writer = _writer(trainer)
+        writer.once_written(record)
+        if kind in ("final", "interrupted"):  # nothing to train meanwhile, and whoever asked wants it on the disk
+            writer.finish()
 
     def state_dict(self) -> dict[str, float]:
         """The best validation loss so far."""
@@ -90,3 +99,9 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
         """Take the best validation loss back from a checkpoint."""
         self._best = state_dict["best"]
+
+
+def _writer(trainer: L.Trainer) -> LabCheckpointIO:
+    writer = trainer.strategy.checkpoint_io
+    assert isinstance(writer, LabCheckpointIO)
+    return writer

@@ -222,7 +222,7 @@ def make_trainer(cli: LabCLI, run: Run, plan: Plan, loggers: list[Logger], inter
     return cli.build_trainer(
         callbacks,
         logger=loggers,
-        plugins=[LabCheckpointIO()],
+        plugins=[LabCheckpointIO(background=True)],
         precision=plan.levers.precision,
         max_steps=plan.steps,
         max_epochs=-1,
