@@ -8,6 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from lab.callbacks.probe import probe_loss_now
+from lab.callbacks.validation import Validation
 from lab.runs.atomic import sweep_temporaries
 from lab.runs.checkpoints import delete_superseded, record_checkpoint, step_path
 from lab.training.checkpoint_io import LabCheckpointIO, Written
@@ -25,7 +26,8 @@ class Checkpoints(Callback):
     loss of these very weights. `last` and `best` are links, not second copies.
 
     Args:
-        every: Optimizer steps between checkpoints; 0: only at the end and when stopped; unset: a tenth of the run.
+        every: Optimizer steps between checkpoints; 0: only at the end and when stopped; unset: a tenth of the
+            run, or a little more, at steps that are validated too.
         keep: How many of the newest stay; `best` and milestones stay besides.
         milestones: Checkpoints at multiples of this many steps are never deleted; unset: none.
     """
@@ -53,12 +55,21 @@ class Checkpoints(Callback):
         """Save when this step is due, is the last one, or the run is asked to stop."""
         _writer(trainer).check()
         step, total = trainer.global_step, trainer.max_steps
-        every = max(1, total // PER_RUN) if self.every is None else self.every
+        every = self.cadence(trainer)
         milestone = bool(self.milestones) and step % self.milestones == 0
         due = (every > 0 and step % every == 0) or milestone
         if step != self._saved and (due or step >= total or trainer.should_stop):
             kind = "final" if step >= total else "milestone" if milestone else "regular" if due else "interrupted"
             self.save(trainer, kind)
+
+    def cadence(self, trainer: L.Trainer) -> int:
+        """Steps between two checkpoints, 0 for none: unset, at steps that are validated too, or none could be best."""
+        if self.every is not None:
+            return self.every
+        wanted = max(1, trainer.max_steps // PER_RUN)
+        validations = [c.cadence(trainer.max_steps) for c in trainer.callbacks if isinstance(c, Validation)]
+        unit = max(1, *validations, 1)
+        return -(-wanted // unit) * unit
 
     def save(self, trainer: L.Trainer, kind: str) -> None:
         """Write a checkpoint of this moment, in the background where training goes on.

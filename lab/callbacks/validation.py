@@ -32,12 +32,16 @@ class Validation(Callback):
 
     def due(self, step: int, total_steps: int) -> bool:
         """Whether the model that has done `step` updates of `total_steps` is to be validated."""
-        if self.every == 0:
+        every = self.cadence(total_steps)
+        if every == 0:
             return False
-        every = self.every or max(1, total_steps // PER_RUN)
         if step == 0:
             return self.at_start
         return step % every == 0 or step >= total_steps
+
+    def cadence(self, total_steps: int) -> int:
+        """Steps between two validations; 0: none."""
+        return max(1, total_steps // PER_RUN) if self.every is None else self.every
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Step 0; or, on a resumed run, the validation that the interruption kept from happening."""

@@ -104,6 +104,13 @@ def test_the_last_words_tell_what_it_is_worth(tmp_path: Path, capsys: pytest.Cap
         assert word in out, word
 
 
+def test_without_a_setting_checkpoints_fall_on_validated_steps(tmp_path: Path) -> None:
+    assert fit(*tiny_args(tmp_path, "--checkpoint.keep", "99", steps=57)) == 0  # a twentieth: 2, a tenth: 5
+    checkpoints = open_run(tmp_path / "runs" / "tiny").checkpoints()
+    assert len(checkpoints) > 8
+    assert all("val/loss" in info.losses for info in checkpoints)
+
+
 def test_a_stopped_run_goes_on_bit_for_bit(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "tiny"
     shutil.copytree(finished, copy)
