@@ -101,7 +101,7 @@ class PretrainingModule(L.LightningModule):
     def on_train_batch_start(self, batch: StepBatch, batch_idx: int) -> None:
         """Random state and learning rate of this step, both functions of the step alone."""
         step = self.trainer.global_step
-        torch.manual_seed(step_seed(self.seed, step, self.global_rank))
+        seed_device(self.device, step_seed(self.seed, step, self.global_rank))
         set_lr(self._torch_optimizer(), self.lr_factor_at(step))
 
     def training_step(self, batch: StepBatch, batch_idx: int) -> None:
@@ -200,6 +200,19 @@ class PretrainingModule(L.LightningModule):
         """What is known of the weights after `step` updates: the last training loss, and a validation of them."""
         losses = {k: v for k, v in self.measured.items() if k == "train/loss"}
         return losses | (self.validated if self.validated_at == step else {})
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed the generators that a step draws from: the CPU's, and its GPU's.
+
+    `torch.manual_seed` also queues a call, with a stack trace each, for every kind of device that was not used yet:
+    0.9 ms, and memory that grows with every step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
