@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -58,7 +59,7 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
         table.add_row(
             Text(name, style="bold green" if is_own else ""),
             number(loss, 3),
-            number(2.718281828459045**loss if loss is not None else None, 1),
+            number(math.exp(loss) if loss is not None else None, 1),
             number(bpb, 3),
             Text("validation split" if is_own else f"{beaten}{BASELINES[name]}", style="" if is_own else "dim"),
         )

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import yaml
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.memory import is_oom_error
@@ -28,6 +27,7 @@ from lab.model import GPTConfig, count_parameters
 from lab.runs import Run, create_run
 from lab.runs.atomic import WriteError, write_whole
 from lab.runs.compare import flatten
+from lab.runs.records import write_json
 from lab.runs.status import ACTIVE_STATES
 from lab.training.checkpoint_io import LabCheckpointIO
 from lab.training.horizon import resolve_steps
@@ -78,8 +78,9 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
         **({"parent": {"run": origin.run.name, "step": origin.step}} if origin.kind == "fork" and origin.run else {}),
     )
     try:
-        write_beginnings(cli, run, plan)
-        introduce(cli, run, plan, origin)
+        facts = cli.datamodule.facts()
+        write_beginnings(cli, run, plan, facts)
+        introduce(cli, run, plan, origin, facts)
         return train(cli, run, plan, origin, logbook, interrupts)
     except SystemExit:
         if logbook.status.state in ACTIVE_STATES:
@@ -133,11 +134,11 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
     return Plan(steps, sentence, levers, changed)
 
 
-def write_beginnings(cli: LabCLI, run: Run, plan: Plan) -> None:
+def write_beginnings(cli: LabCLI, run: Run, plan: Plan, facts: dict[str, Any]) -> None:
     """What is known before the first step: configuration, data, vocabulary, and the schedule as a picture."""
     data, module = cli.datamodule, cli.model
     write_whole(run.config_path, cli.config_text)
-    write_whole(run.data_path, orjson.dumps(data.facts(), option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+    write_json(run.data_path, facts)
     write_whole(run.tokenizer_path, data.tokenizer.to_json())
     every = max(1, plan.steps // 500)
     steps = sorted({*range(0, plan.steps, every), plan.steps - 1})
@@ -236,11 +237,11 @@ def make_trainer(cli: LabCLI, run: Run, plan: Plan, loggers: list[Logger], inter
     )
 
 
-def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin) -> None:
+def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin, facts: dict[str, Any]) -> None:
     """Say what is about to happen."""
     rows = {
         "model": model_line(cli.model.config),
-        "data": data_line(cli.datamodule.facts()),
+        "data": data_line(facts),
         "horizon": plan.horizon,
         "levers": "\n".join(plan.levers.lines()),
     }

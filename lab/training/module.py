@@ -7,6 +7,7 @@ a checkpoint never falls between two micro-batches, and a validation every n mea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -191,7 +192,7 @@ class PretrainingModule(L.LightningModule):
         self.validated = {"val/loss": loss, "val/perplexity": float(torch.exp(torch.tensor(min(loss, 80.0))))}
         bytes_per_token = getattr(self.trainer.datamodule, "val_bytes_per_token", None)
         if bytes_per_token:
-            self.validated["val/bits_per_byte"] = loss / (bytes_per_token * 0.6931471805599453)
+            self.validated["val/bits_per_byte"] = loss / (bytes_per_token * math.log(2))
         self.validated_at = self.trainer.global_step
         # For whoever brings callbacks of Lightning's own (EarlyStopping, …); the lab's journal reads `validated`.
         self.log_dict({k: torch.tensor(v, dtype=torch.float32) for k, v in self.validated.items()}, logger=False)

@@ -84,7 +84,7 @@ def test_a_good_name_stays_inside_the_folder(name: str) -> None:
         check_name(name)
     except ValueError:
         return
-    assert os.path.normpath(os.path.join("/root/runs", name)) == f"/root/runs/{name}"
+    assert os.path.normpath(os.path.join("/srv/runs", name)) == f"/srv/runs/{name}"
 
 
 def test_an_existing_name_is_refused_and_its_files_stay(tmp_path: Path) -> None:
