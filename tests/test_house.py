@@ -79,6 +79,7 @@ def test_rooms_import_only_from_the_floors_beneath() -> None:
 
 def test_ruff_has_nothing_to_say() -> None:
     assert not (found := tool("ruff", "check", "--no-cache", "--output-format", "concise")), found
+    assert not (found := tool("ruff", "format", "--check", "--no-cache")), found
 
 
 @pytest.mark.slow

@@ -38,11 +38,7 @@ def all_pairs(options: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     options.
     """
     values = {name: range(len(choices)) for name, choices in options.items()}
-    unmet = {
-        frozenset(((a, i), (b, j)))
-        for a, b in combinations(values, 2)
-        for i, j in product(values[a], values[b])
-    }
+    unmet = {frozenset(((a, i), (b, j))) for a, b in combinations(values, 2) for i, j in product(values[a], values[b])}
     found = []
     while unmet:
         chosen = dict(min(unmet, key=sorted))
@@ -66,7 +62,4 @@ def all_pairs_configs(**settings: Any) -> list[GPTConfig]:
 def describe(config: GPTConfig) -> str:
     """A short name for a variant in test reports: what differs from GPT-2."""
     different = {n: v for n, choices in SWITCHES.items() if (v := getattr(config, n)) != choices[0]}
-    return (
-        "-".join(n if v is True else f"no_{n}" if v is False else f"{n}={v}" for n, v in different.items())
-        or "gpt2"
-    )
+    return "-".join(n if v is True else f"no_{n}" if v is False else f"{n}={v}" for n, v in different.items()) or "gpt2"

@@ -42,9 +42,7 @@ STATE_STYLES = {
     "broken": "red",
 }
 LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
-MODEL_SHAPE = (
-    "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
-)
+MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
 NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
 LAST_EVENTS = 8
 EVENT_FRAME = ("kind", "step", "wall", "id")
@@ -339,11 +337,7 @@ def _progress(status: Status, *, percent: bool = False) -> str:
     if status.step is None:
         return "–"
     share = f" ({status.step / status.total_steps:.0%})" if percent and status.total_steps else ""
-    return (
-        f"{_count(status.step)}/{_count(status.total_steps)}{share}"
-        if status.total_steps
-        else _count(status.step)
-    )
+    return f"{_count(status.step)}/{_count(status.total_steps)}{share}" if status.total_steps else _count(status.step)
 
 
 def _number(value: float | None, digits: int = 3) -> str:

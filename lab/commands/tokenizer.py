@@ -53,9 +53,7 @@ def _train_parser() -> Parser:
     source.add_argument("--corpus", help="a corpus the lab knows: python, shakespeare, tinystories, …")
     source.add_argument("--path", nargs="+", metavar="FILE", help="your own text: files, folders, globs")
     parser.add_argument("--text_key", help="field of .jsonl and .parquet that holds the text (default: text)")
-    parser.add_argument(
-        "--vocab_size", type=int, default=4096, help="ids, end of text included (default: 4096)"
-    )
+    parser.add_argument("--vocab_size", type=int, default=4096, help="ids, end of text included (default: 4096)")
     parser.add_argument("--out", type=Path, default=Path("tokenizer.json"), help="default: tokenizer.json")
     return parser
 

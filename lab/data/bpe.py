@@ -56,9 +56,7 @@ class BPETokenizer(Tokenizer):
 
         special = set(self.specials.values())
         ranks = {token: i for i, token in enumerate(self.tokens) if token is not None and i not in special}
-        return tiktoken.Encoding(
-            self.name, pat_str=self.pattern, mergeable_ranks=ranks, special_tokens=self.specials
-        )
+        return tiktoken.Encoding(self.name, pat_str=self.pattern, mergeable_ranks=ranks, special_tokens=self.specials)
 
     def encode(self, text: str) -> np.ndarray:
         # No special text is allowed or refused: "<|endoftext|>" in a text is seven ordinary tokens.
@@ -69,9 +67,7 @@ class BPETokenizer(Tokenizer):
         if len(texts) < 2 or THREADS < 2:
             return [self.encode(text) for text in texts]
         _ = self._encoding
-        with ThreadPoolExecutor(
-            THREADS
-        ) as pool:  # tiktoken lets go of the interpreter's lock while it encodes
+        with ThreadPoolExecutor(THREADS) as pool:  # tiktoken lets go of the interpreter's lock while it encodes
             return list(pool.map(self.encode, texts))
 
     def _extra(self) -> dict[str, Any]:

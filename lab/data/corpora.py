@@ -160,9 +160,7 @@ def open_corpus(
     return FileCorpus(name, files, val_files, facts=published.facts, **split, **options)
 
 
-def corpus_problems(
-    name: str, path: Paths | None, val_fraction: float, options: Mapping[str, Any]
-) -> list[str]:
+def corpus_problems(name: str, path: Paths | None, val_fraction: float, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the settings of a corpus, before anything is read: one line each."""
     if name not in CORPORA:
         close = difflib.get_close_matches(name, CORPORA, 1)

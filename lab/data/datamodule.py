@@ -72,9 +72,7 @@ class ValBatches:
         self._data = data
 
     def __len__(self) -> int:
-        return math.ceil(
-            math.ceil(self._data.sequences.n_val / self._data.batch_size) / self._data.world_size
-        )
+        return math.ceil(math.ceil(self._data.sequences.n_val / self._data.batch_size) / self._data.world_size)
 
     def __iter__(self) -> Iterator[Batch]:
         data, source = self._data, self._data.sequences

@@ -118,9 +118,7 @@ class LabData:
             problems.append(f"data.corpus is {self.corpus_name!r}: {hint}there are {', '.join(CORPORA)}")
         kind = self.tokenizer_kind
         if kind not in KINDS and not kind.endswith(".json"):
-            problems.append(
-                f"data.tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or a tokenizer.json"
-            )
+            problems.append(f"data.tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or a tokenizer.json")
         if kind == "bpe" and self._asked_vocab_size in range(1, SMALLEST):
             problems.append(
                 f"data.vocab_size is {self._asked_vocab_size}: 'bpe' needs {SMALLEST} or more, for 256 bytes"
@@ -145,9 +143,7 @@ class LabData:
     def context_length(self) -> int:
         """Tokens a sequence has. Raises `ValueError` while nobody has set it."""
         if self._context_length is None:
-            raise ValueError(
-                "data.context_length is not set: give it, or let the model's context_length decide"
-            )
+            raise ValueError("data.context_length is not set: give it, or let the model's context_length decide")
         return self._context_length
 
     @context_length.setter
@@ -216,9 +212,7 @@ class LabData:
             problem = f"data.vocab_size is {self._asked_vocab_size}: leave it out"
         else:
             return symbols
-        raise ValueError(
-            f"{problem}, the made corpus '{self.corpus_name}' has its own {symbols.vocab_size} symbols"
-        )
+        raise ValueError(f"{problem}, the made corpus '{self.corpus_name}' has its own {symbols.vocab_size} symbols")
 
     @property
     def vocab_size(self) -> int:

@@ -30,9 +30,7 @@ TIMEOUT_SECONDS = 10.0
 RETRIES = 5
 _WAIT_SECONDS = 0.25  # before another attempt; doubled for each that brought nothing
 _CHUNK_BYTES = 1 << 20
-_ALTERNATIVE = (
-    "train on text that is already here: --data.corpus python, or --data.corpus text --data.path FILE"
-)
+_ALTERNATIVE = "train on text that is already here: --data.corpus python, or --data.corpus text --data.path FILE"
 
 
 @dataclass(frozen=True)
@@ -197,9 +195,7 @@ def _transfer(url: str, part: Path, remote: Remote) -> bool:
         headers["Range"] = f"bytes={have}-"
         headers |= {"If-Range": validator} if validator else {}
     try:
-        response = urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS
-        )
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         return _answered(error, have, part)
     with response:

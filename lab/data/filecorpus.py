@@ -78,9 +78,7 @@ class FileCorpus:
         if rule.cut is not None:
             yield from self._stream(split, rule.cut)
         elif rule.threshold is None:
-            yield from (
-                piece.text for piece in self._pieces(self.val_files if split == "val" else self.files)
-            )
+            yield from (piece.text for piece in self._pieces(self.val_files if split == "val" else self.files))
         else:
             wanted = False
             for piece in self._pieces(self.files):
@@ -180,9 +178,7 @@ class FileCorpus:
     def _why_unsplit(self, n: int) -> str:
         where = ", ".join(str(file) for file in self.files[:3]) + (", …" if len(self.files) > 3 else "")
         if n == 0:
-            return (
-                f"there is no text in {where}: only empty files or white space; set data.path to other text"
-            )
+            return f"there is no text in {where}: only empty files or white space; set data.path to other text"
         if n == 1:
             return f"the text of {where} is a single character: nothing can be held out; add text"
         return f"all {n} documents of {where} are the same text: nothing can be held out; add other text"

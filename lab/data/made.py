@@ -88,14 +88,10 @@ def _mix(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-def random_bits(
-    name: str, seed: int, split: Split, indices: Sequence[int] | np.ndarray, n: int
-) -> np.ndarray:
+def random_bits(name: str, seed: int, split: Split, indices: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
     """`n` random 64-bit numbers for each of `indices`, uint64 `[len(indices), n]`."""
     golden = np.uint64(0x9E3779B97F4A7C15)
-    rows = _mix(
-        (np.asarray(indices, dtype=np.uint64) + np.uint64(1)) * golden ^ np.uint64(key_of(name, seed, split))
-    )
+    rows = _mix((np.asarray(indices, dtype=np.uint64) + np.uint64(1)) * golden ^ np.uint64(key_of(name, seed, split)))
     columns = _mix(np.arange(1, n + 1, dtype=np.uint64) * golden)
     # Joined by xor and hashed again: two rows may share a number by chance, never a run of them.
     return _mix(rows[:, None] ^ columns[None, :])
@@ -141,12 +137,7 @@ def whole_numbers(settings: MadeCorpus, **ranges: tuple[int, int | None]) -> lis
     problems = []
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int)
-            or value < low
-            or (high is not None and value > high)
-        ):
+        if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
             wanted = f"from {low} to {high}" if high is not None else f"of at least {low}"
             problems.append(f"{name} is {value!r}: it must be a whole number {wanted}")
     return problems
@@ -154,9 +145,7 @@ def whole_numbers(settings: MadeCorpus, **ranges: tuple[int, int | None]) -> lis
 
 def count_problem(count: object) -> list[str]:
     """What is wrong with `count`, which says which targets count: those that can be predicted, or all."""
-    return (
-        [] if count in ("predictable", "all") else [f"count is {count!r}: it must be 'predictable' or 'all'"]
-    )
+    return [] if count in ("predictable", "all") else [f"count is {count!r}: it must be 'predictable' or 'all'"]
 
 
 def refuse(name: str, problems: list[str]) -> None:

@@ -29,9 +29,7 @@ class Published:
         return any(file.name.endswith(".parquet") for file in self.files)
 
 
-def _hugging_face(
-    folder: str, repository: str, revision: str, file: str, sha256: str | None = None
-) -> Remote:
+def _hugging_face(folder: str, repository: str, revision: str, file: str, sha256: str | None = None) -> Remote:
     url = f"{HUGGING_FACE}/datasets/{repository}/resolve/{revision}/{file}"
     return Remote(f"{folder}/{file.rsplit('/', 1)[-1]}", url, sha256)
 
@@ -65,9 +63,7 @@ PUBLISHED = {
             _hugging_face(*_STORIES, "data/train-00003-of-00004-d243063613e5a057.parquet"),
         ),
         val=(
-            _hugging_face(
-                *_STORIES, "data/validation-00000-of-00001-869c898b519ad725.parquet", _STORIES_VAL_CHECKED
-            ),
+            _hugging_face(*_STORIES, "data/validation-00000-of-00001-869c898b519ad725.parquet", _STORIES_VAL_CHECKED),
         ),
         source="TinyStories (Eldan and Li 2023, arXiv:2305.07759)",
         licence="CDLA-Sharing-1.0",

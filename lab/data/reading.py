@@ -120,9 +120,7 @@ def _why_none(path: Path) -> str:
     if path.is_dir():
         held = Counter(file.suffix.lower() or "no ending" for file in path.rglob("*") if file.is_file())
         holds = ", ".join(f"{ending} ({n})" for ending, n in held.most_common(5)) or "nothing"
-        return (
-            f"data.path: no text in the folder {path}: looked for {', '.join(SUFFIXES)}, and it holds {holds}"
-        )
+        return f"data.path: no text in the folder {path}: looked for {', '.join(SUFFIXES)}, and it holds {holds}"
     if path.exists():
         return f"data.path: {path} is no regular file: text is read more than once, so store it in one first"
     if glob.has_magic(str(path)):
@@ -131,9 +129,7 @@ def _why_none(path: Path) -> str:
         return f"data.path: {path} is a link to {os.readlink(path)}, which does not exist"
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, 1)
-    hint = (
-        f"did you mean {path.parent / close[0]}?" if close else "check the spelling, or give an absolute path"
-    )
+    hint = f"did you mean {path.parent / close[0]}?" if close else "check the spelling, or give an absolute path"
     return f"data.path: {path} does not exist; {hint}"
 
 
@@ -177,9 +173,7 @@ def text_bytes(file: Path, text_key: str = "text") -> int | None:
     try:
         groups = _parquet(file).metadata
         columns = (
-            groups.row_group(g).column(c)
-            for g in range(groups.num_row_groups)
-            for c in range(groups.num_columns)
+            groups.row_group(g).column(c) for g in range(groups.num_row_groups) for c in range(groups.num_columns)
         )
         return sum(column.total_uncompressed_size for column in columns if column.path_in_schema == text_key)
     except (ValueError, OSError):
@@ -277,9 +271,7 @@ def _field(row: Any, text_key: str, place: str) -> str | None:
 def _choose_key(text_key: str, keys: Sequence[str] | dict[str, Any]) -> str:
     close = difflib.get_close_matches(text_key, list(keys), 1)
     named = f"did you mean '{close[0]}'? " if close else ""
-    return (
-        f"{named}set data.corpus_options.text_key to one of: {', '.join(list(keys)[:12]) or 'there is none'}"
-    )
+    return f"{named}set data.corpus_options.text_key to one of: {', '.join(list(keys)[:12]) or 'there is none'}"
 
 
 def _read_parquet(file: Path, text_key: str) -> Iterator[Piece]:
@@ -366,11 +358,7 @@ def _open(file: Path) -> io.BufferedIOBase:
 
 def _not_text(file: Path, encoding: str, byte: int, error: UnicodeDecodeError) -> NoReturn:
     wrong = error.object[error.start : error.start + 1].hex()
-    remedy = (
-        f"iconv -f WINDOWS-1252 -t UTF-8 '{file}' > new.txt"
-        if encoding == "utf-8"
-        else "save it again as UTF-8"
-    )
+    remedy = f"iconv -f WINDOWS-1252 -t UTF-8 '{file}' > new.txt" if encoding == "utf-8" else "save it again as UTF-8"
     raise ValueError(
         f"{file} is not {encoding.upper()}: byte {byte} (0x{wrong}) {error.reason}; convert it ({remedy}, or"
         f" whatever encoding it is in), or leave it out of data.path if it is binary"

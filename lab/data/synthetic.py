@@ -65,14 +65,10 @@ class Markov(MadeCorpus):
     def __post_init__(self) -> None:
         problems = whole_numbers(self, order=(1, 16), symbols=(2, len(POOL)))
         if not is_number(self.concentration) or not 0.01 <= self.concentration <= 1000:
-            problems.append(
-                f"concentration is {self.concentration!r}: it must lie between 0.01 and 1000, such as 0.3"
-            )
+            problems.append(f"concentration is {self.concentration!r}: it must lie between 0.01 and 1000, such as 0.3")
         if not problems and self.symbols**self.order > _MOST_STATES:
             states = f"symbols^order = {self.symbols}^{self.order} = {self.symbols**self.order}"
-            problems.append(
-                f"{states} states are too many: {_MOST_STATES} are possible; lower order or symbols"
-            )
+            problems.append(f"{states} states are too many: {_MOST_STATES} are possible; lower order or symbols")
         refuse(self.name, problems)
 
     @property
@@ -96,12 +92,7 @@ class Markov(MadeCorpus):
         share = np.full(states, 1 / states)
         for _ in range(10_000):
             # The oldest symbol of the state is forgotten, the new one comes last.
-            new = (
-                (share[:, None] * self.transitions)
-                .reshape(symbols, states // symbols, symbols)
-                .sum(0)
-                .ravel()
-            )
+            new = (share[:, None] * self.transitions).reshape(symbols, states // symbols, symbols).sum(0).ravel()
             if np.abs(new - share).sum() < 1e-13:
                 return new / new.sum()
             share = new
@@ -167,9 +158,9 @@ class Induction(MadeCorpus):
     count: Count = "predictable"
 
     def __post_init__(self) -> None:
-        problems = whole_numbers(
-            self, symbols=(2, len(POOL)), shortest=(1, None), longest=(1, None)
-        ) + count_problem(self.count)
+        problems = whole_numbers(self, symbols=(2, len(POOL)), shortest=(1, None), longest=(1, None)) + count_problem(
+            self.count
+        )
         if not problems and not self.shortest <= self.longest <= self.symbols:
             sizes = f"shortest is {self.shortest}, longest {self.longest}, symbols {self.symbols}"
             problems.append(f"{sizes}: a block holds no symbol twice, so shortest <= longest <= symbols")
@@ -193,9 +184,7 @@ class Induction(MadeCorpus):
         ids = np.take_along_axis(shuffled, np.arange(length + 1)[None, :] % n, axis=1)
         # The first repeated symbol (target n) cannot be foreseen: the block might have gone on.
         counts = (
-            np.arange(1, length + 1)[None, :] > n
-            if self.count == "predictable"
-            else np.ones_like(ids[:, 1:], bool)
+            np.arange(1, length + 1)[None, :] > n if self.count == "predictable" else np.ones_like(ids[:, 1:], bool)
         )
         return ids, counts
 
@@ -222,9 +211,9 @@ class Copy(MadeCorpus):
     count: Count = "predictable"
 
     def __post_init__(self) -> None:
-        problems = whole_numbers(
-            self, symbols=(1, 62), shortest=(1, None), longest=(1, None)
-        ) + count_problem(self.count)
+        problems = whole_numbers(self, symbols=(1, 62), shortest=(1, None), longest=(1, None)) + count_problem(
+            self.count
+        )
         if not problems and self.shortest > self.longest:
             problems.append(f"shortest is {self.shortest} and longest {self.longest}: shortest <= longest")
         refuse(self.name, problems)
@@ -248,9 +237,7 @@ class Copy(MadeCorpus):
         drawn = np.array([place[c] for c in letters(self.symbols)])[below(bits[:, :, 1:], self.symbols)]
         column = np.arange(2 * self.longest + 2)
         # Column c of a line: symbol c, the mark at n, symbol c-n-1, the line end at 2n+1.
-        which = np.where(column < n, column, np.clip(column - n - 1, 0, self.longest - 1)).clip(
-            max=self.longest - 1
-        )
+        which = np.where(column < n, column, np.clip(column - n - 1, 0, self.longest - 1)).clip(max=self.longest - 1)
         tokens = np.take_along_axis(drawn, which, axis=2)
         tokens = np.where(column == n, place[">"], np.where(column == 2 * n + 1, place["\n"], tokens))
         counted = column > n if self.count == "predictable" else np.ones_like(tokens, bool)
@@ -278,9 +265,7 @@ class Arithmetic(MadeCorpus):
     def __post_init__(self) -> None:
         problems = whole_numbers(self, digits=(1, 4)) + count_problem(self.count)
         if not is_number(self.val_fraction) or not 0 < self.val_fraction < 1:
-            problems.append(
-                f"val_fraction is {self.val_fraction!r}: it must lie between 0 and 1, such as 0.1"
-            )
+            problems.append(f"val_fraction is {self.val_fraction!r}: it must lie between 0 and 1, such as 0.1")
         refuse(self.name, problems)
 
     @property

@@ -52,9 +52,7 @@ class TokenFile:
         return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.tokens,))
 
 
-def token_folder(
-    corpus: TextCorpus, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None
-) -> Path:
+def token_folder(corpus: TextCorpus, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Where the token files of this corpus under this tokenizer live."""
     key = f"{FORMAT}|{corpus.fingerprint()}|{corpus.has_documents}|{tokenizer.fingerprint}"
     return cache_root(cache_dir) / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -57,9 +57,7 @@ def make_tokenizer(
     """
     if kind not in KINDS:
         if not (kind.endswith(".json") or Path(kind).exists()):
-            raise ValueError(
-                f"tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or name a tokenizer.json"
-            )
+            raise ValueError(f"tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or name a tokenizer.json")
         return _check_size(load_tokenizer(kind), vocab_size)
     if kind == "bytes":
         return _check_size(ByteTokenizer(), vocab_size)
@@ -83,9 +81,7 @@ def _kept_path(
 ) -> Path:
     """Where the cache keeps a tokenizer: the name holds all that decides what it will be."""
     key = f"{_RECIPE}|{kind}|{vocab_size}|{corpus.fingerprint() if corpus else ''}"
-    return (
-        cache_root(cache_dir) / "tokenizers" / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
-    )
+    return cache_root(cache_dir) / "tokenizers" / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
 
 
 def _make(kind: str, corpus: TextCorpus | None, vocab_size: int | None) -> Tokenizer:
@@ -172,9 +168,7 @@ def _from_stored(stored: dict[str, Any]) -> Tokenizer:
         return BPETokenizer(stored["name"], tokens, stored["eot_id"], stored["specials"], stored["pattern"])
     if stored["kind"] == "char":
         special = {stored["unknown_id"], *stored["specials"].values()}
-        alphabet = [
-            token.decode("utf-8") for i, token in enumerate(tokens) if token is not None and i not in special
-        ]
+        alphabet = [token.decode("utf-8") for i, token in enumerate(tokens) if token is not None and i not in special]
         unknown = stored["unknown_id"] is not None
         return CharTokenizer(alphabet, end_of_text=EOT in stored["specials"], unknown=unknown)
     raise ValueError(f"kind = {stored['kind']!r}")

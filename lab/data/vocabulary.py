@@ -74,9 +74,7 @@ class Tokenizer(ABC):
         """The bytes of one id; for a special one its written form. Raises `ValueError` for an unknown id."""
         found = self.tokens[token_id] if 0 <= token_id < len(self.tokens) else None
         if found is None:
-            raise ValueError(
-                f"token id {token_id} is not in the vocabulary of '{self.name}' ({self.vocab_size} ids)"
-            )
+            raise ValueError(f"token id {token_id} is not in the vocabulary of '{self.name}' ({self.vocab_size} ids)")
         return found
 
     def stream(self) -> StreamDecoder:
@@ -103,9 +101,7 @@ class Tokenizer(ABC):
         """The whole tokenizer, enough to encode and decode with no network; `from_json` reads it back."""
         tokens = [None if token is None else base64.b64encode(token).decode() for token in self.tokens]
         head = {"format": FORMAT, "kind": self.kind, "name": self.name, "vocab_size": self.vocab_size}
-        return json.dumps(
-            {**head, "eot_id": self.eot_id, "specials": self.specials, **self._extra(), "tokens": tokens}
-        )
+        return json.dumps({**head, "eot_id": self.eot_id, "specials": self.specials, **self._extra(), "tokens": tokens})
 
     def _extra(self) -> dict[str, Any]:
         """What a kind needs besides the table to encode again."""
@@ -181,9 +177,7 @@ class CharTokenizer(Tokenizer):
     def _lookup(self) -> np.ndarray:
         """Code point → id, -1 where there is none. One gather over it is 4 times a loop over a dict."""
         points = np.array([ord(c) for c in self.alphabet], dtype=np.int64)
-        table = np.full(
-            points.max(initial=0) + 2, -1 if self.unknown_id is None else self.unknown_id, dtype=np.int64
-        )
+        table = np.full(points.max(initial=0) + 2, -1 if self.unknown_id is None else self.unknown_id, dtype=np.int64)
         table[points] = np.arange(len(points))
         return table
 

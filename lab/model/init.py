@@ -64,9 +64,7 @@ def init_weights(model: nn.Module, config: GPTConfig) -> None:
         elif weight.ndim == 1:
             nn.init.ones_(weight)
         elif part in ("out", "down"):
-            nn.init.normal_(
-                weight, std=0.0 if config.zero_init else config.init_std / math.sqrt(2 * config.n_layers)
-            )
+            nn.init.normal_(weight, std=0.0 if config.zero_init else config.init_std / math.sqrt(2 * config.n_layers))
         elif part == "unembedding" or (config.tie_embeddings and part.endswith("_embedding")):
             # Positions as large as tokens: neither drowns the other.
             nn.init.normal_(weight, std=head_std)

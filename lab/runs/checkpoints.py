@@ -150,9 +150,7 @@ def delete_superseded(run: RunPaths, *, keep_last: int = 1) -> list[int]:
     found = list_checkpoints(run)
     milestones = [info.step for info in found if info.kind == "milestone"]
     best = next((info.step for info in found if "best" in info.aliases), None)
-    gone = which_to_delete(
-        (info.step for info in found), keep_last=keep_last, milestones=milestones, best=best
-    )
+    gone = which_to_delete((info.step for info in found), keep_last=keep_last, milestones=milestones, best=best)
     for step in gone:
         _delete(step_path(run.checkpoints_dir, step))
     return gone

@@ -31,10 +31,7 @@ def compare_losses(
     histories: Mapping[str, MetricsHistory], axis: Axis = "tokens", metrics: Sequence[str] = LOSSES
 ) -> Comparison:
     """Compare runs (name → metrics) where they are comparable: after as many tokens (steps, seconds) each."""
-    ends = [
-        max((row[axis] for row in h.rows if row.get(axis) is not None), default=None)
-        for h in histories.values()
-    ]
+    ends = [max((row[axis] for row in h.rows if row.get(axis) is not None), default=None) for h in histories.values()]
     known = [end for end in ends if end is not None]
     at = min(known) if known and len(known) == len(ends) else None
     values = {
@@ -54,14 +51,11 @@ def config_differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, di
     """
     flat = {run: flatten(config) for run, config in configs.items()}
     names = sorted({name for settings in flat.values() for name in settings})
-    found = {
-        name: {run: settings[name] for run, settings in flat.items() if name in settings} for name in names
-    }
+    found = {name: {run: settings[name] for run, settings in flat.items() if name in settings} for name in names}
     return {
         name: values
         for name, values in found.items()
-        if len(values) < len(flat)
-        or any(not _same(value, next(iter(values.values()))) for value in values.values())
+        if len(values) < len(flat) or any(not _same(value, next(iter(values.values()))) for value in values.values())
     }
 
 

@@ -85,9 +85,7 @@ def send_command(run: RunPaths, name: str, **args: Any) -> str:
     status = read_status(run)
     if not status.active:
         why = f" ({status.reason})" if status.reason else ""
-        raise ValueError(
-            f"run {run.name!r} is {status.state}{why}: nobody is training it, so {name!r} was not sent"
-        )
+        raise ValueError(f"run {run.name!r} is {status.state}{why}: nobody is training it, so {name!r} was not sent")
     identity = f"{time.time_ns():020d}-{os.getpid()}-{next(_counter)}"
     run.control_dir.mkdir(exist_ok=True)
     content = {"format": 1, "id": identity, "command": name, "args": args, "wall": now(), "pid": os.getpid()}
@@ -120,9 +118,7 @@ class ControlChannel:
         self._events = events
         self._seen: set[str] = set()
         run.control_dir.mkdir(exist_ok=True)
-        sweep_temporaries(
-            run.control_dir, older_than=60
-        )  # of senders that were killed; younger ones may live
+        sweep_temporaries(run.control_dir, older_than=60)  # of senders that were killed; younger ones may live
         for name in self._waiting():
             command = self._take(name)
             if command:
@@ -145,9 +141,7 @@ class ControlChannel:
 
     def answer(self, command: Command, step: int | None = None, **result: Any) -> None:
         """Say that a command was carried out, and with what result."""
-        self._events.write(
-            "command_answered", step, id=command.id, command=command.name, args=command.args, **result
-        )
+        self._events.write("command_answered", step, id=command.id, command=command.name, args=command.args, **result)
 
     def refuse(self, command: Command, reason: str, step: int | None = None) -> None:
         """Say that a command was not carried out, and why."""

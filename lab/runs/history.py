@@ -53,9 +53,7 @@ class MetricsWriter(JournalWriter):
         if step < self._last_step:
             raise ValueError(f"metrics of step {step} after those of step {self._last_step}: steps only grow")
         if clash := RESERVED & values.keys():
-            raise ValueError(
-                f"metrics may not be called {', '.join(sorted(clash))}: every line has these already"
-            )
+            raise ValueError(f"metrics may not be called {', '.join(sorted(clash))}: every line has these already")
         line = {"step": step, "tokens": tokens, "time": round(time, 3), "wall": now()}
         self._append(line | {name: _number(name, value) for name, value in values.items()})
         self._last_step = step

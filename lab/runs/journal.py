@@ -100,9 +100,7 @@ class LineReader:
         self.path = path
         start = cursor or Cursor()
         if start.offset < len(start.tail) // 2:
-            raise ValueError(
-                f"a cursor at byte {start.offset} cannot have {len(start.tail) // 2} bytes before it"
-            )
+            raise ValueError(f"a cursor at byte {start.offset} cannot have {len(start.tail) // 2} bytes before it")
         self._offset, self._inode, self._tail = start.offset, start.inode, bytes.fromhex(start.tail)
 
     def cursor(self, last_step: int = -1) -> Cursor:

@@ -49,9 +49,7 @@ class RunLock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _UNSUPPORTED:
-                logger.warning(
-                    "%s: this file system has no locks; do not train this run twice at once", self.run.path
-                )
+                logger.warning("%s: this file system has no locks; do not train this run twice at once", self.run.path)
             else:
                 holder = _describe_holder(descriptor)
                 os.close(descriptor)

@@ -80,8 +80,7 @@ METRICS: dict[str, Metric] = {
             "perf/tokens_per_second",
             "tokens/s",
             "tokens trained on / training seconds, over the steps since the last logged one",
-            "Speed without pauses, validation and checkpoints; a drop in mid-run points to the machine, not "
-            "the model.",
+            "Speed without pauses, validation and checkpoints; a drop in mid-run points to the machine, not the model.",
             "higher",
         ),
         Metric(

@@ -29,9 +29,7 @@ def check_name(name: str) -> str:
     elif name.startswith("."):
         problem = "names that start with a dot are hidden files"
     elif not _NAME.fullmatch(name):
-        problem = (
-            "only the letters a-z A-Z, digits, '.', '_' and '-' are allowed, the first a letter or digit"
-        )
+        problem = "only the letters a-z A-Z, digits, '.', '_' and '-' are allowed, the first a letter or digit"
     else:
         return name
     raise ValueError(f"run name {name[:MAX_NAME_LENGTH]!r} cannot be used: {problem}")

@@ -13,9 +13,7 @@ from lab.runs.atomic import plain, write_whole
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Replace a JSON file as a whole; tensors, arrays and paths may be in it, NaN becomes null."""
-    options = (
-        orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    )
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
     write_whole(path, orjson.dumps(content, default=plain, option=options))
 
 

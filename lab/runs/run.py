@@ -131,9 +131,7 @@ def create_run(root: str | Path, name: str | None = None) -> Run:
         raise ValueError(f"--run.root {str(root)!r} is not a folder: choose another") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ValueError(
-            f"no run can be made in {str(root)!r}: {reason}; choose another --run.root"
-        ) from None
+        raise ValueError(f"no run can be made in {str(root)!r}: {reason}; choose another --run.root") from None
     return run
 
 
@@ -180,9 +178,7 @@ def list_runs(root: str | Path = "runs") -> list[Run]:
     if not root.is_dir():
         return []
     found = [Run(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted(
-        (run for run in found if _looks_like_run(run)), key=lambda run: (_last_started(run), run.name)
-    )
+    return sorted((run for run in found if _looks_like_run(run)), key=lambda run: (_last_started(run), run.name))
 
 
 def open_run(name_or_path: str | Path, root: str | Path = "runs", *, names_only: bool = False) -> Run:

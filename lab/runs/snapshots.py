@@ -41,9 +41,7 @@ def snapshot_steps(total_steps: int, every: int) -> list[int]:
     return [step for step in range(total_steps + 1) if is_snapshot_step(step, every)]
 
 
-def write_snapshot(
-    run: RunPaths, step: int, state_dict: Mapping[str, Tensor], **facts: Any
-) -> CheckpointInfo:
+def write_snapshot(run: RunPaths, step: int, state_dict: Mapping[str, Tensor], **facts: Any) -> CheckpointInfo:
     """Write `snapshots/step-….safetensors` and its facts (`tokens`, `losses`, `model_config`, `probe_loss`).
 
     Tensors that share their memory (a tied head) are stored once; `read_snapshot` gives both names back.
@@ -97,9 +95,7 @@ def find_snapshot(run: RunPaths, step: int | None = None) -> CheckpointInfo:
             return info
     nearest = sorted(sorted(found, key=lambda info: abs(info.step - step))[:3], key=lambda info: info.step)
     steps = ", ".join(str(info.step) for info in nearest)
-    raise ValueError(
-        f"run {run.name!r} has no snapshot of step {step}; the nearest are those of the steps {steps}"
-    )
+    raise ValueError(f"run {run.name!r} has no snapshot of step {step}; the nearest are those of the steps {steps}")
 
 
 def delete_snapshots_beyond(run: RunPaths, step: int) -> list[int]:

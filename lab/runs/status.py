@@ -42,9 +42,7 @@ TRANSITIONS = {
     "completed": {"starting"},
     "failed": {"starting"},
 }
-_JSON_OPTIONS = (
-    orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-)
+_JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
 @dataclass(frozen=True)
@@ -130,8 +128,7 @@ def _problem_of(content: Any) -> str | None:
         return 'run.json was not written by the lab (it has no "format")'
     if content["format"] != FORMAT:
         return (
-            f"run.json has format {content['format']!r}, this lab reads format {FORMAT}: "
-            "use the version that wrote it"
+            f"run.json has format {content['format']!r}, this lab reads format {FORMAT}: use the version that wrote it"
         )
     state = content.get("state")
     if not isinstance(state, str) or state not in TRANSITIONS:
@@ -146,9 +143,7 @@ def _broken(run: RunPaths, reason: str) -> Status:
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("step", "total_steps", "tokens", "pid"), int),
-    **dict.fromkeys(
-        ("tokens_per_second", "eta_seconds", "created", "started", "updated", "heartbeat"), (int, float)
-    ),
+    **dict.fromkeys(("tokens_per_second", "eta_seconds", "created", "started", "updated", "heartbeat"), (int, float)),
     **dict.fromkeys(("losses", "parent", "levers", "versions", "git", "details"), dict),
     **dict.fromkeys(("message", "host", "command", "name", "state"), str),
 }
@@ -159,9 +154,7 @@ def _fits(name: str, value: Any) -> bool:
     if value is None:
         return name not in _NOT_NULL
     if name == "losses":
-        return isinstance(value, dict) and all(
-            v is None or isinstance(v, int | float) for v in value.values()
-        )
+        return isinstance(value, dict) and all(v is None or isinstance(v, int | float) for v in value.values())
     return isinstance(value, _TYPES.get(name, object)) and not isinstance(value, bool)
 
 
@@ -268,8 +261,7 @@ class StatusWriter:
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
         problems = [
-            f"run.json has no field {name!r}; it has {', '.join(sorted(SETTABLE))}"
-            for name in values.keys() - SETTABLE
+            f"run.json has no field {name!r}; it has {', '.join(sorted(SETTABLE))}" for name in values.keys() - SETTABLE
         ]
         state = values.get("state", self.state)
         if state not in TRANSITIONS:

@@ -43,9 +43,7 @@ def make_run(root: Path, name: str, state: str = "completed", message: str | Non
         status.update(state="running")
         events.write("started", 0)
         for step in range(0, 2000, 100):
-            metrics.write(
-                step, step * 4096, step / 10, {"train/loss": 9 - step / 250, "val/loss": 9.5 - step / 250}
-            )
+            metrics.write(step, step * 4096, step / 10, {"train/loss": 9 - step / 250, "val/loss": 9.5 - step / 250})
         status.update(step=2000, tokens=2000 * 4096, tokens_per_second=12345.6, losses=latest)
         write_checkpoint(run, 1000, lambda file: file.write(b"x" * 3000), best=True, model_config=MODEL)
         write_checkpoint(run, 2000, lambda file: file.write(b"y" * 3000), kind="final", model_config=MODEL)
@@ -180,15 +178,11 @@ def test_strange_but_valid_records_do_not_break_the_page(root: Path) -> None:
         write_json(run.data_path, data)
         rendered(print_run, run)
     with open(run.events_path, "a") as file:
-        file.write(
-            '{"kind": "started", "step": "x", "wall": 1e300}\n{"kind": "x", "wall": "y", "a": {"b": [1]}}\n'
-        )
+        file.write('{"kind": "started", "step": "x", "wall": 1e300}\n{"kind": "x", "wall": "y", "a": {"b": [1]}}\n')
     rendered(print_run, run)
 
 
-def test_nothing_reaches_the_terminal_that_it_would_obey(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_reaches_the_terminal_that_it_would_obey(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(root, "fox", "failed", "\x1b]0;owned\x07 [red]not markup[/red]")
     with EventWriter(run) as events:
         events.write("finding", 1, text="\x1b[2J\r\u202egone [bold]x")

@@ -42,15 +42,11 @@ def test_train_takes_several_files_and_a_field(tmp_path: Path, capsys: pytest.Ca
         (tmp_path / name).write_text("\n".join(rows) + "\n" + json.dumps({"body": name}) + "\n")
     out = tmp_path / "tok.json"
     files = [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
-    assert (
-        main(["train", "--path", *files, "--text_key", "body", "--vocab_size", "280", "--out", str(out)]) == 0
-    )
+    assert main(["train", "--path", *files, "--text_key", "body", "--vocab_size", "280", "--out", str(out)]) == 0
     assert load_tokenizer(out).vocab_size == 280
 
 
-def test_show_prints_the_longest_tokens(
-    texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_prints_the_longest_tokens(texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "tok.json"
     main(["train", "--path", str(texts), "--vocab_size", "300", "--out", str(out)])
     capsys.readouterr()

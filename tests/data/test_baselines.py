@@ -98,9 +98,7 @@ def test_text_baselines_in_both_units() -> None:
     lengths = np.array([1, 1, 2, 3, 0])  # the last is the end of text
     tokens = draw.choice(5, 40_000, p=[0.4, 0.3, 0.15, 0.1, 0.05])
     table = [b"a", b"b", b"cc", b"ddd", b"<end>"]
-    found = text_baselines(
-        tokens[:30_000], tokens[30_000:], lengths, lambda ids: b"".join(table[i] for i in ids)
-    )
+    found = text_baselines(tokens[:30_000], tokens[30_000:], lengths, lambda ids: b"".join(table[i] for i in ids))
     nats, bits = found["nats_per_token"], found["bits_per_byte"]
     assert set(nats) == set(bits) == {"uniform", "unigram", "bigram", "xz"}
     bytes_per_token = lengths[tokens[30_001:]].mean()

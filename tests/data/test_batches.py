@@ -22,9 +22,7 @@ SEEDS = st.integers(0, 2**63)
 
 def text(n_train: int, context: int = 8, seed: int = 0, n_val: int = 50) -> TextSequences:
     """A source whose token at position i is i, so that a batch shows where it was cut."""
-    return TextSequences(
-        np.arange(n_train, dtype=np.uint32), np.arange(n_val, dtype=np.uint32), context, seed
-    )
+    return TextSequences(np.arange(n_train, dtype=np.uint32), np.arange(n_val, dtype=np.uint32), context, seed)
 
 
 @quick
@@ -62,9 +60,7 @@ def test_an_epoch_has_every_sequence_once(n_tokens: int, context: int, seed: int
         with pytest.raises(ValueError, match="make no sequence"):
             SequenceOrder(n_tokens, context, seed)
         return
-    starts = SequenceOrder(n_tokens, context, seed).starts(
-        np.arange(epoch * per_epoch, (epoch + 1) * per_epoch)
-    )
+    starts = SequenceOrder(n_tokens, context, seed).starts(np.arange(epoch * per_epoch, (epoch + 1) * per_epoch))
     ordered = np.sort(starts)
     assert np.all(np.diff(ordered) == context)  # no two overlap, none is missing
     assert ordered[0] >= 0

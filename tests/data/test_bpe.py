@@ -136,9 +136,7 @@ def test_json_round_trip(trained: BPETokenizer) -> None:
 
 
 def test_unknown_ids_are_refused(trained: BPETokenizer) -> None:
-    gap = BPETokenizer(
-        "gappy", [*trained.tokens, None, b"<|x|>"], 499, {EOT: 499, "<|x|>": 501}, trained.pattern
-    )
+    gap = BPETokenizer("gappy", [*trained.tokens, None, b"<|x|>"], 499, {EOT: 499, "<|x|>": 501}, trained.pattern)
     for wrong in (500, 502, -1):
         with pytest.raises(ValueError, match=f"token id {wrong}"):
             gap.decode([wrong])
@@ -147,9 +145,7 @@ def test_unknown_ids_are_refused(trained: BPETokenizer) -> None:
     assert from_json(gap.to_json()).tokens == gap.tokens
 
 
-def test_without_a_network_one_error_names_the_ways_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_one_error_names_the_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise socket.gaierror("Temporary failure in name resolution")
 

@@ -37,9 +37,7 @@ def test_a_large_file_is_read_once(tmp_path: Path, reads: list[Path]) -> None:
     assert len(reads) == 1
 
 
-def test_changed_content_is_noticed_even_where_size_and_time_are_the_same(
-    tmp_path: Path, reads: list[Path]
-) -> None:
+def test_changed_content_is_noticed_even_where_size_and_time_are_the_same(tmp_path: Path, reads: list[Path]) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(b"content")
     file_sha256(file)
@@ -59,9 +57,7 @@ def test_another_time_alone_changes_nothing(tmp_path: Path, reads: list[Path]) -
     assert len(reads) == 2
 
 
-def test_a_file_still_warm_is_not_noted(
-    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_still_warm_is_not_noted(tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checksum, "_SETTLED_SECONDS", 60.0)
     file = tmp_path / "a.bin"
     file.write_bytes(b"content")
@@ -70,9 +66,7 @@ def test_a_file_still_warm_is_not_noted(
     assert len(reads) == 2
 
 
-def test_torn_notes_and_no_cache_do_no_harm(
-    tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torn_notes_and_no_cache_do_no_harm(tmp_path: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(b"content")
     expected = file_sha256(file)

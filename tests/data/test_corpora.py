@@ -93,9 +93,7 @@ class TestText:
         assert made.describe()["path"] == [str(tmp_path)]
 
     def test_options_reach_the_reader(self, tmp_path: Path) -> None:
-        (tmp_path / "a.jsonl").write_text(
-            "".join(json.dumps({"body": f"text {i}"}) + "\n" for i in range(50))
-        )
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps({"body": f"text {i}"}) + "\n" for i in range(50)))
         made = open_corpus("text", tmp_path / "a.jsonl", text_key="body", max_documents=10)
         assert isinstance(made, FileCorpus)
         assert len([*made.documents("train"), *made.documents("val")]) == 10
@@ -178,15 +176,11 @@ class TestPublished:
         with pytest.raises(ValueError, match="is not the published file"):
             open_corpus("tinystories", data_dir=put)
 
-    def test_pyarrow_is_asked_for_before_gigabytes_come(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_pyarrow_is_asked_for_before_gigabytes_come(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         import sys
 
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-        with pytest.raises(
-            ValueError, match=r"'tinystories' needs pyarrow: pip install 'pretraining-lab\[parquet\]'"
-        ):
+        with pytest.raises(ValueError, match=r"'tinystories' needs pyarrow: pip install 'pretraining-lab\[parquet\]'"):
             open_corpus("tinystories", data_dir=tmp_path)
 
     def test_addresses_are_whole(self) -> None:

@@ -61,9 +61,7 @@ def trainer(folder: Path, max_steps: int) -> L.Trainer:
     )
 
 
-def test_one_item_is_one_step_and_resume_goes_on_where_it_was(
-    settings: dict[str, Any], tmp_path: Path
-) -> None:
+def test_one_item_is_one_step_and_resume_goes_on_where_it_was(settings: dict[str, Any], tmp_path: Path) -> None:
     data = LabDataModule(**settings, tokens_per_step=128)
     first = Watcher()
     fit = trainer(tmp_path, 5)

@@ -71,9 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             start += 5 * server.wrong_range
             self.send_response(206)
-            self.send_header(
-                "Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}"
-            )
+            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         else:
             self.send_response(200)
         if server.etag:
@@ -131,9 +129,7 @@ def test_a_cut_connection_is_resumed_where_it_broke(server: Server, tmp_path: Pa
 
 
 @pytest.mark.parametrize("sha256", [SHA256, None], ids=["checksum known", "checksum recorded"])
-def test_a_later_process_goes_on_where_the_last_one_stopped(
-    server: Server, tmp_path: Path, sha256: str | None
-) -> None:
+def test_a_later_process_goes_on_where_the_last_one_stopped(server: Server, tmp_path: Path, sha256: str | None) -> None:
     server.cuts = [2_000_000] + [0] * 20
     with pytest.raises(ValueError, match="cannot download"):
         fetch(remote(server, sha256), tmp_path)
@@ -307,9 +303,7 @@ def test_a_server_that_falls_silent(server: Server, tmp_path: Path, monkeypatch:
     assert server.asked == [None, "bytes=1000000-"]
 
 
-def test_a_full_disk_keeps_what_has_come(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_what_has_come(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full:
         def __init__(self, *_: object) -> None: ...
         def __enter__(self) -> Full:
@@ -323,9 +317,7 @@ def test_a_full_disk_keeps_what_has_come(
 
     with monkeypatch.context() as patch:
         patch.setattr(download, "Progress", Full)
-        with pytest.raises(
-            ValueError, match=r"cannot write .*No space left on device .*goes on where it stopped"
-        ):
+        with pytest.raises(ValueError, match=r"cannot write .*No space left on device .*goes on where it stopped"):
             fetch(remote(server), tmp_path)
     assert fetch(remote(server), tmp_path).read_bytes() == CONTENT
     assert server.asked[-1] is not None
@@ -341,9 +333,7 @@ def test_a_data_folder_that_cannot_be_written(server: Server, tmp_path: Path) ->
 def test_two_at_once_download_it_once(server: Server, tmp_path: Path) -> None:
     server.on_request = lambda: time.sleep(0.2)
     found: list[Path] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(fetch(remote(server), tmp_path))) for _ in range(3)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(fetch(remote(server), tmp_path))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -30,9 +30,7 @@ def both(made: FileCorpus) -> tuple[list[str], list[str]]:
 
 
 def stories(path: Path, n: int, start: int = 0) -> Path:
-    path.write_text(
-        "".join(json.dumps({"text": f"Story {i}.\nIt ends."}) + "\n" for i in range(start, start + n))
-    )
+    path.write_text("".join(json.dumps({"text": f"Story {i}.\nIt ends."}) + "\n" for i in range(start, start + n)))
     return path
 
 
@@ -104,9 +102,7 @@ class TestDocuments:
             with pytest.raises(ValueError, match=r"a\.txt"):
                 _ = made.has_documents
 
-    def test_a_long_document_is_on_one_side_as_a_whole(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_long_document_is_on_one_side_as_a_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reading, "PIECE_CHARACTERS", 100)
         files = []
         for i in range(30):

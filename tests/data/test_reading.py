@@ -59,9 +59,7 @@ class TestFindFiles:
         assert self.names(find_files(f"{folder}/**/*.py"), folder) == ["sub/c.py"]
 
     def test_list_keeps_its_order_and_takes_a_file_once(self, folder: Path) -> None:
-        files = find_files(
-            [folder / "b.txt", f"{folder}/*.md", str(folder / "b.txt"), folder / "sub" / ".." / "b.txt"]
-        )
+        files = find_files([folder / "b.txt", f"{folder}/*.md", str(folder / "b.txt"), folder / "sub" / ".." / "b.txt"])
         assert self.names(files, folder) == ["b.txt", "a.md"]
 
     def test_file_with_glob_characters_in_its_name_is_itself(self, tmp_path: Path) -> None:
@@ -117,9 +115,7 @@ class TestPlainText:
         assert documents(write(tmp_path / "a.txt", "a\ufeffb")) == ["a\ufeffb"]
 
     def test_line_ends_become_one_kind(self, tmp_path: Path) -> None:
-        assert documents(write(tmp_path / "a.txt", b"one\r\ntwo\rthree\n\r\nfour")) == [
-            "one\ntwo\nthree\n\nfour"
-        ]
+        assert documents(write(tmp_path / "a.txt", b"one\r\ntwo\rthree\n\r\nfour")) == ["one\ntwo\nthree\n\nfour"]
 
     def test_line_end_across_two_chunks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reading, "_CHUNK_BYTES", 4)
@@ -239,20 +235,14 @@ class TestJsonLines:
 
     def test_line_separators_inside_a_document_part_no_lines(self, tmp_path: Path) -> None:
         text = "a\u2028b\u2029c\x85d\x0ce\r\nf"
-        assert documents(write(tmp_path / "a.jsonl", json.dumps({"text": text}, ensure_ascii=False))) == [
-            text
-        ]
+        assert documents(write(tmp_path / "a.jsonl", json.dumps({"text": text}, ensure_ascii=False))) == [text]
 
     @WILD
-    @given(
-        texts=st.lists(st.text(st.characters(exclude_categories=[])), max_size=8), ascii_only=st.booleans()
-    )
+    @given(texts=st.lists(st.text(st.characters(exclude_categories=[])), max_size=8), ascii_only=st.booleans())
     def test_any_documents_come_back(self, tmp_path: Path, texts: list[str], ascii_only: bool) -> None:
         lines = [json.dumps({"text": text}, ensure_ascii=ascii_only) for text in texts]
         content = "\n".join(lines).encode("utf-8", "surrogatepass")
-        if not ascii_only and any(
-            0xD800 <= ord(c) < 0xE000 for c in content.decode("utf-8", "surrogatepass")
-        ):
+        if not ascii_only and any(0xD800 <= ord(c) < 0xE000 for c in content.decode("utf-8", "surrogatepass")):
             return
         found = documents(write(tmp_path / "a.jsonl", content))
         # A surrogate pair in JSON is one character; half of one is none.
@@ -326,9 +316,7 @@ class TestParquet:
             documents(file, text_key="id")
 
     def test_torn_and_foreign_files(self, tmp_path: Path) -> None:
-        whole = self.write(
-            tmp_path / "a.parquet", {"text": [os.urandom(50).hex() for _ in range(2000)]}
-        ).read_bytes()
+        whole = self.write(tmp_path / "a.parquet", {"text": [os.urandom(50).hex() for _ in range(2000)]}).read_bytes()
         for content in (whole[: len(whole) // 2], b"PAR1 is no parquet", b""):
             with pytest.raises(ValueError, match=r"b\.parquet is no whole parquet file"):
                 documents(write(tmp_path / "b.parquet", content))
@@ -347,9 +335,7 @@ class TestParquet:
 
         file = self.write(tmp_path / "a.parquet", {"text": ["x"]})
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-        with pytest.raises(
-            ValueError, match=r"a\.parquet needs pyarrow: pip install 'pretraining-lab\[parquet\]'"
-        ):
+        with pytest.raises(ValueError, match=r"a\.parquet needs pyarrow: pip install 'pretraining-lab\[parquet\]'"):
             documents(file)
 
 

@@ -257,10 +257,7 @@ class TestArithmetic:
 
     def test_held_out_problems_are_never_trained_on(self) -> None:
         corpus = Arithmetic(val_fraction=0.2)
-        asked = {
-            split: {line.split("=")[0] for line in lines_of(corpus, split, 6000)}
-            for split in ("train", "val")
-        }
+        asked = {split: {line.split("=")[0] for line in lines_of(corpus, split, 6000)} for split in ("train", "val")}
         assert not asked["train"] & asked["val"]
         assert len(asked["val"]) == pytest.approx(2000, rel=0.01)
         assert len(asked["train"]) == pytest.approx(8000, rel=0.01)

@@ -50,9 +50,7 @@ def test_large_vocabularies_take_four_bytes(make_corpus: Callable[..., Any], tmp
     assert (file.dtype, file.array().tolist()) == ("uint32", [0, 0x10000])
 
 
-def test_many_batches_give_the_same_file(
-    corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_batches_give_the_same_file(corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = make_tokenizer("bpe", corpus, cache_dir=tmp_path)
     whole = open_token_files(corpus, tokenizer, tmp_path / "whole")["train"].array()
     monkeypatch.setattr("lab.data.tokenfile.BATCH_CHARACTERS", 100)

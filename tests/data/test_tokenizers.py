@@ -14,9 +14,7 @@ from lab.data import tokenizers
 from lab.data.tokenizers import from_json, load_tokenizer, make_tokenizer, sample
 
 
-def test_char_has_the_characters_of_the_training_text(
-    make_corpus: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_char_has_the_characters_of_the_training_text(make_corpus: Callable[..., Any], tmp_path: Path) -> None:
     one_stream = make_corpus(["hello", "world"], ["low"], has_documents=False)
     tokenizer = make_tokenizer("char", one_stream, cache_dir=tmp_path)
     assert tokenizer.vocab_size == len(set("helloworld"))
@@ -24,19 +22,13 @@ def test_char_has_the_characters_of_the_training_text(
     assert make_tokenizer("char", make_corpus(["hello"], ["low"]), cache_dir=tmp_path).eot_id is not None
 
 
-def test_char_reads_what_only_validation_has_as_unknown(
-    make_corpus: Callable[..., Any], tmp_path: Path
-) -> None:
-    tokenizer = make_tokenizer(
-        "char", make_corpus(["abc"], ["abcz!"], has_documents=False), cache_dir=tmp_path
-    )
+def test_char_reads_what_only_validation_has_as_unknown(make_corpus: Callable[..., Any], tmp_path: Path) -> None:
+    tokenizer = make_tokenizer("char", make_corpus(["abc"], ["abcz!"], has_documents=False), cache_dir=tmp_path)
     assert tokenizer.vocab_size == 4
     assert tokenizer.decode(tokenizer.encode("abz!")) == "ab\ufffd\ufffd"
 
 
-def test_a_learned_tokenizer_is_learned_once(
-    make_corpus: Callable[..., Any], corpus: Any, tmp_path: Path
-) -> None:
+def test_a_learned_tokenizer_is_learned_once(make_corpus: Callable[..., Any], corpus: Any, tmp_path: Path) -> None:
     first = make_tokenizer("bpe", corpus, 300, cache_dir=tmp_path)
 
     class Unreadable(type(corpus)):  # type: ignore[misc]
@@ -69,9 +61,7 @@ def test_a_torn_cache_is_made_again(corpus: Any, tmp_path: Path) -> None:
         ("missing.json", None, "no tokenizer at missing.json"),
     ],
 )
-def test_what_cannot_be_is_said(
-    corpus: Any, tmp_path: Path, kind: str, vocab_size: int | None, said: str
-) -> None:
+def test_what_cannot_be_is_said(corpus: Any, tmp_path: Path, kind: str, vocab_size: int | None, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make_tokenizer(kind, corpus, vocab_size, cache_dir=tmp_path)
 

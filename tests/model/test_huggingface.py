@@ -115,9 +115,7 @@ def test_files_of_the_bare_model_with_masks_open_too(tmp_path: Path) -> None:
     """
     theirs = make_theirs(**SHAPES[0])
     theirs.save_pretrained(tmp_path)
-    weights = {
-        n.removeprefix("transformer."): t for n, t in load_file(tmp_path / "model.safetensors").items()
-    }
+    weights = {n.removeprefix("transformer."): t for n, t in load_file(tmp_path / "model.safetensors").items()}
     masks = {f"h.{i}.attn.bias": torch.ones(1, 1, 16, 16).tril() for i in range(2)}
     save_file(weights | masks, tmp_path / "model.safetensors")
     tokens = torch.randint(0, 65, (2, 16))

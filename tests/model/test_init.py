@@ -18,9 +18,7 @@ def loss_at_step_0(config: GPTConfig) -> float:
         return GPT(config).loss(tokens[:, :-1], tokens[:, 1:]).item()
 
 
-@pytest.mark.parametrize(
-    "config", all_pairs_configs(d_model=384, n_heads=12, context_length=64), ids=describe
-)
+@pytest.mark.parametrize("config", all_pairs_configs(d_model=384, n_heads=12, context_length=64), ids=describe)
 @pytest.mark.parametrize("d_model", [128, 384])
 def test_a_fresh_model_knows_nothing(config: GPTConfig, d_model: int) -> None:
     from dataclasses import replace

@@ -186,9 +186,7 @@ def test_sweeping_spares_the_young_and_the_others(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == [".tmp-young", "kept"]
 
 
-@pytest.mark.parametrize(
-    ("before", "after"), [(b"", b"new\n"), (b"a\n", b"a\nnew\n"), (b'a\n{"st', b'a\n{"st\nnew\n')]
-)
+@pytest.mark.parametrize(("before", "after"), [(b"", b"new\n"), (b"a\n", b"a\nnew\n"), (b'a\n{"st', b'a\n{"st\nnew\n')])
 def test_appending_never_glues_a_line_to_a_torn_one(tmp_path: Path, before: bytes, after: bytes) -> None:
     path = tmp_path / "lines"
     path.write_bytes(before)

@@ -90,9 +90,7 @@ def test_waiting_for_an_answer_from_another_thread(live: Run, channel: ControlCh
         ("sample", {"prompt": "x" * 10_001}, "at most 10000 characters"),
     ],
 )
-def test_commands_that_make_no_sense(
-    live: Run, channel: ControlChannel, name: Any, args: Any, why: str
-) -> None:
+def test_commands_that_make_no_sense(live: Run, channel: ControlChannel, name: Any, args: Any, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         raise ValueError(command_problem(name, args))
     if isinstance(args, dict):
@@ -141,9 +139,7 @@ def test_a_command_for_an_earlier_trainer_is_not_carried_out(live: Run) -> None:
 
 
 def test_nothing_is_sent_to_the_dead(run: Run) -> None:
-    with pytest.raises(
-        ValueError, match=r"run 'fox' is broken .*nobody is training it, so 'stop' was not sent"
-    ):
+    with pytest.raises(ValueError, match=r"run 'fox' is broken .*nobody is training it, so 'stop' was not sent"):
         send_command(run, "stop")
     with StatusWriter(run) as status:
         status.update(state="stopped")

@@ -91,9 +91,7 @@ def test_every_line_is_there_when_write_returns(run: Run) -> None:
         (5, {"train/loss": torch.ones(2)}, "must be a number"),
     ],
 )
-def test_what_is_refused_leaves_the_file_as_it_was(
-    run: Run, step: int, values: dict[str, Any], why: str
-) -> None:
+def test_what_is_refused_leaves_the_file_as_it_was(run: Run, step: int, values: dict[str, Any], why: str) -> None:
     with MetricsWriter(run) as metrics:
         metrics.write(5, 0, 0.0, {})
         before = run.metrics_path.read_bytes()
@@ -244,9 +242,7 @@ def test_a_full_disk_is_a_clear_error(run: Run) -> None:
         pytest.skip("no /dev/full on this system")
     run.metrics_path.symlink_to("/dev/full")
     metrics = MetricsWriter(run)
-    with pytest.raises(
-        WriteError, match=r"could not write .*metrics\.jsonl: the disk is full: free some space"
-    ):
+    with pytest.raises(WriteError, match=r"could not write .*metrics\.jsonl: the disk is full: free some space"):
         metrics.write(0, 0, 0.0, {"train/loss": 1.0})
 
 
@@ -285,9 +281,7 @@ actions = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(actions)
-def test_against_the_naive_model(
-    tmp_path_factory: pytest.TempPathFactory, script: list[tuple[str, int]]
-) -> None:
+def test_against_the_naive_model(tmp_path_factory: pytest.TempPathFactory, script: list[tuple[str, int]]) -> None:
     run = Run(tmp_path_factory.getbasetemp() / "model")
     run.path.mkdir(exist_ok=True)
     run.metrics_path.write_bytes(b"")
@@ -339,10 +333,7 @@ def test_a_hundred_thousand_lines_in_half_a_second(run: Run) -> None:
     values = dict.fromkeys(names, 0.123456789)
     with open(run.metrics_path, "w") as file:
         for step in range(100_000):
-            file.write(
-                json.dumps({"step": step, "tokens": step, "time": 1.5, "wall": 1795465610.439} | values)
-                + "\n"
-            )
+            file.write(json.dumps({"step": step, "tokens": step, "time": 1.5, "wall": 1795465610.439} | values) + "\n")
 
     def seconds() -> float:
         began = time.process_time()  # other work on the machine does not count

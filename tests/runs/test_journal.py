@@ -86,9 +86,7 @@ def test_a_whole_line_that_only_lacked_its_end_is_not_lost(run: Run) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=8))
-def test_read_in_chunks_as_read_at_once(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: list[int]
-) -> None:
+def test_read_in_chunks_as_read_at_once(tmp_path_factory: pytest.TempPathFactory, data: bytes, cuts: list[int]) -> None:
     path = tmp_path_factory.getbasetemp() / "chunks"
     path.write_bytes(b"")
     reader = LineReader(path)
@@ -100,9 +98,7 @@ def test_read_in_chunks_as_read_at_once(
             lines, reset = reader.read()
             assert not reset
             found += lines
-            reader = LineReader(
-                path, reader.cursor()
-            )  # every read by a reader that starts where the last one ended
+            reader = LineReader(path, reader.cursor())  # every read by a reader that starts where the last one ended
     assert found == data.split(b"\n")[:-1]
 
 
@@ -127,9 +123,7 @@ def test_truncated_replaced_vanished(tmp_path: Path) -> None:
     assert reader.read() == ([b"again"], False)
 
 
-@pytest.mark.parametrize(
-    "cursor", [Cursor(offset=-1), Cursor(offset=1, tail="0a0a"), Cursor(offset=9, tail="zz")]
-)
+@pytest.mark.parametrize("cursor", [Cursor(offset=-1), Cursor(offset=1, tail="0a0a"), Cursor(offset=9, tail="zz")])
 def test_impossible_cursors_are_refused(tmp_path: Path, cursor: Cursor) -> None:
     with pytest.raises(ValueError, match=r"cursor|hex"):
         LineReader(tmp_path / "x", cursor)

@@ -19,9 +19,7 @@ HOLD = """
 
 def test_a_second_trainer_is_told_who_holds_the_run(run: Run, start_process: Any) -> None:
     other = start_process(HOLD, run.path)
-    with pytest.raises(
-        ValueError, match=rf"run 'fox' is already being trained by process {other.pid} on \S+"
-    ):
+    with pytest.raises(ValueError, match=rf"run 'fox' is already being trained by process {other.pid} on \S+"):
         RunLock(run).acquire()
     other.send_signal(signal.SIGKILL)
     other.wait()

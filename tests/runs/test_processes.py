@@ -34,9 +34,7 @@ def test_a_program_name_full_of_traps(tmp_path: object) -> None:
     code = "open('/proc/self/comm', 'w').write('a) Z (b'); print('x', flush=True); input()"
     if not os.path.exists("/proc/self/comm"):
         return
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         assert str(process_start(process.pid)).isdigit()
@@ -49,7 +47,5 @@ def test_impossible_pids_are_nobody() -> None:
 
 def test_two_processes_agree_on_the_machine() -> None:
     code = "from lab.runs.processes import this_machine; print(this_machine())"
-    other = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert this_machine() == other

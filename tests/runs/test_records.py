@@ -35,9 +35,7 @@ def test_damaged_json(tmp_path: Path, content: bytes) -> None:
         read_json(path)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"a: [", b"- 1", b"\xff\xfe\x00", b"!!python/object/apply:os.getcwd []"]
-)
+@pytest.mark.parametrize("content", [b"", b"a: [", b"- 1", b"\xff\xfe\x00", b"!!python/object/apply:os.getcwd []"])
 def test_damaged_or_hostile_yaml(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(content)

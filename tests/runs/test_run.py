@@ -124,9 +124,7 @@ def test_a_path_relative_to_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_missing_run_names_those_there_are(tmp_path: Path) -> None:
     for name in ("shakespeare", "tinystories"):
         start(create_run(tmp_path, name))
-    with pytest.raises(
-        ValueError, match=r"no run 'shakespear'.*did you mean 'shakespeare'\?.*tinystories, shakes"
-    ):
+    with pytest.raises(ValueError, match=r"no run 'shakespear'.*did you mean 'shakespeare'\?.*tinystories, shakes"):
         open_run("shakespear", tmp_path)
     with pytest.raises(ValueError, match=r"no run in .*nowhere.* yet.*python -m lab fit"):
         open_run("x", tmp_path / "nowhere")

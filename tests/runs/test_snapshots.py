@@ -71,14 +71,10 @@ def test_weights_there_and_back(run: Run) -> None:
 
 
 def test_a_tied_head_is_stored_once(run: Run) -> None:
-    model = torch.nn.ModuleDict(
-        {"embedding": torch.nn.Embedding(50, 8), "head": torch.nn.Linear(8, 50, bias=False)}
-    )
+    model = torch.nn.ModuleDict({"embedding": torch.nn.Embedding(50, 8), "head": torch.nn.Linear(8, 50, bias=False)})
     model["head"].weight = model["embedding"].weight
     info = write_snapshot(run, 0, model.state_dict())
-    assert list(load_file(info.path)) == ["embedding.weight"], (
-        "a reader that knows only safetensors sees it once"
-    )
+    assert list(load_file(info.path)) == ["embedding.weight"], "a reader that knows only safetensors sees it once"
     assert info.size < 2 * 50 * 8 * 4
     back = read_snapshot(info.path)
     assert torch.equal(back["head.weight"], model["head"].weight)

@@ -97,9 +97,7 @@ def test_a_change_of_state_is_there_at_once_and_progress_soon(run: Run) -> None:
 def test_progress_is_written_at_most_twice_a_second(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     writes = []
     original = status_module.write_whole
-    monkeypatch.setattr(
-        status_module, "write_whole", lambda *a, **k: (writes.append(1), original(*a, **k))[1]
-    )
+    monkeypatch.setattr(status_module, "write_whole", lambda *a, **k: (writes.append(1), original(*a, **k))[1])
     with StatusWriter(run) as status:
         began = time.monotonic()
         while time.monotonic() < began + 1.2:
@@ -315,9 +313,7 @@ fields = st.sampled_from(
 
 @settings(deadline=None)
 @given(st.dictionaries(fields, json_values, max_size=6), st.sampled_from(sorted(TRANSITIONS)))
-def test_reading_never_raises(
-    tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], state: str
-) -> None:
+def test_reading_never_raises(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any], state: str) -> None:
     run = Run(tmp_path_factory.getbasetemp() / "wild")
     run.path.mkdir(exist_ok=True)
     run.status_path.write_text(json.dumps({"state": state, **values, "format": 1}))
