@@ -87,8 +87,12 @@ class GenerateAsked(Asked):
 
 def answer(found: Any, packed: bool = False) -> Response:
     """`found` (a dataclass, or plain values, with NumPy arrays) as JSON."""
-    body = orjson.dumps(found, default=_pack) if packed else orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, media_type="application/json")
+    return Response(encode(found, packed), media_type="application/json")
+
+
+def encode(found: Any, packed: bool = False) -> bytes:
+    """JSON; arrays as nested lists, or packed."""
+    return orjson.dumps(found, default=_pack) if packed else orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _pack(array: Any) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def routes(library: Library) -> APIRouter:
         """Let the model write: a stream of JSON lines, `start`, a `token` each, `end`."""
         settings = asked.model_dump(exclude={"run", "step", "text", "after"})
         events = writing.write(library, asked.run, asked.step, asked.text, writing.Settings(**settings), asked.after)
-        return StreamingResponse(_lines(events), media_type="application/x-ndjson")
+        return StreamingResponse(lines(events), media_type="application/x-ndjson")
 
     return router
 
@@ -228,10 +232,11 @@ def _resolve_weights(library: Library, selected: Selection, found: dict[str, Any
     return selected, [*notes, *more]
 
 
-def _lines(events: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+def lines(events: Iterator[dict[str, Any]], packed: bool = False) -> Iterator[bytes]:
+    """`events` as JSON lines; what goes wrong on the way is the last of them."""
     try:
         for event in events:
-            yield orjson.dumps(event) + b"\n"
+            yield encode(event, packed) + b"\n"
     except Exception as error:
         sentence, code, _ = explain(error)
         yield orjson.dumps({"event": "error", "error": sentence, "id": code}) + b"\n"

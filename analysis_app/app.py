@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from analysis_app.api import add_error_answers, routes
+from analysis_app import api, time_api
+from analysis_app.api import add_error_answers
 from analysis_app.guard import Guard
 from analysis_app.library import Library
 from analysis_app.page import build_page
@@ -33,7 +34,9 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
         docs_url=None,  # FastAPI's own page would fetch its scripts from the network
         redoc_url=None,
     )
-    app.include_router(routes(Library(root)))
+    library = Library(root)
+    for made in (api, time_api):
+        app.include_router(made.routes(library))
     add_error_answers(app)
 
     @app.get("/docs", include_in_schema=False)

@@ -129,8 +129,10 @@ class Library:
         run = self.run(name)
         return [] if isinstance(run, Path) else [info.step for info in list_weights(run)]
 
-    def open(self, name: str, step: int | None = None) -> Opened:
+    def open(self, name: str, step: int | None = None, *, keep: bool = True) -> Opened:
         """The model of a run at a step (None: the newest) from memory, or read.
+
+        `keep=False`: read for this once, so that going through a whole run drives nobody's model out of memory.
 
         Raises `NotFoundError`, or `ValueError` for a file that cannot be opened.
         """
@@ -140,10 +142,11 @@ class Library:
             if key in self._opened:
                 self._opened.move_to_end(key)
                 return self._opened[key]
-            opened = _open(path, int(key[1]) if len(key) > 1 else step)
-            self._opened[key] = opened
-            self._make_room()
-            return opened
+            if keep:
+                opened = self._opened[key] = _open(path, int(key[1]) if len(key) > 1 else step)
+                self._make_room()
+                return opened
+        return _open(path, int(key[1]) if len(key) > 1 else step)
 
     def _make_room(self) -> None:
         while len(self._opened) > 1 and sum(o.size for o in self._opened.values()) > self.budget_bytes:

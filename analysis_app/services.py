@@ -43,6 +43,14 @@ REPEATED_BATCH = 8
 TOP_GUESSES = 10
 LENS_GUESSES = 5
 SHOWN_CANDIDATES = 200
+SCORES = {
+    "entropy": "how spread out: 0 reads one token, 1 all alike",
+    "first token": "share of attention on the first token, the sink",
+    "distance": "how many tokens back, on average",
+    "previous token": "share on the token just before",
+    "duplicate token": "share on this token's earlier copy",
+    "induction": "share on what followed the earlier copy",
+}
 REPRODUCES_WITHIN = 1e-4  # nats: fp32 on another machine stays far below it, other weights far above
 
 
@@ -134,7 +142,7 @@ def attention(
     with opened.lock:
         cache = interp.run_with_cache(opened.model, source.ids, interp.PATTERN_SITES)
         patterns = interp.attention_patterns(cache)[:, 0]
-        scores = [*_text_scores(cache), *opened.memo("repeated_scores", lambda: _repeated_scores(opened))]
+        scores = [*text_scores(cache), *opened.memo("repeated_scores", lambda: repeated_scores(opened))]
     if layer is not None:
         patterns = patterns[layer] if head is None else patterns[layer, head : head + 1]
     return AttentionView(source, layer, head, patterns, scores, _period(opened))
@@ -277,14 +285,16 @@ def _check(*indices: tuple[str, int | None, int]) -> None:
         raise NotFoundError("\n".join(problems))
 
 
-def _text_scores(cache: interp.ActivationCache) -> list[Score]:
+def text_scores(cache: interp.ActivationCache) -> list[Score]:
+    """The three scores that are measured on the text itself."""
     entropy, first = interp.attention_entropy(cache), interp.first_token_attention(cache)
     distance = interp.attention_distance(cache)
-    return [
-        Score("entropy", "how spread out: 0 reads one token, 1 all alike", entropy.values, entropy.chance),
-        Score("first token", "share of attention on the first token, the sink", first.values, first.chance),
-        Score("distance", "how many tokens back, on average", distance.values, distance.chance),
-    ]
+    return [score("entropy", entropy), score("first token", first), score("distance", distance)]
+
+
+def score(name: str, found: interp.HeadScore) -> Score:
+    """A head score in the words of this page."""
+    return Score(name, SCORES[name], found.values, found.chance)
 
 
 def _period(opened: Opened) -> int | None:
@@ -293,7 +303,7 @@ def _period(opened: Opened) -> int | None:
     return period if period >= 2 else None
 
 
-def _repeated_scores(opened: Opened) -> list[Score]:
+def repeated_scores(opened: Opened) -> list[Score]:
     """Three habits that show on random tokens written twice, where nothing but the repetition can be known."""
     if (period := _period(opened)) is None:
         return []
@@ -301,11 +311,7 @@ def _repeated_scores(opened: Opened) -> list[Score]:
     cache = interp.run_with_cache(opened.model, tokens, interp.HEAD_SITES)
     previous = interp.previous_token_score(cache, period)
     duplicate, induction = interp.duplicate_token_score(cache, period), interp.induction_score(cache, period)
-    return [
-        Score("previous token", "share on the token just before", previous.values, previous.chance),
-        Score("duplicate token", "share on this token's earlier copy", duplicate.values, duplicate.chance),
-        Score("induction", "share on what followed the earlier copy", induction.values, induction.chance),
-    ]
+    return [score("previous token", previous), score("duplicate token", duplicate), score("induction", induction)]
 
 
 def _attribution(opened: Opened, found: interp.Attribution) -> AttributionView:

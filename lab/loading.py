@@ -1,4 +1,4 @@
-"""A run and a step, or a Hugging Face folder, to a model and its tokenizer.
+"""A run and a step, or a Hugging Face folder, to a model and its tokenizer; a run to the data it learned from.
 
     model, tokenizer = lab.load("quickstart")               # the newest weights
     model, tokenizer = lab.load("quickstart", step=128)     # any snapshot or checkpoint
@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lab.data.bpe import from_merges, published_bpe
+from lab.data.corpora import files_to_download
 from lab.data.tokenizers import Tokenizer, load_tokenizer
 from lab.model import GPT, GPTConfig, load_gpt2
 from lab.runs import Run, open_run
@@ -34,6 +35,9 @@ from lab.runs.checkpoints import (
     unusable_files,
 )
 from lab.runs.snapshots import read_snapshot
+
+if TYPE_CHECKING:
+    from lab.data.dataset import LabData
 
 MODULE_PREFIX = "model."  # of the network's weights in a training checkpoint
 GPT2_VOCABULARY = 50257
@@ -158,6 +162,46 @@ def read_model(info: CheckpointInfo) -> GPT:
         model = GPT(config)
     _fill(model, weights, info.path)
     return model.eval()
+
+
+def load_data(run: Run, *, download: bool = True) -> LabData:
+    """The data of a run, as it was when the run began: `step_batch(n)` of it is what step n learned from.
+
+    Args:
+        run: Its config.yaml says which corpus, its data.json which content, its tokenizer.json how it is cut.
+        download: Whether a published corpus may be fetched again; if not, it must be on this machine.
+
+    Raises `ValueError` where the run has no records of its data, or the corpus is gone or no longer what it was.
+    """
+    from lab.data.dataset import LabData
+    from lab.data.synthetic import MADE
+
+    config, facts = run.config(), run.data()
+    if config is None or facts is None:
+        missing = run.config_path if config is None else run.data_path
+        raise ValueError(f"run {run.name!r} has no {missing.name}: it did not get as far as its data")
+    try:
+        settings = dict(config["data"])
+        # As they came out: the model may have decided the one, the number of processes the other.
+        settings |= {name: facts[name] for name in ("context_length", "tokens_per_step")}
+        was = facts["corpus"]["fingerprint"]
+        if settings["corpus"] not in MADE:
+            settings["tokenizer"] = str(run.tokenizer_path)
+        data = LabData(**settings)
+    except (KeyError, TypeError) as error:
+        files = f"{run.config_path} or {run.data_path.name}"
+        raise ValueError(f"{files} does not describe data that this version knows: {error}") from None
+    if not download and (missing_files := files_to_download(data.corpus_name, data.data_dir, **data.corpus_options)):
+        raise ValueError(
+            f"the corpus {data.corpus_name!r} of {run.name!r} is not on this machine any more "
+            f"({missing_files[0].name} is missing); `python -m lab batch {run.name} 0` fetches it again"
+        )
+    if data.corpus.fingerprint() != was:
+        raise ValueError(
+            f"the corpus {data.corpus_name!r} is no longer the one that {run.name!r} learned from (its "
+            f"fingerprint differs). Was it another version of Python, or has a file changed?"
+        )
+    return data
 
 
 def _is_file(path: Path) -> bool:

@@ -39,49 +39,20 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _batch(args: argparse.Namespace) -> int:
+    from lab.loading import load_data
+
     if args.step < 0:
         raise ValueError(f"N={args.step}: the first batch is 0")
     run = open_run(args.run, args.root)
     total = run.status().total_steps
     if total is not None and args.step >= total:
         print(f"{run.name} has {total:,} steps: it never learns from batch {args.step:,}", file=sys.stderr)
-    data = open_data(run)
+    data = load_data(run)
     if args.json:
         sys.stdout.write(orjson.dumps(as_dict(run, data, args.step), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         print_batch(run, data, args.step)
     return 0
-
-
-def open_data(run: Run) -> LabData:
-    """The data of a run, as it was when the run began.
-
-    Raises `ValueError` where the run has no records of it, or the corpus is no longer what it was.
-    """
-    from lab.data.dataset import LabData
-    from lab.data.synthetic import MADE
-
-    config, facts = run.config(), run.data()
-    if config is None or facts is None:
-        missing = run.config_path if config is None else run.data_path
-        raise ValueError(f"run {run.name!r} has no {missing.name}: it did not get as far as its data")
-    try:
-        settings = dict(config["data"])
-        # As they came out: the model may have decided the one, the number of processes the other.
-        settings |= {name: facts[name] for name in ("context_length", "tokens_per_step")}
-        was = facts["corpus"]["fingerprint"]
-        if settings["corpus"] not in MADE:
-            settings["tokenizer"] = str(run.tokenizer_path)
-        data = LabData(**settings)
-    except (KeyError, TypeError) as error:
-        files = f"{run.config_path} or {run.data_path.name}"
-        raise ValueError(f"{files} does not describe data that this version knows: {error}") from None
-    if data.corpus.fingerprint() != was:
-        raise ValueError(
-            f"the corpus {data.corpus_name!r} is no longer the one that {run.name!r} learned from (its "
-            f"fingerprint differs). Was it another version of Python, or has a file changed?"
-        )
-    return data
 
 
 def sequences(data: LabData, step: int) -> list[tuple[int, list[int], list[int]]]:

@@ -18,7 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab.data.download import fetch
+from lab.data.download import data_root, fetch
 from lab.data.filecorpus import VAL_FRACTION, FileCorpus, Split
 from lab.data.published import PUBLISHED
 from lab.data.reading import Paths, as_list, find_files, require_parquet
@@ -158,6 +158,18 @@ def open_corpus(
     files = [fetch(remote, data_dir) for remote in published.files[:shards]]
     val_files = [fetch(remote, data_dir) for remote in published.val]
     return FileCorpus(name, files, val_files, facts=published.facts, **split, **options)
+
+
+def files_to_download(
+    name: str, data_dir: str | os.PathLike[str] | None = None, *, shards: int = 1, **_: Any
+) -> list[Path]:
+    """What `open_corpus` would have to fetch: the files of a published corpus that are not on this machine, as the
+    paths they would get."""
+    if name not in PUBLISHED:
+        return []
+    published, folder = PUBLISHED[name], data_root(data_dir)
+    paths = [folder / remote.name for remote in (*published.files[:shards], *published.val)]
+    return [path for path in paths if not path.exists()]
 
 
 def corpus_problems(name: str, path: Paths | None, val_fraction: float, options: Mapping[str, Any]) -> list[str]:
