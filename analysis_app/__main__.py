@@ -53,7 +53,14 @@ def _serve(args: argparse.Namespace) -> int:
     from analysis_app.app import create_app
 
     app = create_app(args.runs, args.password)
-    config = uvicorn.Config(app, host=args.host, port=args.port, log_level="warning")
+    config = uvicorn.Config(
+        app,
+        host=args.host,
+        port=args.port,
+        log_level="warning",
+        ws_per_message_deflate=False,  # between two programs of one machine it only costs time
+        ws_max_size=1 << 16,  # nobody has anything to say to the server this way
+    )
     server = uvicorn.Server(config)
     try:
         socket = config.bind_socket()

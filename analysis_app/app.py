@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from analysis_app import api, time_api
+from analysis_app import api, live, time_api
 from analysis_app.api import add_error_answers
 from analysis_app.guard import Guard
 from analysis_app.library import Library
@@ -35,7 +35,7 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
         redoc_url=None,
     )
     library = Library(root)
-    for made in (api, time_api):
+    for made in (api, time_api, live):
         app.include_router(made.routes(library))
     add_error_answers(app)
 

@@ -20,11 +20,16 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
     """ASGI middleware over every route and WebSocket: a password (HTTP Basic, any user name) where one is set,
     else only requests addressed to this very machine, so that a page elsewhere cannot point its own name here.
+
+    What changes something, and every WebSocket, is refused to pages of another origin: a browser would send along
+    the password it knows. Programs say no origin and are let in. Bodies under `/api/` must be JSON, the one kind that
+    no page can send elsewhere without asking first.
     """
 
     def __init__(self, app: ASGIApp, password: str | None = None) -> None:
@@ -38,6 +43,10 @@ class Guard:
             return await _refuse(scope, send, 401, b"a password is needed\n")
         if self.password is None and _host(headers.get(b"host", b"")) not in LOOPBACK:
             return await _refuse(scope, send, 400, b"this page answers on this machine only\n")
+        if (scope["type"] == "websocket" or scope["method"] not in READING) and _foreign(headers):
+            return await _refuse(scope, send, 403, b"pages of another origin may not do this\n")
+        if scope["type"] == "http" and _is_odd_body(scope, headers):
+            return await _refuse(scope, send, 415, b"send JSON, as Content-Type: application/json\n")
         await self.app(scope, receive, _with_headers(send))
 
     def _knows(self, given: bytes) -> bool:
@@ -48,6 +57,19 @@ class Guard:
             return False
         assert self.password is not None
         return kind.lower() == b"basic" and secrets.compare_digest(password, self.password.encode())
+
+
+def _foreign(headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser says that the page which asks came from elsewhere (RFC 6454; Fetch Metadata)."""
+    origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
+    if origin is not None and origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower():
+        return True
+    return site not in (b"same-origin", b"none")
+
+
+def _is_odd_body(scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return scope["method"] not in READING and scope["path"].startswith("/api/") and kind != b"application/json"
 
 
 def _host(header: bytes) -> str:

@@ -59,7 +59,7 @@ sort by time.
 
 from lab.runs.checkpoints import CheckpointInfo
 from lab.runs.history import MetricsDelta, MetricsHistory, MetricsReader, MetricsWriter
-from lab.runs.journal import Cursor, EventReader, EventWriter, SampleWriter
+from lab.runs.journal import Cursor, EventReader, EventWriter, SampleReader, SampleWriter
 from lab.runs.lock import RunLock
 from lab.runs.run import Run, create_run, list_runs, open_run
 from lab.runs.status import Status, StatusWriter
@@ -75,6 +75,7 @@ __all__ = [
     "MetricsWriter",
     "Run",
     "RunLock",
+    "SampleReader",
     "SampleWriter",
     "Status",
     "StatusWriter",

@@ -89,9 +89,14 @@ class MetricsReader:
         """Where to go on; a new reader given this continues as this one would."""
         return self._lines.cursor(self._last_step)
 
-    def poll(self) -> MetricsDelta:
-        """Rows completed since the last call; 100 000 lines take about a third of a second."""
-        lines, reset = self._lines.read()
+    @property
+    def behind(self) -> bool:
+        """Whether the last poll left something."""
+        return self._lines.behind
+
+    def poll(self, most: int | None = None) -> MetricsDelta:
+        """Rows completed since the last call, of about `most` bytes; 100 000 lines take a third of a second."""
+        lines, reset = self._lines.read(most)
         if reset:
             self._last_step, self.skipped = -1, 0
         rows: dict[int, Row] = {}

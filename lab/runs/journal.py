@@ -102,13 +102,19 @@ class LineReader:
         if start.offset < len(start.tail) // 2:
             raise ValueError(f"a cursor at byte {start.offset} cannot have {len(start.tail) // 2} bytes before it")
         self._offset, self._inode, self._tail = start.offset, start.inode, bytes.fromhex(start.tail)
+        self.behind = False
+        """Whether the last `read` left something, because it was told to stop before the end."""
 
     def cursor(self, last_step: int = -1) -> Cursor:
         """Where reading goes on."""
         return Cursor(self._offset, self._inode, self._tail.hex(), last_step)
 
-    def read(self) -> tuple[list[bytes], bool]:
-        """`(lines, reset)`: lines completed since the last call; `reset` when they start the file anew."""
+    def read(self, most: int | None = None) -> tuple[list[bytes], bool]:
+        """`(lines, reset)`: lines completed since the last call; `reset` when they start the file anew.
+
+        `most`: about how many bytes to take in, for a reader that must not hold a long file at once.
+        """
+        self.behind = False
         try:
             descriptor = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:
@@ -125,8 +131,11 @@ class LineReader:
             if reset:
                 self._offset, self._tail = 0, b""
             file.seek(self._offset)
-            data = file.read()
-            self._inode = os.fstat(descriptor).st_ino
+            data = file.read(most)
+            while most and data and b"\n" not in data and (rest := file.read(most)):
+                data += rest  # a line longer than that
+            found = os.fstat(descriptor)
+            self._inode, self.behind = found.st_ino, most is not None and found.st_size > self._offset + len(data)
         end = data.rfind(b"\n") + 1
         self._offset += end
         self._tail = (self._tail + data[max(0, end - _TAIL_BYTES) : end])[-_TAIL_BYTES:]
@@ -166,12 +175,49 @@ class EventReader:
         """Where to go on."""
         return self._lines.cursor()
 
-    def poll(self) -> EventsDelta:
-        """Events completed since the last call; kinds this version does not know are passed on."""
-        lines, reset = self._lines.read()
+    @property
+    def behind(self) -> bool:
+        """Whether the last poll left something."""
+        return self._lines.behind
+
+    def poll(self, most: int | None = None) -> EventsDelta:
+        """Events completed since the last call, of about `most` bytes; unknown kinds are passed on."""
+        lines, reset = self._lines.read(most)
         events = [event for event in _parse_objects(lines) if isinstance(event.get("kind"), str)]
         self.skipped = (0 if reset else self.skipped) + sum(map(bool, lines)) - len(events)
         return EventsDelta(events, reset)
+
+
+@dataclass(frozen=True)
+class SamplesDelta:
+    """What is new in samples.jsonl; `reset`: forget what came before."""
+
+    samples: list[Row] = field(default_factory=list)
+    reset: bool = False
+
+
+class SampleReader:
+    """Follows samples.jsonl: the lines that hold a step and a text."""
+
+    def __init__(self, run: RunPaths, cursor: Cursor | None = None) -> None:
+        self._lines = LineReader(run.samples_path, cursor)
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where to go on."""
+        return self._lines.cursor()
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last poll left something."""
+        return self._lines.behind
+
+    def poll(self, most: int | None = None) -> SamplesDelta:
+        """Samples completed since the last call, of about `most` bytes."""
+        lines, reset = self._lines.read(most)
+        found = _parse_objects(lines)
+        whole = [s for s in found if isinstance(s.get("step"), int) and isinstance(s.get("text"), str)]
+        return SamplesDelta(whole, reset)
 
 
 def read_events(run: RunPaths) -> list[Row]:
@@ -181,8 +227,7 @@ def read_events(run: RunPaths) -> list[Row]:
 
 def read_samples(run: RunPaths) -> list[Row]:
     """The lines of samples.jsonl that hold a step and a text."""
-    samples = _parse_objects(LineReader(run.samples_path).read()[0])
-    return [s for s in samples if isinstance(s.get("step"), int) and isinstance(s.get("text"), str)]
+    return SampleReader(run).poll().samples
 
 
 def _parse_objects(lines: Iterable[bytes]) -> list[Row]:
