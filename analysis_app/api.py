@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from analysis_app import services, writing
-from analysis_app.library import Library, NotFoundError
+from analysis_app.library import ConflictError, Library, NotFoundError
 from analysis_app.selection import Selection, clamp, from_query
 from analysis_app.views import Array
 
@@ -247,6 +247,8 @@ def explain(error: Exception) -> tuple[str, str, int]:
     code = secrets.token_hex(3)
     if isinstance(error, NotFoundError):
         status, sentence = 404, str(error)
+    elif isinstance(error, ConflictError):
+        status, sentence = 409, str(error)
     elif isinstance(error, ValueError):
         status, sentence = 422, str(error)
     elif isinstance(error, MemoryError):

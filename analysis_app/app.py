@@ -15,9 +15,10 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from analysis_app import api, live, time_api
+from analysis_app import api, live, time_api, training
 from analysis_app.api import add_error_answers
 from analysis_app.guard import Guard
+from analysis_app.launching import Launcher
 from analysis_app.library import Library
 from analysis_app.page import build_page
 
@@ -35,8 +36,11 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
         redoc_url=None,
     )
     library = Library(root)
-    for made in (api, time_api, live):
+    launcher = Launcher(library.root)
+    for made in (api, time_api):
         app.include_router(made.routes(library))
+    for made in (live, training):
+        app.include_router(made.routes(library, launcher))
     add_error_answers(app)
 
     @app.get("/docs", include_in_schema=False)

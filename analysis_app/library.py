@@ -28,6 +28,10 @@ class NotFoundError(ValueError):
     """There is no such run or step; the message names those there are."""
 
 
+class ConflictError(ValueError):
+    """What was asked does not go with the state a run is in; the message says which state, and why not."""
+
+
 @dataclass(frozen=True)
 class RunSummary:
     """One line of the list of runs."""

@@ -31,6 +31,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -38,8 +40,10 @@ from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
 
 from analysis_app.api import answer
 from analysis_app.following import Feed, Feeds, Place, read_delta
-from analysis_app.library import Library, NotFoundError
+from analysis_app.launching import Launcher
+from analysis_app.library import Library
 from analysis_app.situation import facts, situation
+from analysis_app.training import find_run
 from lab.runs import Run
 
 HEARTBEAT_SECONDS = 3.0
@@ -47,23 +51,16 @@ SEND_SECONDS = 60.0  # whoever takes longer for one message is gone, or might as
 REFUSED = 1008
 
 
-def followed_run(library: Library, name: str) -> Run:
-    """The run of that name. Raises `NotFoundError`, for a published model too: nothing of it ever changes."""
-    run = library.run(name)
-    if not isinstance(run, Run):
-        raise NotFoundError(f"{name!r} is a published model: it was not trained here, so there is nothing to follow")
-    return run
-
-
-def routes(library: Library) -> APIRouter:
-    """The routes over the runs of `library`."""
+def routes(library: Library, launcher: Launcher) -> APIRouter:
+    """The routes over the runs of `library`, and of those that `launcher` has started."""
     router = APIRouter()
-    feeds = Feeds(situation)
+    feeds = Feeds(lambda run: situation(run, launcher.last(run.name)))
+    find = partial(find_run, library, launcher)
 
     @router.get("/api/runs/{name}/metrics")
     def metrics(name: str, cursor: str = "") -> Response:
         """Metrics, events and samples after a cursor, as columns; without a cursor from the start."""
-        run, place = followed_run(library, name), Place.read(cursor)
+        run, place = find(name), Place.read(cursor)
         delta = read_delta(run, place)
         reset = delta.reset or place == Place()
         if delta.reset:
@@ -75,7 +72,7 @@ def routes(library: Library) -> APIRouter:
     async def follow(socket: WebSocket, name: str, cursor: str = "") -> None:
         await socket.accept()
         listening = asyncio.create_task(_listen(socket))
-        telling = asyncio.create_task(_tell(socket, feeds, library, name, cursor))
+        telling = asyncio.create_task(_tell(socket, feeds, find, name, cursor))
         done, _ = await asyncio.wait((listening, telling), return_when=asyncio.FIRST_COMPLETED)
         for task in (listening, telling):
             task.cancel()
@@ -96,9 +93,9 @@ async def _listen(socket: WebSocket) -> None:
         pass
 
 
-async def _tell(socket: WebSocket, feeds: Feeds, library: Library, name: str, cursor: str) -> None:
+async def _tell(socket: WebSocket, feeds: Feeds, find: Callable[[str], Run], name: str, cursor: str) -> None:
     place = Place.read(cursor)
-    run = await asyncio.to_thread(followed_run, library, name)
+    run = await asyncio.to_thread(find, name)
     async with feeds.follow(run) as feed:
         await _hello(socket, feed, place, reset=place == Place())
         told, beat, process = feed.status_version, time.monotonic(), _process(feed)

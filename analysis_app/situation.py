@@ -11,15 +11,15 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
+from analysis_app.launching import Start
 from lab.runs import Run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, read_facts
 from lab.runs.control import COMMANDS
 from lab.runs.metrics import METRICS
-from lab.runs.status import Status
+from lab.runs.status import ACTIVE_STATES, Status
 
 TOLD = (
     *("state", "recorded_state", "reason", "message", "active", "step", "total_steps", "tokens", "tokens_per_second"),
@@ -28,15 +28,16 @@ TOLD = (
 RESUMABLE = ("stopped", "failed", "stale")
 
 
-def situation(run: Run) -> dict[str, Any]:
+def situation(run: Run, start: Start | None = None) -> dict[str, Any]:
     """The present state of a run. Times are Unix seconds, durations seconds, losses nats per token.
 
     Beside fields of `lab.runs.Status`: `elapsed_seconds` (of training, pauses left out), `heartbeat_age`, `since` (of
     a dead run: when it was last heard of), `lr_scale`, `control` (`available`, which `commands` make sense now, and
     the `reason` where none does), `checkpoint` (the last one: `step`, `wall`, `kind`), `resume` (the command that goes
-    on, null where nothing can).
+    on, null where nothing can), `start` (of a run that was started from here: `kind`, `wall`, `pid`, `alive`, `log`).
+    `start` also tells what the run directory cannot: that a process prepares itself, or has failed at it.
     """
-    status = run.status()
+    status = _with_start(run.status(), start)
     fields = {name: getattr(status, name) for name in TOLD}
     details = status.details
     last = read_facts(run.checkpoints_dir / f"last{CHECKPOINT_SUFFIX}")
@@ -50,11 +51,22 @@ def situation(run: Run) -> dict[str, Any]:
         "control": _control(status),
         "checkpoint": None if last is None else {"step": last.step, "wall": last.wall, "kind": last.kind},
         "resume": resume_command(run) if status.state in RESUMABLE and last is not None else None,
+        "start": start and {name: getattr(start, name) for name in ("kind", "wall", "pid", "alive", "log")},
     }
 
 
+def _with_start(status: Status, start: Start | None) -> Status:
+    if start is None or (status.started or 0) >= start.wall or status.active:
+        return status
+    if start.alive:
+        return replace(status, state="starting", reason="its process prepares the data", message=None, pid=start.pid)
+    if status.recorded_state is None:  # there is no run directory
+        return replace(status, state="failed", reason=None, message=start.failure)
+    return replace(status, message=f"the last attempt to go on failed: {start.failure}")
+
+
 def _control(status: Status) -> dict[str, Any]:
-    if not status.active:
+    if not status.active or status.recorded_state not in ACTIVE_STATES:
         why = f": {status.reason}" if status.reason else ""
         return {"available": False, "commands": [], "reason": f"the run is {status.state}{why}"}
     useless = "pause" if status.state == "paused" else "resume"
@@ -125,14 +137,3 @@ def _number(value: Any, otherwise: float | None = None) -> float | None:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def log_tail(path: Path, lines: int = 20) -> list[str]:
-    """The last lines of a log, without what only moves a terminal's cursor."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 16_384))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()][-lines:]

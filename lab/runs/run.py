@@ -160,11 +160,15 @@ def _exists(root: Path, name: str) -> ValueError:
     )
 
 
-def _make_unique(root: Path) -> Run:
+def new_name() -> str:
+    """A name for a run that was given none: today's date and two short words."""
     # From the system's randomness: drawing from a seeded generator would change what the training sees.
-    today = datetime.date.today().isoformat()
+    return f"{datetime.date.today().isoformat()}-{secrets.choice(_ADJECTIVES)}-{secrets.choice(_ANIMALS)}"
+
+
+def _make_unique(root: Path) -> Run:
     while True:
-        run = Run(root / f"{today}-{secrets.choice(_ADJECTIVES)}-{secrets.choice(_ANIMALS)}")
+        run = Run(root / new_name())
         try:
             run.path.mkdir()
         except FileExistsError:
