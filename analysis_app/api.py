@@ -85,9 +85,9 @@ class GenerateAsked(Asked):
     stop: str = Field("", description="the writing ends where this text has been written", max_length=200)
 
 
-def answer(found: Any, packed: bool = False) -> Response:
+def answer(found: Any, packed: bool = False, status: int = 200) -> Response:
     """`found` (a dataclass, or plain values, with NumPy arrays) as JSON."""
-    return Response(encode(found, packed), media_type="application/json")
+    return Response(encode(found, packed), status, media_type="application/json")
 
 
 def encode(found: Any, packed: bool = False) -> bytes:
