@@ -1,12 +1,15 @@
 """All instruments of a fit, in the order in which they look. Each is a group of settings of its own.
 
-The throughput comes first: it counts only what lies before it in a step.
+The throughput comes first: it counts only what lies before it in a step. The doctor comes last: it reads what the
+others have written.
 """
 
 from __future__ import annotations
 
 from lab.callbacks.activation_histograms import ActivationHistograms
 from lab.callbacks.attention_maps import AttentionMaps
+from lab.callbacks.audit import Audit
+from lab.callbacks.doctor import Bedside
 from lab.callbacks.gradient_noise import GradientNoise
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.probes import Probes
@@ -15,9 +18,11 @@ from lab.callbacks.throughput import Throughput
 
 INSTRUMENTS: tuple[type[Instrument], ...] = (
     Throughput,
+    Audit,
     GradientNoise,
     ActivationHistograms,
     Probes,
     AttentionMaps,
     Samples,
+    Bedside,
 )

@@ -112,6 +112,10 @@ class LabProgressBar(ProgressBar):
         self._val_loss = pl_module.validated.get("val/loss")
         self._mark = None
 
+    def print(self, *words: object, **_: object) -> None:
+        """A line of somebody else's, above the bar."""
+        self.console.print(Text(" ".join(map(str, words))), soft_wrap=True)
+
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave the finished bar on the screen."""
         self._close(trainer)

@@ -77,6 +77,13 @@ METRICS: dict[str, Metric] = {
             "The learning rate of the matrices' optimizer; compare bends of the loss with bends of this.",
         ),
         Metric(
+            "train/loss_scale",
+            "1",
+            "the factor that fp16 training multiplies the loss with before the backward pass",
+            "Halves when gradients overflow, doubles when they have not for a while. One that falls to 1 or below "
+            "means that gradients or losses are too large for fp16.",
+        ),
+        Metric(
             "perf/tokens_per_second",
             "tokens/s",
             "tokens trained on / training seconds, over the steps since the last logged one",
@@ -253,6 +260,54 @@ METRICS: dict[str, Metric] = {
             "stats/gradient_noise / stats/gradient_signal",
             "Tokens a step from which on a larger batch hardly saves steps; grows as the loss falls. "
             "Far fewer a step: a larger batch is nearly free.",
+        ),
+        Metric(
+            "audit/sees_future",
+            "spreads of the logits",
+            "largest change of a logit when only tokens after its position change / standard deviation of the logits",
+            "0 behind a causal mask. Anything else: the model reads the answer, and its loss means nothing.",
+            "lower",
+        ),
+        Metric(
+            "audit/next_targets",
+            "fraction",
+            "share of a step's counted targets that are the token after theirs",
+            "1. Anything else: the labels are shifted, and the model learns to predict something else.",
+            "higher",
+        ),
+        Metric(
+            "audit/same_targets",
+            "fraction",
+            "share of a step's counted targets that are the very token they stand at",
+            "As rare as a doubled letter. Near 1: the labels were never shifted, and the task is to repeat the input.",
+        ),
+        Metric(
+            "audit/consecutive",
+            "fraction",
+            "share of a step's neighbouring sequences of which the second begins where the first ends",
+            "As rare as chance in a shuffled text. Near 1: sequences come in the order of the text.",
+            "lower",
+        ),
+        Metric(
+            "audit/val_in_train",
+            "fraction",
+            "share of 32 validation stretches (up to 64 tokens) that also stand in the training text, verbatim",
+            "Some in texts that repeat themselves (licences, boilerplate). Most: validation measures memory.",
+            "lower",
+        ),
+        Metric(
+            "audit/unseen_rows",
+            "fraction",
+            "share of the vocabulary's ids that never occur in the training text (its first 10 million tokens)",
+            "Their embedding rows learn nothing; many of them in a large vocabulary are weights wasted.",
+            "lower",
+        ),
+        Metric(
+            "audit/training_mode",
+            "fraction",
+            "share of the model's modules that are in training mode while it is validated",
+            "0. Anything else: dropout is on, and val/loss is that of a damaged model.",
+            "lower",
         ),
     )
 }

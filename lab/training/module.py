@@ -132,6 +132,8 @@ class PretrainingModule(L.LightningModule):
             "train/grad_norm": float(self._grad_norm),
             "train/lr": self._torch_optimizer().param_groups[0]["lr"],
         }
+        if self._has_scaler():
+            self.measured["train/loss_scale"] = float(self.trainer.precision_plugin.scaler.get_scale())  # type: ignore
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip by global norm. Here gradients are already unscaled, in fp16 too."""

@@ -1,0 +1,117 @@
+"""What every curve takes for granted, measured: that no position sees the future, that targets are the next tokens,
+that the text is shuffled, that what is validated on was never trained on, and that dropout is off while it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab.callbacks.copying import longest_copies
+from lab.callbacks.instrument import Instrument
+from lab.callbacks.recording import probe_texts
+from lab.data.datamodule import LabDataModule
+from lab.interp import run_with_cache
+from lab.training.module import PretrainingModule
+from lab.training.trainer import logbook_of
+
+STRETCHES = 32
+"""Validation sequences that are looked for in the training text: enough to tell a half from nothing."""
+STRETCH_TOKENS = 64
+"""Of each so many: long enough that a licence's header, which many files share, is not the whole of it."""
+COUNTED_TOKENS = 10_000_000
+"""Of a longer training text the first so many are counted: 0.1 s."""
+
+
+class Audit(Instrument):
+    """Checks the assumptions that no curve shows: the causal mask, the targets, the order, the split.
+
+    Logs `audit/…` (`lab.runs.metrics`): what concerns the text once, at step 0, what concerns the model and the
+    batches at the looks. Two short sequences are read a look, nothing else is computed.
+
+    Args:
+        every: Optimizer steps between looks after the log-spaced start; 0: none; None: a twentieth of the run.
+    """
+
+    group = "audit"
+    per_run = 20
+
+    def __init__(self, every: int | None = None) -> None:
+        super().__init__(every)
+        self._batch: tuple[Tensor, Tensor] | None = None
+        self._told: float | None = None
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, *_: object) -> None:
+        """Keep the batch of a step that is due."""
+        super().on_train_batch_start(trainer)
+        self._batch = batch if self.due(trainer, trainer.global_step + 1) else None
+
+    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+        """The model, the newest batch, and before the first step the text."""
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(data, LabDataModule)
+        values = {"audit/sees_future": sees_future(module, probe_texts(data, module.config.context_length)[:1])}
+        if self._batch is not None:
+            values |= batch_facts(*self._batch)
+            self._batch = None
+        if step == 0:
+            values |= text_facts(data)
+        logbook_of(trainer).log(step, values)
+
+    def on_validation_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """In which mode the model is validated; said once, and when it changes."""
+        if self.every == 0 or not trainer.is_global_zero or getattr(trainer, "logbook", None) is None:
+            return
+        modules = list(pl_module.modules())
+        share = sum(module.training for module in modules) / len(modules)
+        if share != self._told:
+            self._told = share
+            logbook_of(trainer).log(trainer.global_step, {"audit/training_mode": share})
+
+
+def sees_future(module: PretrainingModule, text: Tensor) -> float:
+    """How far logits move when only later tokens change, over the logits' spread; 0 behind a causal mask.
+
+    `text` `[1, pos]`: its second half is replaced, logits of the first half are compared.
+    """
+    half = text.shape[1] // 2
+    if half == 0:
+        return 0.0
+    other = text.clone()
+    other[:, half:] = (other[:, half:] + 1) % module.config.vocab_size
+    logits = run_with_cache(module.model, torch.cat([text, other]), ("logits",))["logits"].float()
+    spread = float(logits[0].std())
+    moved = float((logits[0, :half] - logits[1, :half]).abs().max())
+    return moved / spread if spread > 0 else 0.0
+
+
+def batch_facts(tokens: Tensor, targets: Tensor) -> dict[str, float]:
+    """What a step's batch `[accumulation, batch, pos]` says of targets and order."""
+    tokens, targets = tokens.flatten(0, 1), targets.flatten(0, 1)
+    counted = targets[:, :-1] >= 0
+    n = max(1, int(counted.sum()))
+    found = {
+        "audit/next_targets": float(((targets[:, :-1] == tokens[:, 1:]) & counted).sum()) / n,
+        "audit/same_targets": float(((targets[:, :-1] == tokens[:, :-1]) & counted).sum()) / n,
+    }
+    if len(tokens) > 1:
+        # The last target of a sequence is the token after it: does the next sequence begin with that?
+        found["audit/consecutive"] = float((targets[:-1, -1] == tokens[1:, 0]).double().mean())
+    return found
+
+
+def text_facts(data: LabDataModule) -> dict[str, float]:
+    """What is known of a text before anything is learned from it; nothing of a made corpus, which is endless."""
+    if data.sequences.per_epoch is None:
+        return {}
+    train = data.token_files["train"].array()
+    counts = np.bincount(np.asarray(train[:COUNTED_TOKENS]), minlength=data.vocab_size)
+    at = np.linspace(0, data.sequences.n_val - 1, min(STRETCHES, data.sequences.n_val)).astype(int)
+    found = [data.sequences.val(int(i), int(i) + 1) for i in at]
+    stretches = [tokens[0][targets[0] >= 0][:STRETCH_TOKENS].tolist() for tokens, targets in found]
+    copies = longest_copies(stretches, train)
+    whole = [copy.length == len(stretch) for copy, stretch in zip(copies, stretches, strict=True)]
+    return {"audit/unseen_rows": float((counts == 0).mean()), "audit/val_in_train": sum(whole) / len(whole)}

@@ -1,0 +1,121 @@
+"""Losses that are too good: the model sees what it should predict, or was trained on what it is tested with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lab.diagnosis.curves import near, smooth
+from lab.diagnosis.finding import Family, Found
+from lab.diagnosis.history import History
+
+LEAKS = Family("leaks")
+
+
+@LEAKS.rule(
+    "Without a causal mask each position reads the token it is asked for: the loss falls to nearly nothing, and the "
+    "model writes nonsense, because when it writes there is no next token to read.",
+    "look at the attention maps: the triangle above the diagonal must be empty",
+    "whatever replaced lab/model/attention.py has to add causal_mask to the scores",
+    explains=("too_good",),
+)
+def sees_future(history: History, limits: Any) -> Found | None:
+    """Outputs depend on later tokens."""
+    curve = history["audit/sees_future"]
+    seen = np.flatnonzero(curve.values > limits.future)
+    if not len(seen):
+        return None
+    value = float(curve.values[seen[0]])
+    what = f"changing later tokens moves earlier predictions, by {value:.2g} of the logits' spread"
+    return Found("alarm", what, int(curve.steps[seen[0]]), "audit/sees_future", value, limits.future)
+
+
+@LEAKS.rule(
+    "Position t is to predict token t+1. Unshifted labels ask for the token that is already there, twice shifted ones "
+    "for the one after the next: either way another task is learned, and what it writes is not text.",
+    "targets = tokens[1:]: look at one batch, python -m lab batch RUN 0",
+    "a data loader that shifts and a model that shifts again make two shifts",
+    explains=("too_good",),
+)
+def labels(history: History, limits: Any) -> Found | None:
+    """Targets are not the next tokens."""
+    following, same = history["audit/next_targets"], history["audit/same_targets"]
+    wrong = np.flatnonzero(following.values < limits.targets_next)
+    if not len(wrong):
+        return None
+    step, value = int(following.steps[wrong[0]]), float(following.values[wrong[0]])
+    own = same.at(step)
+    kind = "the very tokens they stand at" if own and own > limits.targets_same else "another token"
+    what = f"only {value:.0%} of the targets are the next token; the others are {kind}"
+    return Found("alarm", what, step, "audit/next_targets", value, limits.targets_next)
+
+
+@LEAKS.rule(
+    "A loss like that within the first pass over a text is not learning but seeing the answer.",
+    "look for a missing causal mask and for labels that are not shifted",
+    "look for duplicates: a text that repeats itself is predicted from its own past",
+)
+def too_good(history: History, limits: Any) -> Found | None:
+    """The loss is too good, too early."""
+    floor, vals = history.facts.baseline("floor"), history["val/loss"]
+    if floor and len(vals) and vals.values[-1] < limits.below_floor * floor:
+        what = f"val/loss is {vals.values[-1]:.3f}, and the text's own entropy is {floor:.3f}"
+        return Found("alarm", what, int(vals.steps[-1]), "val/loss", float(vals.values[-1]), limits.below_floor * floor)
+    bigram, curve = history.facts.baseline("bigram"), history["train/loss"]
+    epochs = history.facts.epochs(history.step)
+    if (
+        not bigram
+        or floor is not None
+        or epochs is None
+        or len(curve) < 10
+        or history.facts.says("data.repeat_first_batch", True)
+    ):
+        return None
+    low = np.flatnonzero(smooth(curve.values, 10) < limits.too_good * bigram)
+    if not len(low) or (history.facts.epochs(int(curve.steps[low[0]])) or 0) > 1:
+        return None
+    at, value = int(curve.steps[low[0]]), float(curve.values[low[0]])
+    what = f"the loss was {value:.2f} at step {at}, {value / bigram:.0%} of the bigram's, within the first epoch"
+    return Found("warning", what, at, "train/loss", value, limits.too_good * bigram)
+
+
+@LEAKS.rule(
+    "Validation is the one number that says whether anything general was learned. On text that was trained on it says "
+    "how well that is remembered.",
+    "split by documents, before anything is cut or shuffled; take duplicates out",
+    "data.val_fraction, and data.path without the validation text in it",
+)
+def leakage(history: History, limits: Any) -> Found | None:
+    """Validation text was trained on."""
+    share = history["audit/val_in_train"].at(0)
+    if share is not None and share > limits.leak_share:
+        what = f"{share:.0%} of the validation stretches stand in the training text, verbatim"
+        return Found("alarm", what, 0, "audit/val_in_train", share, limits.leak_share)
+    vals, progress = history["val/loss"], history.progress
+    if len(vals) < 4 or not progress or progress < 0.3 or history.facts.number("model.config.dropout"):
+        return None
+    step, val = int(vals.steps[-1]), float(vals.values[-1])
+    train = near(history["train/loss"], step, history.span(0.03, 10))
+    if train is None or train <= 0 or 1 - val / train < limits.leak_below:
+        return None
+    what = f"val/loss ({val:.2f}) lies {1 - val / train:.0%} below train/loss ({train:.2f}), and there is no dropout"
+    return Found("warning", what, step, "val/loss", 1 - val / train, limits.leak_below)
+
+
+@LEAKS.rule(
+    "Dropout damages the model on purpose, to make it robust. Where it stays on for validation, val/loss is that of "
+    "the damaged model, and changes from one look to the next.",
+    "model.eval() before validation, model.train() after it",
+    "whatever callback changes the mode has to change it back",
+)
+def dropout_in_evaluation(history: History, limits: Any) -> Found | None:
+    """The model is validated in training mode."""
+    curve, dropout = history["audit/training_mode"], history.facts.number("model.config.dropout") or 0.0
+    on = np.flatnonzero(curve.values > 0)
+    if not len(on):
+        return None
+    value = float(curve.values[on[0]])
+    what = f"{value:.0%} of the model's parts are in training mode while it is validated, with a dropout of {dropout:g}"
+    level = "alarm" if dropout else "note"
+    return Found(level, what, int(curve.steps[on[0]]), "audit/training_mode", value, 0.0)

@@ -1,0 +1,48 @@
+"""A model that waits, and a machine that tires."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lab.diagnosis.curves import run_of
+from lab.diagnosis.finding import Family, Found
+from lab.diagnosis.history import History
+
+SPEED = Family("speed")
+
+
+@SPEED.rule(
+    "While the model waits for its next batch, what it runs on stands idle.",
+    "put the data on a local disk; tokenise beforehand (the lab's cache does)",
+    "a larger data.batch_size, so that batches are asked for less often",
+)
+def data_bound(history: History, limits: Any) -> Found | None:
+    """Much of the time is spent waiting for data."""
+    curve = history["perf/data_share"]
+    begin = run_of(curve.values > limits.data_share, int(limits.speed_looks))
+    if begin is None:
+        return None
+    value = float(np.median(curve.values[begin:]))
+    what = f"{value:.0%} of the training time is spent waiting for batches"
+    return Found("warning", what, int(curve.steps[begin]), "perf/data_share", value, limits.data_share)
+
+
+@SPEED.rule(
+    "The same work takes longer than before: another program, a processor that is too hot, memory that runs out.",
+    "look at what else runs on the machine, and at perf/memory_bytes",
+    "stop and resume: python -m lab fit --resume RUN loses nothing",
+)
+def slowing_down(history: History, limits: Any) -> Found | None:
+    """Steps take much longer than they did."""
+    curve = history["perf/step_seconds"]
+    if len(curve) < 8:
+        return None
+    usual = float(np.percentile(curve.values, 20))
+    begin = run_of(curve.values > limits.slower * usual, int(limits.speed_looks))
+    if begin is None or begin == 0 or history.step - curve.steps[begin] < history.span(limits.slower_share):
+        return None
+    value = float(np.median(curve.values[begin:]))
+    what = f"a step takes {value:.3g} s, and took {usual:.3g} s before"
+    return Found("warning", what, int(curve.steps[begin]), "perf/step_seconds", value, limits.slower * usual)

@@ -1,0 +1,80 @@
+"""What is wrong before anything was learned: the first loss, the head's weights, the first update."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lab.diagnosis.finding import Family, Found
+from lab.diagnosis.history import History
+
+START = Family("start")
+
+
+@START.rule(
+    "An untrained model knows nothing: its loss is ln(vocabulary size). Above, it is sure of nonsense and has to "
+    "unlearn its own initial weights first; below, it has been told something.",
+    "model.config.init_std: leave it out (0.02)",
+    "for a model that was not started fresh (a fork, loaded weights) this is as it should be",
+)
+def initial_loss(history: History, limits: Any) -> Found | None:
+    """The first loss is not ln(vocabulary)."""
+    expected = history.facts.baseline("uniform")
+    first = history["train/loss"].at(0)
+    if first is None or not expected:
+        return None
+    off = first / expected - 1
+    if abs(off) <= limits.initial_loss_off:
+        return None
+    level = "alarm" if abs(off) > limits.initial_loss_far else "warning"
+    what = f"the first loss is {first:.2f}, and ln(vocabulary) is {expected:.2f}: {abs(off):.0%} {_side(off)}"
+    return Found(level, what, 0, "train/loss", first, expected * (1 + math.copysign(limits.initial_loss_off, off)))
+
+
+def _side(off: float) -> str:
+    return "above" if off > 0 else "below"
+
+
+@START.rule(
+    "Logits are products of the stream (length √width after the last norm) with the rows of the head. Rows that are "
+    "too long make an untrained model certain of random tokens; a tied embedding as PyTorch draws it (std 1) "
+    "starts GPT-2 at a loss of 168.",
+    "model.config.init_std: leave it out (0.02)",
+    "model.config.tie_embeddings: false, if the embedding has to be large",
+    explains=("initial_loss",),
+)
+def head_scale(history: History, limits: Any) -> Found | None:
+    """The (tied) head starts too large."""
+    norm, facts = history["stats/weight_norm.embedding"].at(0), history.facts
+    width, vocabulary = facts.number("model.config.d_model"), facts.of_data("vocab_size")
+    if norm is None or not width or not vocabulary or not facts.says("model.config.tie_embeddings", True):
+        return None
+    positions = facts.number("model.config.context_length") if facts.says("model.config.positions", "learned") else 0
+    std = norm / math.sqrt((vocabulary + (positions or 0)) * width)
+    spread = std * math.sqrt(width)
+    if spread <= limits.head_spread:
+        return None
+    what = f"the tied head starts with weights of std {std:.2g}: untrained logits are spread by {spread:.1f}"
+    return Found("alarm", what, 0, "stats/weight_norm.embedding", spread, limits.head_spread)
+
+
+@START.rule(
+    "Adam divides by averages that know nothing yet: its first updates move every weight by the whole learning rate, "
+    "each in the direction of one batch. Deep or post-norm models do not recover (Xiong et al. 2020).",
+    "model.schedule.warmup_fraction: 0.05, or a few hundred warmup_steps",
+    "a lower model.optimizer.lr",
+)
+def warmup_missing(history: History, limits: Any) -> Found | None:
+    """The first update has the full learning rate and moves the weights far."""
+    rates = history["train/lr"]
+    first = rates.at(0)
+    if first is None or len(rates) < 3:
+        return None
+    peak = float(rates.values.max())
+    if peak <= 0 or first < limits.warmup_lr * peak:
+        return None
+    moved = max((ratio for curve in history.layers("stats/update_ratio") if (ratio := curve.at(1))), default=0.0)
+    level = "warning" if moved > limits.warmup_update else "note"
+    what = f"the first update has {first / peak:.0%} of the highest learning rate"
+    what += f" and moves a layer by {moved:.1%} of its size" if moved else ""
+    return Found(level, what, 0, "stats/update_ratio" if moved else "train/lr", moved or first, limits.warmup_update)
