@@ -11,6 +11,7 @@ from lab.callbacks.instrument import Instrument
 from lab.callbacks.outlets import Outlets
 from lab.callbacks.recording import Recording, recording, token_labels
 from lab.callbacks.snapshots import Snapshots
+from lab.diagnosis import THRESHOLDS, Finding
 from lab.figures.predictions import draw_logit_lens, draw_token_loss
 from lab.figures.residual import draw_residual_norms
 from lab.interp import (
@@ -31,8 +32,7 @@ from lab.training.trainer import logbook_of
 
 PICTURES = 10
 """Bundles and numbers with every look, pictures with every so-manyth (and all of the log-spaced start)."""
-INDUCTION_FORMED = 0.5
-"""A head that puts half of its attention on the token after the earlier copy is called an induction head."""
+INDUCTION_FORMED = THRESHOLDS["induction_formed"].value
 
 # What `lab.interp.Probe.scalars` calls it, and its name as a metric. Left out: what says the same twice.
 METRIC_NAMES = {
@@ -118,10 +118,10 @@ class Probes(Instrument):
         layer, head = (int(i) for i in np.unravel_index(int(scores.argmax()), scores.shape))
         if scores[layer, head] > INDUCTION_FORMED:
             self._induction_head = f"{layer}.{head}"
+            found = induction_finding(layer, head, float(scores[layer, head]), step)
             logbook_of(trainer).event(
-                "finding", step, finding="induction_head", layer=layer, head=head, score=float(scores[layer, head]),
-                chance=summary.repetition.induction.chance,
-            )  # fmt: skip
+                "finding", step, **found.payload(), layer=layer, head=head, chance=summary.repetition.induction.chance
+            )
 
     def state_dict(self) -> dict[str, str | None]:
         """Whether the induction head has been told of."""
@@ -130,6 +130,26 @@ class Probes(Instrument):
     def load_state_dict(self, state_dict: dict[str, str | None]) -> None:
         """Not to tell of it twice."""
         self._induction_head = state_dict["induction_head"]
+
+
+def induction_finding(layer: int, head: int, score: float, step: int) -> Finding:
+    """That a head has become an induction head: nothing to worry about, but to look at."""
+    return Finding(
+        rule="induction_head",
+        family="milestones",
+        level="note",
+        what=f"head {head} of layer {layer} has become an induction head: it looks for earlier copies of the present "
+        "token and reads what came after",
+        since=step,
+        step=step,
+        metric=f"stats/induction.layer{layer}",
+        value=score,
+        threshold=INDUCTION_FORMED,
+        why="With it the model goes on with what it has seen before in the same context (Olsson et al. 2022); the loss "
+        "falls at the same steps.",
+        tries=("look at its attention map before and after", "switch it off, and see what the loss becomes"),
+        source="lab/callbacks/probes.py",
+    )
 
 
 def metrics(summary: Probe) -> dict[str, float]:

@@ -64,9 +64,6 @@ def residual_growth(history: History, limits: Any) -> Found | None:
     begin = run_of(curve.values > bar, 2)
     if begin is None:
         return None
-    before = curve.values[curve.steps <= history.step - history.span(0.2)]
-    if len(before) and curve.values[-1] < limits.resid_growth * before[-1]:
-        return None
     value, layer = float(curve.values[-1]), curves.index(curve)
-    what = f"the residual stream is {value:.0f} long after layer {layer} and grows"
+    what = f"the residual stream has grown from {curve.values[0]:.2g} to {value:.3g} after layer {layer}"
     return Found("warning", what, int(curve.steps[begin]), f"stats/resid_norm.layer{layer}", value, bar)

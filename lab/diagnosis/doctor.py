@@ -81,7 +81,9 @@ class Doctor:
         silenced = {other for name in found for other in RULES[name].explains}
         told = []
         for name, rule in RULES.items():
-            hit = found.get(name) if name not in silenced else None
+            if name in silenced:
+                continue
+            hit = found.get(name)
             finding = rule.finding(hit, step) if hit else None
             if (change := self._compare(name, finding, step)) is not None:
                 told.append(change)

@@ -72,8 +72,8 @@ Check = Callable[[Any, Any], "Found | None"]
 class Rule:
     """One disease: how it is told, why it matters and what helps.
 
-    `check(history, limits)` is a pure function of the run so far; `family` is the file it stands in. While it holds, the
-    rules named in `explains` say nothing: what they see follows from it.
+    `check(history, limits)` is a pure function of the run so far; `family` is the file it stands in. While it holds,
+    the rules named in `explains` say nothing: what they see follows from it.
     """
 
     name: str

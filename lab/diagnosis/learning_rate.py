@@ -12,8 +12,6 @@ from lab.diagnosis.history import History
 
 LEARNING_RATE = Family("learning_rate")
 LOOKS = 3
-LEAST_STEPS = 8
-"""Before that, averages of the optimizer and norms of the weights are still those of the beginning."""
 
 
 @LEARNING_RATE.rule(
@@ -26,9 +24,10 @@ def lr_too_high(history: History, limits: Any) -> Found | None:
     """Updates move layers too far."""
     worst: Found | None = None
     for layer, curve in enumerate(history.layers("stats/update_ratio")):
-        steps, ratios = curve.since(LEAST_STEPS)
+        steps, ratios = curve.steps, curve.values
         if len(ratios) < LOOKS:
             continue
+        # Large updates make large weights, and large weights small ratios: what is over by now did its harm.
         high = np.flatnonzero(np.convolve(ratios > limits.update_ratio_high, np.ones(LOOKS), "valid") == LOOKS)
         if not len(high):
             continue
@@ -67,7 +66,7 @@ def lr_too_low(history: History, limits: Any) -> Found | None:
 )
 def gradient_growth(history: History, limits: Any) -> Found | None:
     """The gradient norm has grown many times over."""
-    steps, norms = history["train/grad_norm"].since(history.span(0.05, LEAST_STEPS))
+    steps, norms = history["train/grad_norm"].since(history.span(0.05, 10))
     if len(norms) < 40:
         return None
     early, late = float(np.median(norms[: len(norms) // 2])), float(np.median(norms[-max(10, len(norms) // 10) :]))

@@ -65,14 +65,13 @@ THRESHOLDS: dict[str, Threshold] = {
     "logit_high": _t(50.0, "largest attention logit; healthy runs stay below 30", "Wortsman et al. 2023, fig. 2"),
     "logit_alarming": _t(500.0, "the same, where the softmax is one-hot in any precision"),
     "entropy_collapsed": _t(0.05, "attention entropy of a layer / that of even attention", "Zhai et al. 2023"),
-    "entropy_uniform": _t(0.995, "the same of all layers at once"),
-    "uniform_progress": _t(0.2, "part of the run after which heads should have found something"),
+    "entropy_uniform": _t(0.999, "the same of all layers at once"),
+    "uniform_progress": _t(0.25, "part of the run after which heads should have found something"),
     # ---------------------------------------------------------------- activations
     "dead_share": _t(0.6, "share of a layer's MLP units that no token of the probe texts switches on"),
     "saturated_share": _t(0.6, "share of a layer's MLP units that every token switches on"),
     "unit_looks": _t(3, "looks in a row; in the first steps a third of the units may be out for a while"),
     "resid_norm": _t(40.0, "norm of the residual stream / sqrt(width)"),
-    "resid_growth": _t(2.0, "growth of that norm over the last fifth of the run"),
     # ---------------------------------------------------------------- generalisation
     "overfit_rise": _t(0.02, "relative rise of val/loss over its best"),
     "overfit_far": _t(0.2, "the same, where it is an alarm"),
