@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
-TABS = ("checkpoints", "attention", "predictions", "activations", "generate")
+TABS = ("checkpoints", "attention", "predictions", "activations", "generate", "sick")
 DEFAULT_TAB = "attention"
 MAX_TEXT = 20_000  # characters; more is refused before anything reads it
 _NUMBERS = ("step", "layer", "head", "token")

@@ -99,6 +99,16 @@ def histograms() -> gr.HTML:
     return panel("histograms", "Activations", "The same edges at every step, so that pictures compare.")
 
 
+def sick_runs() -> gr.HTML:
+    """Recorded runs that something is wrong with: what?"""
+    return panel(
+        "sick_runs",
+        "Sick runs",
+        "Each of these small runs has one thing wrong with it. Look at the curves, say what it is, and see what gave it "
+        "away. Your first guesses are kept in the runs folder.",
+    )
+
+
 def writer() -> gr.HTML:
     """Text as the model writes it, A beside B."""
     return panel(

@@ -44,10 +44,16 @@ def generate() -> None:
     make.writer()
 
 
+def sick() -> None:
+    """What is wrong with this run?"""
+    make.sick_runs()
+
+
 BUILDERS: dict[str, Callable[[], None]] = {
     "checkpoints": checkpoints,
     "attention": attention,
     "predictions": predictions,
     "activations": activations,
     "generate": generate,
+    "sick": sick,
 }

@@ -10,7 +10,7 @@ kind share a file, `rules.py` lists all. Imports neither torch nor Lightning. Li
 from lab.diagnosis.doctor import Diagnosis, Doctor, cadence, diagnose
 from lab.diagnosis.facts import Facts
 from lab.diagnosis.finding import LEVELS, Finding
-from lab.diagnosis.history import History
+from lab.diagnosis.history import Curve, History
 from lab.diagnosis.rules import RULES
 from lab.diagnosis.thresholds import THRESHOLDS, limits
 
@@ -18,6 +18,7 @@ __all__ = [
     "LEVELS",
     "RULES",
     "THRESHOLDS",
+    "Curve",
     "Diagnosis",
     "Doctor",
     "Facts",

@@ -36,7 +36,7 @@ def sees_future(history: History, limits: Any) -> Found | None:
     "for the one after the next: either way another task is learned, and what it writes is not text.",
     "targets = tokens[1:]: look at one batch, python -m lab batch RUN 0",
     "a data loader that shifts and a model that shifts again make two shifts",
-    explains=("too_good",),
+    explains=("too_good", "initial_loss", "memorised"),
 )
 def labels(history: History, limits: Any) -> Found | None:
     """Targets are not the next tokens."""
@@ -97,7 +97,7 @@ def leakage(history: History, limits: Any) -> Found | None:
         return None
     step, val = int(vals.steps[-1]), float(vals.values[-1])
     train = near(history["train/loss"], step, history.span(0.03, 10))
-    if train is None or train <= 0 or 1 - val / train < limits.leak_below:
+    if train is None or train - val < max(limits.leak_nats, limits.leak_below * train):
         return None
     what = f"val/loss ({val:.2f}) lies {1 - val / train:.0%} below train/loss ({train:.2f}), and there is no dropout"
     return Found("warning", what, step, "val/loss", 1 - val / train, limits.leak_below)

@@ -12,7 +12,7 @@ from lab.diagnosis.finding import Family, Found
 from lab.diagnosis.history import History
 
 STABILITY = Family("stability")
-TRAILING = 50
+TRAILING, MOST_LEAPS = 50, 500
 NOT_FINITE = re.compile(r"^(\S+) is (nan|-?inf) at step (\d+)")
 
 
@@ -48,18 +48,23 @@ def loss_spike(history: History, limits: Any) -> Found | None:
     steps, losses = history["train/loss"].steps, history["train/loss"].values
     if len(losses) < TRAILING + 2:
         return None
-    windows = np.lib.stride_tricks.sliding_window_view(losses, TRAILING)[:-1]
+    now, mean = losses[TRAILING:], smooth(losses, TRAILING)[TRAILING - 1 : -1]
+    # Medians cost; they are taken only where the loss stands above its recent mean, and for the newest of these.
+    high = np.flatnonzero(now > (1 + limits.spike_rise / 2) * mean)[-MOST_LEAPS:]
+    if not len(high):
+        return None
+    windows = np.lib.stride_tricks.sliding_window_view(losses, TRAILING)[high]
     median = np.median(windows, axis=1)
     # 1.4826 makes the median distance a standard deviation; the fall of a young loss is not its scatter.
     scatter = 1.4826 * np.median(np.abs(np.diff(windows, axis=1)), axis=1) / np.sqrt(2)
-    now = losses[TRAILING:]
-    leaps = np.flatnonzero((now - median > limits.spike_z * scatter + 1e-3) & (now > (1 + limits.spike_rise) * median))
+    bar = np.maximum((1 + limits.spike_rise) * median, median + limits.spike_z * scatter)
+    leaps = high[now[high] > np.maximum(bar, median + limits.spike_nats)]
     if not len(leaps):
         return None
     # The newest spike begins with the first leap after a quiet stretch.
     begins = leaps[np.flatnonzero(np.diff(leaps, prepend=-TRAILING) > TRAILING // 2)]
     at = int(begins[-1])
-    since, before, top = int(steps[TRAILING + at]), float(median[at]), float(now[at : at + TRAILING].max())
+    since, before, top = int(steps[TRAILING + at]), float(median[high == at][0]), float(now[at : at + TRAILING].max())
     after = smooth(now[at:], 5)
     back = np.flatnonzero(after <= limits.spike_back * before)
     what = f"the loss leapt from {before:.2f} to {top:.2f} at step {since}"

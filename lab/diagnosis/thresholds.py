@@ -40,6 +40,7 @@ THRESHOLDS: dict[str, Threshold] = {
     # ---------------------------------------------------------------- stability
     "spike_z": _t(8.0, "robust z of a loss against the last 50", "as torchtitan's and MosaicML's spike detectors"),
     "spike_rise": _t(0.15, "and its relative rise over their median"),
+    "spike_nats": _t(0.1, "and its rise in nats per token: next to nothing is not a leap"),
     "spike_recovery": _t(0.05, "part of the run within which a spike has to be made good"),
     "spike_back": _t(1.03, "loss / median before the spike at which it counts as made good"),
     "divergence_rise": _t(0.15, "rise of the smoothed loss over its best, as a share of what had been learned"),
@@ -54,7 +55,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "baselines_apart": _t(0.05, "relative distance of two baselines below which a plateau does not tell them apart"),
     # ---------------------------------------------------------------- learning rate
     "update_ratio_high": _t(
-        0.15, "update / weights of a layer, at three looks in a row; 1e-3 is Karpathy's rule of thumb"
+        0.15, "update / weights of a layer, three looks in a row; healthy peaks: to 0.10, sick: 0.35"
     ),
     "update_ratio_low": _t(1e-3, "largest update / weights of any layer since the warm-up"),
     "lr_low_progress": _t(0.1, "part of the run after which that says something"),
@@ -62,16 +63,18 @@ THRESHOLDS: dict[str, Threshold] = {
     "clip_share": _t(0.95, "share of the steps that were clipped", "Pascanu et al. 2013: clipping is for exceptions"),
     "clip_cut": _t(0.2, "clipping threshold / median gradient norm: what is left of a usual gradient"),
     # ---------------------------------------------------------------- attention
-    "logit_high": _t(50.0, "largest attention logit; healthy runs stay below 30", "Wortsman et al. 2023, fig. 2"),
+    "logit_high": _t(50.0, "largest attention logit; healthy small runs: to 25", "Wortsman et al. 2023, fig. 2"),
     "logit_alarming": _t(500.0, "the same, where the softmax is one-hot in any precision"),
-    "entropy_collapsed": _t(0.05, "attention entropy of a layer / that of even attention", "Zhai et al. 2023"),
+    "entropy_collapsed": _t(
+        0.05, "attention entropy of a layer / even attention's; healthy: from 0.26", "Zhai et al. 2023"
+    ),
     "entropy_uniform": _t(0.999, "the same of all layers at once"),
     "uniform_progress": _t(0.25, "part of the run after which heads should have found something"),
     # ---------------------------------------------------------------- activations
-    "dead_share": _t(0.6, "share of a layer's MLP units that no token of the probe texts switches on"),
-    "saturated_share": _t(0.6, "share of a layer's MLP units that every token switches on"),
+    "dead_share": _t(0.7, "share of a layer's MLP units that no token of the probe switches on; healthy: to 0.35"),
+    "saturated_share": _t(0.7, "share of a layer's MLP units that every token switches on; healthy: to 0.46"),
     "unit_looks": _t(3, "looks in a row; in the first steps a third of the units may be out for a while"),
-    "resid_norm": _t(40.0, "norm of the residual stream / sqrt(width)"),
+    "resid_norm": _t(300.0, "norm of the residual stream / sqrt(width); healthy runs reach 82"),
     # ---------------------------------------------------------------- generalisation
     "overfit_rise": _t(0.02, "relative rise of val/loss over its best"),
     "overfit_far": _t(0.2, "the same, where it is an alarm"),
@@ -83,13 +86,14 @@ THRESHOLDS: dict[str, Threshold] = {
     # ---------------------------------------------------------------- leaks
     "leak_share": _t(0.5, "share of validation stretches that stand in the training text"),
     "leak_below": _t(0.15, "how far val/loss lies below train/loss, without dropout"),
+    "leak_nats": _t(0.1, "and how far in nats per token"),
     "future": _t(1e-2, "change of a logit by later tokens / spread of the logits; rounding in bf16 is below 1e-3"),
     "targets_next": _t(0.99, "share of targets that are the next token"),
     "targets_same": _t(0.9, "share of targets that are the present token"),
     "too_good": _t(0.35, "train/loss / bigram baseline within the first epoch"),
     "below_floor": _t(0.95, "val/loss / entropy of a made corpus, which no model can beat"),
     # ---------------------------------------------------------------- data
-    "consecutive": _t(0.8, "share of neighbouring sequences that follow each other in the text"),
+    "consecutive": _t(0.8, "share of neighbouring sequences that follow each other in the text; by chance: to 0.3"),
     "unseen_share": _t(0.5, "share of the vocabulary that never occurs"),
     "unseen_vocabulary": _t(1000, "and its size: below it unseen rows cost next to nothing (bytes)"),
     # ---------------------------------------------------------------- budget
@@ -105,7 +109,7 @@ THRESHOLDS: dict[str, Threshold] = {
     # ---------------------------------------------------------------- speed
     "data_share": _t(0.3, "share of the time spent waiting for batches"),
     "speed_looks": _t(3, "lines in a row"),
-    "slower": _t(3.0, "seconds a step / median before; another program on the machine makes it 2"),
+    "slower": _t(5.0, "seconds a step / usual ones; a busy machine makes it 4 now and then"),
     "slower_share": _t(0.1, "part of the run that it has to last"),
     # ---------------------------------------------------------------- milestones
     "induction_formed": _t(

@@ -79,7 +79,7 @@ def healthy_args(series: str, number: int) -> list[str]:
         texts += [{"data.corpus": "shakespeare", "data.tokenizer": "char"}]
         texts += [{"data.corpus": "shakespeare", "data.tokenizer": "bpe", "data.vocab_size": 512}]
     layers, heads = rng.choice([1, 2, 2, 3]), rng.choice([2, 4])
-    settings: dict[str, Any] = rng.choice(texts) | {
+    settings: dict[str, Any] = random.Random(f"{series}-{number}-text").choice(texts) | {
         "model.config.n_layers": layers,
         "model.config.n_heads": heads,
         "model.config.d_model": 16 * rng.choice([2, 4, 4, 6]),
