@@ -104,8 +104,8 @@ def sick_runs() -> gr.HTML:
     return panel(
         "sick_runs",
         "Sick runs",
-        "Each of these small runs has one thing wrong with it. Look at the curves, say what it is, and see what gave it "
-        "away. Your first guesses are kept in the runs folder.",
+        "Each of these small runs has one thing wrong with it. Look at the curves, say what it is, and see what gave "
+        "it away. Your first guesses are kept in the runs folder.",
     )
 
 
