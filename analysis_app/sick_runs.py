@@ -2,8 +2,8 @@
 
 The recordings lie beside this file in `sick/`, made by `scripts/record_zoo.py` from the runs of `configs/broken`:
 `{"format": 1, "name", "rule", "total_steps", "facts", "lines", "curves": {metric: [steps, values]}, "evidence",
-"findings", "command", "comment"}`. What would give the answer away (evidence, findings, comment) is sent after the guess only.
-Guesses are kept in the runs folder (`lab.runs.guesses`).
+"findings", "command", "comment"}`. What would give the answer away (evidence, findings, comment) is sent after the
+guess only. Guesses are kept in the runs folder (`lab.runs.guesses`).
 """
 
 from __future__ import annotations
