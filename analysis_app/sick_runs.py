@@ -50,9 +50,13 @@ def recording(name: str) -> dict[str, Any]:
 
 
 def choices(name: str) -> list[dict[str, str]]:
-    """The right cause among others, always the same ones for a case; `id` is a case's name."""
+    """The right cause among others, always the same ones for a case; `id` is a case's name.
+
+    What the doctor saw in this run too is no wrong answer, and is not offered.
+    """
     rng = random.Random(name)
-    others = [n for n, d in ZOO.items() if d.cause and d.rule != ZOO[name].rule]
+    seen = {ZOO[name].rule, *(finding["rule"] for finding in recording(name)["findings"])}
+    others = [n for n, d in ZOO.items() if d.cause and d.rule not in seen]
     picked = [name, *rng.sample(others, CHOICES - 1)]
     rng.shuffle(picked)
     return [{"id": n, "cause": str(ZOO[n].cause)} for n in picked]

@@ -65,7 +65,7 @@ def attention_collapse(history: History, limits: Any) -> Found | None:
 def uniform_heads(history: History, limits: Any) -> Found | None:
     """No head of any layer has found something to look for."""
     curves = history.layers("stats/entropy")
-    progress = history.progress
+    progress = None if history.is_try(limits) else history.progress
     if not curves or progress is None or progress < limits.uniform_progress or min(map(len, curves)) < LOOKS:
         return None
     lowest = min(float(curve.last(LOOKS)[1].min()) for curve in curves)

@@ -43,7 +43,7 @@ def batch_size(history: History, limits: Any) -> Found | None:
 def undertrained(history: History, limits: Any) -> Found | None:
     """The plan has too few tokens for its parameters."""
     ratio = history.facts.tokens_per_parameter
-    if ratio is None or ratio >= limits.short_trained or not len(history["train/loss"]):
+    if ratio is None or ratio >= limits.short_trained or not len(history["train/loss"]) or history.is_try(limits):
         return None
     level = "warning" if ratio < limits.undertrained else "note"
     return Found(level, f"the run plans {ratio:.2g} tokens a parameter", 0, None, ratio, limits.short_trained)

@@ -80,6 +80,9 @@ class Curve:
         return float(self.values[i]) if i < self._n and self.steps[i] == step else None
 
 
+_NOTHING = Curve()
+
+
 class History:
     """A run so far. `history["val/loss"]` is a curve, empty where nothing of that name was logged."""
 
@@ -90,7 +93,7 @@ class History:
         self._curves: dict[str, Curve] = {}
 
     def __getitem__(self, name: str) -> Curve:
-        return self._curves.get(name) or Curve()
+        return self._curves.get(name, _NOTHING)
 
     def names(self) -> list[str]:
         """The metrics that were logged, sorted."""
@@ -110,6 +113,10 @@ class History:
         """How much of the planned run is done, 0 to 1; None where the plan is not known."""
         total = self.facts.total_steps
         return self.step / total if total else None
+
+    def is_try(self, limits: Any) -> bool:
+        """Whether the plan is so short that it is a try and not a run."""
+        return self.facts.total_steps is not None and self.facts.total_steps < limits.try_steps
 
     def span(self, share: float, at_least: int = 1) -> int:
         """`share` of the planned run in steps; of what is done where the plan is not known."""

@@ -47,7 +47,7 @@ def lr_too_high(history: History, limits: Any) -> Found | None:
 def lr_too_low(history: History, limits: Any) -> Found | None:
     """Updates hardly move anything."""
     curves = history.layers("stats/update_ratio")
-    progress = history.progress
+    progress = None if history.is_try(limits) else history.progress
     if not curves or progress is None or progress < limits.lr_low_progress or min(map(len, curves)) < LOOKS:
         return None
     rates = history["train/lr"].values

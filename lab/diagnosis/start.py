@@ -68,7 +68,7 @@ def warmup_missing(history: History, limits: Any) -> Found | None:
     """The first update has the full learning rate and moves the weights far."""
     rates = history["train/lr"]
     first = rates.at(0)
-    if first is None or len(rates) < 3:
+    if first is None or len(rates) < 3 or history.is_try(limits):
         return None
     peak = float(rates.values.max())
     if peak <= 0 or first < limits.warmup_lr * peak:

@@ -29,6 +29,7 @@ def _t(value: float, meaning: str, source: str = "measured") -> Threshold:
 
 
 THRESHOLDS: dict[str, Threshold] = {
+    "try_steps": _t(40, "planned steps below which a run is a try: of its plan and progress nothing is said", "chosen"),
     # ---------------------------------------------------------------- start
     "initial_loss_off": _t(
         0.15, "relative distance of the first loss from ln(vocabulary)", "the initial weights keep within 0.05"

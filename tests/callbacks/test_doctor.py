@@ -77,7 +77,7 @@ def test_a_sabotaged_run_is_named_by_its_own_rule_at_once(
     run = fit(tmp_path, "sick", *sabotage(how), *dropout)
     event = findings(run)[rule]
     assert event["level"] == level
-    assert event["step"] <= 8
+    assert event["step"] <= 10
     assert event["try"]
     assert event["source"].startswith("lab/diagnosis/")
     said = capsys.readouterr()
