@@ -41,7 +41,8 @@ class Weights:
         rows: Only the first so many rows; None: all.
         scale: Factor.
         shift: Added after that.
-        hold: After every step again, and not only before the first.
+        again: Before every step, and not only once.
+        hold: They get no gradient and stay as they are.
         at_step: From this step on.
     """
 
@@ -49,6 +50,7 @@ class Weights:
     rows: int | None = None
     scale: float = 1.0
     shift: float = 0.0
+    again: bool = False
     hold: bool = False
     at_step: int = 0
 
@@ -104,9 +106,16 @@ class Sabotage(Callback):
         """Weights that change later; waiting within the step."""
         step = trainer.global_step
         if step:
-            self._change(pl_module, lambda w: w.at_step == step or (w.hold and step > w.at_step))
+            self._change(pl_module, lambda w: w.at_step == step or (w.again and step > w.at_step))
         if self.slow_seconds and step >= self.slow_from:
             time.sleep(self.slow_seconds)
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """What is held gets no gradient."""
+        for weights in filter(lambda w: w.hold, self.weights):
+            for name, parameter in pl_module.named_parameters():
+                if re.search(weights.match, name) and parameter.grad is not None:
+                    parameter.grad[: weights.rows] = 0
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Dropout stays on, where that is the disease; Lightning puts the mode back itself."""

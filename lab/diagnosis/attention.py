@@ -76,6 +76,29 @@ def uniform_heads(history: History, limits: Any) -> Found | None:
     return Found("warning", what, since, "stats/entropy", lowest, limits.entropy_uniform)
 
 
+@ATTENTION.rule(
+    "Attention is the only way from one position to another. Where it adds nothing to the stream, each token is left to "
+    "itself, and no loss below the bigram's line can be reached.",
+    "look at the output projections of attention: are they zero, frozen, or without a gradient (stats/grad_norm)?",
+    "model.config.zero_init: true is not it: those weights grow from the first step on",
+    explains=("uniform_heads", "bigram_plateau"),
+)
+def attention_idle(history: History, limits: Any) -> Found | None:
+    """What attention adds to the stream is nothing."""
+    outs, streams = history.layers("stats/attn_out_norm"), history.layers("stats/resid_norm")
+    if not outs or len(outs) != len(streams) or min(map(len, outs)) < LOOKS + 2:
+        return None
+    shares = [
+        float((out.last(LOOKS)[1] / np.maximum(stream.last(LOOKS)[1], 1e-9)).max())
+        for out, stream in zip(outs, streams, strict=True)
+        if len(stream) == len(out)
+    ]
+    if not shares or max(shares) > limits.attention_share:
+        return None
+    what = f"attention adds {max(shares):.1g} of the residual stream's length in every layer"
+    return Found("warning", what, int(outs[0].steps[1]), "stats/attn_out_norm", max(shares), limits.attention_share)
+
+
 def _task_waits(history: History, limits: Any) -> bool:
     """Whether the loss is still where even guessing is: made tasks lie there until a circuit forms."""
     uniform, losses = history.facts.baseline("uniform"), history["train/loss"].last(10)[1]

@@ -70,6 +70,7 @@ THRESHOLDS: dict[str, Threshold] = {
         0.05, "attention entropy of a layer / even attention's; healthy: from 0.26", "Zhai et al. 2023"
     ),
     "entropy_uniform": _t(0.999, "the same of all layers at once"),
+    "attention_share": _t(1e-3, "norm of what attention adds / norm of the residual stream; healthy: from 0.009"),
     "uniform_progress": _t(0.25, "part of the run after which heads should have found something"),
     # ---------------------------------------------------------------- activations
     "dead_share": _t(0.7, "share of a layer's MLP units that no token of the probe switches on; healthy: to 0.35"),

@@ -44,7 +44,7 @@ ZOO: dict[str, Disease] = {
     "saturated_units": Disease("saturated_units", "the MLPs' units are always on"),
     "attention_collapse": Disease("attention_collapse", "attention has collapsed to single tokens"),
     "uniform_heads": Disease("uniform_heads", "attention looks everywhere alike"),
-    "attention_cut_off": Disease("bigram_plateau", "what attention finds is thrown away"),
+    "attention_cut_off": Disease("attention_idle", "what attention finds is thrown away"),
     "post_norm_deep": Disease(
         "unigram_plateau", "norms after the sum, in a deep model", ("--model.config.norm_position", "pre")
     ),

@@ -79,6 +79,7 @@ def healthy(steps: int = STEPS, seed: int = 0) -> dict[str, dict[int, float]]:
             f"stats/update_ratio{end_of}": {s: 0.003 + 0.03 * math.sin(math.pi * p**0.5) for s, p in part.items() if s},
             f"stats/entropy{end_of}": {s: 1 - 0.5 * p**0.5 for s, p in part.items()},
             f"stats/attn_logit_max{end_of}": {s: 0.1 + 22 * p**0.5 for s, p in part.items()},
+            f"stats/attn_out_norm{end_of}": {s: 0.03 + p**0.5 for s, p in part.items()},
             f"stats/resid_norm{end_of}": {s: 0.2 + 6 * p**0.5 for s, p in part.items()},
             f"stats/dead_share{end_of}": {s: 0.3 if 4 <= s <= 16 else 0.02 for s in looks},
             f"stats/saturated_share{end_of}": {s: 0.35 if 4 <= s <= 16 else 0.0 for s in looks},

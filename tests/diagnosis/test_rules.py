@@ -65,6 +65,7 @@ SICK: dict[str, tuple[dict[str, dict[int, Any]], Any]] = {
     "clipping_always": (healthy(), facts(model__optimizer__clip=0.02)),
     "attention_logits": (both_layers("attn_logit_max", 90.0), facts()),
     "attention_collapse": (both_layers("entropy", 0.01), facts()),
+    "attention_idle": (both_layers("attn_out_norm", 0.0), facts()),
     "uniform_heads": (both_layers("entropy", 1.0), facts()),
     "dead_units": (both_layers("dead_share", 0.9), facts()),
     "saturated_units": (both_layers("saturated_share", 0.9), facts()),
