@@ -131,7 +131,7 @@ function explained(solved, next) {
   const own = solved.findings.find((f) => f.rule === solved.rule), rest = solved.findings.filter((f) => f !== own && f.level !== "note");
   const audit = own?.metric && solved.evidence[own.metric];
   return [
-    h("p", { class: "lab-sick-answer", role: "status", data: { right: String(solved.right) } }, h("b", {}, solved.right ? "Right: " : "No: "), `${solved.cause}.`),
+    h("p", { class: "lab-sick-answer", role: "status", data: { right: String(solved.right) } }, h("b", {}, solved.right ? "Right: " : "No. It is this: "), `${solved.cause}.`),
     h("button", { class: "lab-button lab-primary", onclick: next }, "Next run"),
     own ? h("p", {}, h("span", { class: "lab-tag" }, own.level), `${own.what} `, h("small", {}, `(seen at step ${count(own.step)}; ${own.rule})`)) : null,
     own && own.value !== null ? h("p", {}, h("small", {}, `${own.metric ?? "the plan"}: ${NUMBER(own.value)}${own.threshold === null ? "" : ` against ${NUMBER(own.threshold)}`}${audit ? `, measured at ${count(audit[0].length)} steps` : ""}`)) : null,

@@ -77,8 +77,8 @@ def uniform_heads(history: History, limits: Any) -> Found | None:
 
 
 @ATTENTION.rule(
-    "Attention is the only way from one position to another. Where it adds nothing to the stream, each token is left to "
-    "itself, and no loss below the bigram's line can be reached.",
+    "Attention is the only way from one position to another. Where it adds nothing to the stream, each token is "
+    "left to itself, and no loss below the bigram's line can be reached.",
     "look at the output projections of attention: are they zero, frozen, or without a gradient (stats/grad_norm)?",
     "model.config.zero_init: true is not it: those weights grow from the first step on",
     explains=("uniform_heads", "bigram_plateau"),
