@@ -19,7 +19,7 @@ def resting(history: History, line: str, share: float, limits: Any) -> tuple[int
     steps, losses = history["train/loss"].steps, history["train/loss"].values
     if not level or len(losses) < 20 or history.step < history.span(share, 20):
         return None
-    curve = smooth(losses, max(5, len(losses) // 20))
+    curve = smooth(losses, max(10, len(losses) // 20))
     begin = int(np.searchsorted(steps, history.step - history.span(share, 20)))
     stretch = curve[begin:]
     if len(stretch) < 10 or (np.abs(stretch / level - 1) > limits.plateau_near).any():

@@ -48,7 +48,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "divergence_span": _t(0.05, "part of the run that it has to last"),
     "loss_scale_low": _t(1.0, "factor of fp16's loss: small gradients are lost", "Micikevicius et al. 2018, §3.2"),
     # ---------------------------------------------------------------- plateaus
-    "plateau_near": _t(0.03, "relative distance of the loss from a baseline that counts as lying on it"),
+    "plateau_near": _t(0.04, "relative distance of the loss from a baseline that counts as lying on it"),
     "plateau_slope": _t(0.02, "relative fall of the loss over the plateau that still counts as flat"),
     "plateau_uniform": _t(0.5, "part of the run on the uniform line before it is a warning"),
     "plateau_unigram": _t(0.25, "the same of the unigram line"),
