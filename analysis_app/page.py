@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from analysis_app import components as make
-from analysis_app.selection import DEFAULT_TAB, TABS, from_query
+from analysis_app.selection import DEFAULT_TAB, LABELS, from_query
 from analysis_app.tabs import BUILDERS
 
 TITLE = "Look inside · pretraining lab"
@@ -24,8 +24,8 @@ def build_page() -> gr.Blocks:
         make.header()
         make.token_strip()
         with gr.Tabs(selected=DEFAULT_TAB, elem_id="lab-tabs") as tabs:
-            for name in TABS:
-                with gr.Tab(name.capitalize(), id=name) as tab:
+            for name, label in LABELS.items():
+                with gr.Tab(label, id=name) as tab:
                     BUILDERS[name]()
                 tab.select(None, js=_REMEMBER.format(tab=name), queue=False, api_visibility="private")
         page.load(_opened, outputs=tabs, queue=False, show_progress="hidden", api_visibility="private")

@@ -13,7 +13,16 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
-TABS = ("checkpoints", "attention", "predictions", "activations", "generate", "sick")
+LABELS = {
+    "checkpoints": "Checkpoints",
+    "attention": "Attention",
+    "predictions": "Predictions",
+    "activations": "Activations",
+    "generate": "Generate",
+    "sick": "Sick runs",
+}
+"""What stands on each tab, in the order of the page."""
+TABS = tuple(LABELS)
 DEFAULT_TAB = "attention"
 MAX_TEXT = 20_000  # characters; more is refused before anything reads it
 _NUMBERS = ("step", "layer", "head", "token")

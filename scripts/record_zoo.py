@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("runs", type=Path, help="the folder of the benchmark's runs")
     args = parser.parse_args(argv)
     FOLDER.mkdir(exist_ok=True)
-    for name in (TWIN, *ZOO):
+    for name in (TWIN, *(name for name, disease in ZOO.items() if disease.cause)):
         if not (args.runs / name).is_dir():
             print(f"{name}: not there, left out")
             continue
