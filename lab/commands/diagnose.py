@@ -65,7 +65,7 @@ def as_dict(run: Run, diagnosis: Diagnosis) -> dict[str, object]:
 
 
 def print_diagnosis(run: Run, diagnosis: Diagnosis) -> None:
-    """A block a finding, worst first."""
+    """A block a finding: what holds now first, and what was seen first before what followed."""
     from rich.console import Console
     from rich.text import Text
 

@@ -54,10 +54,13 @@ class Doctor:
 
     @property
     def findings(self) -> list[Finding]:
-        """Everything found so far, what holds now first, worst first."""
+        """Everything found so far: what holds now, what is above a note, what was seen first.
+
+        What was seen first is closest to the cause; what is worst often only follows from it.
+        """
         found = [state.finding for state in self._known.values()]
         order = list(RULES)
-        return sorted(found, key=lambda f: (f.ended is not None, -LEVELS.index(f.level), order.index(f.rule)))
+        return sorted(found, key=lambda f: (f.ended is not None, f.level == "note", f.step, order.index(f.rule)))
 
     def recall(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Take over what an earlier process of this run has told."""
