@@ -150,7 +150,7 @@ def results(
     """All runs that are there, as many of the others as can be begun within `seconds`; and results.jsonl."""
     folder.mkdir(parents=True, exist_ok=True)
     begin, found = time.monotonic(), []
-    for name, args, rule in plan(series, healthy):
+    for name, args, rule in sorted(plan(series, healthy), key=lambda run: (run[2] is None) == (first == "sick")):
         if not _done(folder, name) and time.monotonic() - begin > seconds:
             continue
         train(args, folder, name)
@@ -209,8 +209,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run after so many")
     parser.add_argument("--series", default=SERIES, help="which draw of healthy runs")
     parser.add_argument("--healthy", type=int, default=HEALTHY_RUNS, help="how many of them")
+    parser.add_argument("--first", choices=["sick", "healthy"], default="sick", help="which runs to begin with")
     args = parser.parse_args(argv)
-    found = results(args.folder, args.seconds, args.series, args.healthy)
+    found = results(args.folder, args.seconds, args.series, args.healthy, args.first)
     for result in found:
         print(f"{result.name:24} {result.rule or '(healthy)':22} named at {result.named}  {_said(result)}")
     for bar, reached in summary(found).items():
