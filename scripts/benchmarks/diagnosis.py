@@ -146,8 +146,12 @@ def results(
     seconds: float = float("inf"),
     series: str = SERIES,
     healthy: int = HEALTHY_RUNS,
+    first: str = "sick",
 ) -> list[Result]:
-    """All runs that are there, as many of the others as can be begun within `seconds`; and results.jsonl."""
+    """All runs that are there, as many of the others as can be begun within `seconds`; and results.jsonl.
+
+    `first` says which to begin with, `sick` or `healthy` ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     begin, found = time.monotonic(), []
     for name, args, rule in sorted(plan(series, healthy), key=lambda run: (run[2] is None) == (first == "sick")):
