@@ -34,6 +34,8 @@ MODULES = {
     "checkpoint": "checkpointing",
     "overhead": "overhead",
     "startup": "startup",
+    "instruments": "instruments",
+    "ablate": "ablation",
 }
 """Benchmarks by name, and the module of `scripts.benchmarks` that holds each one's `run`."""
 

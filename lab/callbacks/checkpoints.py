@@ -7,6 +7,7 @@ from dataclasses import asdict
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from lab.callbacks.crew import find_callback
 from lab.callbacks.probe import probe_loss_now
 from lab.callbacks.validation import Validation
 from lab.runs.atomic import sweep_temporaries
@@ -67,8 +68,8 @@ class Checkpoints(Callback):
         if self.every is not None:
             return self.every
         wanted = max(1, trainer.max_steps // PER_RUN)
-        validations = [c.cadence(trainer.max_steps) for c in trainer.callbacks if isinstance(c, Validation)]
-        unit = max(1, *validations, 1)
+        validation = find_callback(trainer, Validation)
+        unit = max(1, validation.cadence(trainer.max_steps) if validation else 1)
         return -(-wanted // unit) * unit
 
     def save(self, trainer: L.Trainer, kind: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 
+from lab.callbacks.crew import find_callback
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.outlets import Outlets
 from lab.callbacks.recording import Recording, recording, token_labels
@@ -76,7 +77,7 @@ class Probes(Instrument):
 
     def due(self, trainer: L.Trainer, step: int) -> bool:
         """At the snapshots' steps, unless a cadence is set."""
-        snapshots = next((c for c in trainer.callbacks if isinstance(c, Snapshots)), None)  # type: ignore[attr-defined]
+        snapshots = find_callback(trainer, Snapshots)
         if self.every is None and snapshots is not None and snapshots.every != 0:
             return trainer.is_global_zero and snapshots.due(step, trainer.max_steps)
         return super().due(trainer, step)

@@ -56,5 +56,6 @@ def quieten() -> None:
         ".*skip_none.*",
         ".*srun.*",
         ".*val_check_interval.*",
+        ".*callbacks used to create the checkpoint.*",  # their states are the crew's to restore
     ):
         warnings.filterwarnings("ignore", message=message)

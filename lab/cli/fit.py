@@ -232,7 +232,6 @@ def make_trainer(cli: LabCLI, run: Run, plan: Plan, loggers: list[Logger], inter
         num_sanity_val_steps=0,
         enable_checkpointing=False,
         enable_model_summary=False,
-        log_every_n_steps=1,
         default_root_dir=run.path,
     )
 

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.crew import Crew
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.journal import Journal
 from lab.callbacks.snapshots import Snapshots
@@ -19,6 +20,7 @@ from lab.cli.settings import RunConfig, Tracking, given_but_decided_elsewhere, p
 from lab.data.datamodule import LabDataModule
 from lab.training.horizon import HorizonConfig
 from lab.training.levers import LeverConfig
+from lab.training.loop import StepLoop
 from lab.training.module import PretrainingModule
 from lab.training.trainer import LabTrainer
 
@@ -191,11 +193,17 @@ class LabCLI(LightningCLI):
         given = dict(self._get(self.config_init, "trainer"))
         theirs = given.pop("callbacks", None) or []
         theirs = theirs if isinstance(theirs, list) else [theirs]
-        if given["enable_progress_bar"] is False:
-            callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+        bars = [callback for callback in callbacks if isinstance(callback, ProgressBar)]
+        ours = [callback for callback in callbacks if callback not in bars]
+        if given["profiler"] is None:  # a profiler wants to see each of them
+            ours = [Crew(ours)]
+        if given["enable_progress_bar"] is not False:
+            ours += bars
         if given["devices"] == "auto":
             given["devices"] = 1  # Lightning would take every GPU there is
-        return LabTrainer(**{**given, **overrides, "callbacks": [*callbacks, *theirs]})
+        trainer = LabTrainer(**{**given, **overrides, "callbacks": [*ours, *theirs]})
+        trainer.fit_loop.epoch_loop = StepLoop(trainer, ours)
+        return trainer
 
     def instrument(self, group: str) -> Callback:
         """The callback that the settings of `group` describe."""

@@ -106,31 +106,41 @@ class PretrainingModule(L.LightningModule):
         set_lr(self._torch_optimizer(), self.lr_factor_at(step))
 
     def training_step(self, batch: StepBatch, batch_idx: int) -> None:
+        """One optimizer step, as Lightning asks for it."""
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        self.learn(batch, self.manual_backward, optimizer.step)
+
+    def learn(self, batch: StepBatch, backward: Callable[[Tensor], Any], update: Callable[[], Any]) -> None:
         """One optimizer step: the gradient of the mean loss over every counted target of all micro-batches.
 
         Each micro-batch contributes its *sum* of losses divided by the step's number of counted targets, so the result
         does not depend on how the step was cut into micro-batches.
+
+        Args:
+            batch: `(tokens, targets)`, int64 `[accumulation, batch, pos]`; targets of -1 don't count.
+            backward: Given a loss, adds its gradient to the parameters' `grad`.
+            update: Clips, updates the weights and counts the step.
         """
         tokens, targets = batch
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
         counted = (targets != -1).sum()
         loss = torch.zeros((), device=tokens.device)
         last = len(tokens) - 1
         for i in range(len(tokens)):
             with self._gradient_sync(i == last):
                 nats = self.model.loss(tokens[i], targets[i], reduction="sum") / counted
-                self.manual_backward(nats)
+                backward(nats)
             loss += nats.detach()
             if self.on_micro_batch is not None:
                 self.on_micro_batch(self, i)
-        self._refuse_non_finite("train/loss", loss)
-        optimizer.step()
+        value = self._refuse_non_finite("train/loss", loss)
+        update()
+        optimizer = self._torch_optimizer()
         optimizer.zero_grad()
         self.measured = {
-            "train/loss": float(loss),
+            "train/loss": value,
             "train/grad_norm": float(self._grad_norm),
-            "train/lr": self._torch_optimizer().param_groups[0]["lr"],
+            "train/lr": optimizer.param_groups[0]["lr"],
         }
         if self._has_scaler():
             self.measured["train/loss_scale"] = float(self.trainer.precision_plugin.scaler.get_scale())  # type: ignore
@@ -143,9 +153,12 @@ class PretrainingModule(L.LightningModule):
         ):  # with a scaler, infinite gradients are routine: it skips the step and halves its scale
             self._refuse_non_finite("train/grad_norm", self._grad_norm)
 
-    def _refuse_non_finite(self, what: str, value: Tensor) -> None:
-        if not torch.isfinite(value):
-            raise NonFiniteLoss(what, float(value), self.trainer.global_step)
+    def _refuse_non_finite(self, what: str, measured: Tensor) -> float:
+        """The number, which the device is waited for once to read."""
+        value = float(measured)
+        if not math.isfinite(value):
+            raise NonFiniteLoss(what, value, self.trainer.global_step)
+        return value
 
     def _gradient_sync(self, last: bool) -> Any:
         """Across processes gradients are averaged once a step, in the last micro-batch's backward pass."""

@@ -7,13 +7,23 @@ that happens in between, less what both runs do (validation, snapshots, checkpoi
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from lab.runs import open_run
+from scripts.benchmarks.measure import Contestant, Options, Row
+from scripts.benchmarks.overhead import fit_arguments
+from scripts.benchmarks.workloads import WORKLOADS, Workload, benchmark_text, library_text
 
 EARLY_STEPS = 1000
 """The log-spaced part ends here at the latest: before it seconds are counted, after it shares."""
@@ -93,6 +103,107 @@ def _fit(root: Path, name: str, config: str, more: tuple[str, ...], on: bool) ->
     last = rows[-1]["wall"]
     turn = next((row["wall"] for row in rows if row["step"] == EARLY_STEPS), last)
     return _Times(turn - started, last - turn, ended - last, [row["train/loss"] for row in rows])
+
+
+# ---------------------------------------------------------------- as a benchmark: looks timed inside one run
+
+STEPS = {"A": 2000, "B": 100}
+"""Steps that are really made. B's are enough to time its looks; how many there are is counted for a run like A's."""
+LATE = STEPS["A"] - EARLY_STEPS
+
+
+def run(options: Options) -> list[Row]:
+    """What each instrument takes of a step's time after step 1000, and before it in seconds, timed in one run.
+
+    Each look is timed where it happens, beside the steps of the same process, so a busy machine slows both alike.
+    How many looks there are after step 1000 is that of a run of 2000 steps.
+    """
+    rows = []
+    for threads in options.threads:
+        for name in ("tiny",) if options.quick else ("A", "B"):
+            for compiled in (False,) if options.quick or name == "B" else (False, True):
+                steps = 20 if options.quick else STEPS[name]
+                rows += _watched(WORKLOADS[name], steps, threads, compiled, options)
+    return rows
+
+
+def _watched(workload: Workload, steps: int, threads: int, compiled: bool, options: Options) -> list[Row]:
+    text = str(library_text(20_000) if options.quick else benchmark_text())
+    with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
+        one = Contestant("watched", build_watched, workload, steps, threads, compiled, text, folder, threads=threads)
+        try:
+            one.block(1)
+        finally:
+            one.close()
+        found = json.loads((Path(folder) / "looks.json").read_text())
+    step, half = found["step"], steps // 2
+    rows, late_total, early_total = [], 0.0, 0.0
+    for group, looks in found["looks"].items():
+        early, last = (sum(took for n, took in looks if n in when) for when in (range(half + 1), (steps,)))
+        late = [took for n, took in looks if half < n < steps]
+        per_step = statistics.mean(late) * found["count"][group] / LATE if late else 0.0
+        late_total, early_total = late_total + per_step, early_total + early
+        each = f"a look {1000 * statistics.mean(late):.0f} ms, " if late else ""
+        rows.append((group, per_step, f"{each}early part {early:.1f} s, after the last step {last:.2f} s"))
+    kind = "compiled" if compiled else "eager"
+    rows.append(("all", late_total, f"early part {early_total:.1f} s"))
+    return [
+        Row(
+            "instruments",
+            workload.name,
+            f"{group}, {kind}",
+            threads,
+            ratio=step / (step + seconds),
+            milliseconds=1000 * step,
+            value=100 * seconds / step,
+            unit="% of a step after step 1000",
+            note=note,
+        )
+        for group, seconds, note in rows
+    ]
+
+
+def build_watched(workload: Workload, steps: int, threads: int, compiled: bool, text: str, folder: str) -> Any:
+    """One `fit` with all instruments at their default cadence, its looks timed: into looks.json."""
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    from lab.callbacks.instrument import Instrument
+    from lab.cli import main as command
+
+    looks: dict[str, list[tuple[int, float]]] = {}
+    count: dict[str, int] = {}
+    look_if_due = Instrument.look_if_due
+
+    def timed_look(self: Instrument, trainer: Any, module: Any, step: int) -> None:
+        begin, due = time.perf_counter(), self.due(trainer, step)
+        look_if_due(self, trainer, module, step)
+        if not due:
+            return
+        looks.setdefault(self.group, []).append((step, time.perf_counter() - begin))
+        if self.group not in count:
+            like_a = SimpleNamespace(
+                max_steps=STEPS["A"], is_global_zero=True, world_size=1, callbacks=trainer.callbacks
+            )
+            count[self.group] = sum(self.due(like_a, n) for n in range(EARLY_STEPS + 1, STEPS["A"]))
+
+    def fit(n: int) -> None:
+        Instrument.look_if_due = timed_look  # type: ignore[method-assign]
+        arguments = fit_arguments(workload, steps, threads, text, Path(folder))
+        arguments += ["--levers.compile", str(compiled).lower()]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
+            code = command("fit", [*arguments, "--run.name", f"n{n}"])
+        if code:
+            raise RuntimeError(f"fit ended with code {code}: {said.getvalue()[-2000:]}")
+        rates = open_run(f"n{n}", Path(folder) / "runs").metrics().series("perf/tokens_per_second")[1]
+        content = {
+            "step": workload.tokens / statistics.median(rates[len(rates) // 2 :]),
+            "looks": looks,
+            "count": count,
+        }
+        (Path(folder) / "looks.json").write_text(json.dumps(content))
+
+    return fit
 
 
 def main() -> int:

@@ -14,9 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
-
+from lab.callbacks.progress import LabProgressBar
 from scripts.benchmarks.measure import Contestant, Options, Row, percentile
 from scripts.benchmarks.workloads import ADAMW, WORKLOADS, Workload, benchmark_text, lab_levers, lab_step, library_text
 
@@ -24,13 +22,14 @@ FIRST_STEPS = 5
 """Left out: in them everything is built that later steps find."""
 
 
-class StepClock(Callback):
-    """Notes when each step ends; told to `fit` as a callback of the person's."""
+class StepClock(LabProgressBar):
+    """Notes when each step ends, after the bar's own work: the bar is the last callback of a step."""
 
-    ends: list[float] = []  # noqa: RUF012  one list for the whole process: Lightning makes the object
+    ends: list[float] = []  # noqa: RUF012  one list for the whole process: `fit` makes the object
 
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """After the lab's own callbacks, which come first."""
+    def on_train_batch_end(self, *args: Any) -> None:
+        """After the lab's other callbacks, which come first."""
+        super().on_train_batch_end(*args)
         self.ends.append(time.perf_counter())
 
 
@@ -87,12 +86,14 @@ def build_pair(workload: Workload, steps: int, threads: int, text: str, folder: 
     warnings.filterwarnings("ignore")
     import torch
 
+    from lab.cli import fit as command
     from lab.cli import main
     from lab.data.datamodule import LabDataModule
     from lab.model import GPT
 
+    command.LabProgressBar = StepClock  # type: ignore[misc]
     config, root = workload.config, Path(folder)
-    arguments = _fit_arguments(workload, steps, threads, text, root)
+    arguments = fit_arguments(workload, steps, threads, text, root)
 
     def fit(n: int) -> list[float]:
         StepClock.ends.clear()
@@ -140,7 +141,8 @@ def _gaps(ends: list[float]) -> list[float]:
     return [1000 * (b - a) for a, b in zip(ends[FIRST_STEPS:], ends[FIRST_STEPS + 1 :], strict=False)]
 
 
-def _fit_arguments(workload: Workload, steps: int, threads: int, text: str, root: Path) -> list[str]:
+def fit_arguments(workload: Workload, steps: int, threads: int, text: str, root: Path) -> list[str]:
+    """What `fit` is told so that it trains a workload, into `root`."""
     config = workload.config
     settings = {
         **{
@@ -158,7 +160,6 @@ def _fit_arguments(workload: Workload, steps: int, threads: int, text: str, root
         "horizon.steps": steps,
         "validation.every": 0,
         "run.root": str(root / "runs"),
-        "trainer.callbacks+": "scripts.benchmarks.overhead.StepClock",
     }
     return [
         part
