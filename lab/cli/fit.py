@@ -18,7 +18,7 @@ from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.cli.farewell import say_farewell
-from lab.cli.introduction import data_line, introduction, model_line, root_flag
+from lab.cli.introduction import data_line, epochs_clause, introduction, model_line, root_flag
 from lab.cli.lightning_cli import LabCLI
 from lab.cli.origin import Origin, differences, find_origin, refuse_other_architecture, refuse_other_data
 from lab.cli.parser import SettingsError
@@ -241,7 +241,7 @@ def introduce(cli: LabCLI, run: Run, plan: Plan, origin: Origin, facts: dict[str
     rows = {
         "model": model_line(cli.model.config),
         "data": data_line(facts),
-        "horizon": plan.horizon,
+        "horizon": plan.horizon + epochs_clause(cli.datamodule.epochs_seen(plan.steps)),
         "levers": "\n".join(plan.levers.lines()),
     }
     if origin.run and origin.checkpoint:

@@ -39,6 +39,11 @@ def data_line(facts: dict[str, Any]) -> str:
     )
 
 
+def epochs_clause(epochs: float | None) -> str:
+    """How often the run reads its text: many passes over a small one are how a model learns it by heart."""
+    return "" if epochs is None else f": {epochs:.2g} passes over the text"
+
+
 def root_flag(settings: Any) -> str:
     """` --run.root DIR` where it is not the default."""
     return "" if settings.run.root == "runs" else f" --run.root {os.fspath(settings.run.root)}"
