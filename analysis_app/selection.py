@@ -14,16 +14,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 LABELS = {
+    "live": "Live",
     "checkpoints": "Checkpoints",
     "attention": "Attention",
-    "predictions": "Predictions",
     "activations": "Activations",
+    "predictions": "Predictions",
     "generate": "Generate",
     "sick": "Sick runs",
 }
 """What stands on each tab, in the order of the page."""
 TABS = tuple(LABELS)
-DEFAULT_TAB = "attention"
+DEFAULT_TAB = "live"
 MAX_TEXT = 20_000  # characters; more is refused before anything reads it
 _NUMBERS = ("step", "layer", "head", "token")
 

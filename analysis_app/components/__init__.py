@@ -24,6 +24,11 @@ def token_strip() -> gr.HTML:
     return panel("token_strip")
 
 
+def live() -> gr.HTML:
+    """A run as it trains: its state, curves, numbers, samples and events, and the means to steer it."""
+    return panel("live")
+
+
 def checkpoint_table() -> gr.HTML:
     """Every checkpoint and snapshot of the run, from the facts beside them."""
     return panel(

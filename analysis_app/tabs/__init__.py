@@ -9,6 +9,11 @@ import gradio as gr
 from analysis_app import components as make
 
 
+def live() -> None:
+    """A run as it trains."""
+    make.live()
+
+
 def checkpoints() -> None:
     """All weights of the run."""
     make.checkpoint_table()
@@ -50,6 +55,7 @@ def sick() -> None:
 
 
 BUILDERS: dict[str, Callable[[], None]] = {
+    "live": live,
     "checkpoints": checkpoints,
     "attention": attention,
     "predictions": predictions,

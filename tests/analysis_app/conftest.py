@@ -90,6 +90,33 @@ def browser(chromium: str) -> Iterator[Any]:
         found.close()
 
 
+APP = Path(__file__).parents[2] / "analysis_app"
+NOWHERE = "http://127.0.0.1:9"  # answered by `_serve`, not by the network
+
+
+def _serve(route: Any) -> None:
+    """The page's own files without a server."""
+    path = APP / route.request.url.removeprefix(f"{NOWHERE}/")
+    if path.is_file():
+        return route.fulfill(path=path, content_type="text/css" if path.suffix == ".css" else "text/javascript")
+    page = f"<link rel=stylesheet href={NOWHERE}/style.css><body><div id=place></div>"
+    route.fulfill(body=page, content_type="text/html")
+
+
+@pytest.fixture(scope="module")
+def bare_page(browser: Any) -> Iterator[Any]:
+    """A page that has the project's modules and colours and nothing else on it; no server, nothing uncaught."""
+    found = browser.new_page(viewport={"width": 900, "height": 700})
+    found.set_default_timeout(20_000)
+    problems: list[str] = []
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    found.route(f"{NOWHERE}/**", _serve)
+    found.goto(NOWHERE)
+    yield found
+    found.close()
+    assert not problems
+
+
 class Person:
     """A person at the page: opens views, reads what is shown, and afterwards swears that nothing went wrong."""
 

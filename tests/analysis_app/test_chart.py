@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.browser
 
-APP = Path(__file__).parents[2] / "analysis_app"
-ADDRESS = "http://127.0.0.1:9"  # answered by `serve`, not by the network
 LIB = """
   const lib = (name) => import(new URL(`/components/lib/${name}.js`, location));
   const { Series, thin } = await lib("series");
@@ -22,28 +18,9 @@ LIB = """
 """
 
 
-def serve(route: Any) -> None:
-    """The page's own files without a server."""
-    path = APP / route.request.url.removeprefix(f"{ADDRESS}/")
-    if path.is_file():
-        return route.fulfill(path=path, content_type="text/css" if path.suffix == ".css" else "text/javascript")
-    route.fulfill(
-        body=f"<link rel=stylesheet href={ADDRESS}/style.css><body><div id=place></div>", content_type="text/html"
-    )
-
-
 @pytest.fixture(scope="module")
-def page(browser: Any) -> Iterator[Any]:
-    """A page that has the project's modules and colours and nothing else on it."""
-    found = browser.new_page(viewport={"width": 900, "height": 700})
-    found.set_default_timeout(20_000)
-    problems: list[str] = []
-    found.on("pageerror", lambda error: problems.append(str(error)))
-    found.route(f"{ADDRESS}/**", serve)
-    found.goto(ADDRESS)
-    yield found
-    found.close()
-    assert not problems
+def page(bare_page: Any) -> Any:
+    return bare_page
 
 
 def run(page: Any, script: str, given: Any = None) -> Any:

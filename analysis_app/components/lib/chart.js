@@ -122,7 +122,7 @@ export function lineChart(place, given) {
     context.lineWidth = 1;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    const levels = ticks(up, options.height < 160 ? 3 : 5), fine = levels.length > 1 ? Math.abs(levels[1] - levels[0]) : 1;
+    const levels = ticks(up, options.height < 160 ? 4 : 5), fine = levels.length > 1 ? Math.abs(levels[1] - levels[0]) : 1;
     for (const value of levels) {
       const at = Math.round(up(value)) + 0.5;
       if (at < top - 1 || at > bottom + 1) continue;

@@ -3,7 +3,7 @@
 import { get } from "./client.js";
 
 const FIELDS = ["run", "step", "compare", "text", "layer", "head", "token", "tab"];
-const DEFAULTS = { layer: 0, head: 0, tab: "attention" };
+const DEFAULTS = { layer: 0, head: 0, tab: "live" };
 const listeners = new Set();
 
 export const state = {
@@ -88,6 +88,8 @@ export function asked(side = "a") {
 // ---------------------------------------------------------------- the address
 
 function write() {
+  document.body.dataset.tab = state.selection.tab; // the Live tab reads no text and no head
+  if (!state.info) return; // what the address says has not been read yet
   const url = new URL(window.location);
   for (const name of FIELDS) {
     const value = state.selection[name];
