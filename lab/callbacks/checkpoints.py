@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -10,8 +11,8 @@ from lightning.pytorch.callbacks import Callback
 from lab.callbacks.crew import find_callback
 from lab.callbacks.probe import probe_loss_now
 from lab.callbacks.validation import Validation
-from lab.runs.atomic import sweep_temporaries
-from lab.runs.checkpoints import delete_superseded, record_checkpoint, step_path
+from lab.runs.atomic import WriteError, sweep_temporaries
+from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path
 from lab.training.checkpoint_io import LabCheckpointIO, Written
 from lab.training.module import PretrainingModule
 from lab.training.trainer import logbook_of
@@ -62,6 +63,32 @@ class Checkpoints(Callback):
         if step != self._saved and (due or step >= total or trainer.should_stop):
             kind = "final" if step >= total else "milestone" if milestone else "regular" if due else "interrupted"
             self.save(trainer, kind)
+
+    def save_if_new(self, trainer: L.Trainer, kind: str) -> None:
+        """Save, unless this step is saved already."""
+        if trainer.global_step != self._saved:
+            self.save(trainer, kind)
+
+    def keep_now(self, trainer: L.Trainer) -> Path:
+        """A checkpoint of this moment that stays, like a milestone: on the disk when this returns.
+
+        Raises `WriteError`; the run can then go on as if nothing had been asked.
+        """
+        step, run, before = trainer.global_step, logbook_of(trainer).run, (self._saved, self._best)
+        if step == self._saved:
+            keep_checkpoint(run, step)
+        else:
+            try:
+                self.save(trainer, "milestone")
+                self.finish(trainer)
+            except WriteError:
+                self._saved, self._best = before
+                raise
+        return step_path(run.checkpoints_dir, step)
+
+    def finish(self, trainer: L.Trainer) -> None:
+        """Wait until all that was saved is written. Raises what a write failed with."""
+        _writer(trainer).finish()
 
     def cadence(self, trainer: L.Trainer) -> int:
         """Steps between two checkpoints, 0 for none: unset, at steps that are validated too, or none could be best."""

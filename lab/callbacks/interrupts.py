@@ -28,6 +28,8 @@ class Interrupts(Callback):
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.why: str | None = None
+        """What ended the training before its end, in a word or two."""
         self._training = False
         self._previous: dict[int, Any] = {}
 
@@ -62,8 +64,13 @@ class Interrupts(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Ask Lightning to leave its loop; the checkpoint callback, which comes later, saves the state."""
         if self.signal is not None:
-            trainer.should_stop = True
-            trainer.limit_val_batches = 0  # else Lightning validates once more before it leaves
+            self.leave(trainer, signal.Signals(self.signal).name)
+
+    def leave(self, trainer: L.Trainer, why: str) -> None:
+        """End the training with the step that was just done."""
+        self.why = why
+        trainer.should_stop = True
+        trainer.limit_val_batches = 0  # else Lightning validates once more before it leaves
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Nothing is left that an interrupt could spoil."""

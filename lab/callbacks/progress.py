@@ -116,6 +116,10 @@ class LabProgressBar(ProgressBar):
         """A line of somebody else's, above the bar."""
         self.console.print(Text(" ".join(map(str, words))), soft_wrap=True)
 
+    def forget_pace(self) -> None:
+        """After a pause: the seconds that stood still are no training speed."""
+        self._mark = None
+
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Leave the finished bar on the screen."""
         self._close(trainer)

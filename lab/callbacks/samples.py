@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import lightning as L
 
 from lab.callbacks.copying import Copy, longest_copies
@@ -12,6 +15,20 @@ from lab.generation import Prompt, Sampling, read_prompt, stream
 from lab.runs import SampleWriter
 from lab.training.module import PretrainingModule
 from lab.training.trainer import logbook_of
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One text as it was written, of `tokens` tokens, and the longest copy in it (`longest_copy` of samples.jsonl)."""
+
+    prompt: str
+    text: str
+    tokens: int
+    copy: dict[str, Any] | None
+
+    def copied(self) -> str:
+        """The copy in words."""
+        return f"{self.copy['tokens']} of {self.tokens} tokens: {self.copy['text']}" if self.copy else "n/a"
 
 
 class Samples(Instrument):
@@ -58,38 +75,45 @@ class Samples(Instrument):
 
     def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
         """Write, compare with the training text, tell."""
+        samples = self.write(trainer, module, step)
+        copies = [sample.copy for sample in samples if sample.copy is not None]
+        if copies:
+            logbook_of(trainer).log(step, {"stats/longest_copy": max(copy["tokens"] for copy in copies)})
+        rows = [[sample.prompt, sample.text, sample.copied()] for sample in samples]
+        self.outlets(trainer).text("samples", ["prompt", "text", "longest copy"], rows, step)
+
+    def write(
+        self, trainer: L.Trainer, module: PretrainingModule, step: int, prompts: list[str] | None = None, **facts: Any
+    ) -> list[Sample]:
+        """Write into samples.jsonl, for these prompts or the instrument's own; the event `sample` carries `facts`.
+
+        Raises ValueError for a prompt with characters outside the vocabulary, `WriteError` when the disk is full.
+        """
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, LabDataModule)
-        prompts = self.read_prompts(data, module.config.context_length)
-        written = [self._write(module, data, prompt) for prompt in prompts]
+        asked = self.read_prompts(data, module.config.context_length, prompts)
+        written = [self._write(module, data, prompt) for prompt in asked]
         copies: list[Copy] | None = None
         if data.sequences.per_epoch is not None:
             copies = longest_copies(written, data.token_files["train"].array())
-        rows = []
+        samples = []
         logbook = logbook_of(trainer)
         with SampleWriter(logbook.run) as writer:
-            for i, (prompt, ids) in enumerate(zip(prompts, written, strict=True)):
-                text = data.tokenizer.decode(ids)
-                copy, copied = None, "n/a"
+            for i, (prompt, ids) in enumerate(zip(asked, written, strict=True)):
+                copy = None
                 if copies is not None:
                     run = ids[copies[i].start : copies[i].start + copies[i].length]
-                    copied = data.tokenizer.decode(run)
-                    copy = {"tokens": len(run), "text": copied, "searched": copies[i].searched}
-                    copied = f"{len(run)} of {len(ids)} tokens: {copied}"
-                writer.write(
-                    step, prompt.text, text, temperature=self.sampling.temperature, seed=self.sampling.seed,
-                    longest_copy=copy,
-                )  # fmt: skip
-                rows.append([prompt.text, text, copied])
-        logbook.event("sample", step, count=len(rows))
-        if copies is not None:
-            logbook.log(step, {"stats/longest_copy": max(copy.length for copy in copies)})
-        self.outlets(trainer).text("samples", ["prompt", "text", "longest copy"], rows, step)
+                    copy = {"tokens": len(run), "text": data.tokenizer.decode(run), "searched": copies[i].searched}
+                samples.append(Sample(prompt.text, data.tokenizer.decode(ids), len(ids), copy))
+                luck = {"temperature": self.sampling.temperature, "seed": self.sampling.seed}
+                writer.write(step, prompt.text, samples[-1].text, **luck, longest_copy=copy)
+        logbook.event("sample", step, count=len(samples), **facts)
+        return samples
 
-    def read_prompts(self, data: LabDataModule, context_length: int) -> list[Prompt]:
-        """The prompts as ids; raises ValueError for characters outside the vocabulary."""
-        if self.prompts is not None:
-            return [read_prompt(text, data.tokenizer, context_length) for text in self.prompts]
+    def read_prompts(self, data: LabDataModule, context_length: int, prompts: list[str] | None = None) -> list[Prompt]:
+        """These prompts, or the instrument's own, as ids; ValueError for characters outside the vocabulary."""
+        if (given := self.prompts if prompts is None else prompts) is not None:
+            return [read_prompt(text, data.tokenizer, context_length) for text in given]
         long = max(1, min(16, context_length // 4))
         beginning = probe_texts(data, context_length)[0, :long].tolist()
         return [

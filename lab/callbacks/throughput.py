@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -129,6 +130,13 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
         if part in name:
             return half if "16" in precision else single
     return None
+
+
+def total_memory(device: str) -> int:
+    """Bytes: all there is on the GPU, or on this machine."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_memory(device: torch.device) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,13 @@ from lightning.pytorch.utilities.memory import is_oom_error
 from rich.console import Console
 from rich.text import Text
 
+from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.progress import LabProgressBar
+from lab.callbacks.run_control import RunControl
+from lab.callbacks.samples import Samples
+from lab.callbacks.throughput import total_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.cli.farewell import say_farewell
 from lab.cli.introduction import data_line, epochs_clause, introduction, model_line, root_flag
@@ -52,7 +55,7 @@ class Plan:
 
 
 def fit(args: list[str]) -> int:
-    """Pretrain; returns the exit code (0 completed, 130/143 interrupted, 1 not finite)."""
+    """Pretrain; returns the exit code (0 completed, or stopped as asked, 130/143 interrupted, 1 not finite)."""
     with Interrupts() as interrupts:
         return fit_interruptibly(args, interrupts)
 
@@ -74,7 +77,12 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
         plan.steps,
         cli.datamodule.tokens_per_step,
         levers=plan.levers.as_dict(),
-        details={"horizon": plan.horizon, "parameters": count_parameters(cli.model.config)["total"]},
+        details={
+            "horizon": plan.horizon,
+            "parameters": count_parameters(cli.model.config)["total"],
+            "tokens_per_step": cli.datamodule.tokens_per_step,
+            "memory_bytes": total_memory(plan.levers.device),
+        },
         **({"parent": {"run": origin.run.name, "step": origin.step}} if origin.kind == "fork" and origin.run else {}),
     )
     try:
@@ -163,7 +171,7 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
     )
     for note in notes:
         console.print(note, style="yellow")
-    trainer = make_trainer(cli, run, plan, loggers, interrupts)
+    trainer = make_trainer(cli, run, plan, origin, loggers, interrupts)
     trainer.logbook = logbook
     logbook.event(
         "resumed" if origin.kind == "resume" else "started",
@@ -188,12 +196,11 @@ def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, i
         raise RuntimeError(f"training failed at step {trainer.global_step}") from error
     finally:
         close_loggers(loggers)
-    if interrupts.signal is not None and trainer.global_step < plan.steps:
-        name = signal.Signals(interrupts.signal).name
-        logbook.end("stopped", trainer.global_step, f"{name} at step {trainer.global_step}")
+    if interrupts.why is not None and trainer.global_step < plan.steps:
+        logbook.end("stopped", trainer.global_step, f"{interrupts.why} at step {trainer.global_step}")
         again = f"python -m lab fit --resume {run.name}{root_flag(cli.settings)}"
         console.print(f"stopped at step {trainer.global_step:,}, saved. Go on: {again}", soft_wrap=True)
-        return 128 + interrupts.signal
+        return 0 if interrupts.signal is None else 128 + interrupts.signal
     logbook.end("completed" if trainer.global_step >= plan.steps else "stopped", trainer.global_step)
     say_farewell(console, cli.model, cli.datamodule, run)
     return 0
@@ -209,16 +216,22 @@ def out_of_memory(cli: LabCLI) -> str:
     )
 
 
-def make_trainer(cli: LabCLI, run: Run, plan: Plan, loggers: list[Logger], interrupts: Interrupts) -> LabTrainer:
+def make_trainer(
+    cli: LabCLI, run: Run, plan: Plan, origin: Origin, loggers: list[Logger], interrupts: Interrupts
+) -> LabTrainer:
     """The trainer with its callbacks, in the order in which they act on a step: what measures before what saves."""
+    checkpoints, samples = cli.instrument("checkpoint"), cli.instrument("samples")
+    assert isinstance(checkpoints, Checkpoints)
+    assert isinstance(samples, Samples)
     callbacks = [
         cli.instrument("log"),
         *(cli.instrument(instrument.group) for instrument in INSTRUMENTS),
         cli.instrument("validation"),
         cli.instrument("snapshots"),
         interrupts,
-        cli.instrument("checkpoint"),
+        checkpoints,
         LabProgressBar(),
+        RunControl(interrupts, checkpoints, samples, keep_rate=origin.kind != "fork"),
     ]
     return cli.build_trainer(
         callbacks,

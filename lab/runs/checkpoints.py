@@ -156,6 +156,18 @@ def delete_superseded(run: RunPaths, *, keep_last: int = 1) -> list[int]:
     return gone
 
 
+def keep_checkpoint(run: RunPaths, step: int) -> None:
+    """Make the regular checkpoint of a step a milestone, which is never superseded. Raises `WriteError`."""
+    info = next((info for info in list_checkpoints(run) if info.step == step), None)
+    if info is None or info.kind != "regular":
+        return
+    path = info.path.with_suffix(".json")
+    content = orjson.loads(path.read_bytes()) | {"kind": "milestone"}
+    write_whole(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    for alias in info.aliases:
+        link_whole(path, run.checkpoints_dir / f"{alias}.json")
+
+
 def write_facts(
     path: Path,
     step: int,

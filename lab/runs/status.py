@@ -217,6 +217,7 @@ class StatusWriter:
         self._content |= {"created": self._content.get("created") or now, "started": now}
         self._content |= {"pid": os.getpid(), "host": socket.gethostname(), "machine": this_machine()}
         self._content |= {"process_start": process_start(os.getpid())}
+        values["details"] = {**self._content.get("details", {}), **values.get("details", {})}
         self._content |= self._checked({"state": "starting", **values})
         self._write(durable=True)
         self._thread = threading.Thread(target=self._beat, name="run-status", daemon=True)

@@ -13,6 +13,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 
 from lab.runs import EventWriter, MetricsWriter, Run, RunLock, StatusWriter
+from lab.runs.control import ControlChannel
 
 
 class Clock:
@@ -60,6 +61,9 @@ class Logbook:
             self.lock.release()
             raise
         self.events = EventWriter(run)
+        # From here on commands are this process's; those that wait from before are refused.
+        self.commands = ControlChannel(run, self.events)
+        self._paused_at = 0.0
         self._metrics: MetricsWriter | None = None
         self._began = (0, 0.0)
 
@@ -110,7 +114,24 @@ class Logbook:
             tokens_per_second=tokens_per_second,
             eta_seconds=eta,
             losses=dict(losses),
+            details={"training_seconds": round(self.clock.seconds(), 3)},
         )
+
+    def pause(self, step: int) -> None:
+        """Training stands still after `step` updates: so does its clock, and with it the time that is left."""
+        self.clock.pause()
+        self._paused_at = time.monotonic()
+        seconds = {"training_seconds": round(self.clock.seconds(), 3)}
+        self.status.update(state="paused", step=step, tokens=step * self.tokens_per_step, details=seconds)
+        self.event("paused", step)
+
+    def go_on(self, step: int) -> float:
+        """After a pause; returns the seconds that it took."""
+        self.clock.go()
+        seconds = round(time.monotonic() - self._paused_at, 3)
+        self.status.update(state="running")
+        self.event("unpaused", step, seconds=seconds)
+        return seconds
 
     def end(self, state: str, step: int, message: str | None = None) -> None:
         """Say how the run ended (`stopped`, `completed`, `failed`) after `step` updates, and give everything back."""
@@ -118,12 +139,15 @@ class Logbook:
             state=state, step=step, tokens=step * self.tokens_per_step, message=message, eta_seconds=None
         )
         self.event(state, step, **({"message": message} if message else {}))
+        for command in self.commands.poll(step):
+            self.commands.refuse(command, f"the run has {'failed' if state == 'failed' else 'ended'}", step)
         self.close()
 
     def close(self) -> None:
         """Close all files and release the lock; the state stays as it was said last."""
         if self._metrics is not None:
             self._metrics.close()
+        self.commands.close()
         self.events.close()
         self.status.close()
         self.lock.release()

@@ -1,0 +1,183 @@
+"""Steering a run while it trains: pause, resume, stop, checkpoint, sample and learning rate, as asked from outside.
+
+Commands lie as small files in the run's `control/` folder (`lab.runs.control`), put there by `python -m lab control` or
+by the page. They are looked for when a step is over, after its validation and its checkpoint: so what they find and
+what they do lies between two steps, and a run that is given none computes the same bits as one without this callback.
+A look costs some 5 microseconds where the folder is empty.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.progress import LabProgressBar
+from lab.callbacks.samples import Samples
+from lab.runs.atomic import WriteError
+from lab.runs.control import Command
+from lab.training.module import PretrainingModule
+from lab.training.trainer import logbook_of
+
+LOOK_SECONDS = 0.05
+"""Between two looks while paused: a tenth of what a person feels as a delay."""
+
+
+class Refused(Exception):
+    """Why a command is not carried out, in words for whoever sent it."""
+
+
+class RunControl(Callback):
+    """Carries out commands between two steps, in the order in which they came, and answers each in events.jsonl.
+
+    The factor on the learning rate goes into checkpoints, so a resumed run goes on as it was steered; a fork begins
+    with its own settings and factor 1.
+
+    Args:
+        interrupts: Ctrl-C and SIGTERM, which end a pause too; `stop` leaves the loop as they do.
+        checkpoints: What saves.
+        samples: What writes texts.
+        keep_rate: Whether the factor is taken from the checkpoint that the run starts from.
+    """
+
+    def __init__(
+        self, interrupts: Interrupts, checkpoints: Checkpoints, samples: Samples, *, keep_rate: bool = True
+    ) -> None:
+        self._interrupts, self._checkpoints, self._samples = interrupts, checkpoints, samples
+        self._keep_rate = keep_rate
+        self._rate = 1.0
+        self._paused = False
+        self._does: dict[str, Callable[[L.Trainer, PretrainingModule, dict[str, Any]], dict[str, Any]]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "stop": self._stop,
+            "checkpoint": self._checkpoint,
+            "sample": self._sample,
+            "lr": self._lr,
+        }
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Set the factor, and say so where it is not the one that the run's last process trained with."""
+        assert isinstance(pl_module, PretrainingModule)
+        logbook = logbook_of(trainer)
+        before = logbook.run.status().details.get("lr_scale", 1.0) if self._keep_rate else 1.0
+        pl_module.lr_scale = self._rate
+        if before != self._rate:
+            self._tell_rate(trainer, before)
+        elif not self._keep_rate:
+            logbook.status.update(details={"lr_scale": self._rate})
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        """Do what was asked; while paused, wait here for more."""
+        commands = logbook_of(trainer).commands
+        if commands.waiting():
+            assert isinstance(pl_module, PretrainingModule)
+            self._carry_out(trainer, pl_module, commands.poll(trainer.global_step))
+            if self._paused:
+                self._wait(trainer, pl_module)
+
+    def _wait(self, trainer: L.Trainer, module: PretrainingModule) -> None:
+        logbook = logbook_of(trainer)
+        while self._paused and self._interrupts.signal is None:
+            time.sleep(LOOK_SECONDS)
+            self._carry_out(trainer, module, logbook.commands.poll(trainer.global_step))
+        if self._interrupts.signal is not None:
+            self._go(trainer)
+            self._leave(trainer, signal.Signals(self._interrupts.signal).name)
+
+    def _carry_out(self, trainer: L.Trainer, module: PretrainingModule, commands: list[Command]) -> None:
+        logbook, step = logbook_of(trainer), trainer.global_step
+        for command in commands:
+            try:
+                result = self._does[command.name](trainer, module, command.args)
+            except Refused as error:
+                logbook.commands.refuse(command, str(error), step)
+            except WriteError as error:
+                logbook.commands.refuse(command, str(error), step)
+                raise
+            else:
+                logbook.commands.answer(command, step, **result)
+
+    # ---------------------------------------------------------------- what can be asked
+
+    def _pause(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+        logbook, step = logbook_of(trainer), trainer.global_step
+        if step >= trainer.max_steps or trainer.should_stop:
+            raise Refused("the run is at its end")
+        if self._paused:
+            raise Refused("it is paused already")
+        self._paused = True
+        logbook.pause(step)
+        print(f"paused at step {step:,} as asked: python -m lab control {logbook.run.name} resume", file=sys.stderr)
+        return {}
+
+    def _resume(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+        if not self._paused:
+            raise Refused("it is not paused")
+        return {"paused_seconds": self._go(trainer)}
+
+    def _stop(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+        if trainer.global_step >= trainer.max_steps or trainer.should_stop:
+            raise Refused("the run is ending already")
+        if self._paused:
+            self._go(trainer)
+        self._leave(trainer, "stopped as asked")
+        return {"saved": True}
+
+    def _checkpoint(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+        self._checkpoints.finish(trainer)  # what fails here was not asked for now, and ends the run as it always does
+        try:
+            path = self._checkpoints.keep_now(trainer)
+        except WriteError as error:
+            raise Refused(str(error)) from error
+        return {"file": path.name}
+
+    def _sample(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+        prompt = args.get("prompt")
+        try:
+            prompts = None if prompt is None else [prompt]
+            found = self._samples.write(trainer, module, trainer.global_step, prompts, asked=True)
+        except (ValueError, WriteError) as error:
+            raise Refused(str(error)) from error
+        return {"prompt": found[0].prompt, "text": found[0].text}
+
+    def _lr(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+        before, self._rate = self._rate, float(args["value"])
+        module.lr_scale = self._rate
+        self._tell_rate(trainer, before)
+        return {"lr_scale": self._rate, "before": before}
+
+    # ---------------------------------------------------------------- what they share
+
+    def _go(self, trainer: L.Trainer) -> float:
+        self._paused = False
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, LabProgressBar):
+                callback.forget_pace()
+        return logbook_of(trainer).go_on(trainer.global_step)
+
+    def _leave(self, trainer: L.Trainer, why: str) -> None:
+        """The step is over, so nothing is left to do but save; for a signal that came in a pause too."""
+        self._interrupts.leave(trainer, why)
+        self._checkpoints.save_if_new(trainer, "interrupted")
+
+    def _tell_rate(self, trainer: L.Trainer, before: float) -> None:
+        logbook = logbook_of(trainer)
+        logbook.status.update(details={"lr_scale": self._rate})
+        logbook.event("lr_changed", trainer.global_step, **{"from": before, "to": self._rate})
+
+    def state_dict(self) -> dict[str, float]:
+        """The factor on the learning rate."""
+        return {"lr_scale": self._rate}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Take the factor back from a checkpoint, unless it is the start of another run."""
+        if self._keep_rate:
+            self._rate = state_dict["lr_scale"]
