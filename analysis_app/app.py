@@ -24,6 +24,9 @@ from analysis_app.page import build_page
 
 HERE = Path(__file__).parent
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
+QUEUE_SECONDS = 0.05
+"""Gradio looks for queued events a thousand times a second, a twentieth of a core that the training beside it needs;
+this page's own events pass its queue by."""
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
 
 
@@ -51,9 +54,10 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     app.mount("/documents", _Fresh(directory=HERE / "documents"))
     app.add_middleware(Guard, password=password)
     theme = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONO)
-    return gr.mount_gradio_app(
+    page = build_page()
+    mounted = gr.mount_gradio_app(
         app,
-        build_page(),
+        page,
         path="/",
         theme=theme,
         css_paths=HERE / "style.css",
@@ -64,6 +68,8 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
         enable_monitoring=False,
         favicon_path=str(HERE / "documents" / "icon.svg"),
     )
+    page._queue.sleep_when_free = QUEUE_SECONDS
+    return mounted
 
 
 class _Fresh(StaticFiles):
