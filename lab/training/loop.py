@@ -22,15 +22,15 @@ from lab.training.module import PretrainingModule
 from lab.training.trainer import LabTrainer
 
 Hook = Callable[..., None]
-INNER_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step", "on_before_zero_grad")
-"""What Lightning calls inside a step; the short way does not, so whoever listens there gets the long one."""
+LEFT_OUT = ("on_before_backward", "on_after_backward", "on_before_zero_grad")
+"""What the short way does not call: whoever listens to one of these gets the long one."""
 
 
 class StepLoop(_TrainingEpochLoop):
     """Lightning's loop, with the shortest way through a step for a run in which the lab is alone.
 
     The counters, the hooks' order and the losses, bit for bit, are those of Lightning's own way, which is taken as
-    soon as a profiler, a callback from outside, one that acts inside a step, a gradient scaler or a second device is there.
+    soon as a profiler, a callback from outside, a gradient scaler or a second device is there.
 
     Args:
         trainer: Whose loop this is.
@@ -53,9 +53,10 @@ class StepLoop(_TrainingEpochLoop):
             and type(trainer.strategy) is SingleDeviceStrategy
             and getattr(trainer.precision_plugin, "scaler", None) is None
             and all(callback in self._ours for callback in trainer.callbacks)  # type: ignore[attr-defined]
-            and not any(_listeners(self._ours, hook) for hook in INNER_HOOKS)
+            and not any(_listeners(self._ours, hook) for hook in LEFT_OUT)
         )
         self._starts = _listeners(self._ours, "on_train_batch_start")
+        self._before_updates = _listeners(self._ours, "on_before_optimizer_step")
         self._ends = _listeners(self._ours, "on_train_batch_end")
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
@@ -89,6 +90,8 @@ class StepLoop(_TrainingEpochLoop):
         module, progress = self.trainer.lightning_module, self.manual_optimization.optim_step_progress
         optimizer = module.optimizers(use_pl_optimizer=False)
         progress.increment_ready()
+        for hook in self._before_updates:
+            hook(self.trainer, module, optimizer)
         module.on_before_optimizer_step(optimizer)
         optimizer.step()
         progress.increment_completed()

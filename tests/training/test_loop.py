@@ -47,12 +47,18 @@ def events(run: Path) -> list[tuple[str, int | None]]:
     return [(event["kind"], event["step"]) for event in open_run(run).events()]
 
 
+def measured(run: Path) -> set[str]:
+    """The names of everything that was logged."""
+    return {name for row in open_run(run).metrics().rows for name in row}
+
+
 def test_both_ways_make_the_same_run(tmp_path: Path) -> None:
     short = fit(tmp_path, "short")
     long = fit(tmp_path, "long", "--trainer.callbacks+", "tests.training.test_loop.Stranger")
     assert ways == [True, False]
     assert losses(short) == losses(long)
     assert events(short) == events(long)
+    assert measured(short) == measured(long) >= {"stats/grad_norm.layer0", "stats/entropy.layer1"}
     ours, theirs = stored(short), stored(long)
     assert ours["global_step"] == theirs["global_step"] == 12
     for counter in ("epoch_loop.batch_progress", "epoch_loop.manual_optimization.optim_step_progress"):
