@@ -1,7 +1,7 @@
 """`python -m lab COMMAND …`: sends each command to its room, before anything heavy is imported.
 
-Only `fit` and `validate` need Lightning (seconds to import); `--help` and the commands that read run directories answer
-in a fraction of a second.
+Only `fit`, `plan` and `validate` need Lightning (seconds to import); `--help` and the commands that read run
+directories answer in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 
 LIGHTNING_COMMANDS = {
     "fit": "pretrain a model: python -m lab fit --config configs/quickstart.yaml",
+    "plan": "what a run will cost and where it will end: plan --config configs/quickstart.yaml [--pilot]",
     "validate": "measure a run's newest checkpoint on its whole validation split: validate RUN",
 }
 FAST_COMMANDS = {

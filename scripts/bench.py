@@ -36,6 +36,7 @@ MODULES = {
     "startup": "startup",
     "instruments": "instruments",
     "ablate": "ablation",
+    "forecast": "forecast",
 }
 """Benchmarks by name, and the module of `scripts.benchmarks` that holds each one's `run`."""
 

@@ -69,6 +69,8 @@ def run_lab(words: list[str], desk: Path) -> None:
     command, *rest = smaller(words)
     if command == "fit" and not {"--resume", "--fork"} & set(rest):
         rest = [*shrunk(rest, desk, steps=STEPS), "--tensorboard", "false"]
+    elif command == "plan":
+        rest = [*shrunk(rest, desk, steps=STEPS), "--measure", "false"]
     elif command == "fit" and "--horizon.steps" not in rest and "--resume" in rest:
         wanted = open_run(rest[rest.index("--resume") + 1], desk / "runs").status().total_steps or 0
         rest += ["--horizon.steps", str(wanted + 1)]  # it is complete, not interrupted: there must be more to do

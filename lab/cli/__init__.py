@@ -1,4 +1,4 @@
-"""The command line of what needs Lightning: `fit` and `validate`.
+"""The command line of what needs Lightning: `fit`, `plan` and `validate`.
 
 A mistake of the person's is one line and exit code 2, never a traceback; a mistake of ours keeps its traceback.
 """
@@ -29,14 +29,15 @@ NOISE = {
 
 
 def main(command: str, args: list[str]) -> int:
-    """Run `fit` or `validate`; returns the exit code."""
+    """Run `fit`, `plan` or `validate`; returns the exit code."""
     quieten()
     from lab.cli.fit import fit
+    from lab.cli.plan import plan
     from lab.cli.validate import validate
     from lab.runs.atomic import WriteError
 
     try:
-        return {"fit": fit, "validate": validate}[command](args)
+        return {"fit": fit, "plan": plan, "validate": validate}[command](args)
     except (ValueError, WriteError, OSError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         for line in lines:

@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.cli.predict import print_verdicts
 from lab.generation import stream_text
 from lab.runs import Run
 
@@ -34,6 +35,7 @@ def say_farewell(console: Console, module: Any, data: Any, run: Run) -> None:
     console.print()
     if "val/loss" in losses:
         console.print(scoreboard(losses, data.baselines))
+    print_verdicts(console, run, data)
     opening = opening_of(data)
     console.print(sample_panel(module.model, data.tokenizer, opening))
     console.print(Text(str(run.path), style="bold"))

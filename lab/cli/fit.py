@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.memory import is_oom_error
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.text import Text
 
 from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.forecast import Reforecast
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.progress import LabProgressBar
@@ -25,8 +27,10 @@ from lab.cli.introduction import data_line, epochs_clause, introduction, model_l
 from lab.cli.lightning_cli import LabCLI
 from lab.cli.origin import Origin, differences, find_origin, refuse_other_architecture, refuse_other_data
 from lab.cli.parser import SettingsError
+from lab.cli.predict import seal_predictions
 from lab.figures.schedule import draw_schedule
 from lab.model import GPTConfig, count_parameters
+from lab.planning.law import Trained
 from lab.runs import Run, create_run
 from lab.runs.atomic import WriteError, write_whole
 from lab.runs.compare import flatten
@@ -52,6 +56,8 @@ class Plan:
     horizon: str
     levers: Levers
     changed: dict[str, tuple[Any, Any]]
+    earlier: list[Trained] = field(default_factory=list)
+    """Finished trainings that tell how this one may go on."""
 
 
 def fit(args: list[str]) -> int:
@@ -88,6 +94,7 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
     try:
         facts = cli.datamodule.facts()
         write_beginnings(cli, run, plan, facts)
+        plan.earlier = seal_predictions(cli, run, plan.steps, facts)
         introduce(cli, run, plan, origin, facts)
         return train(cli, run, plan, origin, logbook, interrupts)
     except SystemExit:
@@ -116,7 +123,7 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
     refuse_other_architecture(origin, module.config)
     stored = origin.run.status() if origin.run else None
     levers = choose_levers(
-        cli.config_init.fit.levers,
+        cli.instrument("levers"),
         precision=settings.trainer.precision,
         config=module.config,
         device="cpu" if settings.trainer.accelerator == "cpu" else None,
@@ -128,9 +135,11 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
     if recorded and not any(k.startswith(("horizon.", "data.tokens_per_step", "data.batch_size")) for k in changed):
         steps, sentence = recorded, f"{recorded:,} steps, as decided when the run began"
     else:
-        pace = seconds_per_step(module, data, levers) if settings.horizon.minutes else None
+        pace = (
+            seconds_per_step(module.config, module.optimizer_config, data, levers) if settings.horizon.minutes else None
+        )
         steps, sentence = resolve_steps(
-            cli.config_init.fit.horizon, data.tokens_per_step, count_parameters(module.config)["total"], pace
+            cli.instrument("horizon"), data.tokens_per_step, count_parameters(module.config)["total"], pace
         )
     if problems := module.schedule_config.problems(steps):
         raise SettingsError("\n".join(problems))
@@ -144,20 +153,25 @@ def decide(cli: LabCLI, origin: Origin) -> Plan:
 
 def write_beginnings(cli: LabCLI, run: Run, plan: Plan, facts: dict[str, Any]) -> None:
     """What is known before the first step: configuration, data, vocabulary, and the schedule as a picture."""
-    data, module = cli.datamodule, cli.model
+    data = cli.datamodule
     write_whole(run.config_path, cli.config_text)
     write_json(run.data_path, facts)
     write_whole(run.tokenizer_path, data.tokenizer.to_json())
-    every = max(1, plan.steps // 500)
-    steps = sorted({*range(0, plan.steps, every), plan.steps - 1})
-    factors = [lr_factor(s, plan.steps, module.schedule_config) for s in steps]
-    figure = draw_schedule(
+    schedule_figure(cli, plan.steps).savefig(run.path / "schedule.png", dpi=120)
+
+
+def schedule_figure(cli: LabCLI, total_steps: int) -> Figure:
+    """The learning rate over a run of so many steps."""
+    module = cli.model
+    every = max(1, total_steps // 500)
+    steps = sorted({*range(0, total_steps, every), total_steps - 1})
+    factors = [lr_factor(s, total_steps, module.schedule_config) for s in steps]
+    return draw_schedule(
         steps,
         {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()},
-        phases=module.schedule_config.phases(plan.steps),
-        tokens_per_step=data.tokens_per_step,
+        phases=module.schedule_config.phases(total_steps),
+        tokens_per_step=cli.datamodule.tokens_per_step,
     )
-    figure.savefig(run.path / "schedule.png", dpi=120)
 
 
 def train(cli: LabCLI, run: Run, plan: Plan, origin: Origin, logbook: Logbook, interrupts: Interrupts) -> int:
@@ -227,6 +241,7 @@ def make_trainer(
         cli.instrument("log"),
         *(cli.instrument(instrument.group) for instrument in INSTRUMENTS),
         cli.instrument("validation"),
+        Reforecast(plan.earlier),
         cli.instrument("snapshots"),
         interrupts,
         checkpoints,

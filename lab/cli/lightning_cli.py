@@ -16,6 +16,8 @@ from lab.callbacks.journal import Journal
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
 from lab.cli.parser import DECIDED_ELSEWHERE, LabParser, SettingsError, Sources, every_problem, known_keys
+from lab.cli.predict import PredictConfig
+from lab.cli.room import refuse_what_cannot_fit
 from lab.cli.settings import RunConfig, Tracking, given_but_decided_elsewhere, problems_of
 from lab.data.datamodule import LabDataModule
 from lab.training.horizon import HorizonConfig
@@ -25,6 +27,14 @@ from lab.training.module import PretrainingModule
 from lab.training.trainer import LabTrainer
 
 DEFAULT_SEED = 1337
+PLAN_ARGUMENTS = {
+    "pilot": (bool, False, "Train a ladder of small models, a tenth of the run's FLOPs, and forecast the final loss."),
+    "measure": (bool, True, "Take a few real steps: minutes and memory as measured."),
+    "minutes": (float | None, None, "Choose the model: the largest sensible one for so many minutes on this machine."),
+    "schedule": (str | None, None, "Also draw the learning rate into this file (.png, .svg or .pdf)."),
+    "json": (bool, False, "Print JSON."),
+}
+"""What `plan` takes beside the settings of a fit: type, default, help."""
 HORIZONS = ("steps", "tokens", "tokens_per_parameter", "minutes")
 
 
@@ -63,6 +73,7 @@ class LabCLI(LightningCLI):
         hidden = {"model", "datamodule", "ckpt_path", "weights_only", "verbose"}
         return {
             "fit": hidden | {"train_dataloaders", "val_dataloaders"},
+            "plan": hidden | {"train_dataloaders", "val_dataloaders"},
             "validate": hidden | {"dataloaders"},
         }
 
@@ -80,6 +91,7 @@ class LabCLI(LightningCLI):
         parser.add_class_arguments(RunConfig, "run")
         parser.add_class_arguments(HorizonConfig, "horizon")
         parser.add_class_arguments(LeverConfig, "levers")
+        parser.add_class_arguments(PredictConfig, "predict")
         parser.add_lightning_class_args(Journal, "log")
         parser.add_lightning_class_args(Validation, "validation")
         parser.add_lightning_class_args(Snapshots, "snapshots")
@@ -99,7 +111,7 @@ class LabCLI(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        what = "--config FILE" if subcommand == "fit" else "RUN[@STEP]"
+        what = "--config FILE" if subcommand != "validate" else "RUN[@STEP]"
         parser.usage = f"python -m lab {subcommand} {what} [--SETTING VALUE …]"
         if subcommand == "fit":
             parser.add_argument(
@@ -111,6 +123,8 @@ class LabCLI(LightningCLI):
             parser.add_argument(
                 "--check", type=bool, default=False, nargs="?", const=True, help="Check the settings and train nothing."
             )
+        elif subcommand == "plan":
+            add_plan_arguments(parser)
         else:
             parser.add_argument("--weights", type=str | None, default=None, help="RUN or RUN@STEP to validate.")
         return parser
@@ -168,7 +182,7 @@ class LabCLI(LightningCLI):
         """The whole configuration as YAML, less the run's name, what links fill in, and what only this start asked."""
         parser = self._parser(self.config.subcommand)
         tree = yaml.safe_load(parser.dump(self.settings, skip_link_targets=True, skip_unset=False, format="yaml"))
-        for key in ("config", "resume", "fork", "check", "weights"):
+        for key in ("config", "resume", "fork", "check", "weights", "predict", *PLAN_ARGUMENTS):
             tree.pop(key, None)
         tree["run"].pop("name", None)
         tree["model"]["config"].pop("vocab_size", None)
@@ -180,6 +194,8 @@ class LabCLI(LightningCLI):
         """Data and model; `--check` stops before, and the trainer is built by the command once there is a run."""
         if getattr(self.settings, "check", False):
             return
+        if self.config.subcommand == "plan":
+            refuse_what_cannot_fit(self.settings)
         self.config_init = self.parser.instantiate(self.config)
         self.datamodule: LabDataModule = self._get(self.config_init, "data")
         self.model: PretrainingModule = self._get(self.config_init, "model")
@@ -208,6 +224,13 @@ class LabCLI(LightningCLI):
     def instrument(self, group: str) -> Callback:
         """The callback that the settings of `group` describe."""
         return self._get(self.config_init, group)
+
+
+def add_plan_arguments(parser: LightningArgumentParser) -> None:
+    """The options of `plan`; a yes or no needs no value."""
+    for name, (kind, default, text) in PLAN_ARGUMENTS.items():
+        flag = {"nargs": "?", "const": True} if kind is bool else {}
+        parser.add_argument(f"--{name}", type=kind, default=default, help=text, **flag)
 
 
 def seed_everything(seed: int) -> None:

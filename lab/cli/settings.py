@@ -17,6 +17,7 @@ from lab.callbacks.journal import Journal
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
 from lab.cli.parser import DECIDED_ELSEWHERE, decided_elsewhere
+from lab.cli.predict import PredictConfig
 from lab.data.datamodule import LabDataModule
 from lab.data.reading import find_files
 from lab.model import GPTConfig, count_parameters
@@ -61,6 +62,7 @@ def problems_of(config: Any) -> list[str]:
         lambda: LabDataModule(**vars(config.data)),
         lambda: LeverConfig(**vars(config.levers)),
         lambda: HorizonConfig(**vars(config.horizon)),
+        lambda: PredictConfig(**vars(config.predict)),
         lambda: Journal(**vars(config.log)),
         lambda: Validation(**vars(config.validation)),
         lambda: Snapshots(**vars(config.snapshots)),

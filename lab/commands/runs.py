@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from lab.commands import calibration
 from lab.commands.terminal import Parser, guarded, visible
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, list_runs, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PROGRAM = "python -m lab runs"
-USAGE = f"{PROGRAM} [show [RUN]] [--root ROOT] [--json]"
+USAGE = f"{PROGRAM} [show [RUN] | calibration] [--root ROOT] [--json]"
 START_HINT = "python -m lab fit --config configs/quickstart.yaml"
 STATE_STYLES = {
     "starting": "cyan",
@@ -46,7 +47,7 @@ MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {cont
 NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
 LAST_EVENTS = 8
 EVENT_FRAME = ("kind", "step", "wall", "id")
-DESCRIPTION = "List all runs, or show one: RUN is a name under the root, a path, or `last` (the default)."
+DESCRIPTION = "List all runs, show one (RUN: a name under the root, a path, or `last`), or see how predictions held."
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -61,6 +62,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
+    if args.words == ["calibration"]:
+        return args
     if args.words[:1] not in ([], ["show"]):
         parser.error(f"unknown argument {args.words[0]!r}: to see one run, `runs show {args.words[0]}`")
     if len(args.words) > 2:
@@ -71,6 +74,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def _run(args: argparse.Namespace) -> int:
     if os.path.exists(args.root) and not os.path.isdir(args.root):
         raise ValueError(f"--root {args.root!r} is not a folder")
+    if args.words == ["calibration"]:
+        runs = list_runs(args.root)
+        if args.json:
+            _print_json(calibration.as_dict(runs))
+        else:
+            calibration.print_calibration(runs, _console(piped_width=100))
+        return 0
     if args.words:
         run = open_run(args.words[1] if len(args.words) > 1 else "last", args.root)
         if args.json:

@@ -22,9 +22,9 @@ chosen by device · `versions`, `git`: {"commit", "dirty"}, `command` · `detail
 concludes `stale` when the state is one of the first three and the process is gone or its heartbeat older
 than 15 s, and `broken` when the file is missing, damaged or foreign.
 
-`data.json` (R), `predictions.json` (R), `tokenizer.json` (R), `config.yaml` (R): one object each, the
-content belongs to the rooms that write them. `report.md`, `tensorboard/`, `wandb/`: for people and
-dashboards, nothing here reads them.
+`data.json` (R), `predictions.json` (R; its format: `lab/runs/predictions.py`), `tokenizer.json` (R),
+`config.yaml` (R): one object each, the content belongs to the rooms that write them. `report.md`,
+`tensorboard/`, `wandb/`: for people and dashboards, nothing here reads them.
 
 `metrics.jsonl` (A): {"step", "tokens", "time", "wall", metric: number or null, …}. `step`: optimizer steps
 done when it was measured (the loss before the first update is step 0), `tokens` seen by then, `time`:

@@ -58,6 +58,25 @@ METRICS: dict[str, Metric] = {
             "lower",
         ),
         Metric(
+            "forecast/final_val_loss",
+            "nats per token",
+            "val/loss now - mean later fall of finished runs; without any, a power law through its own curve",
+            "Where the run will end, by its curve so far; it should settle early and wander little.",
+            "lower",
+        ),
+        Metric(
+            "forecast/low",
+            "nats per token",
+            "lower bound of the 80 % interval of forecast/final_val_loss",
+            "In 1 of 10 runs the end lies below it.",
+        ),
+        Metric(
+            "forecast/high",
+            "nats per token",
+            "upper bound of the 80 % interval of forecast/final_val_loss",
+            "In 1 of 10 runs the end lies above it.",
+        ),
+        Metric(
             "train/grad_norm",
             "nats per token per unit of weight",
             "sqrt(sum of squares of all gradients), before clipping",

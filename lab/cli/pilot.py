@@ -1,0 +1,53 @@
+"""Training a pilot: what `plan --pilot` hands to `lab.planning` as its `measure`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from lab.data.datamodule import LabDataModule
+from lab.planning.ladder import Rung, size
+from lab.planning.law import Trained
+from lab.training.bare import BareTraining
+from lab.training.levers import Levers
+from lab.training.optimizers import OptimizerConfig
+from lab.training.schedules import ScheduleConfig
+
+LOOKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Parts of the run after which a pilot is validated, beside its end: by how much it goes on to fall from there."""
+CURVE_TOKENS = 1 << 14
+"""Validation tokens of those looks. The end is measured on these too: falls compare alike."""
+
+
+def pilots(
+    optimizer: OptimizerConfig,
+    schedule: ScheduleConfig,
+    data: LabDataModule,
+    levers: Levers,
+    total_steps: int,
+    seed: int,
+    curve_tokens: int | None = CURVE_TOKENS,
+) -> Callable[[Rung], Trained]:
+    """`measure(rung)`: trains it with the target's recipe on the target's data, and tells how it ended.
+
+    A warm-up given in steps is stretched with the run: `total_steps` are the target's.
+    """
+
+    def measure(rung: Rung) -> Trained:
+        begin = time.perf_counter()
+        warmup = schedule.warmup(total_steps) / total_steps
+        shape = replace(schedule, warmup_steps=round(warmup * rung.steps)) if rung.steps != total_steps else schedule
+        training = BareTraining(rung.config, optimizer, shape, data, levers, rung.steps, seed + rung.seed)
+        looks = {max(1, round(part * rung.steps)): part for part in LOOKS}
+        curve: list[tuple[float, float]] = []
+        for n in range(rung.steps):
+            if n in looks:
+                curve.append((looks[n], training.val_loss(curve_tokens)))
+            training.step(n)
+        loss = training.val_loss()
+        curve.append((1.0, loss if curve_tokens is None else training.val_loss(curve_tokens)))
+        tokens = rung.steps * data.tokens_per_step
+        return Trained(size(rung.config), tokens, loss, tuple(curve), time.perf_counter() - begin)
+
+    return measure

@@ -1,0 +1,245 @@
+"""A plan on the terminal: bars for what is large, the schedule drawn, and what is not known said as such."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from lab.cli.introduction import data_line, model_line
+from lab.cli.lightning_cli import PLAN_ARGUMENTS
+from lab.figures.style import short
+from lab.planning.law import Forecast
+from lab.planning.sizes import Sizes
+
+if TYPE_CHECKING:
+    from lab.cli.plan import Planned
+
+BAR = 28
+BLOCKS = " ▏▎▍▌▋▊▉█"
+HEIGHTS = " ▁▂▃▄▅▆▇█"
+CHART_ROWS, CHART_COLUMNS = 5, 60
+NAMES = {
+    "token_embedding": "token embedding",
+    "position_embedding": "position embedding",
+    "unembedding": "output head",
+}
+
+
+def print_plan(console: Console, planned: Planned, args: list[str]) -> None:
+    """The whole page."""
+    size = planned.sizes
+    console.print(facts_table(planned))
+    section(console, "Parameters", bars({NAMES.get(k, k): v for k, v in size.parameters.items()}, short))
+    section(console, "Compute", rows(compute_lines(size)))
+    section(console, "Learning rate", schedule_chart(planned))
+    section(console, f"Memory of a step ({memory_sentence(planned)})", bars(memory_parts(planned), in_bytes))
+    section(console, "Disk", rows({k: in_bytes(v) for k, v in size.disk.items()}))
+    if planned.rehearsal:
+        section(console, "Time and memory, from real steps", rows(measured_lines(planned)))
+    section(console, "Where it will end", forecast_lines(planned))
+    flags = without(args, *PLAN_ARGUMENTS)
+    if planned.choice:
+        from lab.cli.plan import shape_flags
+
+        flags += shape_flags(planned.choice.config)
+    console.print(Rule(style="dim"))
+    console.print(Text.assemble(("  python -m lab fit " + shlex.join(flags), "cyan")), soft_wrap=True)
+    if planned.forecasts:
+        console.print(Text("  seals these forecasts with the run and scores them at its end", style="dim"))
+
+
+def section(console: Console, heading: str, body: Any) -> None:
+    """A rule with a name, and what is below it."""
+    console.print(Rule(Text(heading, style="bold"), align="left", characters="─", style="dim"))
+    console.print(body)
+
+
+def facts_table(planned: Planned) -> Table:
+    """What is planned: model, data, length."""
+    lines = {
+        "model": model_line(planned.cli.model.config),
+        "data": data_line(planned.cli.datamodule.facts()),
+        "horizon": planned.plan.horizon,
+    }
+    if planned.choice:
+        lines["chosen"] = planned.choice.why
+    return rows(lines, bold=True)
+
+
+def rows(lines: dict[str, str], *, bold: bool = False) -> Table:
+    """Named lines."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="bold" if bold else "dim", no_wrap=True, min_width=18)
+    table.add_column()
+    for name, text in lines.items():
+        table.add_row(name, Text(text))
+    return table
+
+
+def bars(parts: dict[str, int], shown: Any) -> Table:
+    """Numbers with a bar each, as long as their share; what is nothing is left out; `total` and `at once` have none."""
+    sums = ("total", "at once", "process")
+    most = max([v for k, v in parts.items() if k not in sums], default=1) or 1
+    whole = sum(v for k, v in parts.items() if k not in sums) or 1
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="dim", no_wrap=True, min_width=18)
+    table.add_column(justify="right", no_wrap=True, min_width=9)
+    table.add_column(no_wrap=True)
+    for name, value in parts.items():
+        if name in sums:
+            table.add_row(Text(name, style="bold"), Text(shown(value), style="bold"), "")
+        elif value:
+            share = Text.assemble((bar(value / most), "cyan"), (f" {value / whole:.0%}", "dim"))
+            table.add_row(name, shown(value), share)
+    return table
+
+
+def bar(part: float, width: int = BAR) -> str:
+    """A bar of eighths of a character."""
+    eighths = round(8 * width * part)
+    full, rest = divmod(eighths, 8)
+    return "█" * full + (BLOCKS[rest] if rest else "") or BLOCKS[1]
+
+
+def compute_lines(size: Sizes) -> dict[str, str]:
+    """FLOPs, tokens, passes over the text."""
+    lines = {"a token": f"{short(size.flops_per_token)} FLOP, forward and backward"}
+    if size.flops is not None and size.tokens is not None and size.tokens_per_parameter is not None:
+        ratio = size.tokens_per_parameter
+        verdict = (
+            "about compute-optimal"
+            if 10 <= ratio <= 40
+            else "20 is compute-optimal: " + ("undertrained" if ratio < 10 else "trained long for its size")
+        )
+        lines["in all"] = f"{short(size.flops)} FLOP for {short(size.tokens)} tokens"
+        lines["tokens a parameter"] = f"{ratio:.3g} ({verdict})"
+    lines["passes over the text"] = "none is seen twice" if size.epochs is None else epochs_line(size.epochs)
+    return lines
+
+
+def epochs_line(epochs: float) -> str:
+    """How often the text is read, and what that means."""
+    if epochs <= 1:
+        return f"{epochs:.2g}"
+    return f"{epochs:.3g}" + (" (more than 4 teach little and invite memorising)" if epochs > 4 else "")
+
+
+def schedule_chart(planned: Planned) -> Group:
+    """The learning rate over the run in blocks, its peak beside it, its phases below."""
+    from lab.cli.plan import schedule_values
+
+    steps = planned.plan.steps
+    values = schedule_values(planned, CHART_COLUMNS)
+    peaks = planned.cli.model.optimizer_config.learning_rates()
+    label = (
+        ", ".join(f"{name} {lr:g}" for name, lr in peaks.items())
+        if len(peaks) > 1
+        else f"{next(iter(peaks.values())):g}"
+    )
+    lines = []
+    for row in range(CHART_ROWS - 1, -1, -1):
+        cells = "".join(HEIGHTS[min(8, max(0, round(8 * (v * CHART_ROWS - row))))] for v in values)
+        lines.append(
+            Text.assemble(("  ", ""), (cells, "cyan"), (f" ← {label}" if row == CHART_ROWS - 1 else "", "dim"))
+        )
+    phases = planned.cli.model.schedule_config.phases(steps)
+    words = " · ".join(f"{name} {b - a:,}" for name, a, b in phases)
+    lines.append(Text(f"  {words} steps, ends at {values[-1]:.2g} of its peak", style="dim"))
+    return Group(*lines)
+
+
+def memory_parts(planned: Planned) -> dict[str, int]:
+    """The parts, the most at once, and what the whole process will hold."""
+    memory = planned.sizes.memory
+    return memory.parts() | {"at once": memory.peak, "process": planned.memory_predicted}
+
+
+def memory_sentence(planned: Planned) -> str:
+    """For which kernels and precision."""
+    levers = planned.plan.levers
+    return f"{levers.device}, {levers.precision}, {levers.attention} attention, {levers.loss} logits"
+
+
+def measured_lines(planned: Planned) -> dict[str, str]:
+    """Speed, minutes and where they go; memory measured beside predicted."""
+    seen = planned.rehearsal
+    assert seen is not None
+    steps, minutes = planned.plan.steps, planned.forecasts["minutes"]
+    speed = planned.sizes.tokens_per_step / seen.step_seconds
+    around = {
+        name: s for name, s in sorted(seen.looks.items(), key=lambda item: -item[1]) if s > 0.005 * 60 * minutes.value
+    }
+    lines = {
+        "speed": f"{speed:,.0f} tokens/s, {1000 * seen.step_seconds:.3g} ms a step",
+        "time": f"{in_time(60 * minutes.value)} ({in_time(60 * minutes.low)} to {in_time(60 * minutes.high)})",
+        "of it": ", ".join(
+            [f"{steps:,} steps {in_time(steps * seen.step_seconds)}"] + [f"{n} {in_time(s)}" for n, s in around.items()]
+        ),
+        "memory, predicted": in_bytes(planned.memory_predicted),
+        "memory, measured": f"{in_bytes(seen.memory_bytes)} after {seen.steps} steps",
+    }
+    if planned.pilots:
+        lines["the pilots took"] = in_time(sum(p.seconds for p in planned.pilots))
+    return lines
+
+
+def forecast_lines(planned: Planned) -> Group:
+    """The final loss with its interval, where it comes from, and what could not be said."""
+    lines = []
+    sources = (("final_val_loss", "validation loss"), ("final_val_loss_from_runs", "by finished runs"))
+    for name, label in sources:
+        found = planned.forecasts.get(name)
+        if found is None or (name != "final_val_loss" and found == planned.forecasts.get("final_val_loss")):
+            continue
+        lines.append(rows({label: loss_sentence(found), "": found.method}))
+    for source, why in planned.unsaid.items():
+        if source == "finished runs" and planned.pilots:
+            continue
+        lines.append(rows({source: why}))
+    if not planned.pilots and "ladder" not in planned.unsaid:
+        lines.append(rows({"ladder": "not trained; --pilot trains one, a tenth of this run's FLOPs"}))
+    return Group(*lines)
+
+
+def loss_sentence(found: Forecast) -> str:
+    """`1.88 nats per token (1.84 to 1.92 in 80 of 100 cases)`."""
+    noise = f"; seeds alone ±{found.seed_noise:.1%}" if found.seed_noise else ""
+    return f"{found.value:.3f} nats per token ({found.low:.3f} to {found.high:.3f} in 80 of 100 cases{noise})"
+
+
+def in_bytes(n: float) -> str:
+    """`1.5 GB`."""
+    for unit in ("B", "kB", "MB"):
+        if n < 1000:
+            return f"{n:.3g} {unit}"
+        n /= 1000
+    return f"{n:.3g} GB"
+
+
+def in_time(seconds: float) -> str:
+    """`45 s`, `3.2 min`, `5.1 h`, `2.3 days`."""
+    if not math.isfinite(seconds):
+        return "n/a"
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.2g} s"
+
+
+def without(words: list[str], *names: str) -> list[str]:
+    """Arguments less some options and their values, if they have any."""
+    kept: list[str] = []
+    skipping = False
+    for word in words:
+        skipping = word.removeprefix("--").split("=")[0] in names if word.startswith("--") else skipping
+        if not skipping:
+            kept.append(word)
+        elif "=" in word or not word.startswith("--"):
+            skipping = False
+    return kept

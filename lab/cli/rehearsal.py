@@ -1,0 +1,249 @@
+"""A few real steps of the real fit, thrown away: how long the whole will take, and how much memory it holds.
+
+The trainer is fit's own, with all its instruments at their cadence, in a run directory that is deleted. Each callback
+is timed by itself, and what it does at a look is counted as often as it will look.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.utilities.memory import is_oom_error
+
+from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.crew import Crew
+from lab.callbacks.instrument import Instrument
+from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.snapshots import Snapshots
+from lab.callbacks.throughput import peak_memory
+from lab.callbacks.tracking import close_loggers, make_loggers
+from lab.callbacks.validation import Validation
+from lab.cli.fit import Plan, make_trainer, out_of_memory
+from lab.cli.lightning_cli import LabCLI
+from lab.cli.origin import Origin
+from lab.cli.parser import SettingsError
+from lab.data.datamodule import LabDataModule
+from lab.runs import create_run
+from lab.training.levers import Levers
+from lab.training.logbook import Logbook
+from lab.training.loop import StepLoop
+from lab.training.module import NonFiniteLoss, PretrainingModule
+from lab.training.trainer import LabTrainer
+
+FEWEST_STEPS, SECONDS, MOST_SECONDS = 12, 6.0, 45.0
+"""It ends after so many steps and seconds, or where steps are long, at the second figure."""
+SETTLING = 3
+"""Steps that don't count: allocator, caches and clock settle in them."""
+VALIDATING_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was measured.
+
+    `step_seconds` is the median of one step with everything that happens at each; `looks` are seconds by who looks,
+    over the whole run; `memory_bytes` the peak of the process (or of the GPU), `memory_before` what it held before.
+    """
+
+    step_seconds: float
+    steps: int
+    looks: dict[str, float] = field(default_factory=dict)
+    memory_bytes: int = 0
+    memory_before: int = 0
+    seconds: float = 0.0
+
+    def run_seconds(self, steps: int) -> float:
+        """Seconds of a run of so many steps, with its validations and instruments."""
+        return steps * self.step_seconds + sum(self.looks.values())
+
+
+def rehearse(cli: LabCLI, plan: Plan) -> Rehearsal:
+    """Train a few steps. The model of `cli` is used up by it: its weights are no longer fresh."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="lab-rehearsal-") as folder, Interrupts() as interrupts:
+        run = create_run(Path(folder), "rehearsal")
+        logbook = Logbook(run, plan.steps, cli.datamodule.tokens_per_step)
+        loggers, _ = make_loggers(
+            run, tensorboard=cli.settings.tensorboard, wandb="off", start_step=0, configuration={}
+        )
+        trainer = make_trainer(cli, run, plan, Origin("new"), loggers, interrupts)
+        trainer.logbook = logbook
+        watch = Stopwatch(plan.levers)
+        watch.attach(trainer)
+        restart_peak(plan.levers)
+        before = resident(plan.levers)
+        try:
+            trainer.fit(cli.model, datamodule=cli.datamodule)
+        except NonFiniteLoss as error:
+            raise SettingsError(f"in its first steps already: {error.what} is {error.value}") from None
+        except Exception as error:
+            if is_oom_error(error):
+                raise SettingsError(out_of_memory(cli)) from None
+            raise
+        finally:
+            logbook.end("stopped", trainer.global_step)
+            close_loggers(loggers)
+            logbook.close()
+        if interrupts.signal is not None:
+            raise SystemExit(128 + interrupts.signal)
+    return Rehearsal(
+        watch.step_seconds(),
+        len(watch.spans),
+        watch.looks(trainer, plan.steps),
+        peak_of(plan.levers),
+        before,
+        time.perf_counter() - begin,
+    )
+
+
+class Stopwatch(Callback):
+    """Times every callback of a trainer at every step, validates a little, and ends the training in time."""
+
+    def __init__(self, levers: Levers) -> None:
+        self.levers = levers
+        self.watched: list[Callback] = []
+        self.spans: list[float] = []
+        self.times: dict[int, dict[int, float]] = {}
+        self.validation, self.validation_seconds = Validation(0), 0.0
+        self._since: float | None = None
+        self._begin = time.perf_counter()
+
+    def attach(self, trainer: LabTrainer) -> None:
+        """Put a clock around what each callback does at the start and after each step; listen first of all."""
+        crew = next((c for c in trainer.callbacks if isinstance(c, Crew)), None)
+        known = [*(crew.members if crew else ()), *(c for c in trainer.callbacks if c is not crew)]
+        self.watched = [c for c in known if not isinstance(c, Checkpoints | ProgressBar)]
+        for callback in self.watched:
+            if isinstance(callback, Validation):
+                self.validation = Validation(callback.every, callback.at_start)
+                callback.every = 0  # a little of it is measured here instead: the whole may take minutes
+            for hook in ("on_train_start", "on_train_batch_end"):
+                setattr(callback, hook, self._timed(callback, getattr(callback, hook)))
+        # One crew again, else the loop would take Lightning's long way, which fit does not.
+        trainer.callbacks = [Crew([self, *self.watched])]
+        trainer.fit_loop.epoch_loop = StepLoop(trainer, trainer.callbacks)
+
+    def _timed(self, callback: Callback, act: Callable[..., Any]) -> Callable[..., Any]:
+        times = self.times.setdefault(id(callback), {})
+
+        def timed(trainer: L.Trainer, *rest: Any) -> None:
+            begin = time.perf_counter()
+            act(trainer, *rest)
+            times[trainer.global_step] = time.perf_counter() - begin
+
+        return timed
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Validate for a moment, before the first step."""
+        assert isinstance(pl_module, PretrainingModule)
+        self.validation_seconds = validation_seconds(pl_module, trainer.datamodule, self.levers)  # type: ignore[attr-defined]
+        self._begin = time.perf_counter()
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+        """From here to the same moment of the next step is a step."""
+        now = time.perf_counter()
+        if self._since is not None:
+            self.spans.append(now - self._since)
+        self._since = now
+        passed = now - self._begin
+        enough = len(self.spans) >= FEWEST_STEPS and passed > SECONDS
+        if enough or (passed > MOST_SECONDS and len(self.spans) > 1):
+            trainer.should_stop = True
+            trainer.limit_val_batches = 0  # else Lightning validates once more before it leaves
+
+    def step_seconds(self) -> float:
+        """The median step, less what callbacks did at a look of theirs."""
+        plain = [
+            span - sum(max(0.0, times.get(n + 1, 0.0) - usual(times)) for times in self.times.values())
+            for n, span in enumerate(self.spans)
+        ]
+        return statistics.median(plain[min(SETTLING, len(plain) - 1) :])
+
+    def looks(self, trainer: L.Trainer, steps: int) -> dict[str, float]:
+        """Seconds of all looks of a run of `steps`, by callback; the first look pays for what is loaded then."""
+        found = {}
+        for callback in self.watched:
+            times, due = self.times.get(id(callback)), schedule_of(callback, trainer)
+            if times is None or due is None:
+                continue
+            count = sum(due(n) for n in range(steps + 1))
+            seen = [seconds for n, seconds in sorted(times.items()) if due(n)]
+            if seen and count:
+                later = statistics.median(seen[1:]) if len(seen) > 1 else seen[0]
+                found[getattr(callback, "group", "snapshots")] = seen[0] + (count - 1) * later
+        validations = sum(self.validation.due(n, steps) for n in range(steps + 1))
+        return found | {"validation": self.validation_seconds * validations}
+
+
+def usual(times: dict[int, float]) -> float:
+    """What a callback does at a step that is nothing special."""
+    return statistics.median(times.values()) if times else 0.0
+
+
+def schedule_of(callback: Callback, trainer: L.Trainer) -> Callable[[int], bool] | None:
+    """When a callback looks; None for one that does the same at every step."""
+    if isinstance(callback, Instrument):
+        return lambda n: callback.due(trainer, n)
+    if isinstance(callback, Snapshots):
+        return lambda n: callback.due(n, trainer.max_steps)
+    return None
+
+
+@torch.no_grad()
+def validation_seconds(module: PretrainingModule, data: LabDataModule, levers: Levers) -> float:
+    """Seconds of one pass over the validation split, from the first batches of it."""
+    times: list[float] = []
+    loader = data.val_dataloader()
+    module.eval()
+    begin = time.perf_counter()
+    for tokens, targets in loader:
+        start = time.perf_counter()
+        with levers.autocast():
+            float(module.model.loss(tokens.to(module.device), targets.to(module.device), reduction="sum"))
+        times.append(time.perf_counter() - start)
+        if time.perf_counter() - begin > VALIDATING_SECONDS:
+            break
+    module.train()
+    return statistics.median(times[1:] or times) * len(loader)
+
+
+def restart_peak(levers: Levers) -> None:
+    """Forget the peak of memory so far, where the system lets one (Linux, CUDA)."""
+    if torch.device(levers.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def resident(levers: Levers) -> int:
+    """Bytes held now: by PyTorch on a GPU, else by the process."""
+    if torch.device(levers.device).type == "cuda":
+        return torch.cuda.memory_allocated()
+    return _proc("VmRSS") or peak_memory(torch.device("cpu"))
+
+
+def peak_of(levers: Levers) -> int:
+    """The most that was held since `restart_peak`."""
+    if torch.device(levers.device).type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return _proc("VmHWM") or peak_memory(torch.device("cpu"))
+
+
+def _proc(name: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+    except (OSError, StopIteration):
+        return None

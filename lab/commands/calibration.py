@@ -1,0 +1,65 @@
+"""`python -m lab runs calibration`: how good the predictions were, the person's and the lab's, over all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from lab.commands.terminal import visible
+from lab.runs import Run
+from lab.runs.predictions import Predictions, calibration, read_predictions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HINT = "python -m lab fit --config configs/quickstart.yaml --predict.final_loss '[2.7, 3.0]'"
+
+
+def gather(runs: Iterable[Run]) -> tuple[list[Predictions], list[str]]:
+    """The predictions of all runs, and a sentence for each file that cannot be read."""
+    found, problems = [], []
+    for run in runs:
+        try:
+            one = read_predictions(run)
+        except (ValueError, OSError) as error:
+            problems.append(str(error))
+        else:
+            found += [one] if one else []
+    return found, problems
+
+
+def as_dict(runs: Iterable[Run]) -> dict[str, Any]:
+    """Plain data, for JSON."""
+    found, problems = gather(runs)
+    lines = [asdict(line) | {"sentence": line.sentence} for line in calibration(found)]
+    return {"runs": len(found), "calibration": lines, "problems": problems}
+
+
+def print_calibration(runs: Iterable[Run], console: Console) -> None:
+    """A sentence for each predictor and a table below; what there is to do where nothing was predicted."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found, problems = gather(runs)
+    lines = calibration(found)
+    for line in lines:
+        if line.quantity == "all":
+            console.print(Text(f"{line.sentence[0].upper()}{line.sentence[1:]}." if line.intervals else line.sentence))
+    if not lines:
+        waiting = sum(bool(one.predictions) for one in found)
+        console.print(f"No prediction has been scored yet ({waiting} are sealed). Make one:\n  {HINT}", soft_wrap=True)
+    else:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for heading in ("who", "what"):
+            table.add_column(heading)
+        for heading in ("scored", "intervals", "held", "median error"):
+            table.add_column(heading, justify="right")
+        for line in lines:
+            held = f"{line.inside} of {line.intervals}" if line.intervals else "–"
+            error = "–" if line.error is None else f"{line.error:.1%}"
+            who = "you" if line.by == "person" else "the lab"
+            table.add_row(who, line.quantity, str(line.scored), str(line.intervals), held, error)
+        console.print(table)
+    for problem in problems:
+        console.print(Text(visible(problem), style="red"))

@@ -1,0 +1,95 @@
+"""What finished runs say about the next one: the same law as the ladder's, through runs that cost nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.model import GPTConfig
+from lab.planning.ladder import size
+from lab.planning.law import Trained
+from lab.runs import Run
+
+MUST_AGREE = (
+    "model.optimizer.name",
+    "model.schedule.kind",
+    "data.context_length",
+    "data.repeat_first_batch",
+)
+"""Settings that a law does not know and that move the loss by more than its interval: runs that differ there are left
+out. Learning rates and the like are taken as they come, and widen it."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Runs that count, and why the others do not, a sentence for each run that is left out."""
+
+    runs: list[Trained]
+    names: list[str]
+    left_out: dict[str, str]
+
+
+def finished_runs(
+    runs: Iterable[Run], *, corpus: str, tokenizer: str, validation: int, settings: Mapping[str, Any]
+) -> Finished:
+    """Those of `runs` that were trained to their end on this text and vocabulary, as a law takes them.
+
+    Args:
+        corpus, tokenizer: Fingerprints, as in data.json.
+        validation: Validation tokens: losses on another part of the text do not compare.
+        settings: Dotted settings of the run to be forecast; `MUST_AGREE` has to.
+    """
+    found, names, left_out = [], [], {}
+    for run in runs:
+        try:
+            trained = _trained(run, corpus, tokenizer, validation, settings)
+        except (_LeftOut, ValueError, OSError) as why:
+            left_out[run.name] = str(why)
+        else:
+            found.append(trained)
+            names.append(run.name)
+    return Finished(found, names, left_out)
+
+
+class _LeftOut(Exception):
+    pass
+
+
+def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: Mapping[str, Any]) -> Trained:
+    status, data = run.status(), run.data() or {}
+    if status.recorded_state != "completed":
+        raise _LeftOut(f"it is {status.state}, not completed")
+    if status.parent:
+        raise _LeftOut("it began from another run's weights")
+    if _deep(data, "corpus", "fingerprint") != corpus:
+        raise _LeftOut("it learned from another text")
+    if _deep(data, "tokenizer", "fingerprint") != tokenizer:
+        raise _LeftOut("it has another vocabulary")
+    if _deep(data, "validation", "tokens") != validation:
+        raise _LeftOut("it was validated on another part of the text")
+    config = run.config() or {}
+    for name in MUST_AGREE:
+        theirs = _deep(config, *name.split("."))
+        if name in settings and theirs != settings[name]:
+            raise _LeftOut(f"its {name} is {theirs}")
+    metrics = run.metrics()
+    steps, losses = metrics.series("val/loss")
+    if not losses or status.step is None or steps[-1] != status.step:
+        raise _LeftOut("its loss at the end was not measured, or is not finite")
+    weights = run.snapshots() or run.checkpoints()
+    if not weights:
+        raise _LeftOut("nothing tells the shape of its model: it has neither snapshots nor checkpoints")
+    try:
+        parameters = size(GPTConfig(**weights[-1].model_config))
+    except TypeError:
+        raise _LeftOut("its model's configuration is of another version") from None
+    curve = tuple((s / status.step, loss) for s, loss in zip(steps, losses, strict=True) if status.step)
+    seconds = max((row["time"] for row in metrics.rows if row.get("time") is not None), default=0.0)
+    return Trained(parameters, status.tokens or 0, losses[-1], curve, seconds)
+
+
+def _deep(record: Any, *path: str) -> Any:
+    for name in path:
+        record = record.get(name) if isinstance(record, Mapping) else None
+    return record

@@ -1,0 +1,47 @@
+"""Plans that were made are kept, so that the fit which follows can seal what was said, and knows its ladder.
+
+One small JSON file for each configuration, in the cache, named by a hash of the settings that matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab.data.cache import cache_root
+from lab.planning.law import Forecast, Trained
+from lab.runs.compare import flatten
+from lab.runs.records import read_json, write_json
+
+IRRELEVANT = ("run.", "tensorboard", "wandb", "predict.")
+"""Settings that neither cost nor loss depend on."""
+
+
+def plan_path(settings: Mapping[str, Any], cache_dir: str | None = None) -> Path:
+    """Where the plan of these settings lies: for this machine, since a plan is about its speed."""
+    flat = {k: v for k, v in flatten(settings).items() if not k.startswith(IRRELEVANT)}
+    text = json.dumps([platform.node(), sorted(flat.items())], default=str)
+    return cache_root(cache_dir) / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+
+
+def keep_plan(path: Path, forecasts: Mapping[str, Forecast], ladder: Sequence[Trained]) -> None:
+    """Write what was forecast, by quantity, and the trainings it rests on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"forecasts": {name: asdict(f) for name, f in forecasts.items()}, "ladder": [asdict(t) for t in ladder]}
+    write_json(path, content)
+
+
+def kept_plan(path: Path) -> tuple[dict[str, Forecast], list[Trained]]:
+    """What `keep_plan` wrote; nothing where there is no plan, or a damaged one."""
+    try:
+        content = read_json(path) or {}
+        forecasts = {name: Forecast(**f) for name, f in content.get("forecasts", {}).items()}
+        rungs = [Trained(**t | {"curve": tuple(map(tuple, t["curve"]))}) for t in content.get("ladder", [])]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}, []
+    return forecasts, rungs

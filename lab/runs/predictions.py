@@ -1,0 +1,188 @@
+"""`predictions.json`: what was predicted before a run began, sealed then, and held against what came.
+
+    {"format": 1, "sealed": Unix time or null,
+     "predictions": [{"by": "lab" or "person", "quantity", "value", "low", "high", "coverage": 0.8, "method",
+                      "outcome": null until the run is complete, "inside": null where there is no interval}],
+     "mental_model": {"before": text or null}}
+
+An interval that is meant to hold in 80 of 100 cases and holds in 60 is too narrow, in 100 too wide: that is what
+`calibration` counts, over all runs (Gneiting and Raftery 2007).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from lab.runs.history import MetricsHistory
+from lab.runs.journal import now
+from lab.runs.paths import RunPaths
+from lab.runs.records import read_json, write_json
+
+FORMAT = 1
+COVERAGE = 0.8
+
+By = Literal["lab", "person"]
+Quantity = Literal["final_val_loss", "minutes", "peak_memory_bytes", "overfit", "sample_quality"]
+
+QUANTITIES: dict[str, str] = {
+    "final_val_loss": "nats per token on the validation split after the last step",
+    "minutes": "training time: from the first step to the last, validation and instruments included, pauses left out",
+    "peak_memory_bytes": "the process's largest resident set, or the most that PyTorch held on a GPU",
+    "overfit": "1 if the validation loss ends more than 1 % above its lowest, else 0",
+    "sample_quality": "percentage of the words in the last samples that are words of the training text",
+}
+"""What can be predicted, and how its outcome is measured."""
+OVERFIT_RISE = 0.01
+
+
+@dataclass
+class Prediction:
+    """One prediction. `low` and `high` bound the interval that holds with probability `coverage`; None: a point."""
+
+    by: By
+    quantity: Quantity
+    value: float
+    low: float | None = None
+    high: float | None = None
+    coverage: float = COVERAGE
+    method: str = ""
+    outcome: float | None = None
+    inside: bool | None = None
+
+    def scored(self, outcome: float | None) -> Prediction:
+        """The same with its outcome, and whether that lies inside of the interval."""
+        known = outcome is not None and self.low is not None and self.high is not None
+        inside = self.low <= outcome <= self.high if known else None  # type: ignore[operator]
+        return Prediction(**asdict(self) | {"outcome": outcome, "inside": inside})
+
+
+@dataclass
+class Predictions:
+    """All that was predicted of one run."""
+
+    predictions: list[Prediction]
+    sealed: float | None = None
+    mental_model: str | None = None
+
+    def of(self, by: By, quantity: Quantity) -> Prediction | None:
+        """The prediction of `quantity` by the lab or the person, None where there is none."""
+        return next((p for p in self.predictions if (p.by, p.quantity) == (by, quantity)), None)
+
+
+def seal(run: RunPaths, predictions: Iterable[Prediction], mental_model: str | None = None) -> Predictions:
+    """Write predictions.json, once: sealed predictions stay as they are. Raises `ValueError` where they exist."""
+    if run.predictions_path.exists():
+        raise ValueError(f"the predictions of run {run.name!r} are sealed already")
+    sealed = Predictions(list(predictions), now(), mental_model)
+    _write(run, sealed)
+    return sealed
+
+
+def score(run: RunPaths, outcomes: Mapping[str, float | None]) -> Predictions | None:
+    """Hold what was sealed against what came, `{quantity: outcome}`, and keep the answer; None without predictions.
+
+    A resumed run is scored again: the last end counts. Raises `ValueError` for a damaged file.
+    """
+    found = read_predictions(run)
+    if found is None:
+        return None
+    found.predictions = [p.scored(_finite(outcomes.get(p.quantity))) for p in found.predictions]
+    _write(run, found)
+    return found
+
+
+def read_predictions(run: RunPaths) -> Predictions | None:
+    """predictions.json, None where there is none. Raises `ValueError` for one that is damaged or of a later format."""
+    content = read_json(run.predictions_path)
+    if content is None:
+        return None
+    try:
+        if content["format"] != FORMAT:
+            raise ValueError(f"{run.predictions_path} is of format {content['format']!r}; this version reads {FORMAT}")
+        known = Prediction.__dataclass_fields__
+        rows = [Prediction(**{k: v for k, v in row.items() if k in known}) for row in content["predictions"]]
+        if not all(isinstance(p.value, int | float) and isinstance(p.quantity, str) for p in rows):
+            raise TypeError
+        mental = content.get("mental_model") or {}
+        return Predictions(rows, content.get("sealed"), mental.get("before"))
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(f"{run.predictions_path} is damaged: it holds no predictions") from None
+
+
+def outcomes(history: MetricsHistory, *, sample_quality: float | None = None) -> dict[str, float | None]:
+    """What came, by quantity, from the metrics of a complete run; None where they do not tell."""
+    losses = history.series("val/loss")[1]
+    seconds = max((row["time"] for row in history.rows if row.get("time") is not None), default=None)
+    memory = history.series("perf/memory_bytes")[1]
+    return {
+        "final_val_loss": losses[-1] if losses else None,
+        "minutes": None if seconds is None else seconds / 60,
+        "peak_memory_bytes": max(memory, default=None),
+        "overfit": float(losses[-1] > (1 + OVERFIT_RISE) * min(losses)) if losses else None,
+        "sample_quality": sample_quality,
+    }
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How often the intervals of one predictor held, and how far the values were off.
+
+    `error` is the median of |value - outcome| / |outcome|; None where no outcome is known (or all are 0).
+    """
+
+    by: str
+    quantity: str
+    intervals: int
+    inside: int
+    scored: int
+    error: float | None
+    coverage: float = COVERAGE
+
+    @property
+    def sentence(self) -> str:
+        """In words: `your intervals contained the truth 6 of 10 times (80 % were meant to)`."""
+        whose = "your" if self.by == "person" else "the lab's"
+        if not self.intervals:
+            return f"{whose} predictions of {self.quantity} had no intervals"
+        times = "time" if self.intervals == 1 else "times"
+        held = f"{whose} intervals contained the truth {self.inside} of {self.intervals} {times}"
+        return f"{held} ({self.coverage:.0%} were meant to)"
+
+
+def calibration(predictions: Iterable[Predictions]) -> list[Calibration]:
+    """One line for each predictor and quantity that has been scored, and one over all quantities, `all`, for each."""
+    rows = [p for found in predictions for p in found.predictions if p.outcome is not None]
+    table = []
+    for by in ("lab", "person"):
+        mine = [p for p in rows if p.by == by]
+        groups = {q: [p for p in mine if p.quantity == q] for q in QUANTITIES}
+        table += [_line(by, name, group) for name, group in (groups | {"all": mine}).items() if group]
+    return table
+
+
+def _line(by: str, quantity: str, group: list[Prediction]) -> Calibration:
+    bounded = [p for p in group if p.inside is not None]
+    off = sorted(abs(p.value - p.outcome) / abs(p.outcome) for p in group if p.outcome)
+    median = None if not off else (off[(len(off) - 1) // 2] + off[len(off) // 2]) / 2
+    # A yes or no has no distance in per cent, and neither has a mixture of quantities.
+    error = None if quantity in ("overfit", "all") else median
+    return Calibration(by, quantity, len(bounded), sum(bool(p.inside) for p in bounded), len(group), error)
+
+
+def _write(run: RunPaths, found: Predictions) -> None:
+    write_json(
+        run.predictions_path,
+        {
+            "format": FORMAT,
+            "sealed": found.sealed,
+            "predictions": [asdict(p) for p in found.predictions],
+            "mental_model": {"before": found.mental_model},
+        },
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

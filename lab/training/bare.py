@@ -1,0 +1,88 @@
+"""The steps of a fit without its machinery: for pilots, and to see how long a step takes.
+
+The same batches, random states, learning rates and updates in the same order as `PretrainingModule` under Lightning's
+Trainer, so the same losses (tests/training/test_bare.py compares them), but no run directory and no callbacks.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from lab.data.datamodule import LabDataModule
+from lab.model import GPT, GPTConfig
+from lab.training.levers import Levers
+from lab.training.module import seed_device, step_seed
+from lab.training.optimizers import OptimizerConfig, build_optimizer, grad_norm_and_clip, set_lr
+from lab.training.schedules import ScheduleConfig, lr_factor
+
+WHOLE = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+"""Precisions whose weights are of that kind too."""
+
+
+class BareTraining:
+    """A model that is trained step by step, by whoever calls `step`.
+
+    Args:
+        config: The network; its fresh weights are drawn from `seed`, as a fit with that seed draws them.
+        optimizer: Its settings.
+        schedule: Its shape over `total_steps`; None: a learning rate of 0, for timing.
+        data: Where batches come from, ready to be read.
+        levers: Device, precision and kernels.
+    """
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        optimizer: OptimizerConfig,
+        schedule: ScheduleConfig | None,
+        data: LabDataModule,
+        levers: Levers,
+        total_steps: int,
+        seed: int,
+    ) -> None:
+        self.schedule, self.data, self.levers = schedule, data, levers
+        self.total_steps, self.seed, self.clip = total_steps, seed, optimizer.clip
+        self.device = torch.device(levers.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = GPT(config)
+        self.model.to(self.device, WHOLE.get(levers.precision)).train()
+        levers.apply(self.model)
+        self.optimizer = build_optimizer(self.model, optimizer)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=levers.precision == "16-mixed")
+
+    def step(self, n: int) -> float:
+        """The update from step `n` to `n + 1`; returns the loss before it, nats per token."""
+        seed_device(self.device, step_seed(self.seed, n))
+        set_lr(self.optimizer, lr_factor(n, self.total_steps, self.schedule) if self.schedule else 0.0)
+        tokens, targets = (part.to(self.device) for part in self.data.step_batch(n))
+        counted, loss = (targets != -1).sum(), torch.zeros((), device=self.device)
+        for x, y in zip(tokens, targets, strict=True):
+            with self.levers.autocast():
+                nats = self.model.loss(x, y, reduction="sum") / counted
+            self._scaler.scale(nats).backward()
+            loss += nats.detach()
+        self._scaler.unscale_(self.optimizer)
+        grad_norm_and_clip(self.model.parameters(), self.clip)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self.optimizer.zero_grad()
+        return float(loss)
+
+    @torch.no_grad()
+    def val_loss(self, most_tokens: int | None = None) -> float:
+        """Mean loss over the validation split, or over its first sequences that hold `most_tokens`; nats per token."""
+        self.model.eval()
+        source = self.data.sequences
+        n = source.n_val if most_tokens is None else min(source.n_val, max(1, most_tokens // self.data.context_length))
+        nats, counted = 0.0, 0
+        for start in range(0, n, self.data.batch_size):
+            x, y = (
+                torch.from_numpy(part).to(self.device)
+                for part in source.val(start, min(start + self.data.batch_size, n))
+            )
+            with self.levers.autocast():
+                nats += float(self.model.loss(x, y, reduction="sum"))
+            counted += int((y != -1).sum())
+        self.model.train()
+        return nats / counted

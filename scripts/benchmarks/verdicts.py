@@ -1,0 +1,114 @@
+"""What came of the forecasts: errors, intervals that held, the noise of seeds beside them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from lab.planning.curve import reforecast
+from lab.planning.law import Forecast, NotEnough, Trained, forecast_loss
+from scripts.benchmarks.measure import Row
+
+PART = 0.3
+"""Of a run, that is done when it is forecast anew."""
+
+
+def trained(record: dict[str, Any]) -> Trained:
+    """A training as the file holds it."""
+    curve = tuple((part, loss) for part, loss in record["curve"])
+    return Trained(record["size"], record["tokens"], record["loss"], curve, record["seconds"])
+
+
+def rows_of(lines: Sequence[dict[str, Any]]) -> list[Row]:
+    """The rows of everything that has been measured."""
+    return [*loss_rows(lines), *cost_rows([line for line in lines if line["kind"] == "cost"])]
+
+
+def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
+    """Errors of the final loss by ladder and by curve, one row a target, then the summary."""
+    ladders = {(r["series"], r["number"]): [trained(t) for t in r["trained"]] for r in lines if r["kind"] == "ladder"}
+    targets: dict[tuple[str, int], list[Trained]] = {}
+    for r in lines:
+        if r["kind"] == "target":
+            targets.setdefault((r["series"], r["number"]), []).append(trained(r["trained"][0]))
+    rows: list[Row] = []
+    found: dict[str, list[tuple[Forecast, float]]] = {"pilot": [], "at 30 %, ladder": [], "at 30 %, alone": []}
+    for key, runs in targets.items():
+        if key not in ladders:
+            continue
+        target, rungs = runs[0], ladders[key]
+        so_far = [(part, loss) for part, loss in target.curve if part <= PART + 1e-9]
+        try:
+            now = {"pilot": forecast_loss(rungs, target.size, target.tokens)} if rungs else {}
+            now |= {"at 30 %, ladder": reforecast(so_far, rungs), "at 30 %, alone": reforecast(so_far)}
+        except NotEnough as why:
+            rows.append(Row("forecast", f"{key[0]} {key[1]}", "pilot", note=str(why)))
+            continue
+        for name, forecast in now.items():
+            found[name].append((forecast, target.loss))
+        note = ", ".join(f"{name} {error(f, target.loss):+.1%}{held(f, target.loss)}" for name, f in now.items())
+        rows.append(Row("forecast", f"{key[0]} {key[1]}", "final loss", value=target.loss, unit="nats", note=note))
+    rows += [summary(name, pairs) for name, pairs in found.items() if pairs]
+    apart = [abs(runs[0].loss / runs[1].loss - 1) for runs in targets.values() if len(runs) > 1]
+    if apart:
+        note = f"two seeds of {len(apart)} targets: at worst {max(apart):.2%} apart"
+        rows.append(
+            Row("forecast", "seeds", "noise", value=100 * statistics.median(apart), unit="% apart, median", note=note)
+        )
+    return rows
+
+
+def error(forecast: Forecast, truth: float) -> float:
+    """How far off, relative, with its sign."""
+    return forecast.value / truth - 1
+
+
+def held(forecast: Forecast, truth: float) -> str:
+    """A mark: whether the interval contained the truth."""
+    return " ✓" if forecast.low <= truth <= forecast.high else " ✗"
+
+
+def summary(name: str, pairs: Sequence[tuple[Forecast, float]]) -> Row:
+    """Median and worst error, and how many intervals held."""
+    off = [abs(error(f, truth)) for f, truth in pairs]
+    inside = sum(f.low <= truth <= f.high for f, truth in pairs)
+    width = statistics.median((f.high - f.low) / f.value / 2 for f, _ in pairs)
+    note = f"worst {max(off):.1%}; 80 % intervals held {inside} of {len(pairs)} (half a width: {width:.1%})"
+    return Row(
+        "forecast", f"{len(pairs)} targets", name, value=100 * statistics.median(off), unit="% off, median", note=note
+    )
+
+
+def cost_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
+    """Errors of minutes and memory: one row a configuration, then the summary."""
+    if not lines:
+        return []
+    rows = []
+    off: dict[str, list[float]] = {"minutes": [], "memory of the process": [], "growth of memory": []}
+    for r in lines:
+        said, came = r["minutes"][0], r["minutes"][3]
+        predicted, measured = r["memory"][0], r["memory"][2]
+        now = {
+            "minutes": said / came - 1,
+            "memory of the process": predicted / measured - 1,
+            "growth of memory": (predicted - r["base"]) / (measured - r["base"]) - 1,
+        }
+        for name, value in now.items():
+            off[name].append(value)
+        note = f"{60 * said:.1f} s said, {60 * came:.1f} s came; " + ", ".join(f"{k} {v:+.1%}" for k, v in now.items())
+        rows.append(Row("forecast", f"{r['series']} {r['number']}", "cost", note=note))
+    for name, values in off.items():
+        sizes = [abs(v) for v in values]
+        note = f"worst {max(sizes):.1%}; within 10 %: {sum(s <= 0.1 for s in sizes)} of {len(sizes)}"
+        rows.append(
+            Row(
+                "forecast",
+                f"{len(sizes)} random",
+                name,
+                value=100 * statistics.median(sizes),
+                unit="% off, median",
+                note=note,
+            )
+        )
+    return rows

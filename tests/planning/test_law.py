@@ -1,0 +1,63 @@
+"""The law through a ladder: it finds what it is made of, says how sure it is, and knows when to say nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lab.planning.law import FEWEST, Forecast, NotEnough, Trained, forecast_loss, seed_noise
+
+POINTS = ((50_000, 230_000), (50_000, 460_000), (115_000, 230_000), (200_000, 155_000))
+TARGET = (800_000, 1_500_000)
+
+
+def truth(size: int, tokens: int, floor: float = 1.0) -> float:
+    """A loss that obeys the law."""
+    return floor + 3.0 * size**-0.2 + 30.0 * tokens**-0.3
+
+
+def runs(noise: float = 0.0, seed: int = 0) -> list[Trained]:
+    rng = np.random.default_rng(seed)
+    return [Trained(n, d, truth(n, d) * (1 + noise * rng.standard_normal())) for n, d in POINTS]
+
+
+def test_what_obeys_the_law_is_forecast() -> None:
+    found = forecast_loss(runs(), *TARGET)
+    assert found.value == pytest.approx(truth(*TARGET), rel=0.02)
+    assert found.low < truth(*TARGET) < found.high
+    assert "4 runs" in found.method
+
+
+def test_eighty_of_a_hundred_intervals_hold() -> None:
+    found = [forecast_loss(runs(0.006, seed), *TARGET) for seed in range(200)]
+    held = sum(f.low <= truth(*TARGET) <= f.high for f in found)
+    assert held >= 0.75 * len(found)  # and more: the law itself errs where a real loss is forecast
+
+
+def test_the_farther_away_the_less_sure() -> None:
+    widths = [
+        (f.high - f.low) / f.value for k in (1, 4, 16) for f in [forecast_loss(runs(), TARGET[0] * k, TARGET[1] * k)]
+    ]
+    assert widths == sorted(widths)
+
+
+def test_too_few_runs_say_nothing() -> None:
+    for few in ([], runs()[: FEWEST - 1], [runs()[0]] * 9, [Trained(1, 1, math.nan)] * 5):
+        with pytest.raises(NotEnough, match="not enough to say"):
+            forecast_loss(few, *TARGET)
+
+
+def test_seeds_that_part_widen_the_interval() -> None:
+    calm = [*runs(), Trained(*POINTS[0], truth(*POINTS[0]))]
+    rough = [*runs(), Trained(*POINTS[0], 1.05 * truth(*POINTS[0]))]
+    assert seed_noise(rough) > 2 * seed_noise(calm)
+    widths = [f.high - f.low for f in (forecast_loss(calm, *TARGET), forecast_loss(rough, *TARGET))]
+    assert widths[1] > 1.3 * widths[0]
+
+
+def test_an_interval_is_symmetric_in_the_value() -> None:
+    found = Forecast.around(2.0, 0.01, "so")
+    assert found.value - found.low == pytest.approx(found.high - found.value)
+    assert found.high == pytest.approx(2.0 * 1.012816)
