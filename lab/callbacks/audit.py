@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lab.callbacks.copying import longest_copies
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.recording import probe_texts
 from lab.data.datamodule import LabDataModule
@@ -22,8 +21,8 @@ STRETCHES = 32
 """Validation sequences that are looked for in the training text: enough to tell a half from nothing."""
 STRETCH_TOKENS = 64
 """Of each so many: long enough that a licence's header, which many files share, is not the whole of it."""
-COUNTED_TOKENS = 10_000_000
-"""Of a longer training text the first so many are counted: 0.1 s."""
+READ_TOKENS = 10_000_000
+"""Of a longer training text the first so many are read."""
 
 
 class Audit(Instrument):
@@ -107,11 +106,21 @@ def text_facts(data: LabDataModule) -> dict[str, float]:
     """What is known of a text before anything is learned from it; nothing of a made corpus, which is endless."""
     if data.sequences.per_epoch is None:
         return {}
-    train = data.token_files["train"].array()
-    counts = np.bincount(np.asarray(train[:COUNTED_TOKENS]), minlength=data.vocab_size)
+    train = np.asarray(data.token_files["train"].array()[:READ_TOKENS])
+    counts = np.bincount(train, minlength=data.vocab_size)
     at = np.linspace(0, data.sequences.n_val - 1, min(STRETCHES, data.sequences.n_val)).astype(int)
     found = [data.sequences.val(int(i), int(i) + 1) for i in at]
-    stretches = [tokens[0][targets[0] >= 0][:STRETCH_TOKENS].tolist() for tokens, targets in found]
-    copies = longest_copies(stretches, train)
-    whole = [copy.length == len(stretch) for copy, stretch in zip(copies, stretches, strict=True)]
-    return {"audit/unseen_rows": float((counts == 0).mean()), "audit/val_in_train": sum(whole) / len(whole)}
+    text, width = train.tobytes(), train.dtype.itemsize
+    there = [
+        stands_in(tokens[0][targets[0] >= 0][:STRETCH_TOKENS].astype(train.dtype).tobytes(), text, width)
+        for tokens, targets in found
+    ]
+    return {"audit/unseen_rows": float((counts == 0).mean()), "audit/val_in_train": sum(there) / len(there)}
+
+
+def stands_in(stretch: bytes, text: bytes, width: int) -> bool:
+    """Whether a stretch of ids of `width` bytes each occurs in a text of such ids: 20 ms for ten million of them."""
+    at = text.find(stretch)
+    while at >= 0 and at % width:  # between two ids
+        at = text.find(stretch, at + 1)
+    return at >= 0

@@ -92,15 +92,17 @@ def leakage(history: History, limits: Any) -> Found | None:
     if share is not None and share > limits.leak_share:
         what = f"{share:.0%} of the validation stretches stand in the training text, verbatim"
         return Found("alarm", what, 0, "audit/val_in_train", share, limits.leak_share)
-    vals, progress = history["val/loss"], history.progress
-    if len(vals) < 4 or not progress or progress < 0.3 or history.facts.number("model.config.dropout"):
+    steps, vals = history["val/loss"].last(int(limits.leak_looks))
+    text = history.facts.epochs(history.step) is not None  # a made corpus cannot leak
+    if not text or len(vals) < limits.leak_looks or history.facts.number("model.config.dropout"):
         return None
-    step, val = int(vals.steps[-1]), float(vals.values[-1])
-    train = near(history["train/loss"], step, history.span(0.03, 10))
-    if train is None or train - val < max(limits.leak_nats, limits.leak_below * train):
+    trains = [near(history["train/loss"], int(step), history.span(0.03, 10)) for step in steps]
+    pairs = [(train, float(val)) for train, val in zip(trains, vals, strict=True) if train is not None]
+    if len(pairs) < len(vals) or any(t - v < max(limits.leak_nats, limits.leak_below * t) for t, v in pairs):
         return None
+    train, val = pairs[-1]
     what = f"val/loss ({val:.2f}) lies {1 - val / train:.0%} below train/loss ({train:.2f}), and there is no dropout"
-    return Found("warning", what, step, "val/loss", 1 - val / train, limits.leak_below)
+    return Found("warning", what, int(steps[0]), "val/loss", 1 - val / train, limits.leak_below)
 
 
 @LEAKS.rule(

@@ -70,7 +70,7 @@ THRESHOLDS: dict[str, Threshold] = {
         0.05, "attention entropy of a layer / even attention's; healthy: from 0.26", "Zhai et al. 2023"
     ),
     "entropy_uniform": _t(0.999, "the same of all layers at once"),
-    "attention_share": _t(1e-3, "norm of what attention adds / norm of the residual stream; healthy: from 0.009"),
+    "attention_share": _t(3e-4, "norm of what attention adds / norm of the residual stream; healthy: from 0.004"),
     "uniform_progress": _t(0.25, "part of the run after which heads should have found something"),
     # ---------------------------------------------------------------- activations
     "dead_share": _t(0.7, "share of a layer's MLP units that no token of the probe switches on; healthy: to 0.35"),
@@ -89,6 +89,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "leak_share": _t(0.5, "share of validation stretches that stand in the training text"),
     "leak_below": _t(0.15, "how far val/loss lies below train/loss, without dropout"),
     "leak_nats": _t(0.1, "and how far in nats per token"),
+    "leak_looks": _t(3, "validations in a row; where a loss falls fast, the newest weights are ahead of the mean"),
     "future": _t(1e-2, "change of a logit by later tokens / spread of the logits; rounding in bf16 is below 1e-3"),
     "targets_next": _t(0.99, "share of targets that are the next token"),
     "targets_same": _t(0.9, "share of targets that are the present token"),
@@ -104,7 +105,7 @@ THRESHOLDS: dict[str, Threshold] = {
     ),
     "batch_small": _t(0.01, "the same on the other side: a note"),
     "batch_looks": _t(5, "measurements before it is said"),
-    "undertrained": _t(0.3, "planned tokens / parameter; 20 is compute-optimal", "Hoffmann et al. 2022"),
+    "undertrained": _t(0.1, "planned tokens / parameter; 20 is compute-optimal", "Hoffmann et al. 2022"),
     "short_trained": _t(2.0, "the same, as a note"),
     "overtrained": _t(500.0, "planned tokens / parameter, where the curve is flat too", "Hoffmann et al. 2022"),
     "overtrained_gain": _t(0.005, "relative fall of the loss over the last fifth that still counts as flat"),

@@ -152,6 +152,13 @@ def test_the_cause_silences_what_follows_from_it() -> None:
     assert "bigram_plateau" not in names(told(curves))
 
 
+def test_validation_far_below_training_is_a_leak_unless_the_text_is_made() -> None:
+    curves = changed("val/loss", lambda s, v: 0.7 * v if s > 100 else v)
+    assert "leakage" in names(told(curves))
+    assert "leakage" not in names(told(curves, facts(data={"steps_per_epoch": None})))
+    assert "leakage" not in names(told(curves, facts(model__config__dropout=0.2)))
+
+
 def test_a_markov_source_may_rest_on_its_floor() -> None:
     """There the bigram is all there is to know."""
     about = facts(baselines={"floor": BASELINES["bigram"]})
