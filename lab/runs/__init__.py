@@ -35,7 +35,10 @@ of one step are one row; of two values of one metric the later counts. Metrics a
 
 `events.jsonl` (A): {"kind", "step" or null, "wall", …}. Kinds: started, paused, unpaused, lr_changed,
 checkpoint, sample, finding, command_answered, command_refused, instrument_failed, resumed, rewound,
-stopped, completed, failed. A rewind drops no event.
+stopped, completed, failed. A rewind drops no event. A `finding` is what the doctor (`lab.diagnosis`) or an
+instrument has to say: "rule", "family", "level" (note, warning, alarm), "what" (a sentence), "since" (step),
+"metric", "value", "threshold" (each may be null), "why", "try" (a list), "source" (a file); again for the
+same rule when its level changes, with "ended" (step) when it is over.
 
 `samples.jsonl` (A): {"step", "wall", "prompt", "text", …}.
 
