@@ -17,6 +17,8 @@ LIGHTNING_COMMANDS = {
 FAST_COMMANDS = {
     "generate": "let a run's model write: generate RUN --prompt 'def '",
     "runs": "list all runs, or `runs show RUN` for one",
+    "watch": "a running run in the terminal: its state, curve, newest sample: watch RUN",
+    "control": "steer a running run: control RUN pause|resume|stop|checkpoint|sample|lr",
     "diagnose": "what ails a run, with evidence and what to try: diagnose RUN",
     "batch": "the very text of the batch that step N learns from: batch RUN N",
     "tokenizer": "train a BPE vocabulary, or show what one does to a text: tokenizer train|show",

@@ -8,7 +8,6 @@ are taken out.
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import shlex
 import sys
@@ -16,13 +15,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from lab.commands import calibration
 from lab.commands.terminal import Parser, guarded, visible
+from lab.commands.words import STATE_STYLES, count, duration, moment, number, size, sparkline
+from lab.commands.words import console as make_console
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, list_runs, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
 
@@ -32,23 +32,12 @@ if TYPE_CHECKING:
 PROGRAM = "python -m lab runs"
 USAGE = f"{PROGRAM} [show [RUN] | calibration] [--root ROOT] [--json]"
 START_HINT = "python -m lab fit --config configs/quickstart.yaml"
-STATE_STYLES = {
-    "starting": "cyan",
-    "running": "bold green",
-    "paused": "yellow",
-    "stopped": "blue",
-    "completed": "green",
-    "failed": "bold red",
-    "stale": "magenta",
-    "broken": "red",
-}
 LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
 MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
 NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
 LAST_EVENTS = 8
 EVENT_FRAME = ("kind", "step", "wall", "id")
 DESCRIPTION = "List all runs, show one (RUN: a name under the root, a path, or `last`), or see how predictions held."
-SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def main(argv: list[str]) -> int:
@@ -79,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
         if args.json:
             _print_json(calibration.as_dict(runs))
         else:
-            calibration.print_calibration(runs, _console(piped_width=100))
+            calibration.print_calibration(runs, make_console(piped_width=100))
         return 0
     if args.words:
         run = open_run(args.words[1] if len(args.words) > 1 else "last", args.root)
@@ -113,7 +102,7 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = console or _console()
+    console = console or make_console()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("run", overflow="fold", vertical="bottom")
     table.add_column("state", no_wrap=True)
@@ -127,9 +116,9 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
         style = STATE_STYLES[status.state]
         numbers = (
             _progress(status),
-            *(_number(status.losses.get(name)) for name in LOSSES),
-            _count(status.tokens_per_second),
-            "–" if status.started is None else _duration(time.time() - status.started),
+            *(number(status.losses.get(name)) for name in LOSSES),
+            count(status.tokens_per_second),
+            "–" if status.started is None else duration(time.time() - status.started),
         )
         name, state = Text(visible(run.name), style="bold"), Text(status.state, style=style)
         table.add_row(name, state, *(numbers[i] for i in shown))
@@ -148,7 +137,7 @@ def print_run(run: Run, console: Console | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = console or _console(piped_width=100)
+    console = console or make_console(piped_width=100)
     status, metrics, events = run.status(), run.metrics(), run.events()
     records, problems = _records(run)
     data = records["data"] or {}
@@ -184,10 +173,10 @@ def _progress_lines(run: Run, status: Status) -> Lines:
     parent = _mapping(status.as_dict(), "parent")
     parts = {
         "step": _progress(status, percent=True),
-        "tokens": _count(status.tokens),
-        "speed": f"{_count(status.tokens_per_second)} tokens/s" if status.tokens_per_second else "–",
-        "time left": "–" if eta is None else _duration(eta),
-        "started": _moment(status.started),
+        "tokens": count(status.tokens),
+        "speed": f"{count(status.tokens_per_second)} tokens/s" if status.tokens_per_second else "–",
+        "time left": "–" if eta is None else duration(eta),
+        "started": moment(status.started),
         "parent": f"{parent.get('run')} at step {parent.get('step')}" if parent else "–",
         "command": status.command or "–",
         "folder": str(run.path),
@@ -202,7 +191,7 @@ def _setting_lines(run: Run, data: Mapping[str, Any]) -> Lines:
         lines.append(("model", MODEL_SHAPE.format_map(model)))
     if data:
         splits = _mapping(data, "splits")
-        sizes = [f"{name} {_count(_mapping(splits, name).get('tokens'))}" for name in splits]
+        sizes = [f"{name} {count(_mapping(splits, name).get('tokens'))}" for name in splits]
         tokens = f"; tokens: {', '.join(sizes)}" if sizes else ""
         lines.append(("corpus", f"{_mapping(data, 'corpus').get('name', 'n/a')}{tokens}"))
         density = data.get("bytes_per_token")
@@ -217,8 +206,8 @@ def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> L
         values = metrics.series(name)[1]
         best = metrics.best(name)
         if best:
-            lowest = "" if name == "train/loss" else f"   lowest {_number(best[1])} (step {best[0]})"
-            curve = f"{sparkline(values)}  {_number(values[0])} → {_number(values[-1])}{lowest}"
+            lowest = "" if name == "train/loss" else f"   lowest {number(best[1])} (step {best[0]})"
+            curve = f"{sparkline(values)}  {number(values[0])} → {number(values[-1])}{lowest}"
             lines.append((name, curve))
     for unit, name in (("nats_per_token", "val/loss"), ("bits_per_byte", "val/bits_per_byte")):
         reached = metrics.latest(name)
@@ -226,7 +215,7 @@ def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> L
         known = [(rival, value) for rival, value in rivals if isinstance(value, int | float)]
         if known:
             beaten = [" ✓" if reached is not None and reached < value else "" for _, value in known]
-            marks = [f"{r} {_number(value)}{mark}" for (r, value), mark in zip(known, beaten, strict=True)]
+            marks = [f"{r} {number(value)}{mark}" for (r, value), mark in zip(known, beaten, strict=True)]
             lines.append((f"to beat, {unit.partition('_')[0]}", ", ".join(marks)))
     if metrics.skipped:
         lines.append(("damaged", f"{metrics.skipped} lines of {run.metrics_path.name} were skipped"))
@@ -237,12 +226,12 @@ def _saved_lines(run: Run) -> Lines:
     lines: Lines = []
     checkpoints, snapshots = run.checkpoints(), run.snapshots()
     if checkpoints:
-        size = _size(sum(info.size for info in checkpoints))
-        lines.append(("checkpoints", f"{', '.join(map(_checkpoint_word, checkpoints))}; {size}"))
+        total = size(sum(info.size for info in checkpoints))
+        lines.append(("checkpoints", f"{', '.join(map(_checkpoint_word, checkpoints))}; {total}"))
     if snapshots:
-        size = _size(sum(info.size for info in snapshots))
+        total = size(sum(info.size for info in snapshots))
         span = f"steps {snapshots[0].step} to {snapshots[-1].step}"
-        lines.append(("snapshots", f"{len(snapshots)}, {span}; {size}"))
+        lines.append(("snapshots", f"{len(snapshots)}, {span}; {total}"))
     if samples := run.samples():
         lines.append(("samples", f"{len(samples)} in {run.samples_path.name}"))
     for path in unusable_files(run.checkpoints_dir, CHECKPOINT_SUFFIX):
@@ -261,7 +250,7 @@ def _event_lines(events: list[dict[str, Any]]) -> Lines:
         shown = [f"{name} {value}" for name, value in event.items() if name not in EVENT_FRAME]
         said = f" ({', '.join(shown)})" if shown else ""
         step = f"step {event['step']}: " if isinstance(event.get("step"), int) else ""
-        lines.append((_moment(event.get("wall")), f"{step}{event['kind'].replace('_', ' ')}{said}"[:300]))
+        lines.append((moment(event.get("wall")), f"{step}{event['kind'].replace('_', ' ')}{said}"[:300]))
     return lines
 
 
@@ -279,16 +268,6 @@ def _next_lines(run: Run, status: Status) -> Lines:
     if run.tensorboard_dir.is_dir():
         lines.append(("curves", f"tensorboard --logdir {shlex.quote(str(run.tensorboard_dir))}"))
     return lines or [("start anew", START_HINT)]
-
-
-def sparkline(values: list[float], width: int = 16) -> str:
-    """A curve in one line of text: the mean of each of `width` equal stretches, as the height of a block."""
-    width = min(width, len(values))
-    cuts = [round(i * len(values) / width) for i in range(width + 1)]
-    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(cuts)]
-    low, high = min(means), max(means)
-    scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(SPARKS[round((mean - low) * scale)] for mean in means)
 
 
 def _as_dict(run: Run) -> dict[str, Any]:
@@ -330,14 +309,6 @@ def _print_json(value: Any) -> None:
     )
 
 
-def _console(piped_width: int = 200) -> Console:
-    from rich.console import Console
-
-    # What reads a pipe has no width to fold to.
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else piped_width
-    return Console(width=width, highlight=False)
-
-
 def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = record.get(name)
     return value if isinstance(value, Mapping) else {}
@@ -347,42 +318,4 @@ def _progress(status: Status, *, percent: bool = False) -> str:
     if status.step is None:
         return "–"
     share = f" ({status.step / status.total_steps:.0%})" if percent and status.total_steps else ""
-    return f"{_count(status.step)}/{_count(status.total_steps)}{share}" if status.total_steps else _count(status.step)
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _count(value: Any) -> str:
-    """Five digits in full, then 123k, 4.56M, 7.89G."""
-    if not isinstance(value, int | float):
-        return "–"
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= max(size, 1e5):
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.0f}"
-
-
-def _size(n_bytes: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} GB"
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
-
-
-def _moment(moment: Any) -> str:
-    if not isinstance(moment, int | float):
-        return "–"
-    try:
-        return datetime.datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, OSError, ValueError):
-        return "–"
+    return f"{count(status.step)}/{count(status.total_steps)}{share}" if status.total_steps else count(status.step)

@@ -95,16 +95,20 @@ def send_command(run: RunPaths, name: str, **args: Any) -> str:
 
 
 def wait_for_answer(run: RunPaths, command_id: str, timeout: float = 10.0) -> Row | None:
-    """The event that answers a command, within `timeout` seconds; None if there was none."""
+    """The event that answers a command, within `timeout` seconds; None if there was none.
+
+    A trainer that dies or ends meanwhile is not waited for.
+    """
     reader = EventReader(run)
-    deadline = time.monotonic() + timeout
+    deadline, last = time.monotonic() + timeout, False
     while True:
         for event in reader.poll().events:
             if event.get("id") == command_id and event["kind"] in ("command_answered", "command_refused"):
                 return event
-        if time.monotonic() >= deadline:
+        if last or time.monotonic() >= deadline:
             return None
         time.sleep(0.05)
+        last = not read_status(run).active  # what it said in its last moments is still read
 
 
 class ControlChannel:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.commands.runs import LOSSES, STATE_STYLES, _count, _duration, main, print_run, print_table, sparkline
+from lab.commands.runs import LOSSES, main, print_run, print_table
+from lab.commands.words import STATE_STYLES, count, duration, sparkline
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, list_runs
 from lab.runs.checkpoints import step_path, write_checkpoint
 from lab.runs.records import write_json
@@ -305,10 +306,10 @@ def test_a_sparkline_has_the_shape_of_its_curve() -> None:
 
 
 def test_numbers_in_few_characters() -> None:
-    assert [_count(x) for x in (None, 0, 99_999, 100_000, 123_456, 1_000_000, 8_192_000, 3e9)] == [
+    assert [count(x) for x in (None, 0, 99_999, 100_000, 123_456, 1_000_000, 8_192_000, 3e9)] == [
         *("–", "0", "99999", "100k", "123k", "1M", "8.19M", "3G"),
     ]
-    assert [_duration(x) for x in (-5, 0.4, 59, 61, 7200, 200_000)] == [
+    assert [duration(x) for x in (-5, 0.4, 59, 61, 7200, 200_000)] == [
         "0 s",
         "0 s",
         "59 s",
