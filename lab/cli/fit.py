@@ -88,6 +88,7 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
             "parameters": count_parameters(cli.model.config)["total"],
             "tokens_per_step": cli.datamodule.tokens_per_step,
             "memory_bytes": total_memory(plan.levers.device),
+            "defaults": cli.chosen(),
         },
         **({"parent": {"run": origin.run.name, "step": origin.step}} if origin.kind == "fork" and origin.run else {}),
     )

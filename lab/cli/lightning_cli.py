@@ -20,6 +20,7 @@ from lab.cli.predict import PredictConfig
 from lab.cli.room import refuse_what_cannot_fit
 from lab.cli.settings import RunConfig, Tracking, given_but_decided_elsewhere, problems_of
 from lab.data.datamodule import LabDataModule
+from lab.runs.compare import flatten
 from lab.training.horizon import HorizonConfig
 from lab.training.levers import LeverConfig
 from lab.training.loop import StepLoop
@@ -180,13 +181,22 @@ class LabCLI(LightningCLI):
 
     def dump_settings(self) -> str:
         """The whole configuration as YAML, less the run's name, what links fill in, and what only this start asked."""
+        return yaml.safe_dump(self._plain(self.settings), sort_keys=False, allow_unicode=True)
+
+    def chosen(self) -> dict[str, Any]:
+        """Settings that are not as by default: dotted name → what the default is."""
+        now = flatten(yaml.safe_load(self.config_text))
+        default = flatten(self._plain(self._parser(self.config.subcommand).get_defaults()))
+        return {name: default.get(name) for name, value in now.items() if value != default.get(name)}
+
+    def _plain(self, settings: Any) -> dict[str, Any]:
         parser = self._parser(self.config.subcommand)
-        tree = yaml.safe_load(parser.dump(self.settings, skip_link_targets=True, skip_unset=False, format="yaml"))
+        tree = yaml.safe_load(parser.dump(settings, skip_link_targets=True, skip_unset=False, format="yaml"))
         for key in ("config", "resume", "fork", "check", "weights", "predict", *PLAN_ARGUMENTS):
             tree.pop(key, None)
         tree["run"].pop("name", None)
         tree["model"]["config"].pop("vocab_size", None)
-        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+        return tree
 
     # ---------------------------------------------------------------- building
 

@@ -13,9 +13,7 @@ from lab.data.tokenizers import load_tokenizer
 from lab.model import GPTConfig
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
-from lab.runs.compare import flatten
-
-IRRELEVANT = ("run.", "tensorboard", "wandb")
+from lab.runs.compare import IRRELEVANT, flatten
 
 
 @dataclass(frozen=True)

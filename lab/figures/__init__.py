@@ -3,25 +3,31 @@
 The room knows nobody: no model, no run, no tokenizer. Every `draw_…` function takes plain arrays and returns
 a `matplotlib.figure.Figure`, made without pyplot, so that nothing global is kept and nothing leaks: save it
 (`figure.savefig(path)`) or hand it to a logger, and let it go. `style` (colours, axes) ←
-`schedule`, `loss`; `style`, `tokens`, `canvas` (pixels, words) ← `attention`, `histograms`, `residual`, `predictions`.
+`schedule`, `loss`, `curves`, `scaling`; `style`, `tokens`, `canvas` (pixels, words) ← `attention`, `histograms`,
+`residual`, `predictions`.
 """
 
 from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores
+from lab.figures.curves import Panel, draw_curves
 from lab.figures.histograms import draw_histograms
 from lab.figures.loss import draw_loss
 from lab.figures.predictions import draw_logit_lens, draw_token_loss
 from lab.figures.residual import draw_residual_norms
+from lab.figures.scaling import draw_scaling
 from lab.figures.schedule import draw_schedule
 from lab.figures.tokens import show_token
 
 __all__ = [
+    "Panel",
     "draw_attention",
+    "draw_curves",
     "draw_head_grid",
     "draw_head_scores",
     "draw_histograms",
     "draw_logit_lens",
     "draw_loss",
     "draw_residual_norms",
+    "draw_scaling",
     "draw_schedule",
     "draw_token_loss",
     "show_token",

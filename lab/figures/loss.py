@@ -9,7 +9,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from lab.figures.style import Label, Theme, label_at_right, new_figure, set_titles, step_axis, theme
+from lab.figures.style import (
+    FONT,
+    SMALL_SIZE,
+    Label,
+    Theme,
+    label_at_right,
+    new_figure,
+    set_titles,
+    step_axis,
+    theme,
+)
+
+HEADROOM = 0.07
+"""Of a figure's height: room above the curves for the names of phases."""
+LETTER_WIDTH, MARK_WIDTH = 0.0125, 0.025
+"""Of a figure's width: what a letter of the small size takes, and what a name that stands upright takes."""
 
 
 def draw_loss(
@@ -21,6 +36,8 @@ def draw_loss(
     unit: str = "nats per token",
     log_x: bool = False,
     log_y: bool = False,
+    phases: Sequence[tuple[float, float, str]] = (),
+    marks: Sequence[tuple[float, str]] = (),
     title: str = "Loss",
     dark: bool = False,
 ) -> Figure:
@@ -33,6 +50,8 @@ def draw_loss(
         val: Steps and losses of the validations.
         baselines: Losses to compare with, by name: uniform, unigram, bigram, xz, entropy, …
         unit: Of all of them.
+        phases: Stretches `(from, to, name)`, shaded in turn and named along the top where there is room.
+        marks: `(step, name)` as hairlines, named at their foot unless too close to another.
         log_x: Steps on a logarithmic axis (step 0 has no place there): power laws look straight with both.
         log_y: Losses on a logarithmic axis. Where nothing is above 0 an axis stays linear.
 
@@ -49,6 +68,7 @@ def draw_loss(
     labels += _draw_baselines(axes, colors, baselines or {})
     shown = x if val is None else np.concatenate([x, val[0]])
     _set_axes(axes, shown, log_x and bool((shown > 0).any()), log_y and bool((y > 0).any()))
+    _annotate(axes, colors, phases, marks)
     label_at_right(axes, [label for label in labels if np.isfinite(label[0])])
     set_titles(axes, colors, title, "optimizer step", unit)
     return figure
@@ -100,6 +120,37 @@ def _set_axes(axes: Axes, x: NDArray[np.float64], log_x: bool, log_y: bool) -> N
         axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}")
     step_axis(axes)
     axes.set_xlim(first, max(last, first + 1))
+
+
+def _annotate(
+    axes: Axes, colors: Theme, phases: Sequence[tuple[float, float, str]], marks: Sequence[tuple[float, str]]
+) -> None:
+    left, right = axes.get_xlim()
+    if phases:
+        low, high = axes.get_ylim()
+        axes.set_ylim(
+            low, high * (high / low) ** HEADROOM if axes.get_yscale() == "log" else high + HEADROOM * (high - low)
+        )
+    across = axes.get_xaxis_transform()
+    words = {"transform": across, "fontsize": SMALL_SIZE, "family": FONT, "color": colors.muted}
+    for i, (start, end, name) in enumerate(phases):
+        shade = colors.grid if i % 2 == 0 else colors.background
+        axes.axvspan(start, end, color=shade, alpha=0.45, linewidth=0, zorder=0)
+        if _across(axes, end) - _across(axes, start) > LETTER_WIDTH * len(name):
+            axes.text(start, 0.985, f" {name}", va="top", ha="left", **words)
+    taken: list[float] = []
+    for step, name in marks:
+        place = _across(axes, step)
+        axes.axvline(max(step, left), color=colors.muted, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+        if left <= step <= right and all(abs(place - other) > MARK_WIDTH for other in taken):
+            taken.append(place)
+            axes.text(step, 0.02, f" {name}", rotation=90, va="bottom", ha="right", **words)
+
+
+def _across(axes: Axes, step: float) -> float:
+    """Where a step stands, of the axes' width; step 0 at the left edge of a logarithmic axis."""
+    x = axes.get_xaxis_transform().transform((max(step, axes.get_xlim()[0]), 0))[0]
+    return float(axes.transAxes.inverted().transform((x, 0))[0])
 
 
 def _label(name: str, values: NDArray[np.float64], color: str) -> Label:

@@ -49,13 +49,18 @@ def new_figure(colors: Theme, width: float = 7.2, height: float = 3.8) -> tuple[
     figure = Figure(figsize=(width, height), layout=layout, facecolor=colors.background)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(facecolor=colors.background)
+    style_axes(axes, colors)
+    return figure, axes
+
+
+def style_axes(axes: Axes, colors: Theme) -> None:
+    """Quiet axes: a line below, hairlines across, nothing else."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(colors.muted)
     axes.grid(axis="y", color=colors.grid, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(which="both", colors=colors.muted, labelsize=SMALL_SIZE, length=0, pad=5, labelfontfamily=FONT)
     axes.tick_params(axis="x", length=3)
-    return figure, axes
 
 
 def set_titles(axes: Axes, colors: Theme, title: str, x: str, y: str) -> None:

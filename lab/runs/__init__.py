@@ -18,7 +18,8 @@ line that is no JSON object is skipped.
 {metric: latest} · `message`: why it stopped or failed · `created`, `started` (its present process),
 `updated` · `heartbeat`, every 5 s from a thread, with `heartbeat_monotonic`, `machine`, `host`, `pid`,
 `process_start`: who writes it, on which clock · `parent`: {"run", "step"} of a fork · `levers`: what was
-chosen by device · `versions`, `git`: {"commit", "dirty"}, `command` · `details`: anything else. A reader
+chosen by device · `versions`, `git`: {"commit", "dirty"}, `command` · `details`: anything else,
+such as `horizon`, `parameters`, `defaults`: {setting that was chosen otherwise: its default}. A reader
 concludes `stale` when the state is one of the first three and the process is gone or its heartbeat older
 than 15 s, and `broken` when the file is missing, damaged or foreign.
 

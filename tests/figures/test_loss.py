@@ -66,3 +66,17 @@ def test_averages_lie_between_their_values_and_keep_gaps(values: list[float]) ->
     if np.isfinite(array).any():
         assert np.nanmin(smooth) >= np.nanmin(array) - 1e-9
         assert np.nanmax(smooth) <= np.nanmax(array) + 1e-9
+
+
+def test_phases_and_marks_are_named_where_there_is_room() -> None:
+    steps = np.arange(1000)
+    figure = draw_loss(
+        steps, 3 - steps / 1000, phases=[(0, 20, "to unigram"), (20, 999, "below")],
+        marks=[(500, "resumed"), (505, "spike"), (900, "best")], val=([0, 999], [3.0, 2.0]),
+    )  # fmt: skip
+    words = {text.get_text().strip() for text in figure.axes[0].texts}
+    assert {"below", "resumed", "best"} <= words
+    assert not words & {"to unigram", "spike"}
+    figure.canvas.draw()
+    top = next(t for t in figure.axes[0].texts if t.get_text().startswith("val"))
+    assert top.xy[1] < 0.5  # type: ignore[attr-defined]  # the labels stand where the lines end, phases or not

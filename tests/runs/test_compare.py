@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from lab.runs import MetricsDelta, MetricsHistory
-from lab.runs.compare import compare_losses, config_differences, flatten
+from lab.runs.compare import (
+    compare_losses,
+    config_differences,
+    flatten,
+    group_by_configuration,
+    held_out_of,
+    text_of,
+    vocabulary_of,
+)
 
 
 def history(tokens_per_step: int, losses: dict[int, float | None]) -> MetricsHistory:
@@ -72,3 +80,38 @@ def test_true_and_one_are_not_the_same_setting() -> None:
 
 def test_flatten() -> None:
     assert flatten({"a": {"b": {"c": 1}}, "d": [{"e": 2}], "f": {}}) == {"a.b.c": 1, "d": [{"e": 2}], "f": {}}
+
+
+def test_single_batches_are_averaged_over_the_last_tenth() -> None:
+    table = MetricsHistory()
+    table.apply(MetricsDelta([{"step": s, "tokens": s, "time": s, "train/loss": float(s % 2)} for s in range(101)]))
+    assert compare_losses({"a": table}, "step", ["train/loss"]).values["a"]["train/loss"] == 0.5
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_group() -> None:
+    base = {
+        "seed_everything": 1,
+        "data": {"seed": 1, "cache_dir": "x"},
+        "run": {"note": "a"},
+        "lr": 0.1,
+        "wandb": "off",
+    }
+    seed = {"seed_everything": 2, "data": {"seed": 1, "cache_dir": "y"}, "run": {"note": "b"}, "lr": 0.1}
+    other = {"seed_everything": 1, "data": {"seed": 1}, "lr": True}
+    groups = group_by_configuration({"a": base, "b": other, "c": seed, "d": None, "e": None})
+    assert [group.runs for group in groups] == [("a", "c"), ("b",), ("d",), ("e",)]
+    assert groups[0].seeds == {"a": (1, 1), "c": (2, 1)}
+    assert [g.runs for g in group_by_configuration({"x": {"lr": True}, "y": {"lr": 1}})] == [("x",), ("y",)]
+
+
+def test_what_a_run_is_about() -> None:
+    data = {
+        "corpus": {"name": "text", "fingerprint": "split one"}, "splits": {"train": {"bytes": 9}, "val": {"bytes": 1}},
+        "val_slice": {"text": "a"}, "validation": {"tokens": 3}, "tokenizer": {"fingerprint": "t"},
+    }  # fmt: skip
+    split = data | {"corpus": {"name": "text", "fingerprint": "split two"}, "val_slice": {"text": "b"}}
+    assert text_of(data) == text_of(split) != text_of(data | {"splits": {"train": {"bytes": 8}}})
+    assert held_out_of(data) != held_out_of(split)
+    assert vocabulary_of(data) == "t"
+    for odd in ({}, {"corpus": 3, "tokenizer": [], "val_slice": "x", "splits": 1}, {"corpus": {"name": None}}):
+        assert (text_of(odd), held_out_of(odd), vocabulary_of(odd)) == (None, None, None)

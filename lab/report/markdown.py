@@ -1,0 +1,58 @@
+"""A document as Markdown, with its pictures as files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from lab.report.blanks import region
+from lab.report.document import Blank, Block, Document, Picture, Points, Table, Verbatim, Words
+from lab.report.markup import clean, to_markdown
+
+TONES = {"plain": "", "note": "", "warning": "**Warning:** ", "alarm": "**Alarm:** "}
+
+
+def render_markdown(document: Document, words: Mapping[str, str], pictures: Mapping[str, str]) -> str:
+    """The document as text. `words`: what the person wrote, by blank; `pictures`: the address of each by its name,
+    those that could not be drawn left out.
+    """
+    lines = [f"# {to_markdown(document.title)}", "", to_markdown(document.subtitle), ""]
+    if document.facts:
+        heads = [to_markdown(name, cell=True) for name, _ in document.facts]
+        values = [to_markdown(value, cell=True) for _, value in document.facts]
+        lines += [_row(heads), _row(["---"] * len(heads)), _row(values), ""]
+    for section in document.sections:
+        if section.blocks:
+            lines += [f"## {to_markdown(section.title)}", ""]
+            for block in section.blocks:
+                lines += [*_block(block, words, pictures), ""]
+    return "\n".join([*lines, "---", "", to_markdown(document.made), ""])
+
+
+def _block(block: Block, words: Mapping[str, str], pictures: Mapping[str, str]) -> list[str]:
+    if isinstance(block, Words):
+        return [f"{TONES[block.tone]}{to_markdown(block.text)}"]
+    if isinstance(block, Points):
+        return [f"- {to_markdown(item)}" for item in block.items]
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Picture):
+        shown = [f"![{to_markdown(block.says)}]({pictures[block.name]})", ""] if block.name in pictures else []
+        return [*shown, f"_{to_markdown(block.says)}_"]
+    if isinstance(block, Verbatim):
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
+        label = [to_markdown(block.label), ""] if block.label else []
+        return [*label, f"{fence}text", *clean(block.text).split("\n"), fence]
+    assert isinstance(block, Blank)
+    return [f"**{to_markdown(block.question)}**", "", region(block.name, words.get(block.name, ""))]
+
+
+def _table(table: Table) -> list[str]:
+    marks = ["---:" if i in table.numbers else "---" for i in range(len(table.headings))]
+    caption = [f"_{to_markdown(table.caption)}_", ""] if table.caption else []
+    rows = [[to_markdown(cell, cell=True) for cell in row] for row in table.rows]
+    return [*caption, _row([to_markdown(h, cell=True) for h in table.headings]), _row(marks), *map(_row, rows)]
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,139 @@
+"""What was built: the network, its vocabulary, its text, and where it came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.report.document import Block, Section, Table, Words
+from lab.report.markup import code
+from lab.report.record import Record, dig, is_number
+from lab.report.words import UNKNOWN, count, day, number, percent, plural
+
+PARTS = {
+    "positions": {"learned": "learned positions", "rope": "rotary positions", "none": "no positions"},
+    "norm": {"layernorm": "LayerNorm", "rmsnorm": "RMSNorm"},
+    "norm_position": {"pre": "before each branch", "post": "after each branch"},
+    "mlp": {"gelu": "GELU", "gelu_tanh": "GELU (tanh)", "swiglu": "SwiGLU", "relu2": "squared ReLU", "geglu": "GeGLU"},
+}
+
+
+def built(record: Record) -> Section:
+    """Architecture, tokenizer, data, provenance."""
+    blocks: list[Block] = [
+        Table(("", ""), [(name, text) for name, text in _rows(record) if text], caption=""),
+    ]
+    if baselines := _baselines(record):
+        blocks.append(baselines)
+    return Section("What was built", blocks if blocks[0].rows else blocks[1:])  # type: ignore[union-attr]
+
+
+def _rows(record: Record) -> list[tuple[str, str]]:
+    return [
+        ("network", _network(record)),
+        ("its parts", _parts(record.model)),
+        ("size", _size(record)),
+        ("tokenizer", _tokenizer(record)),
+        ("text", _text(record)),
+        ("seen", _seen(record)),
+        ("started", _started(record)),
+    ]
+
+
+def _network(record: Record) -> str:
+    model = record.model
+    shape = [model.get(name) for name in ("n_layers", "n_heads", "d_model", "context_length")]
+    if not all(map(is_number, shape)):
+        return ""
+    n_layers, n_heads, d_model, context = (int(x) for x in shape if x is not None)
+    groups = model.get("n_kv_heads")
+    shared = f" ({groups} for keys and values)" if is_number(groups) and groups != n_heads else ""
+    return (
+        f"{plural(n_layers, 'layer')}, {plural(n_heads, 'head')}{shared} of {d_model // max(1, n_heads)},"
+        f" {d_model} wide; reads {context} tokens at a time"
+    )
+
+
+def _parts(model: dict[str, Any]) -> str:
+    if not model:
+        return ""
+    named = {name: known.get(str(model.get(name)), str(model.get(name, UNKNOWN))) for name, known in PARTS.items()}
+    parts = [named["positions"], f"{named['norm']} {named['norm_position']}", f"{named['mlp']} MLP"]
+    parts += ["QK-norm"] if model.get("qk_norm") else []
+    parts += ["tied head" if model.get("tie_embeddings") else "head of its own"] if "tie_embeddings" in model else []
+    parts += ["no biases"] if model.get("bias") is False else []
+    parts += [f"dropout {model['dropout']:g}"] if is_number(model.get("dropout")) and model["dropout"] else []
+    return ", ".join(parts)
+
+
+def _size(record: Record) -> str:
+    total, model = record.parameters, record.model
+    if total is None:
+        return ""
+    width, vocabulary = model.get("d_model"), model.get("vocab_size")
+    if not is_number(width) or not is_number(vocabulary):
+        return f"{total:,} parameters"
+    times = 1 if model.get("tie_embeddings") else 2
+    share = times * width * vocabulary / total
+    return f"{total:,} parameters, {percent(share)} of them for the vocabulary"
+
+
+def _tokenizer(record: Record) -> str:
+    found = record.data.get("tokenizer")
+    if not isinstance(found, dict):
+        return ""
+    size = found.get("vocab_size", record.data.get("vocab_size"))
+    density = record.data.get("bytes_per_token")
+    dense = f", {number(density)} {'byte' if density == 1 else 'bytes'} per token" if is_number(density) else ""
+    return f"{code(found.get('name', UNKNOWN))}: {plural(size, 'token') if isinstance(size, int) else UNKNOWN}{dense}"
+
+
+def _text(record: Record) -> str:
+    corpus = record.data.get("corpus")
+    if not isinstance(corpus, dict):
+        return ""
+    source = f" ({corpus['source']})" if isinstance(corpus.get("source"), str) else ""
+    train, held_out = (dig(record.data, *path) for path in (("splits", "train", "tokens"), ("validation", "tokens")))
+    amount = f"{count(train)} tokens to learn from" if is_number(train) else "made as it is read"
+    held = f", validated on {count(held_out)} held out" if is_number(held_out) else ""
+    licence = f"; {corpus['licence']}" if isinstance(corpus.get("licence"), str) else ""
+    return f"{code(corpus.get('name', UNKNOWN))}{source}: {amount}{held}{licence}"
+
+
+def _seen(record: Record) -> str:
+    tokens = record.tokens
+    if not tokens:
+        return ""
+    per_epoch, per_parameter = dig(record.data, "steps_per_epoch"), record.parameters
+    parts = [f"{count(tokens)} tokens in {plural(record.steps, 'step')}"]
+    if record.tokens_per_step:
+        parts[0] += f" of {record.tokens_per_step:,}"
+    if is_number(per_epoch) and per_epoch > 0:
+        times = record.steps / per_epoch
+        parts.append(
+            f"the training text {number(times, 2)} times over" if times >= 1 else f"{percent(times)} of the text"
+        )
+    if per_parameter:
+        parts.append(f"{number(tokens / per_parameter, 2)} tokens per parameter")
+    return ", ".join(parts)
+
+
+def _started(record: Record) -> str:
+    status = record.status
+    if status.created is None:
+        return ""
+    commit = str((status.git or {}).get("commit") or "")[:10]
+    dirty = " with changes that are not committed" if (status.git or {}).get("dirty") else ""
+    versions = ", ".join(
+        f"{name} {status.versions[name]}" for name in ("torch", "lightning") if name in status.versions
+    )
+    parts = [day(status.created), f"commit {code(commit)}{dirty}" if commit else "", versions]
+    return "; ".join(part for part in parts if part)
+
+
+def _baselines(record: Record) -> Words | None:
+    if not record.baselines:
+        return None
+    told = {"uniform": "guessing evenly", "unigram": "knowing how common each token is", "xz": "`xz -9`"}
+    told |= {"bigram": "knowing the token before", "floor": "the entropy of the source"}
+    parts = [f"{told.get(name, name)} {value:.3f}" for name, value in record.baselines.items()]
+    return Words(f"What to measure a loss against, on the held-out text, in nats per token: {', '.join(parts)}.")

@@ -1,0 +1,97 @@
+"""Numbers as people read them, and the few turns of phrase that all sections share."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+UNKNOWN = "n/a"
+
+
+def count(value: float | None) -> str:
+    """Of tokens, parameters, steps: exact up to five digits, else three of them and a letter."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= max(size, 1e5):
+            return f"{value / size:.3g}{letter}"
+    return f"{value:,.0f}"
+
+
+def loss(value: float | None) -> str:
+    """To a thousandth: seeds differ by more."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """So many digits that count."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value != 0 and not 1e-4 <= abs(value) < 1e5:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+
+
+def percent(share: float | None) -> str:
+    """Of 1: 43 %, or 0.4 %."""
+    if share is None or not math.isfinite(share):
+        return UNKNOWN
+    return f"{100 * share:.0f} %" if abs(share) >= 0.0995 or share == 0 else f"{100 * share:.1f} %"
+
+
+def size(n_bytes: float | None) -> str:
+    """Of memory or a file."""
+    if n_bytes is None or not math.isfinite(n_bytes):
+        return UNKNOWN
+    for unit in ("B", "kB", "MB"):
+        if abs(n_bytes) < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} GB"
+
+
+def duration(seconds: float | None, digits: int = 3) -> str:
+    """Of training, with so many digits that count."""
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    for unit_seconds, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit_seconds:
+            return f"{seconds / unit_seconds:.{digits}g} {unit}"
+    return f"{seconds:.{digits}g} s"
+
+
+def day(wall: float | None) -> str:
+    """Unix seconds as a date and a time of day here."""
+    try:
+        return UNKNOWN if wall is None else datetime.datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, OSError, ValueError):
+        return UNKNOWN
+
+
+def value(setting: object) -> str:
+    """A setting as its YAML says it."""
+    if isinstance(setting, bool) or setting is None:
+        return {True: "true", False: "false", None: "null"}[setting]
+    if isinstance(setting, dict):
+        return "{" + ", ".join(f"{k}: {value(v)}" for k, v in setting.items()) + "}"
+    if isinstance(setting, list | tuple):
+        return "[" + ", ".join(map(value, setting)) + "]"
+    return f"{setting:g}" if isinstance(setting, float) else str(setting)
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """1 step, 12,000 steps."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def quoted(path: str | Path) -> str:
+    """A path or a name for a command that can be copied."""
+    return shlex.quote(str(path))
