@@ -18,11 +18,12 @@ from lab.report.files import words_of
 from lab.report.markup import code
 from lab.report.record import Record, dig, read_record
 from lab.report.sections.findings import diagnosed
-from lab.report.sections.prediction import QUANTITIES, predictions
+from lab.report.sections.prediction import NAMES, predictions
 from lab.report.sections.promises import guessed
 from lab.report.words import count, day, duration, listed, loss, number, percent, plural
 from lab.runs import list_runs
 from lab.runs.compare import group_by_configuration, text_of, vocabulary_of
+from lab.runs.predictions import Predictions, calibration
 from lab.runs.statistics import pooled_spread, t_quantile
 
 ENOUGH = 5
@@ -218,32 +219,24 @@ def _seeds(done: list[Record]) -> Section:
 
 def _calibration(records: list[Record]) -> Section:
     """How often intervals held the truth, by predictor and quantity."""
-    judged = [row for record in records for row in predictions(record) if isinstance(row.get("inside"), bool)]
-    if not judged:
+    found = [Predictions(rows) for record in records if (rows := predictions(record))]
+    table = calibration(found)
+    if not table:
         return Section("Predictions", [Words("No prediction of any run can be scored yet.")])
-    tally: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for row in judged:
-        tally[str(row.get("by")), str(row["quantity"])].append(bool(row["inside"]))
+    told = [line.sentence for line in table if line.quantity == "all"]
     rows = [
         (
-            {"lab": "the lab", "person": "you"}.get(by, by),
-            QUANTITIES.get(quantity, quantity),
-            f"{sum(held)} of {len(held)}",
+            {"lab": "the lab", "person": "you"}.get(line.by, line.by), NAMES.get(line.quantity, line.quantity),
+            str(line.scored), f"{line.inside} of {line.intervals}", percent(line.error),
         )
-        for (by, quantity), held in sorted(tally.items())
-    ]
-    told = []
-    for by, whose in (("lab", "the lab's"), ("person", "your")):
-        held = [row["inside"] for row in judged if row.get("by") == by]
-        if held:
-            meant = [
-                row["coverage"] for row in judged if row.get("by") == by and isinstance(row.get("coverage"), float)
-            ]
-            of = f"; {percent(float(np.mean(meant)))} were meant to" if meant else ""
-            told.append(f"{whose} intervals held the truth {sum(held)} of {plural(len(held), 'time')}{of}")
+        for line in table
+        if line.quantity != "all"
+    ]  # fmt: skip
+    heads = ("by", "what", "scored", "inside the interval", "typically off by")
     sentence = "; ".join(told)
-    blocks: list[Block] = [Words(f"{sentence[:1].upper()}{sentence[1:]}.")] if told else []
-    return Section("Predictions", [*blocks, Table(("by", "what", "inside the interval"), rows, numbers=(2,))])
+    return Section(
+        "Predictions", [Words(f"{sentence[:1].upper()}{sentence[1:]}."), Table(heads, rows, numbers=(2, 3, 4))]
+    )
 
 
 def _findings(root: Path, records: list[Record]) -> Section:

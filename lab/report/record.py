@@ -20,6 +20,7 @@ from lab.runs import CheckpointInfo, Run, Status, open_run
 from lab.runs.compare import flatten
 from lab.runs.history import RESERVED, MetricsHistory
 from lab.runs.journal import Row
+from lab.runs.predictions import Predictions, outcomes, read_predictions
 from lab.runs.probes import ProbeInfo, read_probe
 
 Numbers = NDArray[np.float64]
@@ -68,7 +69,7 @@ class Record:
     status: Status
     config: dict[str, Any]
     data: dict[str, Any]
-    predictions: dict[str, Any]
+    predictions: Predictions | None
     events: list[Row]
     samples: list[Row]
     checkpoints: list[CheckpointInfo]
@@ -76,6 +77,7 @@ class Record:
     probes: list[ProbeInfo]
     series: dict[str, Series]
     rows: int
+    outcomes: dict[str, float | None] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -215,7 +217,8 @@ def read_record(run: Run) -> Record:
         status=status,
         config=tried(run.config, None) or {},
         data=tried(run.data, None) or {},
-        predictions=tried(run.predictions, None) or {},
+        predictions=tried(lambda: read_predictions(run), None),
+        outcomes=outcomes(history),
         events=[e for e in tried(run.events, []) if isinstance(e.get("kind"), str)],
         samples=tried(run.samples, []),
         checkpoints=tried(run.checkpoints, []),

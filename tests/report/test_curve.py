@@ -33,14 +33,14 @@ def test_phases_end_where_the_curve_crosses_the_baselines(record: Record) -> Non
 
 
 def test_a_run_without_baselines_or_losses_has_no_phases(record: Record) -> None:
-    bare = Record(record.run, record.status, {}, {}, {}, [], [], [], [], [], {}, 0)
+    bare = Record(record.run, record.status, {}, {}, None, [], [], [], [], [], {}, 0)
     assert phases(bare) == []
-    assert phases(Record(record.run, record.status, {}, {}, {}, [], [], [], [], [], record.series, 401)) == []
+    assert phases(Record(record.run, record.status, {}, {}, None, [], [], [], [], [], record.series, 401)) == []
 
 
 def test_a_plateau_is_measured_in_steps() -> None:
     values = np.concatenate([np.linspace(4.6, 4.0, 100), np.full(300, 4.0), np.linspace(4.0, 2.0, 100)])
-    flat = Record(None, None, {}, {"baselines": {"nats_per_token": {"unigram": 4.0}}}, {}, [], [], [], [], [],  # type: ignore[arg-type]
+    flat = Record(None, None, {}, {"baselines": {"nats_per_token": {"unigram": 4.0}}}, None, [], [], [], [], [],  # type: ignore[arg-type]
                   {"train/loss": series(values)}, 500)  # fmt: skip
     assert 300 <= lingering(flat, "unigram") <= 340
 

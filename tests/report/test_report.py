@@ -75,7 +75,7 @@ def test_the_numbers_are_the_runs_own(words: str) -> None:
     for said in (
         "2 layers, 2 heads of 16, 32 wide", "20,000 parameters, 16 % of them for the vocabulary",  # 100 · 32 of 20,000
         "| `model.config.positions` | rope | learned |", "It will learn letters first.",
-        "of the lab's, 1 of 1 interval held the truth and of yours, 0 of 1 interval held the truth",
+        "1 of the lab's 1 interval held the truth and 0 of your 1 interval held the truth",
         "below uniform, unigram, bigram and xz", "**Layer 1 head 0** reads what came after the earlier copy",
         "**Layer 0 head 1** reads the token just before", "updates are large", "Try: a lower rate",
         "the critical batch size was 1,100 at the end", "| seen | 25,600 tokens in 400 steps of 64,",
@@ -175,7 +175,7 @@ TORN = b'{"step": 0, "train/loss": 4.6}\nnot json\n{"step": 1, "train/l'
         ("data.json", b"[]", "data.json is damaged"),
         ("events.jsonl", b'{"kind": 7}\n{"kind": "finding", "rule": 3}\n[]\n', ""),
         ("predictions.json", b"{{", "predictions.json is damaged"),
-        ("predictions.json", b'{"predictions": [{"quantity": "x", "value": "?"}, 7, {}]}', ""),
+        ("predictions.json", b'{"format": 1, "predictions": [{"quantity": "x", "value": "?"}, 7]}', "no predictions"),
         ("probes/step-00000400.npz", b"PK\x03\x04torn", ""),
         ("checkpoints/step-00000400.json", b"{}", ""),
     ],

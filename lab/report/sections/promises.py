@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab.diagnosis.zoo import ZOO
 from lab.report.document import Blank, Block, Section, Table, Verbatim, Words
-from lab.report.record import Record, dig
+from lab.report.record import Record
 from lab.report.sections.attention import strongest
 from lab.report.sections.findings import diagnosed
 from lab.report.sections.instruments import signs_of
@@ -33,7 +33,7 @@ def promises(record: Record, words: dict[str, str]) -> Section:
     ]
     blocks: list[Block] = [Table(("promise", "evidence"), rows)]
     blocks += [Blank(name, question) for name, question in asked]
-    before = dig(record.predictions, "mental_model", "before")
+    before = record.predictions.mental_model if record.predictions is not None else None
     if isinstance(before, str) and before.strip():
         blocks.append(Verbatim("Your picture of it before the run", before.strip()[:4000]))
     else:
