@@ -152,7 +152,7 @@ def _end(record: Record) -> str:
 
 def _half(record: Record) -> str:
     step, stretch = way_down(record.train, 0.5), (way_down(record.train, 0.25), way_down(record.train, 0.75))
-    if step is None or not record.steps:
+    if step is None or not record.steps or record.train.steps[0] > 0:  # a fork begins in the middle
         return ""
     if stretch[0] and stretch[1] and stretch[0] > SUDDEN * record.steps > stretch[1] - stretch[0]:
         return (

@@ -67,7 +67,7 @@ def _draw(panels: list[Panel], dark: bool) -> Figure:
 
 def _warm_up(record: Record) -> str:
     lr, pair = record.of("train/lr"), warm_up_and_decay(record.of("train/lr"))
-    if pair is None:
+    if pair is None or lr.steps[0] > 0:  # a fork begins in the middle
         return ""
     peak = float(lr.values.max())
     before, after = smooth(record.train).at(0), smooth(record.train).at(pair[0])
