@@ -164,9 +164,7 @@ def _noise(record: Record) -> str:
     if len(critical) > 3 and critical.first:
         told += f" ({count(float(np.median(critical.values[: len(critical) // 4 + 1])))} early on)"
     if factor > CLOSE:
-        return (
-            f"{told}: steps {number(factor, 2)} times larger would still have been worth nearly their price in tokens."
-        )
+        return f"{told}: twice as large a step would have saved almost half of the steps."
     if factor < 1 / CLOSE:
         return f"{told}: much smaller steps would have learned almost as much from fewer tokens."
     return f"{told}: the batch was about right."
