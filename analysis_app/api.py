@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -27,9 +27,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from analysis_app import services, writing
+from analysis_app.jobs import follow, no_progress
 from analysis_app.library import ConflictError, Library, NotFoundError
 from analysis_app.selection import Selection, clamp, from_query
 from analysis_app.views import Array
+from lab.interp.ablation import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,19 @@ class AttentionAsked(Analysis):
     head: int | None = Field(None, description="left out: all of the layer, and patterns are [head][query][key]")
 
 
+class PartAsked(Analysis):
+    """Which layer and head."""
+
+    layer: int | None = Field(None, description="left out: all")
+    head: int | None = Field(None, description="left out: all of the layer")
+
+
+class LongAsked(Analysis):
+    """Which weights, reading what, for an analysis that may take seconds."""
+
+    progress: bool = Field(False, description="answer with JSON lines: `progress` as it goes, `result` at the end")
+
+
 class RowAsked(Analysis):
     """Which row of which pattern, to be taken apart."""
 
@@ -71,7 +86,9 @@ class NextAsked(Analysis):
 
 
 class GenerateAsked(Asked):
-    """What to go on from, and how to draw."""
+    """What to go on from, and how to draw. `layer` and `head` may stand in it, as in every analysis, so that one
+    selection can be sent everywhere; a text is written by all of them.
+    """
 
     text: str | None = Field(None, description="the prompt")
     after: list[int] = Field(
@@ -83,6 +100,8 @@ class GenerateAsked(Asked):
     top_p: float | None = None
     seed: int = 1337
     stop: str = Field("", description="the writing ends where this text has been written", max_length=200)
+    layer: int | None = Field(None, description="must be one of the model's, and changes nothing")
+    head: int | None = Field(None, description="must be one of the model's, and changes nothing")
 
 
 def answer(found: Any, packed: bool = False, status: int = 200) -> Response:
@@ -90,9 +109,19 @@ def answer(found: Any, packed: bool = False, status: int = 200) -> Response:
     return Response(encode(found, packed), status, media_type="application/json")
 
 
+def answer_long(asked: LongAsked, work: Callable[[Progress], Any]) -> Response:
+    """The result of `work`, a function of whom to tell its progress; where it is asked for, as lines that tell it."""
+    if not asked.progress:
+        return answer(work(no_progress), asked.packed)
+    return StreamingResponse(lines(follow(work), asked.packed), media_type="application/x-ndjson")
+
+
 def encode(found: Any, packed: bool = False) -> bytes:
     """JSON; arrays as nested lists, or packed."""
-    return orjson.dumps(found, default=_pack) if packed else orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
+    if packed:
+        return orjson.dumps(found, default=_pack)
+    # `default` is asked where a part of an array does not lie in one piece.
+    return orjson.dumps(found, default=np.ascontiguousarray, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _pack(array: Any) -> dict[str, Any]:
@@ -117,7 +146,9 @@ def routes(library: Library) -> APIRouter:
     @router.post("/generate", response_class=StreamingResponse)
     def generate(asked: GenerateAsked) -> StreamingResponse:
         """Let the model write: a stream of JSON lines, `start`, a `token` each, `end`."""
-        settings = asked.model_dump(exclude={"run", "step", "text", "after"})
+        settings = asked.modelencode(exclude={"run", "step", "text", "after", "layer", "head"})
+        if asked.layer is not None or asked.head is not None:
+            services.check_part(library.open(asked.run, asked.step), asked.layer, asked.head)
         events = writing.write(library, asked.run, asked.step, asked.text, writing.Settings(**settings), asked.after)
         return StreamingResponse(lines(events), media_type="application/x-ndjson")
 
@@ -147,9 +178,10 @@ def _add_lists(router: APIRouter, library: Library) -> None:
 
     @router.post("/tokens")
     def tokens(asked: Analysis) -> Response:
-        """How the run's tokenizer cuts a text."""
+        """How the run's tokenizer cuts a text, and what would be said of it as a prompt."""
         found, context = services.count_tokens(library, asked.run, asked.step, asked.text or "")
-        return answer({"tokens": found, "context_length": context})
+        notes = writing.prompt_notes(library, asked.run, asked.step, asked.text or "")
+        return answer({"tokens": found, "context_length": context, "prompt_notes": notes})
 
 
 def _add_analyses(router: APIRouter, library: Library) -> None:
@@ -168,19 +200,23 @@ def _add_analyses(router: APIRouter, library: Library) -> None:
         return answer(services.attention_row(library, asked.run, asked.step, asked.text, **where), asked.packed)
 
     @router.post("/analyze/ablation")
-    def ablation(asked: Analysis) -> Response:
+    def ablation(asked: LongAsked) -> Response:
         """How much the loss rises without each head and each MLP."""
-        return answer(services.ablation(library, asked.run, asked.step, asked.text), asked.packed)
+        return answer_long(
+            asked, lambda progress: services.ablation(library, asked.run, asked.step, asked.text, progress)
+        )
 
     @router.post("/analyze/activations")
-    def activations(asked: Analysis) -> Response:
-        """Norms along the residual stream, histograms, dead units."""
-        return answer(services.activations(library, asked.run, asked.step, asked.text), asked.packed)
+    def activations(asked: PartAsked) -> Response:
+        """Norms along the residual stream, histograms, dead units, of all layers or of one."""
+        found = services.activations(library, asked.run, asked.step, asked.text, asked.layer, asked.head)
+        return answer(found, asked.packed)
 
     @router.post("/analyze/predictions")
-    def predictions(asked: Analysis) -> Response:
-        """Loss and guesses at each token, the logit lens, direct logit attribution."""
-        return answer(services.predictions(library, asked.run, asked.step, asked.text), asked.packed)
+    def predictions(asked: PartAsked) -> Response:
+        """Loss and guesses at each token; logit lens and direct logit attribution, whole or of one layer or head."""
+        found = services.predictions(library, asked.run, asked.step, asked.text, asked.layer, asked.head)
+        return answer(found, asked.packed)
 
     @router.post("/analyze/next_token")
     def next_token(asked: NextAsked) -> Response:
@@ -211,6 +247,7 @@ def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
             notes += more
         except ValueError as error:
             found["problem"] = str(error)
+            found["weights"] = library.weights(run)  # in which the one that failed now says so
     return found | {"selection": asdict(selected), "notes": notes}
 
 
@@ -267,7 +304,8 @@ def add_error_answers(app: FastAPI) -> None:
             parts = [f"{'.'.join(map(str, e['loc'][1:])) or 'body'}: {e['msg'].lower()}" for e in error.errors()]
             error = ValueError("; ".join(parts[:5]))
         if isinstance(error, HTTPException):
-            sentence, code, status = str(error.detail), secrets.token_hex(3), error.status_code
+            sentence, code, status = str(error.detail).lower(), secrets.token_hex(3), error.status_code
+            logger.info("%s: %s %s: %s", code, request.method, request.url.path, sentence)
         else:
             sentence, code, status = explain(error)
         return Response(orjson.dumps({"error": sentence, "id": code}), status, media_type="application/json")

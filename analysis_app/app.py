@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from analysis_app import api, live, plan_api, sick_runs, time_api, training
+from analysis_app import api, live, plan_api, sick_runs, studies, time_api, training
 from analysis_app.api import add_error_answers
 from analysis_app.guard import Guard
 from analysis_app.launching import Launcher
@@ -40,7 +40,7 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     )
     library = Library(root)
     launcher = Launcher(library.root)
-    for made in (api, time_api, sick_runs, plan_api):
+    for made in (api, studies, time_api, sick_runs, plan_api):
         app.include_router(made.routes(library))
     for made in (live, training):
         app.include_router(made.routes(library, launcher))
@@ -54,7 +54,7 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     app.mount("/documents", _Fresh(directory=HERE / "documents"))
     app.add_middleware(Guard, password=password)
     theme = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONO)
-    page = build_page()
+    page = build_page(library)
     mounted = gr.mount_gradio_app(
         app,
         page,

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis_app.results import Results
 from lab.data.tokenizers import Tokenizer
 from lab.loading import Loaded, find_weights, list_weights, load
 from lab.model import GPT
 from lab.runs import CheckpointInfo, Run, list_runs, open_run
-from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, unusable_files
+from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, list_facts
 from lab.runs.paths import NEWEST, check_name
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
+ALIASES = ("last", "best")  # links to the file of a step
 LOSSES = {"train_loss": "train/loss", "val_loss": "val/loss"}
 
 
@@ -68,6 +70,7 @@ class Opened:
     """A model in memory. Hold `lock` while it computes: threads that share two cores only slow each other."""
 
     loaded: Loaded
+    key: tuple[str, ...]  # which weights: the path, and for a run step and sha256
     size: int  # bytes of its weights
     lock: threading.RLock
     _memo: dict[str, Any] = field(default_factory=dict)
@@ -96,7 +99,9 @@ class Library:
     def __init__(self, root: str | Path = "runs", budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
         self.root = Path(root)
         self.budget_bytes = budget_bytes
+        self.results = Results()
         self._opened: OrderedDict[tuple[str, ...], Opened] = OrderedDict()
+        self._failed: dict[tuple[str, ...], str] = {}  # why weights could not be opened
         self._lock = threading.Lock()
 
     def runs(self) -> list[RunSummary]:
@@ -118,14 +123,18 @@ class Library:
             raise NotFoundError(str(error)) from None
 
     def weights(self, name: str) -> list[WeightsRow]:
-        """Every checkpoint and snapshot of a run by step; no weights are read. A damaged file is a row too."""
+        """Every checkpoint and snapshot of a run by step; no weights are read. A damaged or foreign file is a row too,
+        with the reason, and so is one that turned out to be damaged when it was opened.
+        """
         run = self.run(name)
         if isinstance(run, Path):
             size = sum(path.stat().st_size for path in run.glob("*.safetensors"))
             return [WeightsRow("model.safetensors", None, "published", size=size)]
-        rows = [_row(info) for info in (*run.snapshots(), *run.checkpoints())]
-        folders = ((run.checkpoints_dir, CHECKPOINT_SUFFIX), (run.snapshots_dir, SNAPSHOT_SUFFIX))
-        rows += [_damaged_row(path) for folder, suffix in folders for path in unusable_files(folder, suffix)]
+        rows = []
+        for folder, suffix in ((run.checkpoints_dir, CHECKPOINT_SUFFIX), (run.snapshots_dir, SNAPSHOT_SUFFIX)):
+            infos = list_facts(folder, suffix)
+            rows += [_row(info, self._failed.get(_key_of(run, info))) for info in infos]
+            rows += _other_rows(folder, suffix, {info.path for info in infos})
         return sorted(rows, key=lambda row: (row.step is None, row.step or 0, row.file))
 
     def steps(self, name: str) -> list[int]:
@@ -141,16 +150,27 @@ class Library:
         Raises `NotFoundError`, or `ValueError` for a file that cannot be opened.
         """
         run = self.run(name)
-        path, key = (run, (str(run),)) if isinstance(run, Path) else (run.path, _key(run, step))
+        if isinstance(run, Path):
+            path, key = run, _folder_key(run)
+        else:
+            path, key = run.path, _key(run, step)
+            step = int(key[1])
         with self._lock:
             if key in self._opened:
                 self._opened.move_to_end(key)
                 return self._opened[key]
             if keep:
-                opened = self._opened[key] = _open(path, int(key[1]) if len(key) > 1 else step)
+                opened = self._opened[key] = self._read(path, step, key)
                 self._make_room()
                 return opened
-        return _open(path, int(key[1]) if len(key) > 1 else step)
+        return self._read(path, step, key)
+
+    def _read(self, path: Path, step: int | None, key: tuple[str, ...]) -> Opened:
+        try:
+            return _open(path, step, key)
+        except ValueError as error:
+            self._failed[key] = str(error)
+            raise
 
     def _make_room(self) -> None:
         while len(self._opened) > 1 and sum(o.size for o in self._opened.values()) > self.budget_bytes:
@@ -168,13 +188,22 @@ def _key(run: Run, step: int | None) -> tuple[str, ...]:
         info = find_weights(run, step)
     except ValueError as error:
         raise NotFoundError(str(error)) from None
+    return _key_of(run, info)
+
+
+def _key_of(run: Run, info: CheckpointInfo) -> tuple[str, ...]:
     return str(run.path), str(info.step), info.sha256
 
 
-def _open(path: Path, step: int | None) -> Opened:
+def _folder_key(folder: Path) -> tuple[str, ...]:
+    files = sorted(folder.glob("*.safetensors"))
+    return str(folder), *(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+
+
+def _open(path: Path, step: int | None, key: tuple[str, ...]) -> Opened:
     loaded = load(path.resolve(), step)
     size = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
-    return Opened(loaded, size, threading.RLock())
+    return Opened(loaded, key, size, threading.RLock())
 
 
 def _is_name(name: str) -> bool:
@@ -192,7 +221,7 @@ def _summary(run: Run) -> RunSummary:
     return RunSummary(run.name, "run", status.state, status.step, status.total_steps, status.tokens, losses)
 
 
-def _row(info: CheckpointInfo) -> WeightsRow:
+def _row(info: CheckpointInfo, problem: str | None) -> WeightsRow:
     return WeightsRow(
         file=f"{info.path.parent.name}/{info.path.name}",
         step=info.step,
@@ -205,13 +234,28 @@ def _row(info: CheckpointInfo) -> WeightsRow:
         size=info.size,
         sha256=info.sha256,
         aliases=info.aliases,
+        problem=problem,
     )
 
 
-def _damaged_row(path: Path) -> WeightsRow:
-    digits = path.stem.removeprefix("step-")
-    kind = "snapshot" if path.suffix == SNAPSHOT_SUFFIX else "checkpoint"
-    facts = path.with_suffix(".json")
-    problem = f"{facts.name} does not fit the file: torn, or changed" if facts.exists() else f"{facts.name} is missing"
-    step = int(digits) if digits.isdecimal() else None
-    return WeightsRow(f"{path.parent.name}/{path.name}", step, kind, size=path.stat().st_size, problem=problem)
+def _other_rows(folder: Path, suffix: str, usable: set[Path]) -> Iterator[WeightsRow]:
+    """What lies among the weights and cannot be opened, with the reason."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        facts = path.with_suffix(".json")
+        hidden = path.name.startswith(".") or path.stem in ALIASES
+        if hidden or path in usable or (path == facts and path.with_suffix(suffix).exists()):
+            continue
+        digits = path.stem.removeprefix("step-")
+        step = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 18 else None
+        if step is None or path.suffix not in (suffix, ".json") or not path.is_file():
+            problem = "foreign: the lab did not write it"
+        elif path == facts:
+            problem = f"{path.with_suffix(suffix).name}, whose facts these are, is missing"
+        else:
+            problem = (
+                f"{facts.name} does not fit the file: torn, or changed"
+                if facts.exists()
+                else f"{facts.name} is missing"
+            )
+        kind = "snapshot" if suffix == SNAPSHOT_SUFFIX else "checkpoint"
+        yield WeightsRow(f"{folder.name}/{path.name}", step, kind, size=path.lstat().st_size, problem=problem)

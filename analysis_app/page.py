@@ -5,6 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from analysis_app import components as make
+from analysis_app.endpoints import add_endpoints
+from analysis_app.library import Library
 from analysis_app.selection import DEFAULT_TAB, LABELS, from_query
 from analysis_app.tabs import BUILDERS
 
@@ -16,8 +18,8 @@ _REMEMBER = """async () => {{
 }}"""
 
 
-def build_page() -> gr.Blocks:
-    """The page, without data: each panel asks for its own when it is seen."""
+def build_page(library: Library) -> gr.Blocks:
+    """The page, without data: each panel asks for its own when it is seen; and its endpoints for other programs."""
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
         with gr.Sidebar(width=300):
             make.selection_panel()
@@ -28,6 +30,7 @@ def build_page() -> gr.Blocks:
                 with gr.Tab(label, id=name) as tab:
                     BUILDERS[name]()
                 tab.select(None, js=_REMEMBER.format(tab=name), queue=False, api_visibility="private")
+        add_endpoints(library)
         page.load(_opened, outputs=tabs, queue=False, show_progress="hidden", api_visibility="private")
     return page
 

@@ -8,11 +8,13 @@ losses are in nats.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from analysis_app.jobs import considerate, no_progress
 from analysis_app.labels import label, labels
 from analysis_app.library import Library, NotFoundError, Opened
 from analysis_app.selection import MAX_TEXT
@@ -32,6 +34,7 @@ from analysis_app.views import (
     Source,
 )
 from lab import interp
+from lab.interp.ablation import Progress
 from lab.model.probe import probe_loss
 from lab.runs import Run
 
@@ -132,9 +135,7 @@ def attention(
     opened = library.open(run, step)
     source = read(opened, text, at_least=2)
     config = opened.model.config
-    _check(("layer", layer, config.n_layers), ("head", head, config.n_heads))
-    if head is not None and layer is None:
-        raise ValueError(f"head {head} of which layer? Name one from 0 to {config.n_layers - 1}")
+    check_part(opened, layer, head)
     numbers = config.n_layers * config.n_heads * len(source.ids) ** 2
     if layer is None and numbers > MAX_PATTERN_NUMBERS:
         most = math.isqrt(MAX_PATTERN_NUMBERS // (config.n_layers * config.n_heads))
@@ -155,7 +156,7 @@ def attention_row(
     opened = library.open(run, step)
     source = read(opened, text, at_least=2)
     config = opened.model.config
-    _check(("layer", layer, config.n_layers), ("head", head, config.n_heads), ("query", query, len(source.ids)))
+    check_index(("layer", layer, config.n_layers), ("head", head, config.n_heads), ("query", query, len(source.ids)))
     with opened.lock:
         cache = interp.run_with_cache(opened.model, source.ids, interp.ROW_SITES)
         row = interp.attention_row(opened.model, cache, layer, head, query)
@@ -173,44 +174,79 @@ def attention_row(
     )
 
 
-def ablation(library: Library, run: str, step: int | None = None, text: str | None = None) -> AblationView:
+def ablation(
+    library: Library,
+    run: str,
+    step: int | None = None,
+    text: str | None = None,
+    progress: Progress = no_progress,
+) -> AblationView:
     """The rise in loss without each head and each MLP: 1 + layers · (heads + 1) forward passes."""
     opened = library.open(run, step)
     source = read(opened, text, at_least=2)
-    with opened.lock:
-        found = interp.ablate(opened.model, source.ids)
+
+    def ablate() -> interp.Ablation:
+        with opened.lock:
+            return interp.ablate(opened.model, source.ids, progress=considerate(opened, progress))
+
+    found: interp.Ablation = library.results.get((opened.key, "ablation", tuple(source.ids)), ablate)
     return AblationView(source, found.loss, found.heads, found.mlps)
 
 
-def activations(library: Library, run: str, step: int | None = None, text: str | None = None) -> ActivationView:
-    """Norms and directions along the residual stream, histograms, and how many units are dead or always on."""
+def activations(
+    library: Library,
+    run: str,
+    step: int | None = None,
+    text: str | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+) -> ActivationView:
+    """Norms and directions along the residual stream, what each head writes, histograms, and how many units are dead
+    or always on: of all layers and heads, or of one.
+    """
     opened = library.open(run, step)
     source = read(opened, text)
-    sites = {*interp.RESIDUAL_SITES, *interp.UNIT_SITES, *interp.HISTOGRAM_SITES}
+    layers, heads = check_part(opened, layer, head)
+    sites = {*interp.RESIDUAL_SITES, *interp.UNIT_SITES, *interp.HISTOGRAM_SITES, *interp.WRITING_SITES}
     with opened.lock:
         cache = interp.run_with_cache(opened.model, source.ids, tuple(sorted(sites)))
         norms, cosines = interp.residual_norms(cache), interp.branch_cosines(cache)
+        writing = interp.head_norms(opened.model, cache)[:, 0]
         units, histograms = interp.unit_activity(cache), interp.activation_histograms(cache)
+    kept = [i for i, site in enumerate(histograms.labels) if layer is None or site.startswith(f"blocks.{layer}.")]
     return ActivationView(
         source=source,
+        layer=layer,
+        head=head,
         quantities=norms.labels,
-        norms=norms.values[:, :, 0],
+        norms=norms.values[:, layers, 0],
         cosine_names=cosines.labels,
-        cosines=cosines.values[:, :, 0],
-        dead_share=units.dead_share,
-        saturated_share=units.saturated_share,
-        sites=histograms.labels,
+        cosines=cosines.values[:, layers, 0],
+        head_norms=writing[layers, heads],
+        dead_share=units.dead_share[layers],
+        saturated_share=units.saturated_share[layers],
+        sites=[histograms.labels[i] for i in kept],
         edges=histograms.edges,
-        counts=histograms.counts,
-        minimum=histograms.minimum,
-        maximum=histograms.maximum,
+        counts=histograms.counts[kept],
+        minimum=histograms.minimum[kept],
+        maximum=histograms.maximum[kept],
     )
 
 
-def predictions(library: Library, run: str, step: int | None = None, text: str | None = None) -> PredictionView:
-    """Loss, rank and best guesses at each token, the logit lens, and what each part added to the first guess."""
+def predictions(
+    library: Library,
+    run: str,
+    step: int | None = None,
+    text: str | None = None,
+    layer: int | None = None,
+    head: int | None = None,
+) -> PredictionView:
+    """Loss, rank and best guesses at each token, the logit lens, and what each part added to the first guess; of the
+    last two all, or those before and after one layer and of its parts, or of one head.
+    """
     opened = library.open(run, step)
     model, source = opened.model, read(opened, text, at_least=2)
+    check_part(opened, layer, head)
     sites = (*interp.ATTRIBUTION_SITES, *interp.LENS_SITES)
     with opened.lock:
         cache = interp.run_with_cache(model, source.ids, sites)
@@ -218,12 +254,15 @@ def predictions(library: Library, run: str, step: int | None = None, text: str |
         lens = interp.logit_lens(model, cache, LENS_GUESSES)
         attribution, missing = None, None
         try:
-            attribution = _attribution(opened, interp.direct_logit_attribution(model, cache))
+            attribution = _attribution(opened, interp.direct_logit_attribution(model, cache), layer, head)
         except ValueError as error:
             missing = str(error)
     name = _namer(opened)
+    rows = slice(None) if layer is None else slice(layer, layer + 2)
     return PredictionView(
         source=source,
+        layer=layer,
+        head=head,
         uniform_loss=math.log(model.config.vocab_size),
         mean_loss=float(found.loss.mean()),
         loss=found.loss[0],
@@ -232,12 +271,12 @@ def predictions(library: Library, run: str, step: int | None = None, text: str |
         top_tokens=name(found.top_tokens[0]),
         top_probabilities=found.top_probabilities[0],
         lens=Lens(
-            rows=lens.labels,
-            top_tokens=name(lens.top_tokens[:, 0]),
-            top_probabilities=lens.top_probabilities[:, 0],
-            target_loss=lens.target_loss[:, 0],
-            target_rank=lens.target_rank[:, 0],
-            kl_to_final=lens.kl_to_final[:, 0],
+            rows=lens.labels[rows],
+            top_tokens=name(lens.top_tokens[rows, 0]),
+            top_probabilities=lens.top_probabilities[rows, 0],
+            target_loss=lens.target_loss[rows, 0],
+            target_rank=lens.target_rank[rows, 0],
+            kl_to_final=lens.kl_to_final[rows, 0],
         ),
         attribution=attribution,
         attribution_missing=missing,
@@ -249,7 +288,7 @@ def next_token(library: Library, run: str, step: int | None, text: str | None, p
     opened = library.open(run, step)
     source = read(opened, text, at_least=1)
     position = len(source.ids) - 1 if position is None else position
-    _check(("position", position, len(source.ids)))
+    check_index(("position", position, len(source.ids)))
     with opened.lock:
         # What follows cannot be seen from here, so it need not be computed.
         cache = interp.run_with_cache(opened.model, source.ids[: position + 1], interp.PREDICTION_SITES)
@@ -275,7 +314,8 @@ def reproduction(library: Library, run: str, step: int | None = None) -> Reprodu
     return Reproduction(loaded.name, loaded.step, recorded, computed, same, why)
 
 
-def _check(*indices: tuple[str, int | None, int]) -> None:
+def check_index(*indices: tuple[str, int | None, int]) -> None:
+    """Raise `NotFoundError` for every (name, index, how many there are) with an index that is none; None is fine."""
     problems = [
         f"{name} {index}: there are {count}, from 0 to {count - 1}"
         for name, index, count in indices
@@ -314,9 +354,25 @@ def repeated_scores(opened: Opened) -> list[Score]:
     return [score("previous token", previous), score("duplicate token", duplicate), score("induction", induction)]
 
 
-def _attribution(opened: Opened, found: interp.Attribution) -> AttributionView:
+def _attribution(opened: Opened, found: interp.Attribution, layer: int | None, head: int | None) -> AttributionView:
     targets = labels(opened.tokenizer, found.targets[0].tolist())
-    return AttributionView(found.labels, found.values[:, 0], targets, found.logits[0], found.error)
+    wanted = re.compile(
+        ".*" if layer is None else rf"(L{layer}H\d+|{layer}_\w+)" if head is None else f"L{layer}H{head}"
+    )
+    kept = [i for i, part in enumerate(found.labels) if wanted.fullmatch(part)]
+    values = found.values[kept, 0]
+    return AttributionView([found.labels[i] for i in kept], values, targets, found.logits[0], found.error)
+
+
+def check_part(opened: Opened, layer: int | None, head: int | None) -> tuple[slice, slice]:
+    """One layer and one head as slices, or all. Raises `NotFoundError` for what the model has not, and `ValueError` for
+    a head of no layer.
+    """
+    config = opened.model.config
+    check_index(("layer", layer, config.n_layers), ("head", head, config.n_heads))
+    if head is not None and layer is None:
+        raise ValueError(f"head {head} of which layer? Name one from 0 to {config.n_layers - 1}")
+    return tuple(slice(None) if i is None else slice(i, i + 1) for i in (layer, head))  # type: ignore[return-value]
 
 
 def _namer(opened: Opened) -> Any:

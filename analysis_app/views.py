@@ -91,10 +91,13 @@ class ActivationView:
     """Sizes along the residual stream, and what the MLPs' units do."""
 
     source: Source
+    layer: int | None  # the one that was asked for: arrays then have only it
+    head: int | None
     quantities: list[str]
     norms: Array  # [quantity, layer, pos] L2 norms
     cosine_names: list[str]
     cosines: Array  # [branch, layer, pos] of what it adds with the stream it adds to
+    head_norms: Array  # [layer, head, pos] L2 norms of each head's share of what attention adds
     dead_share: Array  # [layer] of units that no token of this text switched on
     saturated_share: Array  # [layer] of units that every token switched on
     sites: list[str]
@@ -132,6 +135,8 @@ class PredictionView:
     """Entry t of the first three is about token t+1; the guesses have one more, for the token after the text."""
 
     source: Source
+    layer: int | None  # the one that lens and attribution were asked of
+    head: int | None
     uniform_loss: float  # ln(vocab_size), that of guessing
     mean_loss: float | None
     loss: Array  # [pos-1] nats

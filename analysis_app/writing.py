@@ -29,6 +29,18 @@ class Settings:
     stop: str = ""
 
 
+def prompt_notes(library: Library, run: str, step: int | None, text: str) -> list[str]:
+    """What a person should know of a text before the model goes on with it, a sentence each: what is left out."""
+    if len(text) > MAX_TEXT:
+        return [_too_long(text)]
+    opened = library.open(run, step)
+    return list(read_prompt(text, opened.tokenizer, opened.model.config.context_length).notes)
+
+
+def _too_long(text: str) -> str:
+    return f"the prompt has {len(text):,} characters, at most {MAX_TEXT:,} are read"
+
+
 def write(
     library: Library, run: str, step: int | None, text: str | None, settings: Settings, after: Sequence[int] = ()
 ) -> Iterator[dict[str, Any]]:
@@ -43,7 +55,7 @@ def write(
     opened = library.open(run, step)
     text = default_text(opened) if text is None else text
     if len(text) > MAX_TEXT:
-        raise ValueError(f"the prompt has {len(text):,} characters, at most {MAX_TEXT:,} are read")
+        raise ValueError(_too_long(text))
     context = opened.model.config.context_length
     prompt = read_prompt(text, opened.tokenizer, context)
     tokens = [*prompt.tokens, *after][-context:]
@@ -57,6 +69,7 @@ def write(
         "step": opened.loaded.step,
         "prompt": labels(opened.tokenizer, prompt.tokens) if prompt.text else [],
         "notes": list(prompt.notes),
+        "after": _pieces(opened, after),
         "settings": asdict(settings),
     }
     return _events(start, opened, steps, stop, settings.stop)
@@ -81,6 +94,12 @@ def _events(
     seconds = time.perf_counter() - began
     speed = n / seconds if seconds else None
     yield {"event": "end", "ended": ended, "text": written, "tokens": n, "seconds": seconds, "tokens_per_second": speed}
+
+
+def _pieces(opened: Opened, ids: Sequence[int]) -> list[str]:
+    """The text of each token; of a character in several tokens all of it is the last one's."""
+    decoder = opened.tokenizer.stream()
+    return [decoder.push(i) for i in ids if 0 <= i < opened.tokenizer.vocab_size]
 
 
 def _locked(steps: Iterator[Step], opened: Opened) -> Iterator[Step]:

@@ -89,6 +89,24 @@ def lens_grid() -> gr.HTML:
     return panel("lens_grid", "Logit lens", "What the model would say if it stopped after each layer.")
 
 
+def position_loss() -> gr.HTML:
+    """The loss at each position of the context."""
+    return panel(
+        "position_loss",
+        "Does context help?",
+        "The loss by how many tokens were read before: it falls as far as they help.",
+    )
+
+
+def patching() -> gr.HTML:
+    """Activations of one text put into another."""
+    return panel(
+        "patching",
+        "Where is the difference?",
+        "Activation patching: one activation of the first text, put into the second. Does its answer come back?",
+    )
+
+
 def residual_map() -> gr.HTML:
     """A quantity of the residual stream by layer and token."""
     return panel("residual_map", "The residual stream", "How long the vectors are, at every layer and token.")
@@ -102,6 +120,34 @@ def residual_bars() -> gr.HTML:
 def histograms() -> gr.HTML:
     """Distributions of activations, with the share of dead units."""
     return panel("histograms", "Activations", "The same edges at every step, so that pictures compare.")
+
+
+def neuron() -> gr.HTML:
+    """One hidden unit on the text."""
+    return panel("neuron", "One neuron", "A hidden unit of an MLP: how active it is at each token of the text.")
+
+
+def neuron_examples() -> gr.HTML:
+    """Where in the validation text it is most active."""
+    return panel("neuron_examples", "What it looks for", "The strongest of many places show one end of what it does.")
+
+
+def training_norms() -> gr.HTML:
+    """Gradient and update norms of each layer over training."""
+    return panel(
+        "training_norms",
+        "Every layer over training",
+        "Click looks at the snapshot nearest to that step; the dashed line is the selected one.",
+    )
+
+
+def embedding_map() -> gr.HTML:
+    """The token embeddings as a map, and the neighbours of a token."""
+    return panel(
+        "embedding_map",
+        "The vocabulary",
+        "Token embeddings in two dimensions. What lies close is read alike by the model.",
+    )
 
 
 def sick_runs() -> gr.HTML:

@@ -24,6 +24,7 @@ export function mount(element) {
     const found_ = view.attribution;
     if (!found_) {
       replace(bars);
+      check.textContent = "";
       title.textContent = view.attribution_missing;
       return;
     }
@@ -31,7 +32,7 @@ export function mount(element) {
     const parts = found_.parts.map((name, i) => ({ name, value: found_.values.data[i * n + p] }));
     parts.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     const shown = parts.slice(0, SHOWN), largest = Math.max(1e-9, ...shown.map((part) => Math.abs(part.value)));
-    title.textContent = `After “${view.source.tokens[p]}” the first guess is “${found_.targets[p]}”, with a logit of ${fixed(found_.logits[p] ?? found_.logits.data[p], 2)}.`;
+    title.textContent = `After “${view.source.tokens[p]}” the first guess is “${found_.targets[p]}”, with a logit of ${fixed(found_.logits.data[p], 2)}.`;
     replace(bars, ...shown.map(({ name, value }) => {
       const width = `${(50 * Math.abs(value)) / largest}%`, side = value < 0 ? { right: "50%", width } : { left: "50%", width };
       const at = /^L(\d+)H(\d+)$/.exec(name);
@@ -40,7 +41,8 @@ export function mount(element) {
         h("span", { class: "lab-bar-track" }, h("i", { class: value < 0 ? "lab-bar-minus" : "lab-bar-now", style: side })), h("span", { class: "lab-bar-value" }, h("b", {}, fixed(value, 2))));
     }));
     const sum = parts.reduce((total, part) => total + part.value, 0);
-    check.textContent = `All ${parts.length} parts add up to ${fixed(sum, 3)} (largest error anywhere: ${found_.error.toExponential(0)}).`;
+    const logit = found_.logits.data[p], off = Math.abs(sum - logit);
+    check.textContent = `Sum check: all ${parts.length} parts add up to ${fixed(sum, 3)}, the logit is ${fixed(logit, 3)} (off by ${off.toExponential(0)} here, by at most ${found_.error.toExponential(0)} anywhere).`;
     found.root.dataset.sum = fixed(sum, 3);
   }
 }

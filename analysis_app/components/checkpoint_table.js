@@ -1,6 +1,6 @@
 // Every checkpoint and snapshot of the run, from the facts beside them. A click looks at it.
 
-import { analysis } from "./lib/client.js";
+import { analysis, get } from "./lib/client.js";
 import { ago, bytes, count, fixed, h, replace, short } from "./lib/dom.js";
 import { panel } from "./lib/panel.js";
 import { select, state } from "./lib/store.js";
@@ -77,6 +77,14 @@ export function mount(element) {
     } catch (error) {
       badge.dataset.reproduces = "error";
       replace(badge, h("b", {}, error.message), " ", h("code", {}, error.id ?? ""));
+      if (run === state.selection.run) await look();
     }
+  }
+
+  // Weights that could not be opened are a damaged row from now on.
+  async function look() {
+    const before = JSON.stringify(state.info.weights);
+    state.info.weights = await get(`api/runs/${encodeURIComponent(state.selection.run)}/checkpoints`).catch(() => state.info.weights);
+    if (JSON.stringify(state.info.weights) !== before) fill();
   }
 }

@@ -1,23 +1,24 @@
 // All heads of all layers as thumbnails. Hover previews, click locks, Esc unlocks, double-click solos, arrows move.
 
-import { analysis } from "./lib/client.js";
+import { longAnalysis } from "./lib/client.js";
 import { paint } from "./lib/canvas.js";
 import { colour } from "./lib/colour.js";
 import { choice, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
 import { head } from "./lib/patterns.js";
-import { asked, currentHead, lockHead, preview, select, state } from "./lib/store.js";
+import { asked, currentHead, lockHead, option, preview, select, setOption, state } from "./lib/store.js";
 
-const ABLATION = "Δ loss without it";
+const ABLATION = "Δ loss without it", DEFAULT = "induction";
 
 export function mount(element) {
-  let view = null, metric = "induction", ablation = null, tiles = [], legend = null;
+  let view = null, metric = option("metric", DEFAULT), ablation = null, running = null, tiles = [], legend = null;
   const grid = h("div", { class: "lab-heads", role: "grid", "aria-label": "attention heads, a row for each layer" });
 
   const found = panel(element, {
     request: of("attention"),
     show(answer) {
       [view, ablation] = [answer, null];
+      running?.abort();
       build();
       if (metric === ABLATION) ablate();
     },
@@ -36,8 +37,10 @@ export function mount(element) {
         h("div", { class: "lab-heads-row", role: "row" }, h("span", { class: "lab-heads-name", role: "rowheader" }, `layer ${layer}`), ...row.map((t) => t.button))));
     }
     const names = [...view.scores.map((score) => score.name), ABLATION];
+    if (metric !== "none" && !names.includes(metric)) metric = names.includes(DEFAULT) ? DEFAULT : "none";
     replace(actionsOf(element), choice("Show", [["none", "patterns only"], ...names.map((n) => [n, n])], metric, (name) => {
       metric = name;
+      setOption("metric", name, DEFAULT);
       if (name === ABLATION) ablate();
       else paintScores();
     }));
@@ -116,15 +119,22 @@ export function mount(element) {
   }
 
   async function ablate() {
-    legend.textContent = "Taking each head away in turn…";
-    const mine = view;
+    paintScores();
+    if (ablation) return;
+    running?.abort();
+    const mine = view, { signal } = (running = new AbortController());
+    const bar = h("progress", { max: 1, value: 0, "aria-label": "how much is done" }), words = h("span", {}, "Taking each head away in turn… ");
+    replace(legend, words, bar);
     try {
-      const answer = await analysis("ablation", asked());
+      const answer = await longAnalysis("ablation", asked(), (done, of) => {
+        [bar.max, bar.value, words.textContent] = [of, done, `Taking each head away in turn, ${done} of ${of} `];
+      }, signal);
       if (mine !== view) return;
       ablation = answer;
       if (metric === ABLATION) paintScores();
     } catch (error) {
-      legend.textContent = `${error.message} (${error.id ?? ""})`;
+      if (error.name === "AbortError" || mine !== view) return;
+      replace(legend, `${error.message} (${error.id ?? ""}) `, h("button", { class: "lab-button", onclick: ablate }, "Try again"));
     }
   }
 

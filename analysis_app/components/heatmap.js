@@ -5,13 +5,15 @@ import { css } from "./lib/colour.js";
 import { choice, clip, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
 import { average, head, probability, sameTokens } from "./lib/patterns.js";
-import { currentHead, currentToken, preview, select, state } from "./lib/store.js";
+import { currentHead, currentToken, option, preview, select, setOption, state } from "./lib/store.js";
 
+const SCALES = { root: "square root", linear: "linear", row: "largest of each row" };
+const SHOWN = { head: "this head", average: "mean of the layer", difference: "A − B", "average-difference": "A − B of the means" };
 const LARGEST = 760, GUTTER = 76, LEGIBLE = 8;
 
 export function mount(element) {
   let a = null, b = null, n = 0, cell = 8, gutter = GUTTER, cursor = null, image = null;
-  let scale = "root", what = "head";
+  let scale = option("scale", "root", (name) => name in SCALES), what = option("pattern", "head", (name) => name in SHOWN);
   const canvas = h("canvas", { class: "lab-map", tabindex: 0, role: "application", "aria-roledescription": "attention pattern" });
   const words = h("p", { class: "lab-reading", "aria-live": "polite" }), chips = h("div", { class: "lab-chips" });
   const key = h("div", { class: "lab-key" });
@@ -19,9 +21,10 @@ export function mount(element) {
   const found = panel(element, {
     request: of("attention", true),
     show(first, second) {
-      [a, b] = [first, second && sameTokens(first, second) ? second : null];
+      const why = second ? mismatch(first, second) : null;
+      [a, b] = [first, second && !why ? second : null];
       n = a.source.tokens.length;
-      controls(second && !b);
+      controls(why);
       render();
     },
     update(changed) {
@@ -36,23 +39,23 @@ export function mount(element) {
   canvas.addEventListener("click", (event) => lock(at(event)));
   canvas.addEventListener("keydown", move);
 
-  function controls(differ) {
-    const shown = [["head", "this head"], ["average", "mean of the layer"], ...(b ? [["difference", "A − B"]] : [])];
-    if (b && what === "head") what = "difference";
-    if (!b && what === "difference") what = "head";
+  function controls(why) {
+    const shown = ["head", "average", ...(b ? ["difference", "average-difference"] : [])];
+    if (b && option("pattern", null) === null) what = "difference";
+    if (!shown.includes(what)) what = what.startsWith("average") ? "average" : "head";
     replace(actionsOf(element),
-      choice("Show", shown, what, (value) => { what = value; render(); }),
-      choice("Scale", [["root", "square root"], ["linear", "linear"], ["row", "largest of each row"]], scale, (value) => { scale = value; render(); }),
-      differ ? h("span", { class: "lab-warn" }, "B reads this text as other tokens: no difference") : null);
+      choice("Show", shown.map((name) => [name, SHOWN[name]]), what, (value) => { what = value; setOption("pattern", value); render(); }),
+      choice("Scale", Object.entries(SCALES), scale, (value) => { scale = value; setOption("scale", value, "root"); render(); }),
+      why ? h("span", { class: "lab-warn" }, why) : null);
   }
 
   const bytes = (view) => {
     const { layer, head: index } = currentHead();
-    return what === "average" ? average(view, layer) : head(view, layer, index);
+    return what.startsWith("average") ? average(view, layer) : head(view, layer, index);
   };
 
   function render() {
-    const began = performance.now(), mine = bytes(a), other = what === "difference" && b ? bytes(b) : null;
+    const began = performance.now(), mine = bytes(a), other = what.endsWith("difference") && b ? bytes(b) : null;
     const largest = new Float32Array(n).fill(1);
     if (scale === "row") for (let q = 0; q < n; q++) largest[q] = Math.max(1e-9, probability(Math.max(...mine.subarray(q * n, q * n + q + 1))));
     const value = (p, q) => (scale === "linear" ? p : Math.sqrt(p / largest[q]));
@@ -167,16 +170,24 @@ export function mount(element) {
 
   function tellHead() {
     const { layer, head: index } = currentHead(), heads = a.patterns.shape[1];
-    const title = what === "average" ? `Layer ${layer}, mean of its heads (hides what each does)` : `Layer ${layer}, head ${index}`;
+    const title = what.startsWith("average") ? `Layer ${layer}, mean of its heads (hides what each does)` : `Layer ${layer}, head ${index}`;
     canvas.setAttribute("aria-label", `${title}: pattern of ${n} tokens. Arrow keys move, Enter locks a row.`);
     found.root.dataset.head = `${layer}.${index}`;
-    const scores = what === "average" ? [] : a.scores.map((score) =>
+    const scores = what.startsWith("average") ? [] : a.scores.map((score) =>
       h("span", { class: "lab-chip", title: score.explanation, data: { score: score.name } }, `${score.name} `, h("b", {}, fixed(score.values.data[layer * heads + index]))));
     replace(chips, h("strong", {}, title), ...scores);
-    const ramp = what === "difference" ? "div" : "seq", ends = ramp === "div" ? ["B more", "A more"] : ["0", scale === "row" ? "row’s largest" : "1"];
+    const ramp = what.endsWith("difference") ? "div" : "seq", ends = ramp === "div" ? ["B more", "A more"] : ["0", scale === "row" ? "row’s largest" : "1"];
     const strip = paint(h("canvas", { class: "lab-ramp", "aria-hidden": "true" }), 1, 64, (_, i) => [ramp, i / 63]);
     replace(key, h("span", {}, ends[0]), strip, h("span", {}, ends[1]), h("span", { class: "lab-note" }, scale === "root" && ramp === "seq" ? "square-root steps, so that faint attention is seen" : ""),
       h("span", { class: "lab-note" }, "rows: query (reads) · columns: key (is read) · grey: masked"));
     if (!cursor) words.textContent = state.selection.token === null ? "Point at a cell to read it; click to lock its row." : "";
   }
+}
+
+// Why the patterns of B cannot be taken from those of A; null where they can.
+function mismatch(first, second) {
+  if (!sameTokens(first, second)) return "B reads this text as other tokens: no difference";
+  const [layers, heads] = first.patterns.shape, [otherLayers, otherHeads] = second.patterns.shape;
+  if (layers === otherLayers && heads === otherHeads) return null;
+  return `B has ${otherLayers} × ${otherHeads} heads, A has ${layers} × ${heads}: no difference`;
 }

@@ -4,17 +4,18 @@ import { prepare } from "./lib/canvas.js";
 import { css } from "./lib/colour.js";
 import { choice, fixed, h, percent, replace } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
+import { option, setOption } from "./lib/store.js";
 
 const KINDS = [["hook_resid_post", "stream after the MLP"], ["hook_attn_out", "attention adds"], ["mlp.hook_post", "MLP units"], ["hook_mlp_out", "MLP adds"]];
 const HEIGHT = 74;
 
 export function mount(element) {
-  let view = null, kind = "mlp.hook_post", log = true;
+  let view = null, kind = option("histogram", "mlp.hook_post", (name) => KINDS.some(([known]) => known === name)), log = true;
   const found = panel(element, {
     request: of("activations"),
     show(answer) {
       view = answer;
-      replace(actionsOf(element), choice("Show", KINDS, kind, (value) => { kind = value; draw(); }), choice("Height", [["log", "log"], ["linear", "linear"]], "log", (value) => { log = value === "log"; draw(); }));
+      replace(actionsOf(element), choice("Show", KINDS, kind, (value) => { kind = value; setOption("histogram", value, "mlp.hook_post"); draw(); }), choice("Height", [["log", "log"], ["linear", "linear"]], log ? "log" : "linear", (value) => { log = value === "log"; draw(); }));
       draw();
     },
     draw,

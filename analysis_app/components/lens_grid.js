@@ -3,12 +3,12 @@
 import { colour, ink } from "./lib/colour.js";
 import { choice, clip, count, fixed, h, hideTip, percent, replace, showTip } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
-import { preview, select, state } from "./lib/store.js";
+import { option, preview, select, setOption, state } from "./lib/store.js";
 
 const COLOURS = [["probability", "its probability"], ["rank", "rank of the token that came"], ["kl", "distance to the final answer"]];
 
 export function mount(element) {
-  let view = null, by = "probability", cells = [];
+  let view = null, by = option("lens", "probability", (name) => COLOURS.some(([known]) => known === name)), cells = [];
   const place = h("div", { class: "lab-scroll", tabindex: 0, role: "region", "aria-label": "guesses after each layer" }), note = h("p", { class: "lab-note" });
   const found = panel(element, { request: of("predictions"), show, update: mark, draw: () => show(view) });
   replace(found.body, place, note);
@@ -16,7 +16,7 @@ export function mount(element) {
   function show(answer) {
     view = answer;
     const { rows } = view.lens, { tokens } = view.source;
-    replace(actionsOf(element), choice("Colour", COLOURS, by, (value) => { by = value; show(view); }));
+    replace(actionsOf(element), choice("Colour", COLOURS, by, (value) => { by = value; setOption("lens", value, "probability"); show(view); }));
     const names = rows.map((name, r) => (r === rows.length - 1 ? "after the last" : r ? `before layer ${r}` : "embedding"));
     cells = tokens.map(() => []);
     // The last row on top, as the stream flows upwards.

@@ -3,10 +3,12 @@
 import { fixed, h, percent, replace } from "./lib/dom.js";
 import { panel } from "./lib/panel.js";
 import { reshape } from "./lib/sampling.js";
-import { asked, select, state } from "./lib/store.js";
+import { asked, option, select, setOption, state } from "./lib/store.js";
 
 const SHOWN = 14;
-const settings = { temperature: 1, topK: 0, topP: 1 };
+const UNTOUCHED = "1,0,1", FORM = /^\d(\.\d+)?,\d{1,3},(1|0\.\d+)$/;
+const [temperature, topK, topP] = option("drawing", UNTOUCHED, (text) => FORM.test(text)).split(",").map(Number);
+const settings = { temperature: Math.min(2, temperature), topK, topP: Math.max(0.05, topP) };
 
 export function mount(element) {
   let view = null;
@@ -29,7 +31,7 @@ export function mount(element) {
     settings.topK = Math.min(settings.topK, vocabulary);
     const slider = (name, id, min, max, step, value, set, tell) => {
       const shown = h("b", {}, tell(value));
-      const input = h("input", { type: "range", id, min, max, step, value, oninput: () => { set(Number(input.value)); shown.textContent = tell(Number(input.value)); draw(); } });
+      const input = h("input", { type: "range", id, min, max, step, value, oninput: () => { set(Number(input.value)); shown.textContent = tell(Number(input.value)); draw(); }, onchange: () => setOption("drawing", Object.values(settings).join(","), UNTOUCHED) });
       return h("label", { class: "lab-control" }, h("span", {}, name, " ", shown), input);
     };
     replace(controls,

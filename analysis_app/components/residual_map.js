@@ -4,7 +4,7 @@ import { picture, prepare } from "./lib/canvas.js";
 import { css } from "./lib/colour.js";
 import { choice, clip, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
-import { currentToken, preview, select, state } from "./lib/store.js";
+import { currentToken, option, preview, select, setOption, state } from "./lib/store.js";
 
 const NAMES = {
   resid_pre: "stream before attention", attn_out: "attention adds", resid_mid: "stream after attention", mlp_out: "MLP adds", resid_post: "stream after the MLP",
@@ -13,7 +13,7 @@ const NAMES = {
 const LEFT = 60, ROW = 38;
 
 export function mount(element) {
-  let view = null, quantity = "resid_post", without = true, cell = 10, cursor = null;
+  let view = null, quantity = option("quantity", "resid_post", (name) => name in NAMES), without = true, cell = 10, cursor = null;
   const canvas = h("canvas", { class: "lab-map", tabindex: 0, role: "application" }), words = h("p", { class: "lab-reading", "aria-live": "polite" });
   const found = panel(element, {
     request: of("activations"),
@@ -43,7 +43,7 @@ export function mount(element) {
     const first = h("input", { type: "checkbox", onchange: () => { without = first.checked; draw(); } });
     first.checked = without;
     const names = [...view.quantities, ...view.cosine_names.map((name) => `cos ${name}`)].map((name) => [name, NAMES[name] ?? name]);
-    replace(actionsOf(element), choice("Show", names, quantity, (name) => { quantity = name; draw(); }), h("label", { class: "lab-choice" }, first, h("span", {}, "scale without the first token")));
+    replace(actionsOf(element), choice("Show", names, quantity, (name) => { quantity = name; setOption("quantity", name, "resid_post"); draw(); }), h("label", { class: "lab-choice" }, first, h("span", {}, "scale without the first token")));
   }
 
   function draw() {

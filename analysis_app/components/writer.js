@@ -1,10 +1,10 @@
 // Writing: streamed, each token coloured by its probability; hover tells the alternatives, a click branches.
 
-import { Refused, stream } from "./lib/client.js";
+import { Refused, post, stream } from "./lib/client.js";
 import { colour, ink, onTheme } from "./lib/colour.js";
 import { count, fixed, h, hideTip, percent, replace, showTip } from "./lib/dom.js";
 import { bodyOf } from "./lib/panel.js";
-import { asked, currentText, on, select, state } from "./lib/store.js";
+import { asked, currentText, on, option, select, setOption, state } from "./lib/store.js";
 
 const SETTINGS = [
   ["max_tokens", "tokens", 1, 2000, 1, 120], ["temperature", "temperature", 0, 3, 0.05, 0.8], ["top_k", "top-k (0: all)", 0, 100000, 1, 0],
@@ -14,19 +14,37 @@ const SETTINGS = [
 export function mount(element) {
   const root = element.querySelector(".lab-panel"), inputs = {};
   const fields = SETTINGS.map(([name, text, min, max, step, value]) => {
-    inputs[name] = h("input", { type: "number", id: `lab-${name}`, min, max, step, value });
+    inputs[name] = h("input", { type: "number", id: `lab-${name}`, min, max, step, value: option(name, value, (text) => Number.isFinite(Number(text))), onchange: () => setOption(name, inputs[name].value, value) });
     return h("label", { class: "lab-control" }, h("span", {}, text), inputs[name]);
   });
-  inputs.stop = h("input", { type: "text", id: "lab-stop", maxlength: 200, placeholder: "none" });
+  inputs.stop = h("input", { type: "text", id: "lab-stop", maxlength: 200, placeholder: "none", value: option("stop", ""), onchange: () => setOption("stop", inputs.stop.value, "") });
   fields.push(h("label", { class: "lab-control" }, h("span", {}, "stop at the text"), inputs.stop));
   const go = h("button", { class: "lab-button lab-primary", id: "lab-generate", onclick: () => write() }, "Generate");
   const stop = h("button", { class: "lab-button", disabled: true, onclick: () => running?.abort() }, "Stop");
-  const columns = h("div", { class: "lab-columns" }), menu = h("div", { class: "lab-menu" });
-  let running = null;
-  replace(bodyOf(element), h("div", { class: "lab-controls" }, ...fields), h("div", { class: "lab-actions-row" }, go, stop, h("span", { class: "lab-note" }, "goes on with the text at the left; two sides with the same seed where something is compared")), columns, menu);
-  on((changed) => changed.has("info") && ready());
+  const before = h("div", { class: "lab-before-writing", role: "status" }), columns = h("div", { class: "lab-columns" }), menu = h("div", { class: "lab-menu" });
+  let running = null, warned = null, sides = [];
+  replace(bodyOf(element), h("div", { class: "lab-controls" }, ...fields), h("div", { class: "lab-actions-row" }, go, stop, h("span", { class: "lab-note" }, "goes on with the text at the left; two sides with the same seed where something is compared")), before, columns, menu);
+  on((changed) => {
+    if (changed.has("info")) ready();
+    if (["info", "text", "tab"].some((name) => changed.has(name))) warn();
+  });
   onTheme(() => columns.querySelectorAll("[data-p]").forEach(paint));
   ready();
+  warn();
+
+  // What would be left out of the prompt, before it is written with.
+  async function warn() {
+    const { run, step, tab } = state.selection, wanted = JSON.stringify([run, currentText()]);
+    if (!state.info?.model || tab !== "generate" || wanted === warned) return;
+    warned = wanted;
+    let notes = [];
+    try {
+      notes = (await post("api/tokens", { run, step, text: currentText() })).prompt_notes;
+    } catch (error) {
+      notes = [`${error.message} (id ${error.id ?? "none"})`];
+    }
+    if (wanted === warned) replace(before, ...notes.map((note) => h("p", { class: "lab-warn" }, note)));
+  }
 
   function ready() {
     go.disabled = !state.info?.model;
@@ -43,17 +61,21 @@ export function mount(element) {
     return { max_tokens: number("max_tokens"), temperature: number("temperature"), seed: number("seed"), top_k: number("top_k") || null, top_p: number("top_p") < 1 ? number("top_p") : null, stop: inputs.stop.value };
   }
 
-  async function write(after = [], kept = []) {
+  // Both sides write the same text with the same settings; a branch is written anew on its own side alone.
+  async function write(branched = null, after = [], kept = []) {
     running?.abort();
-    const mine = (running = new AbortController());
+    const mine = (running = new AbortController()), text = currentText(), chosen = settings();
     menu.replaceChildren();
     root.dataset.state = "loading";
     stop.disabled = false;
-    const sides = state.selection.compare ? ["a", "b"] : ["a"], written = sides.map((side) => column(side));
-    replace(columns, ...written.map((one) => one.node));
-    // One after the other: they share the cores, and a branch is A's alone.
-    for (const [i, side] of sides.entries()) {
-      if (!mine.signal.aborted) await follow(written[i], side, side === "a" ? after : [], side === "a" ? kept : [], mine);
+    const fresh = branched === null ? (state.selection.compare ? ["a", "b"] : ["a"]).map(column) : [{ ...branched, ids: [], tokens: [], first: null }];
+    if (branched === null) sides = fresh;
+    else sides[sides.indexOf(branched)] = fresh[0];
+    fresh.forEach((one) => replace(one.text));
+    replace(columns, ...sides.map((one) => one.node));
+    // One after the other: they share the cores.
+    for (const one of fresh) {
+      if (!mine.signal.aborted) await follow(one, branched === null ? text : one.prompt, after, kept, chosen, mine);
     }
     if (running === mine) {
       running = null;
@@ -64,25 +86,28 @@ export function mount(element) {
   function column(side) {
     const { run, step } = asked(side), text = h("div", { class: "lab-writing", "aria-live": "off" }), foot = h("p", { class: "lab-note lab-foot", role: "status" });
     const name = `${run}${step === null || step === undefined ? "" : ` at step ${count(step)}`}`;
-    return { node: h("div", { class: "lab-column" }, h("h3", {}, state.selection.compare ? `${side.toUpperCase()}: ${name}` : name), text, foot), text, foot, ids: [], tokens: [] };
+    return { node: h("div", { class: "lab-column", data: { side } }, h("h3", {}, state.selection.compare ? `${side.toUpperCase()}: ${name}` : name), text, foot), run, step, text, foot, ids: [], tokens: [], first: null };
   }
 
-  async function follow(one, side, after, kept, mine) {
-    const began = performance.now();
-    const { run, step } = asked(side);
+  async function follow(one, prompt, after, kept, chosen, mine) {
+    const began = performance.now(), { run, step } = one;
+    one.prompt = prompt;
     try {
-      await stream("api/generate", { run, step, text: currentText(), after, ...settings() }, mine.signal, (event) => {
+      await stream("api/generate", { run, step, text: prompt, after, ...chosen }, mine.signal, (event) => {
         if (event.event === "start") {
-          one.text.append(h("span", { class: "lab-prompt" }, currentText()));
-          kept.forEach((token) => add(one, token));
-          one.foot.textContent = event.notes.join(" ");
+          one.text.append(h("span", { class: "lab-prompt" }, prompt));
+          kept.forEach((token, i) => add(one, { ...token, text: event.after[i] }));
+          one.notes = event.notes.join(" ");
+          one.foot.textContent = one.notes;
         } else if (event.event === "token") {
-          if (!one.first) one.first = performance.now() - began;
+          one.first ??= performance.now() - began;
           add(one, event);
-        } else {
+          const n = one.ids.length - kept.length;
+          if (n > 1) one.foot.textContent = `${count(n)} tokens, ${fixed((1000 * (n - 1)) / (performance.now() - began - one.first), 0)} tokens/s so far`;
+        } else if (event.event === "end") {
           root.dataset.state = "ready";
           one.text.dataset.text = event.text;
-          one.foot.textContent = `${count(event.tokens)} tokens, ${fixed(event.tokens_per_second, 0)} tokens/s; the first after ${fixed(one.first, 0)} ms; ended: ${event.ended.replace("_", " ")}`;
+          one.foot.textContent = `${count(event.tokens)} tokens, ${fixed(event.tokens_per_second, 0)} tokens/s; the first after ${fixed(one.first, 0)} ms; ended: ${event.ended.replace("_", " ")}${one.notes ? `; ${one.notes}` : ""}`;
           root.dataset.firstMs = fixed(one.first, 0);
         }
       });
@@ -94,7 +119,7 @@ export function mount(element) {
       }
       root.dataset.state = "error";
       if (!(error instanceof Refused)) console.error(error);
-      replace(one.foot, h("b", {}, error.message), " ", h("code", {}, error.id ?? ""), " ", h("button", { class: "lab-button", onclick: () => write(after, kept) }, "Try again"));
+      replace(one.foot, h("b", {}, error.message), " ", error.id ? h("code", {}, `id ${error.id}`) : "", " ", h("button", { class: "lab-button", onclick: () => (after.length ? write(one, after, kept) : write()) }, "Try again"));
     }
   }
 
@@ -123,11 +148,10 @@ export function mount(element) {
     hideTip();
     const token = one.tokens[position], before = one.tokens.slice(0, position);
     const options = token.alternatives.map((other) => h("button", { class: "lab-preset", onclick: () => {
-      const chosen = { ...token, id: other.id, label: other.label, text: other.label.replaceAll("·", " ").replaceAll("⏎", "\n"), probability: other.probability, chance: null };
-      const kept = [...before, chosen];
-      write(kept.map((t) => t.id), kept);
+      const kept = [...before, { ...token, id: other.id, label: other.label, probability: other.probability, chance: null }];
+      write(one, kept.map((t) => t.id), kept);
     } }, `${other.label} ${percent(other.probability)}`));
     replace(menu, h("b", {}, `Branch at “${token.label}”: go on with`), ...options, h("button", { class: "lab-button", onclick: () => menu.replaceChildren() }, "Close"),
-      h("button", { class: "lab-button", onclick: () => select({ text: currentText() + one.tokens.slice(0, position + 1).map((t) => t.text).join("") }) }, "Look inside up to here"));
+      h("button", { class: "lab-button", onclick: () => select({ text: one.prompt + one.tokens.slice(0, position + 1).map((t) => t.text).join("") }) }, "Look inside up to here"));
   }
 }

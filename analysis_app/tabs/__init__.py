@@ -34,14 +34,23 @@ def predictions() -> None:
         make.next_bars()
         make.attribution_bars()
     make.lens_grid()
+    make.position_loss()
+    make.patching()
 
 
 def activations() -> None:
-    """The stream as a map and for one token; histograms of what flows into it."""
+    """The stream as a map and for one token; histograms of what flows into it; one neuron; the layers over training;
+    the vocabulary.
+    """
     with gr.Row(elem_classes="lab-split", equal_height=False):
         make.residual_map()
         make.residual_bars()
     make.histograms()
+    with gr.Row(elem_classes="lab-split", equal_height=False):
+        make.neuron()
+        make.neuron_examples()
+    make.training_norms()
+    make.embedding_map()
 
 
 def generate() -> None:

@@ -51,22 +51,26 @@ from lab.interp.predictions import (
     token_predictions,
 )
 from lab.interp.probe import PROBE_SITES, Probe, Repetition, probe, record_probe, summarise
-from lab.interp.residual import RESIDUAL_SITES, ResidualMap, branch_cosines, residual_norms
+from lab.interp.residual import RESIDUAL_SITES, WRITING_SITES, ResidualMap, branch_cosines, head_norms, residual_norms
 from lab.interp.taps import Chain, Edit, Recorder, Sites
 from lab.interp.units import (
+    EXAMPLE_SITES,
     HISTOGRAM_SITES,
     UNIT_SITES,
     Histograms,
     UnitActivity,
+    UnitExamples,
     activation_histograms,
     histogram,
     linear_edges,
     symmetric_log_edges,
     unit_activity,
+    unit_examples,
 )
 
 __all__ = [
     "ATTRIBUTION_SITES",
+    "EXAMPLE_SITES",
     "HEAD_SITES",
     "HISTOGRAM_SITES",
     "LENS_SITES",
@@ -77,6 +81,7 @@ __all__ = [
     "ROW_SITES",
     "SCORE_SITES",
     "UNIT_SITES",
+    "WRITING_SITES",
     "Ablation",
     "ActivationCache",
     "AttentionRow",
@@ -99,6 +104,7 @@ __all__ = [
     "Stack",
     "TokenPredictions",
     "UnitActivity",
+    "UnitExamples",
     "ablate",
     "activation_histograms",
     "activation_patching",
@@ -115,6 +121,7 @@ __all__ = [
     "estimate_bytes",
     "first_token_attention",
     "head_average",
+    "head_norms",
     "histogram",
     "in_context_score",
     "induction_loss",
@@ -136,4 +143,5 @@ __all__ = [
     "token_neighbours",
     "token_predictions",
     "unit_activity",
+    "unit_examples",
 ]

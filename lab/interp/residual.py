@@ -9,7 +9,10 @@ import torch.nn.functional as F
 
 from lab.interp.arrays import Array, to_array
 from lab.interp.cache import ActivationCache
+from lab.interp.forward import analysing, blocks, plain
+from lab.model import GPT
 
+WRITING_SITES = ("z",)
 RESIDUAL_SITES = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
 
 
@@ -46,3 +49,21 @@ def branch_cosines(cache: ActivationCache) -> ResidualMap:
         for branch, stream in pairs.items()
     ]
     return ResidualMap(list(pairs), to_array(torch.stack(cosines)))
+
+
+def head_norms(model: GPT, cache: ActivationCache) -> Array:
+    """How much each head writes: the L2 norm of its share of what its attention adds, `[layer, batch, head, pos]`.
+
+    The output projection is linear, so what attention adds is the sum of the heads' shares and its bias (Elhage et
+    al. 2021, "attention heads as independent and additive"). Norms of vectors do not add up as the vectors do. Under
+    post-norm this is before the norm. Needs `WRITING_SITES`.
+    """
+    config, found = cache.config, []
+    with analysing(model):
+        for layer, block in enumerate(blocks(plain(model))):
+            out = block.attn.out.weight.float().view(config.d_model, config.n_heads, config.d_head)
+            # |W z|² = z · (WᵀW) z: a head's share is never made, d_model numbers a token and head.
+            gram = torch.einsum("dhe,dhf->hef", out, out)
+            z = cache["z", layer].float()
+            found.append(torch.einsum("bphe,hef,bphf->bhp", z, gram, z).clamp(min=0).sqrt())
+    return to_array(torch.stack(found))

@@ -1,4 +1,6 @@
-"""The MLP's hidden units: which never fire and which always do, and histograms of any activation."""
+"""The MLP's hidden units: which never fire and which always do, what each fires at most, and histograms of any
+activation.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lab.interp.ablation import Progress
 from lab.interp.arrays import Array, IntArray, to_array, to_integers
-from lab.interp.cache import ActivationCache
+from lab.interp.cache import ActivationCache, estimate_bytes, run_with_cache
+from lab.interp.forward import Tokens, check_tokens, plain
 from lab.interp.taps import LOGITS, Names
+from lab.model import GPT
 
 UNIT_SITES = ("mlp.pre",)
+EXAMPLE_SITES = ("mlp.pre", "mlp.post")
+BYTES_AT_ONCE = 2**24  # of activations, while looking for examples: as many sequences a forward pass as fit in
 HISTOGRAM_SITES = ("resid_post", "attn_out", "mlp.post", "mlp_out")
 
 
@@ -41,6 +48,54 @@ def unit_activity(cache: ActivationCache) -> UnitActivity:
     flat = on.flatten(1, 2)
     dead, saturated = (~flat.any(dim=1)).float(), flat.all(dim=1).float()
     return UnitActivity(to_array(rate), to_array(dead.mean(1)), to_array(saturated.mean(1)), n_tokens)
+
+
+@dataclass(frozen=True)
+class UnitExamples:
+    """Where in some text each MLP unit is most active; see `unit_examples`."""
+
+    values: Array  # [layer, unit, k] its activation there, the largest first
+    sequences: IntArray  # [layer, unit, k] which sequence
+    positions: IntArray  # [layer, unit, k] and where in it
+    on_rate: Array  # [layer, unit] share of all tokens at which the unit is on
+    n_tokens: int  # that were read
+
+
+def unit_examples(model: GPT, tokens: Tokens, k: int = 10, progress: Progress | None = None) -> UnitExamples:
+    """The `k` tokens of `tokens` `[sequence, pos]` at which each unit of each MLP is most active: what it seems to
+    look for (Zeiler and Fergus 2014, §4; Geva et al. 2021, §3).
+
+    The activation is `mlp.hook_post`, what the unit hands on; on: as in `unit_activity`. The largest values show
+    one end of what a unit does: look at ordinary ones too before naming it. Reads the text once, some sequences a
+    forward pass, after each of which `progress(done, of)` is called.
+    """
+    if k < 1:
+        raise ValueError(f"k={k}: ask for at least 1 example")
+    model = plain(model)
+    checked = check_tokens(model.config, tokens)
+    n_sequences, n_pos = checked.shape
+    k = min(k, n_sequences * n_pos)
+    batches = checked.split(max(1, BYTES_AT_ONCE // estimate_bytes(model, 1, n_pos, EXAMPLE_SITES)))
+    best = places = on = torch.zeros(0)
+    for i, batch in enumerate(batches):
+        cache = run_with_cache(model, batch, EXAMPLE_SITES)
+        active = (cache.stack("mlp.pre") > 0).sum(dim=(1, 2))
+        values = cache.stack("mlp.post").float().flatten(1, 2).transpose(1, 2)  # [layer, unit, token]
+        here = torch.arange(values.shape[-1], device=values.device) + i * len(batches[0]) * n_pos
+        where = here.expand_as(values)
+        if i:
+            values, where, active = torch.cat([best, values], -1), torch.cat([places, where], -1), on + active
+        best, order = values.topk(min(k, values.shape[-1]), dim=-1)
+        places, on = where.gather(-1, order), active
+        if progress is not None:
+            progress(i + 1, len(batches))
+    return UnitExamples(
+        values=to_array(best),
+        sequences=to_integers(places // n_pos),
+        positions=to_integers(places % n_pos),
+        on_rate=to_array(on.float() / checked.numel()),
+        n_tokens=checked.numel(),
+    )
 
 
 def linear_edges(low: float = -8.0, high: float = 8.0, bins: int = 64) -> Array:

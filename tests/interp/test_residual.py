@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab.interp import RESIDUAL_SITES, branch_cosines, residual_norms, run_with_cache
+from lab.interp import RESIDUAL_SITES, Edit, branch_cosines, head_norms, residual_norms, run_with_cache
 from lab.model import GPT, GPTConfig
 from tests.interp.models import lively, random_tokens
 from tests.variants import TINY, all_pairs_configs, describe
@@ -35,3 +35,19 @@ def test_a_branch_that_adds_nothing_has_no_direction() -> None:
     config = GPTConfig(**TINY, zero_init=True)
     cosines = branch_cosines(run_with_cache(GPT(config), random_tokens(config)))
     assert (cosines.values == 0).all()
+
+
+@pytest.mark.parametrize("config", all_pairs_configs(), ids=describe)
+def test_what_a_head_writes_is_what_goes_missing_without_it(config: GPTConfig) -> None:
+    model, tokens = lively(config), random_tokens(config)
+    whole = run_with_cache(model, tokens, ("z", "attn_out"))
+    if config.norm_position == "post":
+        pytest.skip("what attention adds is normalised before it can be compared")
+
+    def without(z: torch.Tensor) -> torch.Tensor:
+        z[:, :, 1] = 0
+        return z
+
+    missing = run_with_cache(model, tokens, ("attn_out",), edit=Edit(model, {("z", 0): without}))
+    expected = (whole["attn_out", 0] - missing["attn_out", 0]).norm(dim=-1)
+    np.testing.assert_allclose(head_norms(model, whole)[0, :, 1], expected.numpy(), rtol=1e-3, atol=1e-4)

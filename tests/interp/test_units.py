@@ -15,6 +15,7 @@ from lab.interp import (
     run_with_cache,
     symmetric_log_edges,
     unit_activity,
+    unit_examples,
 )
 from lab.model import GPT, GPTConfig
 from tests.interp.models import lively, random_tokens
@@ -101,3 +102,31 @@ def test_bad_histograms_are_refused() -> None:
         symmetric_log_edges(0, 1)
     with pytest.raises(ValueError, match="attention scores"):
         activation_histograms(run_with_cache(lively(CONFIG), random_tokens(CONFIG)), "attn_scores")
+
+
+@pytest.mark.parametrize("config", all_pairs_configs()[:6], ids=describe)
+def test_examples_are_the_largest_activations_wherever_they_stand(
+    config: GPTConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lab.interp import estimate_bytes, units
+
+    model, tokens = lively(config), random_tokens(config, batch=7)
+    cache = run_with_cache(model, tokens, ("mlp.pre", "mlp.post"))
+    monkeypatch.setattr(units, "BYTES_AT_ONCE", 2 * estimate_bytes(model, 1, 12, units.EXAMPLE_SITES))
+    told: list[tuple[int, int]] = []
+    found = unit_examples(model, tokens, k=5, progress=lambda done, of: told.append((done, of)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    everything = cache["mlp.post", 1].numpy()
+    expected = -np.sort(-everything.reshape(-1, everything.shape[-1]), axis=0)[:5].T
+    np.testing.assert_allclose(found.values[1], expected, atol=1e-5)
+    at = everything[found.sequences[1, 3], found.positions[1, 3], 3]
+    np.testing.assert_allclose(at, found.values[1, 3], atol=1e-5)
+    np.testing.assert_allclose(found.on_rate, unit_activity(cache).on_rate, atol=1e-6)
+    assert found.n_tokens == tokens.numel()
+
+
+def test_no_more_examples_than_tokens() -> None:
+    found = unit_examples(lively(CONFIG), random_tokens(CONFIG, batch=1, n_pos=3), k=50)
+    assert found.values.shape[-1] == 3
+    with pytest.raises(ValueError, match="k=0"):
+        unit_examples(lively(CONFIG), random_tokens(CONFIG), k=0)

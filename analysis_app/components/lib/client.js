@@ -26,10 +26,28 @@ export function analysis(kind, body) {
   if (!answers.has(key)) {
     const answer = post(`api/analyze/${kind}`, body);
     answer.catch(() => answers.delete(key));
-    answers.set(key, answer);
-    if (answers.size > KEPT) answers.delete(answers.keys().next().value);
+    keep(key, answer);
   }
   return answers.get(key);
+}
+
+// The same for one that may take seconds: `told(done, of)` as it goes, `signal` ends it, in the server too.
+export async function longAnalysis(kind, body, told, signal) {
+  const key = JSON.stringify([kind, body]);
+  if (answers.has(key)) return answers.get(key);
+  let found = null;
+  await stream(`api/analyze/${kind}`, { ...body, progress: true }, signal, (event) => {
+    if (event.event === "progress") told(event.done, event.of);
+    else found = unpack(event.result);
+  });
+  if (found === null) throw new Refused("the server broke off before it had finished");
+  keep(key, Promise.resolve(found));
+  return found;
+}
+
+function keep(key, answer) {
+  answers.set(key, answer);
+  if (answers.size > KEPT) answers.delete(answers.keys().next().value);
 }
 
 // JSON lines as they come; `signal` ends it.

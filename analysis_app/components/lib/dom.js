@@ -5,12 +5,19 @@ export function h(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (name === "style") Object.assign(node.style, value);
+    else if (name === "style") styled(node, value);
     else if (name === "data") Object.assign(node.dataset, value);
     else node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
+}
+
+function styled(node, style) {
+  for (const [name, value] of Object.entries(style)) {
+    if (name.startsWith("--")) node.style.setProperty(name, value);
+    else node.style[name] = value;
+  }
 }
 
 export function replace(node, ...children) {
@@ -24,6 +31,16 @@ export function choice(text, choices, value, change) {
   const select = h("select", { "aria-label": text, onchange: () => change(select.value) }, ...options);
   select.value = value;
   return h("label", { class: "lab-choice" }, h("span", {}, text), select);
+}
+
+// A labelled number to type or step through; `change` is called with whole numbers from 0 to `most`.
+export function wholeNumber(text, value, most, change) {
+  const input = h("input", { type: "number", min: 0, max: most, step: 1, value, "aria-label": text, onchange: () => {
+    const n = Math.min(most, Math.max(0, Math.round(Number(input.value) || 0)));
+    input.value = n;
+    change(n);
+  } });
+  return h("label", { class: "lab-choice" }, h("span", {}, text), input);
 }
 
 // ---------------------------------------------------------------- the tooltip

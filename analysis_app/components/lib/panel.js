@@ -5,19 +5,21 @@
 //   error    one sentence, an id, a way to try again
 //   ready
 
-import { analysis } from "./client.js";
+import { analysis, longAnalysis } from "./client.js";
 import { onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { asked, on, state } from "./store.js";
 
 const PATIENCE = 200;
 
-// `view`: { request(selection) → [[kind, body], …] or a sentence saying what is missing; show(...answers): new
-// numbers; update(changed): the same numbers, another selection; draw(): another size or theme }.
+// `view`: { request(selection) → [[kind, body], …], or a sentence saying what is missing, or { empty: that sentence,
+// action: [label, function] } with what fills it; show(...answers): new numbers; update(changed): the same numbers,
+// another selection; draw(): another size or theme }. A request [kind, body, "long"] tells how far it is, and is given
+// up when another selection is asked for.
 export function panel(element, view) {
   const root = element.querySelector(".lab-panel");
   const [body, message, badge] = [".lab-body", ".lab-message", ".lab-badge"].map((name) => root.querySelector(name));
-  let asking = 0, shown = null, wanted = null, timer = null, width = 0, label = "";
+  let asking = 0, shown = null, wanted = null, timer = null, width = 0, label = "", running = null;
 
   function wear(name, text = "", extra = null) {
     root.dataset.state = name;
@@ -28,14 +30,22 @@ export function panel(element, view) {
   }
 
   async function ask(requests, key) {
-    const mine = ++asking;
+    const mine = begin();
     wanted = key;
-    window.clearTimeout(timer);
-    timer = window.setTimeout(() => {
-      if (mine === asking) wear(shown === null ? "loading" : "stale", shown === null ? "computing…" : `showing ${label}; computing…`);
-    }, PATIENCE);
+    running = new AbortController();
+    const { signal } = running;
+    let waited = false, far = null;
+    const wait = () => {
+      if (mine !== asking || !waited) return;
+      const words = far ? `computing… ${far.done} of ${far.of}` : "computing…";
+      const bar = far ? h("progress", { value: far.done, max: far.of, "aria-label": "how much is done" }) : null;
+      if (shown === null) wear("loading", words, bar);
+      else wear("stale", `showing ${label}; ${words}`);
+    };
+    timer = window.setTimeout(() => { waited = true; wait(); }, PATIENCE);
+    const told = (done, of) => { far = { done, of }; wait(); };
     try {
-      const answers = await Promise.all(requests.map(([kind, content]) => analysis(kind, content)));
+      const answers = await Promise.all(requests.map(([kind, content, long]) => (long ? longAnalysis(kind, content, told, signal) : analysis(kind, content))));
       if (mine !== asking) return;
       [shown, label] = [key, describe()];
       wear("ready");
@@ -48,6 +58,14 @@ export function panel(element, view) {
     } finally {
       if (mine === asking) window.clearTimeout(timer);
     }
+  }
+
+  // Whatever was asked before no longer counts.
+  function begin() {
+    window.clearTimeout(timer);
+    running?.abort();
+    running = null;
+    return ++asking;
   }
 
   function fail(error) {
@@ -67,17 +85,17 @@ export function panel(element, view) {
     if (!view.anyModel && !state.info.model) return rest("This run has no weights yet: the first snapshot is written at step 0.");
     const requests = view.request(state.selection);
     if (typeof requests === "string") return rest(requests);
+    if (requests.empty) return rest(requests.empty, h("button", { class: "lab-button", onclick: requests.action[1] }, requests.action[0]));
     const key = JSON.stringify(requests);
     if (key === shown && key === wanted) {
       if (view.update) view.update(changed);
     } else if (key !== wanted) ask(requests, key);
   }
 
-  function rest(text) {
-    asking++;
-    window.clearTimeout(timer);
+  function rest(text, action = null) {
+    begin();
     [shown, wanted] = [null, null];
-    wear("empty", text);
+    wear("empty", text, action);
   }
 
   on(refresh);

@@ -5,6 +5,8 @@ import { get } from "./client.js";
 const FIELDS = ["run", "step", "compare", "text", "layer", "head", "token", "tab"];
 const DEFAULTS = { layer: 0, head: 0, tab: "live" };
 const listeners = new Set();
+// How a panel shows what is selected (its metric, its scale, its unit, …): kept in the address beside the selection.
+const options = new Map([...new URLSearchParams(window.location.search)].filter(([name]) => !FIELDS.includes(name)));
 
 export const state = {
   selection: Object.fromEntries(FIELDS.map((name) => [name, DEFAULTS[name] ?? null])),
@@ -14,7 +16,7 @@ export const state = {
   failure: null, // the server could not be asked
 };
 
-// `fn(changed)` is called with the names of what changed: fields of the selection, "hover", "lock", "info".
+// `fn(changed)` is called with the names of what changed: fields of the selection, "hover", "lock", "info", "option".
 export function on(fn) {
   listeners.add(fn);
 }
@@ -40,6 +42,20 @@ export function select(patch) {
     state.selection.step = patch.step ?? null;
     ask();
   } else emit(...changed);
+}
+
+// A panel's option as it stands in the address; `allowed` says which texts it may be.
+export function option(name, fallback, allowed = () => true) {
+  const found = options.get(name);
+  return found !== undefined && allowed(found) ? found : fallback;
+}
+
+// `fallback` itself is left out of the address.
+export function setOption(name, value, fallback = null) {
+  if (value === null || String(value) === String(fallback)) options.delete(name);
+  else options.set(name, String(value));
+  write();
+  emit("option", name);
 }
 
 export function preview(patch) {
@@ -96,6 +112,9 @@ function write() {
     if (value === null || value === DEFAULTS[name]) url.searchParams.delete(name);
     else url.searchParams.set(name, value);
   }
+  const kept = [...url.searchParams.keys()].filter((name) => !FIELDS.includes(name) && !options.has(name));
+  kept.forEach((name) => url.searchParams.delete(name));
+  options.forEach((value, name) => url.searchParams.set(name, value));
   window.history.replaceState(null, "", url);
 }
 
