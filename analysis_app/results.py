@@ -8,13 +8,14 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 MOST_RESULTS = 128
+MOST_BYTES = 256 * 2**20  # of arrays
 
 
 class Results:
     """The results of the last long analyses, under the weights and what was asked of them; safe for threads."""
 
-    def __init__(self, most: int = MOST_RESULTS) -> None:
-        self.most = most
+    def __init__(self, most: int = MOST_RESULTS, most_bytes: int = MOST_BYTES) -> None:
+        self.most, self.most_bytes = most, most_bytes
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -33,6 +34,14 @@ class Results:
             found = make()
             with self._lock:
                 self._kept[key] = found
-                while len(self._kept) > self.most:
+                while len(self._kept) > 1 and self._too_many():
                     self._making.pop(self._kept.popitem(last=False)[0], None)
         return found
+
+    def _too_many(self) -> bool:
+        return len(self._kept) > self.most or sum(map(_size, self._kept.values())) > self.most_bytes
+
+
+def _size(result: Any) -> int:
+    """Bytes of the arrays in a result (a dataclass of them)."""
+    return sum(getattr(value, "nbytes", 0) for value in getattr(result, "__dict__", {}).values())

@@ -1,14 +1,14 @@
 // Does context help? The loss at each position of the context, over the validation text, and that of this text.
 
-import { css } from "./lib/colour.js";
+import { lineChart } from "./lib/chart.js";
 import { count, fixed, h, replace } from "./lib/dom.js";
 import { panel } from "./lib/panel.js";
-import { plot } from "./lib/plot.js";
+import { Series } from "./lib/series.js";
 import { asked, option, select, setOption, state } from "./lib/store.js";
 
 export function mount(element) {
-  let view = null, own = null;
-  const chart = plot("loss at each position. Arrow keys read, Enter pins the token.", (position) => select({ token: Math.min(position, own.source.tokens.length - 1) })), note = h("p", { class: "lab-note" });
+  let view = null, own = null, chart = null;
+  const place = h("div"), note = h("p", { class: "lab-note" });
   const found = panel(element, {
     request({ run, step }) {
       if (option("positions", "no") !== "yes") {
@@ -20,25 +20,23 @@ export function mount(element) {
       [view, own] = [answer, mine];
       draw();
     },
-    update: (changed) => (changed.has("token") ? draw() : null),
-    draw,
+    update: (changed) => (changed.has("token") ? chart.set({ cursor: state.selection.token }) : null),
   });
-  replace(found.body, chart.node, note);
+  replace(found.body, place, note);
 
   function draw() {
-    const n = view.loss.data.length, mine = new Float32Array(n).fill(NaN);
-    mine.set(own.loss.data.subarray(0, n));
-    chart.draw({
-      x: Array.from({ length: n }, (_, i) => i + 1), xName: "tokens read before", cursor: state.selection.token ?? NaN,
-      title: (i) => `after ${count(i + 1)} tokens${own.source.tokens[i + 1] === undefined ? "" : `: “${own.source.tokens[i + 1]}”`}`,
-      lines: [
-        { name: "validation text, mean", values: view.loss.data, error: view.error.data, colour: css("--lab-accent") },
-        { name: "this text", values: mine, colour: css("--lab-warm-3") },
-      ],
-    });
+    const { data } = view.loss, n = data.length, read = (length) => Array.from({ length }, (_, i) => i + 1);
+    const series = [
+      { name: "validation text, mean", data: Series.from(read(n), data), colour: "--lab-accent", style: "line" },
+      { name: "this text", data: Series.from(read(own.loss.data.length), own.loss.data), colour: "--lab-mark", style: "line" },
+    ];
+    const options = { label: "Loss", unit: "nats per token, by tokens read before", series, cursor: state.selection.token };
+    if (chart) chart.set(options);
+    else chart = lineChart(place, { ...options, x: "tokens", height: 200, pick: (position) => select({ token: Math.min(Math.round(position), own.source.tokens.length - 1) }) });
+    const errors = [...view.error.data].filter(Number.isFinite).sort((a, b) => a - b), spread = errors.length ? `, each with a standard error of about ${fixed(errors[errors.length >> 1])}` : "";
     const helps = view.in_context === null ? "" : ` The last quarter of positions less the first: ${fixed(view.in_context)} nats, ${view.in_context < 0 ? "so context helps" : "so context does not help"}.`;
-    note.textContent = `Nats per token, means over ${count(view.pieces)} pieces of validation text with their standard error.${helps}`;
-    found.root.dataset.first = fixed(view.loss.data[0]);
-    found.root.dataset.last = fixed(view.loss.data[n - 1]);
+    note.textContent = `Means over ${count(view.pieces)} pieces of validation text, each read from its start${spread}.${helps}`;
+    found.root.dataset.first = fixed(data[0]);
+    found.root.dataset.last = fixed(data[n - 1]);
   }
 }

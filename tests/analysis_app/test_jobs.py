@@ -106,3 +106,13 @@ def test_what_failed_is_made_by_the_next_and_old_ones_are_given_up() -> None:
     assert results.get("c", lambda: 3) == 3
     assert results.get("b", lambda: 8) == 8  # the one asked for longest ago
     assert results.get("c", lambda: 9) == 3
+
+
+def test_large_results_are_given_up_for_memory() -> None:
+    import numpy as np
+
+    results = Results(most_bytes=1000)
+    for name in ("a", "b"):
+        results.get(name, lambda: SimpleNamespace(values=np.zeros(100)))
+    assert results.get("b", lambda: None) is not None
+    assert results.get("a", lambda: "anew") == "anew"
