@@ -20,6 +20,7 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MOST_BODY = 4 * 2**20  # bytes of one request: a long text and a thousand written tokens are a twentieth of it
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -47,7 +48,9 @@ class Guard:
             return await _refuse(scope, send, 403, b"pages of another origin may not do this\n")
         if scope["type"] == "http" and _is_odd_body(scope, headers):
             return await _refuse(scope, send, 415, b"send JSON, as Content-Type: application/json\n")
-        await self.app(scope, receive, _with_headers(send))
+        if _length(headers.get(b"content-length", b"0")) > MOST_BODY:
+            return await _refuse(scope, send, 413, b"the request is too long\n")
+        await self.app(scope, _limited(receive), _with_headers(send))
 
     def _knows(self, given: bytes) -> bool:
         try:
@@ -70,6 +73,23 @@ def _foreign(headers: dict[bytes, bytes]) -> bool:
 def _is_odd_body(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     return scope["method"] not in READING and scope["path"].startswith("/api/") and kind != b"application/json"
+
+
+def _length(header: bytes) -> int:
+    return int(header) if header.isdigit() and len(header) < 18 else MOST_BODY + 1
+
+
+def _limited(receive: Receive) -> Receive:
+    """`receive`, which ends a body that says nothing of its length when it has become too long."""
+    read = 0
+
+    async def wrapped() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        return message if read <= MOST_BODY else {"type": "http.disconnect"}
+
+    return wrapped
 
 
 def _host(header: bytes) -> str:

@@ -101,6 +101,7 @@ class Library:
         self.budget_bytes = budget_bytes
         self.results = Results()
         self._opened: OrderedDict[tuple[str, ...], Opened] = OrderedDict()
+        self._loading: dict[tuple[str, ...], threading.Lock] = {}
         self._failed: dict[tuple[str, ...], str] = {}  # why weights could not be opened
         self._lock = threading.Lock()
 
@@ -156,14 +157,25 @@ class Library:
             path, key = run.path, _key(run, step)
             step = int(key[1])
         with self._lock:
-            if key in self._opened:
-                self._opened.move_to_end(key)
-                return self._opened[key]
-            if keep:
-                opened = self._opened[key] = self._read(path, step, key)
-                self._make_room()
-                return opened
-        return self._read(path, step, key)
+            if found := self._in_memory(key):
+                return found
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:  # others may open other weights meanwhile, and who wants the same ones waits for them
+            with self._lock:
+                if found := self._in_memory(key):
+                    return found
+            opened = self._read(path, step, key)
+            with self._lock:
+                self._loading.pop(key, None)
+                if keep:
+                    self._opened[key] = opened
+                    self._make_room()
+            return opened
+
+    def _in_memory(self, key: tuple[str, ...]) -> Opened | None:
+        if key in self._opened:
+            self._opened.move_to_end(key)
+        return self._opened.get(key)
 
     def _read(self, path: Path, step: int | None, key: tuple[str, ...]) -> Opened:
         try:

@@ -29,6 +29,8 @@ export function mount(element) {
       const { tokens, context_length: context } = await post("api/tokens", { run, step, text: currentText() });
       if (mine !== asking) return;
       fill(tokens.slice(0, context), tokens.length, context);
+      // A link may name a token that this text does not have.
+      if (state.selection.token !== null && state.selection.token >= tokens.length) select({ token: null });
     } catch (error) {
       if (mine !== asking) return;
       replace(strip);

@@ -22,11 +22,12 @@ export function mount(element) {
   const go = h("button", { class: "lab-button lab-primary", id: "lab-generate", onclick: () => write() }, "Generate");
   const stop = h("button", { class: "lab-button", disabled: true, onclick: () => running?.abort() }, "Stop");
   const before = h("div", { class: "lab-before-writing", role: "status" }), columns = h("div", { class: "lab-columns" }), menu = h("div", { class: "lab-menu" });
-  let running = null, warned = null, sides = [];
+  let running = null, warned = null, sides = []; // what is written: A, and B where something was compared
   replace(bodyOf(element), h("div", { class: "lab-controls" }, ...fields), h("div", { class: "lab-actions-row" }, go, stop, h("span", { class: "lab-note" }, "goes on with the text at the left; two sides with the same seed where something is compared")), before, columns, menu);
   on((changed) => {
     if (changed.has("info")) ready();
     if (["info", "text", "tab"].some((name) => changed.has(name))) warn();
+    if (!changed.has("hover")) age();
   });
   onTheme(() => columns.querySelectorAll("[data-p]").forEach(paint));
   ready();
@@ -44,6 +45,12 @@ export function mount(element) {
       notes = [`${error.message} (id ${error.id ?? "none"})`];
     }
     if (wanted === warned) replace(before, ...notes.map((note) => h("p", { class: "lab-warn" }, note)));
+  }
+
+  // What stands there may be of another selection by now.
+  function age() {
+    const other = sides.length && (sides[0].run !== state.selection.run || sides[0].step !== state.selection.step || sides[0].prompt !== currentText());
+    root.querySelector(".lab-badge").textContent = other ? `written by step ${sides[0].step ?? "?"} of ${sides[0].run}${sides[0].prompt === currentText() ? "" : ", from another text"}` : "";
   }
 
   function ready() {
@@ -73,6 +80,8 @@ export function mount(element) {
     else sides[sides.indexOf(branched)] = fresh[0];
     fresh.forEach((one) => replace(one.text));
     replace(columns, ...sides.map((one) => one.node));
+    fresh.forEach((one) => { one.prompt ??= text; });
+    age();
     // One after the other: they share the cores.
     for (const one of fresh) {
       if (!mine.signal.aborted) await follow(one, branched === null ? text : one.prompt, after, kept, chosen, mine);

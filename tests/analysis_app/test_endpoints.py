@@ -85,6 +85,19 @@ def test_eight_clients_do_not_mix(page: Any, runs: Path) -> None:
             np.testing.assert_allclose(found, loss, atol=1e-5)
 
 
+def test_a_body_that_is_too_long_is_refused_before_it_is_read(server: Server) -> None:
+    long = b'{"run": "tiny", "text": "' + b"x" * (5 * 2**20) + b'"}'
+    answer = httpx.post(f"{server.url}/api/analyze/attention", content=long, timeout=60)
+    assert answer.status_code == 413
+    chunks = (long[i : i + 65536] for i in range(0, len(long), 65536))
+    try:
+        answer = httpx.post(f"{server.url}/api/analyze/attention", content=chunks, timeout=60)
+        assert answer.status_code >= 400
+    except httpx.HTTPError:
+        pass  # the server hung up
+    assert httpx.get(f"{server.url}/api/health", timeout=60).status_code == 200
+
+
 # ---------------------------------------------------------------- a password
 
 

@@ -244,6 +244,8 @@ def test_stopping_hovering_and_branching_on_the_side_one_is_at(person: Person) -
     page.locator(".lab-menu .lab-preset").nth(1).click()
     person.wait(f"document.querySelectorAll('[data-side=b] .lab-written').length === 9 && {done} === 2")
     assert page.inner_text('[data-side="a"] .lab-writing') == before
+    page.get_by_role("button", name="earlier snapshot").click()
+    page.wait_for_selector(f'[data-panel="writer"] .lab-badge:has-text("written by step {STEPS} of tiny")')
     page.reload()
     page.wait_for_selector("#lab-generate:not([disabled])")
     assert page.input_value("#lab-max_tokens") == "6"

@@ -143,6 +143,15 @@ def test_a_model_that_was_given_up_comes_back(runs: Path) -> None:
     np.testing.assert_array_equal(services.predictions(small, "tiny", first, TEXT).loss, before.loss)
 
 
+def test_weights_that_many_want_at_once_are_read_once(runs: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    library = Library(runs)
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda step: library.open("tiny", step), [0, 4] * 8))
+    assert len({id(one) for one in opened}) == 2
+
+
 def test_torn_files_are_rows_with_a_reason(runs: Path, tmp_path: Path) -> None:
     import shutil
 
