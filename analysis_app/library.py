@@ -17,8 +17,8 @@ from analysis_app.results import Results
 from lab.data.tokenizers import Tokenizer
 from lab.loading import Loaded, find_weights, list_weights, load
 from lab.model import GPT
-from lab.runs import CheckpointInfo, Run, list_runs, open_run
-from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, list_facts
+from lab.runs import Run, list_runs, open_run
+from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, CheckpointInfo, list_facts, read_facts, step_path
 from lab.runs.paths import NEWEST, check_name
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
@@ -196,6 +196,10 @@ class Library:
 
 
 def _key(run: Run, step: int | None) -> tuple[str, ...]:
+    # Of a step that is named, only its own facts are read, not those of a hundred others.
+    for folder, suffix in ((run.snapshots_dir, SNAPSHOT_SUFFIX), (run.checkpoints_dir, CHECKPOINT_SUFFIX)):
+        if step is not None and (info := read_facts(step_path(folder, step, suffix))) and info.step == step:
+            return _key_of(run, info)
     try:
         info = find_weights(run, step)
     except ValueError as error:
