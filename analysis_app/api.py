@@ -146,7 +146,7 @@ def routes(library: Library) -> APIRouter:
     @router.post("/generate", response_class=StreamingResponse)
     def generate(asked: GenerateAsked) -> StreamingResponse:
         """Let the model write: a stream of JSON lines, `start`, a `token` each, `end`."""
-        settings = asked.modelencode(exclude={"run", "step", "text", "after", "layer", "head"})
+        settings = asked.model_dump(exclude={"run", "step", "text", "after", "layer", "head"})
         if asked.layer is not None or asked.head is not None:
             services.check_part(library.open(asked.run, asked.step), asked.layer, asked.head)
         events = writing.write(library, asked.run, asked.step, asked.text, writing.Settings(**settings), asked.after)
