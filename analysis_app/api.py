@@ -15,6 +15,7 @@ import base64
 import logging
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -247,7 +248,8 @@ def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
             notes += more
         except ValueError as error:
             found["problem"] = str(error)
-            found["weights"] = library.weights(run)  # in which the one that failed now says so
+            with suppress(ValueError):
+                found["weights"] = library.weights(run)  # in which the one that failed now says so
     return found | {"selection": asdict(selected), "notes": notes}
 
 
