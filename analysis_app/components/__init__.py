@@ -137,7 +137,7 @@ def training_norms() -> gr.HTML:
     return panel(
         "training_norms",
         "Every layer over training",
-        "Click looks at the snapshot nearest to that step; the dashed line is the selected one.",
+        "Click looks at the snapshot nearest to that step; the upright line is the selected one.",
     )
 
 

@@ -99,7 +99,7 @@ export function mount(element) {
   function current() {
     if (metric !== ABLATION) return view.scores.find((score) => score.name === metric) ?? null;
     if (!ablation) return null;
-    return { name: ABLATION, explanation: "rise of this text's loss, in nats, when its mean takes the head's place", values: ablation.heads, chance: null };
+    return { name: ABLATION, explanation: "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted better without it", values: ablation.heads, chance: null };
   }
 
   function paintScores() {
@@ -109,7 +109,7 @@ export function mount(element) {
     tiles.forEach((row, layer) => row.forEach((t, index) => {
       const value = score ? values[layer * row.length + index] : null;
       t.score.textContent = score ? fixed(value, score.name === ABLATION ? 3 : 2) : "";
-      t.button.style.setProperty("--score", score ? colour("warm", Math.abs(value) / top) : "transparent");
+      t.button.style.setProperty("--score", score ? (score.name === ABLATION ? colour("div", 0.5 + (0.5 * value) / top) : colour("warm", Math.abs(value) / top)) : "transparent");
       t.button.setAttribute("aria-label", `layer ${layer}, head ${index}${score ? `, ${score.name} ${fixed(value)}` : ""}`);
     }));
     const chance = score && score.chance !== null ? ` A head that attends evenly: ${fixed(score.chance)}.` : "";
