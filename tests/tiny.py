@@ -52,7 +52,7 @@ def lab(*args: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=env,
-        timeout=kwargs.pop("timeout", 120),
+        timeout=kwargs.pop("timeout", 300),
         **kwargs,
     )
 

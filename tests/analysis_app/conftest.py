@@ -67,7 +67,7 @@ def start_server(runs: Path, *more: str) -> Server:
 
 def stop_server(server: Server) -> None:
     server.process.terminate()
-    server.process.wait(20)
+    server.process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +123,7 @@ class Person:
     def __init__(self, context: Any, url: str) -> None:
         self.url = url
         self.page = context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.problems: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", self._console)
