@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -30,7 +30,7 @@ from lab.cli.parser import SettingsError
 from lab.cli.predict import seal_predictions
 from lab.figures.schedule import draw_schedule
 from lab.model import GPTConfig, count_parameters
-from lab.planning.law import Trained
+from lab.planning.law import Forecast
 from lab.runs import Run, create_run
 from lab.runs.atomic import WriteError, write_whole
 from lab.runs.compare import flatten
@@ -56,8 +56,8 @@ class Plan:
     horizon: str
     levers: Levers
     changed: dict[str, tuple[Any, Any]]
-    earlier: list[Trained] = field(default_factory=list)
-    """Finished trainings that tell how this one may go on."""
+    said: Forecast | None = None
+    """What the lab says of its final validation loss."""
 
 
 def fit(args: list[str]) -> int:
@@ -95,7 +95,7 @@ def fit_interruptibly(args: list[str], interrupts: Interrupts) -> int:
     try:
         facts = cli.datamodule.facts()
         write_beginnings(cli, run, plan, facts)
-        plan.earlier = seal_predictions(cli, run, plan.steps, facts)
+        plan.said = seal_predictions(cli, run, plan.steps, facts)
         introduce(cli, run, plan, origin, facts)
         return train(cli, run, plan, origin, logbook, interrupts)
     except SystemExit:
@@ -242,7 +242,7 @@ def make_trainer(
         cli.instrument("log"),
         *(cli.instrument(instrument.group) for instrument in INSTRUMENTS),
         cli.instrument("validation"),
-        Reforecast(plan.earlier),
+        Reforecast(plan.said),
         cli.instrument("snapshots"),
         interrupts,
         checkpoints,

@@ -87,7 +87,7 @@ def plan(args: list[str]) -> int:
         cli = LabCLI("plan", [*args, *shape_flags(choice.config)])
     planned = make(cli, choice, progress(quiet))
     path = plan_path(yaml.safe_load(cli.config_text), cli.settings.data.cache_dir)
-    keep_plan(path, planned.forecasts, planned.pilots)
+    keep_plan(path, planned.forecasts)
     if cli.settings.schedule:
         save_schedule(planned, Path(cli.settings.schedule))
     if cli.settings.json:

@@ -117,21 +117,24 @@ def lab_says(kept: Mapping[str, Forecast], earlier: list[Trained], config: Any, 
     ]
 
 
-def seal_predictions(cli: Any, run: Run, steps: int, facts: Mapping[str, Any]) -> list[Trained]:
-    """Seal what the lab and the person say of a new run; returns the trainings that a later forecast can lean on."""
+def seal_predictions(cli: Any, run: Run, steps: int, facts: Mapping[str, Any]) -> Forecast | None:
+    """Seal what the lab and the person say of a new run; returns what the lab says of its final validation loss."""
     asked: PredictConfig = cli.instrument("predict")
-    kept, rungs = kept_plan(plan_path(yaml.safe_load(cli.config_text), cli.settings.data.cache_dir))
-    earlier = earlier_runs(cli.settings, cli.config_text, cli.datamodule, facts).runs
-    if run.predictions_path.exists():  # a run that goes on: what was said stays said
-        if asked.says_anything:
-            raise ValueError(f"predict: run {run.name!r} has begun, and its predictions are sealed; leave predict out")
-        return rungs or earlier
-    if asked.ask:
-        interview(asked, first=not any_mental_model(cli.settings.run.root))
-    said = asked.predictions() + lab_says(kept, earlier, cli.model.config, steps * cli.datamodule.tokens_per_step)
-    if said or asked.mental_model:
-        seal(run, said, asked.mental_model)
-    return rungs or earlier
+    if (sealed := read_predictions(run)) is None:
+        kept = kept_plan(plan_path(yaml.safe_load(cli.config_text), cli.settings.data.cache_dir))
+        earlier = earlier_runs(cli.settings, cli.config_text, cli.datamodule, facts).runs
+        if asked.ask:
+            interview(asked, first=not any_mental_model(cli.settings.run.root))
+        said = asked.predictions() + lab_says(kept, earlier, cli.model.config, steps * cli.datamodule.tokens_per_step)
+        if not said and not asked.mental_model:
+            return None
+        sealed = seal(run, said, asked.mental_model)
+    elif asked.says_anything:  # a run that goes on: what was said stays said
+        raise ValueError(f"predict: run {run.name!r} has begun, and its predictions are sealed; leave predict out")
+    found = sealed.of("lab", "final_val_loss")
+    if found is None or found.low is None or found.high is None:
+        return None
+    return Forecast(found.value, found.low, found.high, found.method)
 
 
 def any_mental_model(root: str) -> bool:
@@ -255,6 +258,10 @@ def shown(quantity: str, value: float) -> str:
 
 def print_verdicts(console: Console, run: Run, data: LabData) -> None:
     """Score, and say how it went."""
-    found = score_predictions(run, data)
+    try:
+        found = score_predictions(run, data)
+    except ValueError as error:  # damaged while the run trained: no reason to end it as a failure
+        console.print(Text(str(error), style="yellow"))
+        return
     for line in verdict_lines(found) if found else []:
         console.print(line)

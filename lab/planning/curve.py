@@ -1,8 +1,9 @@
 """Where a run will end, by the part of its curve that is there: the forecast that is made anew while it trains.
 
-Two ways. Runs of the same recipe that are finished (a ladder, or earlier runs) tell how much a loss still falls after
-this part of a run: their mean fall, taken off the run's own loss. Without any, the run's own losses are continued by a
-law of their past: L = E + A · t^-b, its floor E fixed at a share of the present loss.
+The run's own losses are continued by a power law of their past, less what a learning rate that falls still takes off
+(most of that comes at the end, where no past shows it: Tissue et al. 2024 give it a term of its own). Where something
+was forecast before the start, by a ladder or by finished runs, the two are averaged by how sure each is: the own curve
+says little early and nearly all late.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lab.planning.law import Forecast, NotEnough, Trained
+from lab.planning.law import Z80, Forecast, NotEnough
 
 EARLIEST = 0.2
 """Part of the run that has to be done: before it, the curve is that of a warm-up and of a plateau all models share."""
-FLOOR = 0.5
-"""E of the law without a ladder, as a share of the present loss."""
-WITH_LADDER, ALONE = 0.012, 0.030
-"""Relative standard deviation of the fall that is forecast, after 30 % of a run; it shrinks with what is left to do."""
-LEAST = 0.002
 FROM = 0.1
 """The own curve counts from this part of the run on."""
+FLOOR = 0.5
+"""The law's floor, as a share of the present loss."""
+ANNEALED = 0.09
+"""What is taken off the loss, relative, where the learning rate falls from its peak to 0; see LOG.md."""
+SPREAD = 0.03
+"""Relative standard deviation of the own curve's forecast after 30 % of a run; it shrinks with what is left to do."""
+LEAST = 0.002
 
 
-def reforecast(curve: Sequence[tuple[float, float]], finished: Sequence[Trained] = ()) -> Forecast:
+def reforecast(curve: Sequence[tuple[float, float]], said: Forecast | None = None, annealing: float = 0.0) -> Forecast:
     """The final validation loss of a run whose curve so far is `(part of the run done, validation loss)`, ascending.
+
+    Args:
+        said: What was forecast before the start.
+        annealing: By how much the learning rate will still fall, as a part of its peak.
 
     Raises `NotEnough` before a fifth of the run, or where no loss is finite.
     """
@@ -36,37 +43,23 @@ def reforecast(curve: Sequence[tuple[float, float]], finished: Sequence[Trained]
     part, loss = curve[-1]
     if part >= 1:
         return Forecast(loss, loss, loss, "the run is complete")
-    falls = [fall for run in finished if (fall := _fall(run, part)) is not None]
-    if falls:
-        value = loss - float(np.mean(falls)) * _steeper(curve, finished)
-        spread, method = (
-            WITH_LADDER,
-            f"its loss at {part:.0%}, less what {len(falls)} finished runs still fell from there",
-        )
-    else:
-        value, method = _continued(curve), f"a power law through its own curve up to {part:.0%}"
-        spread = ALONE
-    return Forecast.around(value, max(LEAST, spread * math.sqrt((1 - part) / 0.7)), method)
-
-
-def _fall(run: Trained, part: float) -> float | None:
-    """By how much the loss of a finished run fell from `part` of it to its end; None where its curve does not tell."""
-    points = sorted(run.curve)
-    if len(points) < 2 or not points[0][0] <= part <= points[-1][0]:
-        return None
-    parts, losses = zip(*points, strict=True)
-    return float(np.interp(part, parts, losses)) - losses[-1]
-
-
-def _steeper(curve: Sequence[tuple[float, float]], finished: Sequence[Trained]) -> float:
-    return 1.0
+    value = _continued(curve) * (1 - ANNEALED * max(0.0, annealing))
+    spread = max(LEAST, SPREAD * math.sqrt((1 - part) / 0.7))
+    method = f"its own curve up to {part:.0%}"
+    if said is not None and said.high > said.low:
+        theirs = (said.high - said.low) / (2 * Z80 * said.value)
+        mine, its = spread**-2, theirs**-2
+        value = (mine * value + its * said.value) / (mine + its)
+        spread = max(LEAST, (mine + its) ** -0.5)
+        method += f", and what was forecast before ({its / (mine + its):.0%} of the weight)"
+    return Forecast.around(value, spread, method)
 
 
 def _continued(curve: Sequence[tuple[float, float]]) -> float:
-    points = [(part, loss) for part, loss in curve if part >= FROM] or list(curve)
+    points = [(part, loss) for part, loss in curve if part >= FROM]
     if len(points) < 2:
         raise NotEnough("not enough to say: the run was validated only once so far")
-    floor = FLOOR * points[-1][1]
+    floor = FLOOR * min(loss for _, loss in points)
     t, y = (np.log(column) for column in np.array([(p, loss - floor) for p, loss in points]).T)
     slope, level = np.polyfit(t, y, 1)
     return floor + math.exp(level) if slope < 0 else points[-1][1]

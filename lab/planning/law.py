@@ -2,10 +2,11 @@
 
     loss(N, D) = E + A · N^-0.2 + B · D^-0.3          (N parameters that compute, D tokens)
 
-The form is Chinchilla's (Hoffmann et al. 2022, §3.3); its two exponents are fixed beforehand, because five small runs
-cannot tell five numbers apart, and then the law is linear in E, A and B. These are estimated as a Bayesian would
-(linear regression with a broad prior on how a loss divides among the three), so that directions in which the ladder
-says little show as a wide interval instead of a wild forecast.
+The form is Chinchilla's (Hoffmann et al. 2022, §3.3); its two exponents are fixed beforehand, because a handful of
+small runs cannot tell five numbers apart, and then the law is linear in E, A and B. Even three are too many for a
+ladder that costs a tenth: its runs tell the level of the loss, and hardly how it divides. So a prior says how it
+usually does, and the estimate is a Bayesian linear regression: directions in which the runs say little show as a wide
+interval instead of a wild forecast.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 SIZE_EXPONENT, TOKEN_EXPONENT = 0.2, 0.3
-PRIOR = ((0.55, 0.25), (0.15, 0.15), (0.30, 0.20))
-"""Mean and standard deviation of the shares of E, A and B in the target's loss."""
+SHARES, AT = (0.28, 0.30, 0.42), (300_000, 1_200_000)
+"""How the loss divides among E, A and B, and at how many parameters and tokens it does so: the law itself carries it
+to any other place. From two trainings (subwords of Python, characters of Shakespeare); see LOG.md."""
+SHARES_SPREAD = 0.06
+"""Standard deviation of each of these shares."""
 SCATTER = 0.008
 """Standard deviation, relative, of what a run's loss misses the law by: seeds, and corners of the recipe."""
 SEED_NOISE, SEED_RUNS = 0.006, 3
@@ -28,6 +32,7 @@ BIAS = 0.010
 Z80 = 1.2816
 """Half of an 80 % interval, in standard deviations of the normal distribution."""
 FEWEST = 3
+ROUNDS = 8
 
 
 class NotEnough(ValueError):
@@ -85,7 +90,7 @@ def forecast_loss(runs: Sequence[Trained], size: int, tokens: int, source: str =
     x = np.array([[1.0, (r.size / size) ** -SIZE_EXPONENT, (r.tokens / tokens) ** -TOKEN_EXPONENT] for r in runs])
     y = np.array([r.loss for r in runs])
     noise = seed_noise(runs)
-    mean, deviation = _predict(x, y, math.hypot(SCATTER, noise))
+    mean, deviation = _predict(x, y, math.hypot(SCATTER, noise), shares(size, tokens))
     farther = math.log(max(1.0, tokens * size / max(r.tokens * r.size for r in runs))) / math.log(10)
     total = math.sqrt(deviation**2 + noise**2 + (BIAS * farther) ** 2)
     law = f"loss = E + A·N^-{SIZE_EXPONENT} + B·D^-{TOKEN_EXPONENT} through {len(runs)} runs of {source}"
@@ -105,13 +110,23 @@ def seed_noise(runs: Sequence[Trained]) -> float:
     return math.sqrt(total / count)
 
 
-def _predict(x: np.ndarray, y: np.ndarray, scatter: float) -> tuple[float, float]:
-    """Posterior mean at the target, where every regressor is 1, and its relative standard deviation."""
-    unit = float(y.min())
-    share, spread = np.array(PRIOR).T
-    precision = np.diag(1 / spread**2) + x.T @ x / scatter**2
-    covariance = np.linalg.inv(precision)
-    weights = covariance @ (share / spread**2 + x.T @ (y / unit) / scatter**2)
-    at_target = np.ones(3)
-    value = float(at_target @ weights)
-    return value * unit, math.sqrt(float(at_target @ covariance @ at_target)) / value
+def shares(size: int, tokens: int) -> np.ndarray:
+    """How the loss usually divides among E, A and B at this size and length; they sum to 1."""
+    grown = [1.0, (size / AT[0]) ** -SIZE_EXPONENT, (tokens / AT[1]) ** -TOKEN_EXPONENT]
+    parts = np.array(SHARES) * grown
+    return parts / parts.sum()
+
+
+def _predict(x: np.ndarray, y: np.ndarray, scatter: float, usual: np.ndarray) -> tuple[float, float]:
+    """The loss at the target, where every regressor is 1, and its relative standard deviation.
+
+    The prior is on the shares alone and knows nothing of the loss itself: it holds `weights - usual · sum(weights)`
+    near 0, in units of that sum. The sum is what is looked for, so this is repeated until it stands still.
+    """
+    contrast = np.eye(3) - np.outer(usual, np.ones(3))
+    x, loss = x / y[:, None], float(y.min())
+    for _ in range(ROUNDS):
+        precision = contrast.T @ contrast / (SHARES_SPREAD * loss) ** 2 + x.T @ x / scatter**2
+        covariance = np.linalg.inv(precision)
+        loss = float((covariance @ x.sum(axis=0)).sum()) / scatter**2
+    return loss, math.sqrt(covariance.sum()) / loss

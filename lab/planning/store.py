@@ -1,4 +1,4 @@
-"""Plans that were made are kept, so that the fit which follows can seal what was said, and knows its ladder.
+"""Plans that were made are kept, so that the fit which follows can seal what was said.
 
 One small JSON file for each configuration, in the cache, named by a hash of the settings that matter.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lab.data.cache import cache_root
-from lab.planning.law import Forecast, Trained
+from lab.planning.law import Forecast
 from lab.runs.compare import flatten
 from lab.runs.records import read_json, write_json
 
@@ -29,19 +29,16 @@ def plan_path(settings: Mapping[str, Any], cache_dir: str | None = None) -> Path
     return cache_root(cache_dir) / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 
 
-def keep_plan(path: Path, forecasts: Mapping[str, Forecast], ladder: Sequence[Trained]) -> None:
-    """Write what was forecast, by quantity, and the trainings it rests on."""
+def keep_plan(path: Path, forecasts: Mapping[str, Forecast]) -> None:
+    """Write what was forecast, by quantity."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"forecasts": {name: asdict(f) for name, f in forecasts.items()}, "ladder": [asdict(t) for t in ladder]}
-    write_json(path, content)
+    write_json(path, {"forecasts": {name: asdict(f) for name, f in forecasts.items()}})
 
 
-def kept_plan(path: Path) -> tuple[dict[str, Forecast], list[Trained]]:
+def kept_plan(path: Path) -> dict[str, Forecast]:
     """What `keep_plan` wrote; nothing where there is no plan, or a damaged one."""
     try:
         content = read_json(path) or {}
-        forecasts = {name: Forecast(**f) for name, f in content.get("forecasts", {}).items()}
-        rungs = [Trained(**t | {"curve": tuple(map(tuple, t["curve"]))}) for t in content.get("ladder", [])]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return {}, []
-    return forecasts, rungs
+        return {name: Forecast(**f) for name, f in content.get("forecasts", {}).items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}

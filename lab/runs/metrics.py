@@ -60,7 +60,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "forecast/final_val_loss",
             "nats per token",
-            "val/loss now - mean later fall of finished runs; without any, a power law through its own curve",
+            "power law through its own curve, less what annealing takes off, averaged with what was forecast before",
             "Where the run will end, by its curve so far; it should settle early and wander little.",
             "lower",
         ),

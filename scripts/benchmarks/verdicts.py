@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.planning.curve import reforecast
 from lab.planning.law import Forecast, NotEnough, Trained, forecast_loss
+from lab.training.schedules import ScheduleConfig, lr_factor
 from scripts.benchmarks.measure import Row
 
 PART = 0.3
@@ -29,6 +30,7 @@ def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
     """Errors of the final loss by ladder and by curve, one row a target, then the summary."""
     ladders = {(r["series"], r["number"]): [trained(t) for t in r["trained"]] for r in lines if r["kind"] == "ladder"}
     targets: dict[tuple[str, int], list[Trained]] = {}
+    annealing = {(r["series"], r["number"]): left_to_anneal(r) for r in lines if r["kind"] == "target"}
     for r in lines:
         if r["kind"] == "target":
             targets.setdefault((r["series"], r["number"]), []).append(trained(r["trained"][0]))
@@ -40,8 +42,10 @@ def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
         target, rungs = runs[0], ladders[key]
         so_far = [(part, loss) for part, loss in target.curve if part <= PART + 1e-9]
         try:
-            now = {"pilot": forecast_loss(rungs, target.size, target.tokens)} if rungs else {}
-            now |= {"at 30 %, ladder": reforecast(so_far, rungs), "at 30 %, alone": reforecast(so_far)}
+            said = forecast_loss(rungs, target.size, target.tokens) if rungs else None
+            now = {"pilot": said} if said else {}
+            now |= {"at 30 %, ladder": reforecast(so_far, said, annealing[key])} if said else {}
+            now |= {"at 30 %, alone": reforecast(so_far, None, annealing[key])}
         except NotEnough as why:
             rows.append(Row("forecast", f"{key[0]} {key[1]}", "pilot", note=str(why)))
             continue
@@ -57,6 +61,12 @@ def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
             Row("forecast", "seeds", "noise", value=100 * statistics.median(apart), unit="% apart, median", note=note)
         )
     return rows
+
+
+def left_to_anneal(line: dict[str, Any]) -> float:
+    """By how much the learning rate of a target will still fall when it is forecast anew."""
+    steps, schedule = line["steps"], ScheduleConfig(**line["draw"]["schedule"])
+    return lr_factor(round(PART * steps), steps, schedule) - lr_factor(steps, steps, schedule)
 
 
 def error(forecast: Forecast, truth: float) -> float:

@@ -147,10 +147,10 @@ def test_a_mistake_is_a_line(desk: Path, capsys: pytest.CaptureFixture[str], mor
 def test_what_cannot_fit_is_told_what_does(
     desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: 706_000_000)
+    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: 701_000_000)
     assert main(["plan", *args(desk, "--data.batch_size", "64")]) == 2
     assert re.search(r"with data.batch_size \d+ and data.tokens_per_step 1024 it fits", capsys.readouterr().err)
-    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: 700_300_000)
+    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: 695_300_000)
     monkeypatch.setattr("lab.cli.room.PARTS", (0.25,))
     assert main(["plan", *args(desk, "--data.batch_size", "2")]) == 2
     assert "would fit" in capsys.readouterr().err
