@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -154,7 +155,7 @@ def elsewhere(found: Runs, metric: str, axis: Axis, root: str) -> float | None:
     mine = {run.path.resolve() for run in found.runs.values()}
     others = {}
     for run in list_runs(root):
-        if run.path.resolve() in mine:
+        if run.path.resolve() in mine or run.status().state != "completed":
             continue
         try:
             data, config = run.data() or {}, run.config()
@@ -248,20 +249,21 @@ def _batches_of(found: Runs, run: str) -> tuple[Any, ...] | None:
 
 def _notes_on_axis(histories: dict[str, MetricsHistory], metric: str, axis: Axis, at: float | None) -> list[str]:
     """Runs that went on beyond the point of comparison, or were measured well before it."""
-    notes = []
+    notes, ends = [], defaultdict(list)
     for name, history in histories.items() if at else ():
         rows = [row for row in history.rows if row.get(axis) is not None]
         end = max((row[axis] for row in rows), default=0)
         if end > (1 + LATE) * at:
-            notes.append(
-                f"{name} goes on to {UNITS[axis].format(end)}: at the point of comparison it is in the middle of its"
-                " schedule, which costs it some loss."
-            )
+            ends[end].append(name)
         measured = [row[axis] for row in rows if row.get(metric) is not None and row[axis] <= at]
         if measured and measured[-1] < (1 - LATE) * at:
-            notes.append(
-                f"{name}: {metric} was measured last at {UNITS[axis].format(measured[-1])}, not at the very point."
-            )
+            where = UNITS[axis].format(measured[-1])
+            notes.append(f"{name}: {metric} was measured last at {where}, not at the very point.")
+    for end, names in ends.items():
+        notes.append(
+            f"To {UNITS[axis].format(end)} {'goes' if len(names) == 1 else 'go'} {', '.join(names)}: at the point of"
+            " comparison in the middle of the schedule, which costs some loss."
+        )
     return notes
 
 

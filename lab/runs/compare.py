@@ -22,6 +22,11 @@ SEEDS = ("seed_everything", "data.seed")
 IRRELEVANT = ("run.", "tensorboard", "wandb")
 """How settings begin that say where a run lies and who shows it: they make no other run."""
 PLACES = ("data.cache_dir", "data.data_dir")
+WATCHING = (
+    *("log.", "validation.", "snapshots.", "checkpoint.", "throughput.", "gradient_noise.", "activation_histograms."),
+    *("probes.", "attention_maps.", "samples.", "doctor.", "audit.", "predict."),
+)
+"""How settings begin that say how closely a run is watched. Each step seeds itself, so they change no loss."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,12 @@ def group_by_configuration(configs: Mapping[str, Mapping[str, Any] | None]) -> l
 
 
 def matters(setting: str) -> bool:
-    """Whether a setting has a say in what a run becomes, rather than where it and its data lie."""
+    """Whether a setting has a say in what a run becomes, rather than where it lies and how closely it is watched."""
+    return is_choice(setting) and not setting.startswith(WATCHING)
+
+
+def is_choice(setting: str) -> bool:
+    """Whether a setting says something of a run, rather than where it and its data lie."""
     return not setting.startswith(IRRELEVANT) and setting not in PLACES
 
 

@@ -51,7 +51,7 @@ def test_one_seed_each_borrows_the_spread_of_others(root: Path, capsys: pytest.C
     difference = found["differences"][0]
     assert (difference["kind"], difference["real"], difference["elsewhere"]) == ("one seed each", None, True)
     assert "With the spread that seeds of other runs show" in difference["sentence"]
-    assert any(note.startswith("long goes on to 7,680 tokens") for note in found["notes"])
+    assert any(note.startswith("To 7,680 tokens goes long") for note in found["notes"])
 
 
 def test_one_configuration(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from lab.runs import MetricsDelta, MetricsHistory
 from lab.runs.compare import (
+    WATCHING,
     compare_losses,
     config_differences,
     flatten,
@@ -102,6 +103,14 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group() -> None:
     assert [group.runs for group in groups] == [("a", "c"), ("b",), ("d",), ("e",)]
     assert groups[0].seeds == {"a": (1, 1), "c": (2, 1)}
     assert [g.runs for g in group_by_configuration({"x": {"lr": True}, "y": {"lr": 1}})] == [("x",), ("y",)]
+
+
+def test_how_closely_a_run_is_watched_makes_no_other_run() -> None:
+    from lab.callbacks.instruments import INSTRUMENTS
+
+    assert {f"{instrument.group}." for instrument in INSTRUMENTS} <= set(WATCHING)
+    watched = {"probes": {"every": 3}, "doctor": {"thresholds": None}, "lr": 1, "validation": {"every": 7}}
+    assert [g.runs for g in group_by_configuration({"a": {"lr": 1}, "b": watched})] == [("a", "b")]
 
 
 def test_what_a_run_is_about() -> None:

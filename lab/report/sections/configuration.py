@@ -9,7 +9,7 @@ from lab.report.document import Block, Section, Table, Verbatim, Words
 from lab.report.markup import code
 from lab.report.record import Record, parent_of
 from lab.report.words import UNKNOWN, plural, value
-from lab.runs.compare import flatten, matters
+from lab.runs.compare import flatten, is_choice
 
 MOST_ROWS = 60
 
@@ -37,7 +37,7 @@ def _from_defaults(record: Record) -> list[Block]:
     rows = [
         (code(name), value(record.settings.get(name)), value(default))
         for name, default in defaults.items()
-        if matters(str(name))
+        if is_choice(str(name))
     ]
     if not rows:
         return [Words("Every setting is as by default.")]
@@ -56,7 +56,9 @@ def _from_parent(record: Record) -> list[Block]:
             theirs = flatten(run.config() or {})
     told = next((event.get("changed") for event in record.events_of("started")), None)
     if theirs is not None:
-        names = sorted(n for n in {*theirs, *record.settings} if matters(n) and theirs.get(n) != record.settings.get(n))
+        names = sorted(
+            n for n in {*theirs, *record.settings} if is_choice(n) and theirs.get(n) != record.settings.get(n)
+        )
         rows = [(code(n), value(record.settings.get(n)), value(theirs.get(n))) for n in names]
     elif isinstance(told, dict):
         rows = [(code(n), value(c.get("to")), value(c.get("from"))) for n, c in told.items() if isinstance(c, dict)]
