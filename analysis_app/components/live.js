@@ -47,7 +47,7 @@ export function mount(element) {
 
   const curve = (metric, colour, style, label) => ({ name: label, data: history.get(metric), colour, style });
   const lossChart = lineChart(lossPlace, { label: "Loss", unit: "nats per token", group, height: 300, ...view, series: lossSeries(), onMarker: mark, empty: "the first loss comes with the first step" });
-  const charts = SMALL.map(([metric, label], i) => lineChart(small[i], { label, unit: "", group, height: 120, x: view.x, logX: view.logX, smoothing: view.smoothing, series: [curve(metric, "--lab-accent", metric === "train/grad_norm" ? "smooth" : "line", "")] }));
+  const charts = SMALL.map(([metric, label], i) => lineChart(small[i], { label, unit: "", group, height: 120, x: view.x, logX: view.logX, smoothing: view.smoothing, series: [curve(metric, "--lab-accent", ["train/grad_norm", "perf/tokens_per_second"].includes(metric) ? "smooth" : "line", "")] }));
 
   on((changed) => {
     if (["info", "run"].some((key) => changed.has(key))) follow();

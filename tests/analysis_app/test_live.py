@@ -8,10 +8,11 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
+from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, open_run
 from lab.runs.control import ControlChannel
 from lab.runs.records import write_json
 from tests.analysis_app.conftest import MARKUP, Person, Server, start_server, stop_server
@@ -20,7 +21,7 @@ from tests.tiny import write_corpus
 pytestmark = pytest.mark.browser
 
 LIVE = "(document.querySelector('[data-panel=live]') ?? { dataset: {} })"
-PATIENCE = 60_000  # milliseconds: a fit starts in some five seconds, on a busy machine in many more
+PATIENCE = 120_000  # milliseconds: a fit starts in some five seconds, on a busy machine in many more
 
 
 class Watcher(Person):
@@ -117,6 +118,135 @@ def test_nonsense_in_the_form_is_refused_at_its_field(watcher: Watcher, live_ser
     page.fill("#lab-start-learning-rate", "0.5")
     watcher.wait("document.querySelector('#lab-start-learning-rate-error').textContent === 'Lr is odd.'")
     assert page.text_content(".lab-problem-line") == "More is wrong."
+
+
+def start_from_the_form(watcher: Watcher, name: str) -> None:
+    page = watcher.page
+    page.goto(watcher.url)
+    watcher.wait("document.querySelector('.lab-size b')?.textContent.includes('parameters')")
+    page.select_option("#lab-start-configuration", "shakespeare_char")
+    page.select_option("#lab-start-text", "file:mine.txt")
+    page.fill("#lab-start-length", "20000")
+    page.select_option(".lab-form-input select[aria-label='unit of the length']", "steps")
+    page.fill("#lab-start-batch", "1")
+    page.fill("#lab-start-name", name)
+    watcher.wait("document.querySelector('.lab-size').textContent.includes('64 tokens a step')")
+    assert "--data.corpus text --data.path mine.txt" in str(page.text_content(".lab-start .lab-command"))
+    page.click("#lab-start-run")
+    watcher.status("running")
+    watcher.wait(f"Number({LIVE}.dataset.rows) > 10")
+    assert watcher.query("run") == name
+    assert page.locator(".lab-state").text_content() == "running"
+
+
+def pause_and_go_on(watcher: Watcher) -> None:
+    watcher.press("Pause")
+    watcher.told("done", "Paused at step")
+    watcher.status("paused")
+    times = "document.querySelector('.lab-live-times').textContent"
+    before, shown = watcher.rows(), watcher.page.evaluate(times)
+    assert "of training left once it goes on" in shown
+    watcher.page.wait_for_timeout(1500)
+    assert (watcher.rows(), watcher.page.evaluate(times)) == (before, shown)
+    watcher.press("Go on")
+    watcher.told("done", "Going on")
+    watcher.status("running")
+    watcher.grows()
+
+
+def steer(watcher: Watcher, run: Run) -> None:
+    page = watcher.page
+    page.fill("#lab-lr-factor", "0.25")
+    watcher.press("Set")
+    watcher.told("done", "Learning rate × 0.25")
+    watcher.wait("document.querySelector('[data-fact=\"learning rate\"]').textContent.includes('schedule × 0.25')")
+    watcher.press("Checkpoint now")
+    watcher.told("done", "Saved at step")
+    assert run.checkpoints()
+    page.fill("#lab-sample-prompt", "the dog ")
+    page.click("#lab-sample-now")
+    watcher.told("done", "Written at step")
+    watcher.wait("[...document.querySelectorAll('.lab-sample-prompts option')].some((o) => o.value === 'the dog ')")
+
+
+def lose_the_server(watcher: Watcher, run: Run) -> None:
+    """Killed and started again on the same port: the trainer trains on, the page comes back by itself."""
+    old, port = watcher.server, urlsplit(watcher.url).port
+    old.process.kill()
+    old.process.wait(20)
+    watcher.wait("!document.querySelector('.lab-cut').hidden")
+    assert "No connection to the page’s server" in str(watcher.page.text_content(".lab-cut"))
+    step = run.status().step or 0
+    new = start_server(run.path.parent, "--port", str(port))
+    old.process, old.log = new.process, new.log
+    watcher.wait(f"document.querySelector('.lab-cut').hidden && Number({LIVE}.dataset.last) > {step}")
+    assert run.status().state == "running"
+    watcher.grows()
+
+
+def lose_the_trainer(watcher: Watcher, run: Run) -> None:
+    """Killed with -9: amber, the command that goes on, and a click that does."""
+    page, pid = watcher.page, run.status().pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    watcher.status("stale")
+    trouble = str(page.text_content(".lab-trouble"))
+    assert "No word from the trainer since" in trouble
+    assert "Last checkpoint: step" in trouble
+    assert f"fit --resume {run.name}" in trouble
+    assert page.get_attribute(".lab-trouble", "data-tone") == "amber"
+    assert page.is_disabled("[data-command=pause]")
+    assert "stale" in str(page.get_attribute("[data-command=pause]", "title"))
+    page.click("#lab-resume-run")
+    watcher.status("running")
+    watcher.grows()
+    assert run.status().pid != pid
+
+
+@pytest.fixture(scope="module")
+def mine(browser: Any, live_server: Server, folder: Path) -> Run:
+    """A run that somebody has started from the form, and that trains."""
+    context = browser.new_context(viewport={"width": 1400, "height": 950})
+    starter = Watcher(context, live_server)
+    start_from_the_form(starter, "mine")
+    context.close()
+    assert not starter.problems
+    return open_run("mine", folder / "runs")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_from_the_form_is_steered(watcher: Watcher, mine: Run) -> None:
+    page = watcher.page
+    watcher.open("live", run=mine.name)
+    watcher.status("running")
+    watcher.wait(f"Number({LIVE}.dataset.rows) > 60")
+    start = mine.metrics().series("train/loss")[1][0]
+    assert float(str(page.text_content("[data-fact='train loss'] b"))) < start
+    pause_and_go_on(watcher)
+    steer(watcher, mine)
+    page.reload()
+    watcher.wait(f"Number({LIVE}.dataset.rows) > 60")
+    watcher.grows()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_server_is_killed_then_the_trainer_and_the_run_goes_on(watcher: Watcher, mine: Run) -> None:
+    watcher.open("live", run=mine.name)
+    watcher.status("running")
+    if not mine.checkpoints():
+        watcher.press("Checkpoint now")
+        watcher.told("done", "Saved at step")
+    lose_the_server(watcher, mine)
+    lose_the_trainer(watcher, mine)
+    watcher.press("Stop & save")
+    watcher.status("stopped")
+    # What the page holds is what the file says, the steps that were trained twice counted once.
+    steps, _ = mine.metrics().series("train/loss")
+    watcher.wait(f"Number({LIVE}.dataset.rows) === {len(steps)}")
+    assert watcher.rows() == steps[-1] + 1
+    assert "Stopped at step" in str(watcher.page.text_content(".lab-trouble"))
 
 
 # ---------------------------------------------------------------- runs that are only written down
