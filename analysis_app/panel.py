@@ -26,8 +26,14 @@ _HEADER = """
 </header>
 """
 _BARE = '<span class="lab-badge" hidden></span><div class="lab-actions" hidden></div>'
-# An ES module: the browser loads each once, and what they share stays one.
-_LOAD = "import(new URL('components/{module}.js', document.baseURI)).then((m) => m.mount(element))"
+# ES modules: the browser loads each once, and what they share stays one. The menu to export comes with every title.
+_LOAD = """
+const load = (path) => import(new URL(`components/${{path}}.js`, document.baseURI));
+Promise.all([load("{module}"), load("lib/export")]).then(([panel, exports]) => {{
+  panel.mount(element);
+  exports.offer(element);
+}});
+"""
 
 
 def panel(module: str, title: str | None = None, help: str = "") -> gr.HTML:

@@ -20,6 +20,7 @@ LABELS = {
     "activations": "Activations",
     "predictions": "Predictions",
     "generate": "Generate",
+    "anatomy": "Anatomy",
     "sick": "Sick runs",
 }
 """What stands on each tab, in the order of the page."""
@@ -40,6 +41,7 @@ class Selection:
         text: What the model reads; None: the beginning of the run's own validation text.
         layer, head: From 0.
         token: Position of the locked token, from 0; None: none is.
+        part: Of the anatomy, the one that is open, such as `attn`; None: all are closed.
         tab: One of `TABS`.
     """
 
@@ -50,6 +52,7 @@ class Selection:
     layer: int = 0
     head: int = 0
     token: int | None = None
+    part: str | None = None
     tab: str = DEFAULT_TAB
 
     def to_query(self) -> str:

@@ -1,4 +1,10 @@
-"""Take the README's picture of the analysis page: `python scripts/page_picture.py --runs runs --out docs/page.png`."""
+"""Take the README's pictures of the analysis page from a real run.
+
+    python scripts/page_picture.py --runs runs --run last --out docs
+
+Each tab becomes `page-TAB.png`, at most 300 kB; `--tab` (again and again) takes some of them only. Needs Playwright
+and a Chromium (LAB_CHROMIUM names one).
+"""
 
 from __future__ import annotations
 
@@ -8,51 +14,90 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
-TABS = ("Checkpoints", "Attention", "Predictions", "Activations", "Generate")
+from analysis_app.selection import TABS
+
+MOST_BYTES = 300_000
+WIDTH, HEIGHT = 1360, 900
+# What is pinned, so that a picture shows what a tab can do.
+SHOWN: dict[str, dict[str, Any]] = {
+    "attention": {"token": 20, "layer": 1, "head": 0},
+    "predictions": {"token": 20},
+    "anatomy": {"token": 20, "layer": 1, "head": 0, "part": "attn"},
+}
+SETTLED = """() => {
+  const panels = [...document.querySelectorAll(".tabitem .lab-panel")].filter((panel) => panel.offsetParent);
+  return panels.length > 0 && panels.every((panel) => ["ready", "empty", "error"].includes(panel.dataset.state));
+}"""
 
 
-def serve(runs: str) -> tuple[subprocess.Popen[str], str]:
-    """The page in a process of its own, and its address."""
+@contextmanager
+def serving(runs: str) -> Iterator[str]:
+    """The page in a process of its own: its address."""
     command = [sys.executable, "-m", "analysis_app", "--runs", runs, "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    address = re.search(r"http://\S+", process.stdout.readline())
-    if address is None:
-        raise SystemExit("the page did not start")
-    return process, address[0]
+    try:
+        assert process.stdout is not None
+        address = next(filter(None, (re.search(r"http://[^\s/]+", line) for line in process.stdout)), None)
+        if address is None:
+            raise SystemExit("the page did not start: python -m analysis_app says why")
+        yield address[0]
+    finally:
+        process.terminate()
 
 
-def picture(address: str, tab: str, out: Path, dark: bool) -> None:
-    """One tab, as a headless Chromium shows it once its panels are filled."""
-    from playwright.sync_api import sync_playwright
+def picture(page: Any, address: str, tab: str, run: str | None) -> bytes:
+    """One tab as the browser shows it once its panels are filled."""
+    query = {"tab": tab, **({"run": run} if run else {}), **SHOWN.get(tab, {})}
+    page.goto(f"{address}/?{urlencode(query)}")
+    page.wait_for_function(SETTLED)
+    if tab == "generate":
+        page.click("#lab-generate:not([disabled])")
+        page.wait_for_function("document.querySelector('.lab-foot')?.textContent.includes('tokens/s')")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)  # the last frame is painted
+    return bytes(page.screenshot())
 
-    chromium = os.environ.get("LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1360, "height": 900}, color_scheme="dark" if dark else "light")
-        page.goto(address)
-        page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(3000)
-        page.screenshot(path=out)
-        browser.close()
+
+def small(png: bytes) -> bytes:
+    """The same picture in at most 256 colours where it would else be too large a file."""
+    if len(png) <= MOST_BYTES:
+        return png
+    from PIL import Image
+
+    packed = BytesIO()
+    Image.open(BytesIO(png)).convert("RGB").quantize(256).save(packed, "PNG", optimize=True)
+    return packed.getvalue()
 
 
 def main() -> int:
     """Serve, look, save."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(description="Take the README's pictures of the analysis page.")
     parser.add_argument("--runs", default="runs", help="folder that holds the runs")
-    parser.add_argument("--tab", default="Attention", choices=TABS)
+    parser.add_argument("--run", help="which one (default: the newest)")
+    parser.add_argument("--tab", action="append", choices=TABS, help="again and again (default: every tab)")
     parser.add_argument("--dark", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path("docs/page.png"))
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the pictures (default: docs)")
     given = parser.parse_args()
-    process, address = serve(given.runs)
-    try:
-        picture(address, given.tab, given.out, given.dark)
-    finally:
-        process.terminate()
-    print(given.out)
+    chromium = os.environ.get("LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    given.out.mkdir(parents=True, exist_ok=True)
+    with serving(given.runs) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        scheme = "dark" if given.dark else "light"
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
+        for tab in given.tab or TABS:
+            path = given.out / f"page-{tab}.png"
+            path.write_bytes(small(picture(page, address, tab, given.run)))
+            print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+        browser.close()
     return 0
 
 

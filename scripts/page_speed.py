@@ -22,13 +22,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.table import Table
 
+import lab
+from lab.runs import Run, open_run
+
 REPEATS = 5
 LISTED = 200
+SENTENCE = 64  # tokens
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 TARGETS = {
     "server start": 8000,
@@ -36,6 +42,7 @@ TARGETS = {
     "switch head": 50,
     "new sentence": 500,
     "first written token": 200,
+    "anatomy opens": 1500,
     "checkpoints listed": 300,
 }
 
@@ -67,12 +74,12 @@ def since(began: float) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def measure_page(page: Any, url: str, run: str) -> dict[str, float]:
+def measure_page(page: Any, url: str, run: str, text: str) -> dict[str, float]:
     """All but the server's start and the long list."""
 
     def first_picture() -> float:
         began = time.perf_counter()
-        page.goto(f"{url}/?run={run}&tab=attention", wait_until="commit")
+        page.goto(f"{url}/?run={run}&tab=attention&text={quote(text)}", wait_until="commit")
         page.wait_for_selector('[data-panel="heatmap"][data-state="ready"]')
         return since(began)
 
@@ -82,7 +89,7 @@ def measure_page(page: Any, url: str, run: str) -> dict[str, float]:
     found["switch head"] = median(lambda: page.evaluate(SWITCH))
     n_tokens = page.locator("#lab-token-strip .lab-token").count()
     found["new sentence"] = median(lambda: page.evaluate(RETYPE))
-    print(f"run {run}, sentences of about {n_tokens} tokens")
+    print(f"run {run}, sentences of {n_tokens} tokens, one more or less")
     page.goto(f"{url}/?run={run}&tab=generate")
     page.wait_for_selector("#lab-generate:not([disabled])")
     page.fill("#lab-max_tokens", "8")
@@ -92,7 +99,17 @@ def measure_page(page: Any, url: str, run: str) -> dict[str, float]:
         page.wait_for_function("document.querySelector('.lab-foot')?.textContent.includes('tokens/s')")
         return float(page.get_attribute('[data-panel="writer"]', "data-first-ms"))
 
-    return found | {"first written token": median(first_token)}
+    found["first written token"] = median(first_token)
+
+    def anatomy() -> float:
+        page.goto(f"{url}/?run={run}&tab=generate")
+        page.wait_for_selector("#lab-generate:not([disabled])")
+        began = time.perf_counter()
+        page.get_by_role("tab", name="Anatomy").click()
+        page.wait_for_selector('[data-panel="anatomy"][data-state="ready"]')
+        return since(began)
+
+    return found | {"anatomy opens": median(anatomy)}
 
 
 SWITCH = """async () => {
@@ -128,6 +145,13 @@ def measure_list(page: Any, url: str) -> float:
     return median(listed)
 
 
+def sentence(run: Run, n_tokens: int) -> str:
+    """About so many tokens of the run's own validation text."""
+    model, tokenizer = lab.load(run.path)
+    ids = (run.data() or {})["probe"]["tokens"]
+    return tokenizer.decode(ids[: min(n_tokens, model.config.context_length)])
+
+
 def many_snapshots(run: Path, folder: Path) -> None:
     """A run like `run` with one of its snapshots under many steps."""
     copy = folder / "many"
@@ -144,8 +168,6 @@ def many_snapshots(run: Path, folder: Path) -> None:
 
 def main() -> int:
     """Measure, print, and compare with what the page promises."""
-    from lab.runs import open_run
-
     parser = argparse.ArgumentParser(description="How fast the analysis page is.")
     parser.add_argument("--runs", default="runs")
     parser.add_argument("--run", default="last")
@@ -153,10 +175,13 @@ def main() -> int:
     run = open_run(args.run, args.runs)
     chromium = os.environ.get("LAB_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", OFFLINE])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
+        asked: set[str] = set()
+        page.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
+        text = sentence(run, SENTENCE)
         with serving(run.path.parent) as (url, start):
-            found = {"server start": start} | measure_page(page, url, run.name)
+            found = {"server start": start} | measure_page(page, url, run.name, text)
         many_snapshots(run.path, Path(folder))
         with serving(Path(folder)) as (url, _):
             found["checkpoints listed"] = measure_list(page, url)
@@ -165,7 +190,9 @@ def main() -> int:
     for name, value in found.items():
         table.add_row(name, f"{value:,.0f}", f"{TARGETS[name]:,}", style=None if value <= TARGETS[name] else "red")
     Console().print(table)
-    return 0
+    elsewhere = sorted(asked - {"", "127.0.0.1"})
+    print(f"requests that left this machine: {', '.join(elsewhere) or 'none'}")
+    return 1 if elsewhere else 0
 
 
 if __name__ == "__main__":

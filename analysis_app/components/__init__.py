@@ -165,3 +165,13 @@ def writer() -> gr.HTML:
     return panel(
         "writer", "Let it write", "Plain tokens were expected, coloured ones surprised the model. Click one to branch."
     )
+
+
+def anatomy() -> gr.HTML:
+    """The model as its data flows, each part with its numbers, its explanation and its code."""
+    return panel(
+        "anatomy",
+        "From text to the next token",
+        "The way of your text through this model, from top to bottom. Open a part to see what it does, with its real "
+        "numbers and the code that computes them. Click a column of a picture to follow that token.",
+    )

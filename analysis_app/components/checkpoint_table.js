@@ -12,6 +12,7 @@ export function mount(element) {
     anyModel: true,
     request: () => (state.info.weights.length ? [] : "No weights yet: a run writes snapshots at the steps 0, 1, 2, 4, 8, … and checkpoints as it goes."),
     show: fill,
+    numbers: () => state.info.weights,
     update: (changed) => (changed.has("info") ? fill() : ["step", "compare", "run"].some((name) => changed.has(name)) ? mark() : null),
   });
   replace(found.body, badge, place);
@@ -68,6 +69,7 @@ export function mount(element) {
   async function prove() {
     const { run, step } = state.selection;
     if (!state.info.model) return replace(badge, state.info.problem ?? "");
+    if (step === null) return replace(badge, "A published model: one set of weights, with no losses recorded that could be checked.");
     try {
       const answer = await analysis("reproduction", { run, step });
       if (run !== state.selection.run || step !== state.selection.step) return;

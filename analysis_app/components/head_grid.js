@@ -57,7 +57,7 @@ export function mount(element) {
       onmouseenter: (event) => { preview({ layer, head: index }); tell(event, layer, index); },
       onmouseleave: () => { preview({ layer: null, head: null }); hideTip(); },
       onkeydown: (event) => move(event, layer, index),
-    }, canvas, h("span", { class: "lab-head-foot" }, h("span", {}, `${layer}.${index}`), score));
+    }, canvas, h("span", { class: "lab-head-foot" }, h("span", {}, `${layer}.${index}`), " ", score));
     return { button, canvas, score };
   }
 
@@ -110,7 +110,8 @@ export function mount(element) {
       const value = score ? values[layer * row.length + index] : null;
       t.score.textContent = score ? fixed(value, score.name === ABLATION ? 3 : 2) : "";
       t.button.style.setProperty("--score", score ? (score.name === ABLATION ? colour("div", 0.5 + (0.5 * value) / top) : colour("warm", Math.abs(value) / top)) : "transparent");
-      t.button.setAttribute("aria-label", `layer ${layer}, head ${index}${score ? `, ${score.name} ${fixed(value)}` : ""}`);
+      // What is seen is part of what is heard: who says "click 1.3" means this one.
+      t.button.setAttribute("aria-label", `${layer}.${index} ${t.score.textContent}${score ? ` ${score.name}` : ""}: layer ${layer}, head ${index}`);
     }));
     const chance = score && score.chance !== null ? ` A head that attends evenly: ${fixed(score.chance)}.` : "";
     const random = ["previous token", "duplicate token", "induction"].includes(metric) ? ` Measured on ${view.period} random tokens, written twice.` : "";

@@ -71,7 +71,8 @@ export function mount(element) {
 
   function snapshots() {
     const steps = state.info.steps ?? [], at = steps.indexOf(state.selection.step);
-    if (!steps.length) return replace(step);
+    const published = state.info.runs.some((r) => r.name === state.selection.run && r.kind === "folder");
+    if (!steps.length) return replace(step, ...(published ? [h("span", { class: "lab-name" }, "Snapshot"), h("input", { type: "range", disabled: true, "aria-label": "snapshot" }), h("p", { class: "lab-note" }, "A published model: one set of weights, and nothing of its training.")] : []));
     const go = (to) => select({ step: steps[Math.min(steps.length - 1, Math.max(0, to))] });
     const row = state.info.weights.find((w) => w.step === steps[at] && !w.problem);
     // The slider stays the same element, or dragging it would end with the first step.

@@ -3,6 +3,7 @@
 import { Refused, post, stream } from "./lib/client.js";
 import { colour, ink, onTheme } from "./lib/colour.js";
 import { count, fixed, h, hideTip, percent, replace, showTip } from "./lib/dom.js";
+import { numbersOf } from "./lib/export.js";
 import { bodyOf } from "./lib/panel.js";
 import { asked, currentText, on, option, select, setOption, state } from "./lib/store.js";
 
@@ -23,6 +24,7 @@ export function mount(element) {
   const stop = h("button", { class: "lab-button", disabled: true, onclick: () => running?.abort() }, "Stop");
   const before = h("div", { class: "lab-before-writing", role: "status" }), columns = h("div", { class: "lab-columns" }), menu = h("div", { class: "lab-menu" });
   let running = null, warned = null, sides = []; // what is written: A, and B where something was compared
+  numbersOf(root, () => ({ settings: settings(), written: sides.map(({ run, step, prompt, tokens }) => ({ run, step, prompt, tokens })) }));
   replace(bodyOf(element), h("div", { class: "lab-controls" }, ...fields), h("div", { class: "lab-actions-row" }, go, stop, h("span", { class: "lab-note" }, "goes on with the text at the left; two sides with the same seed where something is compared")), before, columns, menu);
   on((changed) => {
     if (changed.has("info")) ready();

@@ -58,6 +58,11 @@ def generate() -> None:
     make.writer()
 
 
+def anatomy() -> None:
+    """The model drawn as its data flows."""
+    make.anatomy()
+
+
 def sick() -> None:
     """What is wrong with this run?"""
     make.sick_runs()
@@ -70,5 +75,6 @@ BUILDERS: dict[str, Callable[[], None]] = {
     "predictions": predictions,
     "activations": activations,
     "generate": generate,
+    "anatomy": anatomy,
     "sick": sick,
 }

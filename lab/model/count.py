@@ -5,27 +5,42 @@ from __future__ import annotations
 from lab.model.config import GPTConfig
 
 
-def count_parameters(config: GPTConfig) -> dict[str, int]:
-    """Number of parameters by component, and their `total`; exactly those of `GPT(config)`.
+def count_parts(config: GPTConfig) -> dict[str, int]:
+    """Number of parameters of each part as it stands in the model, once: `norm` is one of the norms over the
+    stream, `qk_norm` both of one attention, `attention` (without them) and `mlp` those of one block, biases included.
 
-    `token_embedding` counts padded rows too, and a tied head only once: `unembedding` is 0 then. `attention`
-    and `mlp` are over all blocks, biases included; `norms` holds every gain and shift, QK-norm's included.
+    `token_embedding` counts padded rows too, and a tied head only once: `unembedding` is 0 then.
     """
     width, bias = config.d_model, int(config.bias)
     embedding = config.padded_vocab_size * width
     qkv = (config.n_heads + 2 * config.kv_heads) * config.d_head
-    attention = (width + bias) * qkv + (width + bias) * width
     hidden = config.mlp_width * (2 if config.mlp == "swiglu" else 1)
-    mlp = (width + bias) * hidden + (config.mlp_width + bias) * width
-    norm = width * (2 if config.norm == "layernorm" and config.bias else 1)
-    qk_norm = 2 * config.d_head if config.qk_norm else 0
-    counts = {
+    return {
         "token_embedding": embedding,
         "position_embedding": config.context_length * width if config.positions == "learned" else 0,
-        "attention": config.n_layers * attention,
-        "mlp": config.n_layers * mlp,
-        "norms": config.n_layers * (2 * norm + qk_norm) + (norm if config.norm_position == "pre" else 0),
+        "norm": width * (2 if config.norm == "layernorm" and config.bias else 1),
+        "attention": (width + bias) * qkv + (width + bias) * width,
+        "qk_norm": 2 * config.d_head if config.qk_norm else 0,
+        "mlp": (width + bias) * hidden + (config.mlp_width + bias) * width,
         "unembedding": 0 if config.tie_embeddings else embedding,
+    }
+
+
+def count_parameters(config: GPTConfig) -> dict[str, int]:
+    """Number of parameters by component, and their `total`; exactly those of `GPT(config)`.
+
+    As `count_parts`, with `attention` and `mlp` over all blocks; `norms` holds every gain and shift, QK-norm's
+    included.
+    """
+    one, n_layers = count_parts(config), config.n_layers
+    final_norm = one["norm"] if config.norm_position == "pre" else 0
+    counts = {
+        "token_embedding": one["token_embedding"],
+        "position_embedding": one["position_embedding"],
+        "attention": n_layers * one["attention"],
+        "mlp": n_layers * one["mlp"],
+        "norms": n_layers * (2 * one["norm"] + one["qk_norm"]) + final_norm,
+        "unembedding": one["unembedding"],
     }
     return counts | {"total": sum(counts.values())}
 

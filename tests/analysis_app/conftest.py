@@ -117,13 +117,19 @@ def bare_page(browser: Any) -> Iterator[Any]:
     assert not problems
 
 
+SETTLED = """() => {
+  const panels = [...document.querySelectorAll(".tabitem .lab-panel")].filter((panel) => panel.offsetParent);
+  return panels.length > 0 && panels.every((panel) => ["ready", "empty"].includes(panel.dataset.state));
+}"""
+
+
 class Person:
     """A person at the page: opens views, reads what is shown, and afterwards swears that nothing went wrong."""
 
     def __init__(self, context: Any, url: str) -> None:
         self.url = url
         self.page = context.new_page()
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(60_000)  # a busy machine is slow, not wrong
         self.problems: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", self._console)
@@ -151,6 +157,10 @@ class Person:
         """The panel of that name, once it is in that state."""
         self.page.wait_for_selector(f'[data-panel="{name}"][data-state="{state}"]')
         return self.page.locator(f'[data-panel="{name}"]')
+
+    def settled(self) -> None:
+        """Wait until every panel that is seen shows something, or says why it does not; an error fails."""
+        self.page.wait_for_function(SETTLED)
 
     def wait(self, script: str) -> None:
         """Wait until the JavaScript expression is true."""

@@ -13,6 +13,7 @@ import pytest
 import lab
 from analysis_app import services
 from analysis_app.library import Library
+from analysis_app.selection import TABS
 from lab.generation import Sampling, stream
 from tests.analysis_app.conftest import MARKUP, STEPS, Person, Server, start_server, stop_server
 
@@ -254,7 +255,7 @@ def test_a_reload_keeps_the_view(person: Person) -> None:
     assert page.get_attribute("#lab-step", "aria-valuetext") != f"step {STEPS}"
 
 
-@pytest.mark.parametrize("tab", ["checkpoints", "attention", "predictions", "activations", "generate"])
+@pytest.mark.parametrize("tab", TABS)
 def test_markup_stays_text(person: Person, tab: str) -> None:
     """In the corpus, hence in the default text and its tokens, in a prompt, in a run's name, in the address."""
     person.open(tab, text=quote("<img src=x onerr"), run=quote(MARKUP), step="<b>", compare=quote(MARKUP))

@@ -8,18 +8,19 @@
 import { analysis, longAnalysis } from "./client.js";
 import { onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
+import { numbersOf } from "./export.js";
 import { asked, on, state } from "./store.js";
 
 const PATIENCE = 200;
 
 // `view`: { request(selection) → [[kind, body], …], or a sentence saying what is missing, or { empty: that sentence,
 // action: [label, function] } with what fills it; show(...answers): new numbers; update(changed): the same numbers,
-// another selection; draw(): another size or theme }. A request [kind, body, "long"] tells how far it is, and is given
-// up when another selection is asked for.
+// another selection; draw(): another size or theme; numbers(): what is exported as JSON, by default the answers }. A
+// request [kind, body, "long"] tells how far it is, and is given up when another selection is asked for.
 export function panel(element, view) {
   const root = element.querySelector(".lab-panel");
   const [body, message, badge] = [".lab-body", ".lab-message", ".lab-badge"].map((name) => root.querySelector(name));
-  let asking = 0, shown = null, wanted = null, timer = null, width = 0, label = "", running = null;
+  let asking = 0, shown = null, wanted = null, timer = null, width = 0, label = "", running = null, exported = [];
 
   function wear(name, text = "", extra = null) {
     root.dataset.state = name;
@@ -48,6 +49,7 @@ export function panel(element, view) {
       const answers = await Promise.all(requests.map(([kind, content, long]) => (long ? longAnalysis(kind, content, told, signal) : analysis(kind, content))));
       if (mine !== asking) return;
       [shown, label] = [key, describe()];
+      exported = requests.map(([kind, content], i) => ({ analysis: kind, asked: { ...content, packed: undefined }, answer: answers[i] }));
       wear("ready");
       view.show(...answers);
       root.dataset.shown = Number(root.dataset.shown ?? 0) + 1;
@@ -98,6 +100,7 @@ export function panel(element, view) {
     wear("empty", text, action);
   }
 
+  numbersOf(root, () => (view.numbers ? view.numbers() : exported));
   on(refresh);
   onTheme(() => shown && view.draw && view.draw());
   new ResizeObserver(() => {

@@ -2,7 +2,7 @@
 
 import { get } from "./client.js";
 
-const FIELDS = ["run", "step", "compare", "text", "layer", "head", "token", "tab"];
+const FIELDS = ["run", "step", "compare", "text", "layer", "head", "token", "part", "tab"];
 const DEFAULTS = { layer: 0, head: 0, tab: "live" };
 const listeners = new Set();
 // How a panel shows what is selected (its metric, its scale, its unit, …): kept in the address beside the selection.

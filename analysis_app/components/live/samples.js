@@ -41,7 +41,7 @@ export function sampler(ask) {
     slider.setAttribute("aria-valuetext", `step ${shown[at].step}`);
     replace(place, ...shown.slice(Math.max(0, at - BEFORE), at + 1).reverse().map((sample, i) => h("article", { class: i ? "lab-sample lab-sample-old" : "lab-sample", data: { step: sample.step } },
       h("h3", {}, `step ${count(sample.step)}`, h("small", {}, clock(sample.wall))),
-      h("div", { class: "lab-sample-text" }, h("span", { class: "lab-prompt" }, sample.prompt ?? ""), h("span", {}, sample.text)),
+      h("div", { class: "lab-sample-text", tabindex: 0, role: "group", "aria-label": "what it wrote" }, h("span", { class: "lab-prompt" }, sample.prompt ?? ""), h("span", {}, sample.text)),
       copied(sample))));
   }
 
