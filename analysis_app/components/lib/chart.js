@@ -18,6 +18,7 @@
 
 import { css, onTheme } from "./colour.js";
 import { h, hideTip, replace, showTip } from "./dom.js";
+import { menuOf, numbersOf } from "./export.js";
 import { brief, duration, scale, ticks } from "./scale.js";
 import { thin } from "./series.js";
 
@@ -41,6 +42,8 @@ export function lineChart(place, given) {
   const root = h("figure", { class: "lab-chart" }, h("figcaption", {}, h("b", { class: "lab-chart-name" }), legend, toggle), area, table);
   const chart = { root, options, set, redraw, draw, zoom, reset, crosshair: overlay, axes: () => axes, get zoomY() { return zoomY; } };
   group.charts.add(chart);
+  root.firstChild.append(menuOf(root, () => options.label));
+  numbersOf(root, () => ({ chart: options.label, unit: options.unit, series: options.series.map(({ name, unit, data }) => ({ name, unit, step: data.x("step"), tokens: data.x("tokens"), time: data.x("time"), values: data.y })) }));
   replace(place, root);
   for (const [name, act] of Object.entries({ pointerdown: press, pointermove: move, pointerup: release, pointerleave: leave, dblclick: reset, keydown: key })) base.addEventListener(name, act);
   onTheme(() => root.isConnected && redraw());

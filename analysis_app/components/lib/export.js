@@ -1,6 +1,7 @@
 // Taking a figure home: as a picture (PNG), as a page of its own (HTML, opens without a network), as numbers (JSON).
 // Every titled panel has this menu. What its numbers are it says by `numbersOf`, which the shared wrapper
-// (lib/panel.js) calls with the answers it shows; a panel that does without the wrapper calls it itself.
+// (lib/panel.js) calls with the answers it shows; a panel that does without the wrapper calls it itself, and so does
+// every line chart (lib/chart.js), which has a menu of its own where no panel around it has one.
 
 import { css } from "./colour.js";
 import { clip, count, h, replace } from "./dom.js";
@@ -19,20 +20,24 @@ export function numbersOf(root, fn) {
 
 // The menu of the panel in `element`, if it has a title.
 export function offer(element) {
-  const root = element.querySelector(".lab-card"), title = root?.querySelector("h2");
-  if (!title) return;
+  const root = element.querySelector(".lab-panel.lab-card"), title = root?.querySelector("h2");
+  if (title) root.querySelector(".lab-actions").after(menuOf(root, () => title.textContent));
+}
+
+// A menu that exports what `root` shows, under the title that `named()` gives.
+export function menuOf(root, named) {
   const said = h("p", { class: "lab-export-said", role: "status" });
   const ways = [["PNG", "a picture", png], ["HTML", "a page that opens without a network", page], ["JSON", "the numbers", json]];
   const buttons = ways.map(([name, what, make]) => h("button", { class: "lab-button", data: { export: name.toLowerCase() }, title: what, onclick: () => run(name, make) }, name));
-  const menu = h("details", { class: "lab-export", onkeydown: close, onfocusout: leave }, h("summary", { class: "lab-button", "aria-label": `export ${title.textContent}` }, "Export"),
+  const menu = h("details", { class: "lab-export", onkeydown: close, onfocusout: leave }, h("summary", { class: "lab-button", "aria-label": `Export ${named()}` }, "Export"),
     h("div", { class: "lab-export-menu" }, ...buttons, said));
-  root.querySelector(".lab-actions").after(menu);
+  return menu;
 
   async function run(name, make) {
     replace(said);
     try {
-      const content = await make(root, title.textContent);
-      save(content, `${fileName(root)}.${name.toLowerCase()}`);
+      const content = await make(root, named());
+      save(content, `${fileName(root, named())}.${name.toLowerCase()}`);
       menu.open = false;
       menu.firstChild.focus();
     } catch (error) {
@@ -116,7 +121,13 @@ function whose() {
 
 function numbers(root, title) {
   const { tab, ...selection } = state.selection;
-  return { figure: title, selection: { ...selection, text: currentText() }, address: window.location.href, exported: new Date().toISOString(), numbers: sources.get(root)?.() ?? null };
+  return { figure: title, selection: { ...selection, text: currentText() }, address: window.location.href, exported: new Date().toISOString(), numbers: shownBy(root) };
+}
+
+// What the panel says; of one that says nothing, its charts.
+function shownBy(root) {
+  if (sources.has(root)) return sources.get(root)();
+  return [...root.querySelectorAll("*")].filter((part) => sources.has(part)).map((part) => sources.get(part)());
 }
 
 const text = (found) => JSON.stringify(plain(found));
@@ -149,9 +160,9 @@ function nest(flat, shape) {
   return Array.from({ length: shape[0] }, (_, i) => nest(flat.slice(i * each, (i + 1) * each), shape.slice(1)));
 }
 
-function fileName(root) {
+function fileName(root, title) {
   const { run, step } = state.selection;
-  return [run, step === null ? null : `step-${step}`, root.dataset.panel].filter(Boolean).join("-").replace(/[^\w.-]+/g, "_").slice(0, 120);
+  return [run, step === null ? null : `step-${step}`, root.dataset.panel ?? title.toLowerCase()].filter(Boolean).join("-").replace(/[^\w.-]+/g, "_").slice(0, 120);
 }
 
 function save(blob, name) {
