@@ -16,6 +16,8 @@ from lab.model import GPTConfig, flops_per_token
 ROOT = Path(__file__).parents[2]
 SECONDS = (60.0, 80.0)
 """How long a target takes on one thread, roughly."""
+FEW_VAL_TOKENS = 8192
+"""Of a run of some seconds: else it would be validated for longer than it is trained."""
 FLOPS_PER_WIDTH = 0.45e9
 """Roughly what one thread does in a second, for each unit of width: small products waste it."""
 
@@ -66,7 +68,7 @@ class Draw:
             "data.vocab_size": self.vocab_size,
             "data.batch_size": self.batch_size,
             "data.tokens_per_step": self.tokens_per_step,
-            "data.val_tokens": 65536,
+            "data.val_tokens": FEW_VAL_TOKENS,
             "trainer.precision": self.precision,
             "trainer.accelerator": "cpu",
             "levers.threads": 1,
@@ -156,7 +158,7 @@ def costly(series: str, number: int) -> Draw:
         config,
         {"lr": 1e-3, "name": rng.choice(["adamw", "muon"])},
         {"kind": rng.choice(["cosine", "wsd"])},
-        rng.uniform(12, 20),
+        rng.uniform(8, 14),
         rng.choice([None, "32-true"]),
         batch * config["context_length"] * micro,
     )
