@@ -75,7 +75,7 @@ def subtitle(record: Record) -> str:
     """What became of it, in a line."""
     status = record.status
     total = f" of {status.total_steps:,}" if status.total_steps else ""
-    steps = f" after {record.steps:,}{total} steps" if record.rows or record.steps else ""
+    steps = f", {record.steps:,}{total} steps" if record.rows or record.steps else ""
     when = f", begun {day(status.created)}" if status.created else ""
     return f"{STATES.get(status.state, status.state)}{steps}{when}."
 

@@ -23,6 +23,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes seconds, and is tested with the room: here a picture is nothing but its first bytes."""
+    monkeypatch.setattr("lab.report.files.Writer._png", lambda *_, dark: b"\x89PNG")
+
+
 def test_markdown_and_page(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lab(["report", "run-0", "--html", "--root", str(root)]) == 0
     run = root / "run-0"

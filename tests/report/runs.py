@@ -105,7 +105,9 @@ def write_what_happened(run: Run, steps: int) -> None:
     """Events and samples."""
     with EventWriter(run) as events, SampleWriter(run) as samples:
         events.write("started", 0, changed={})
-        events.write("lr_changed", steps // 2, factor=0.5)
+        events.write("paused", steps // 2)
+        events.write("unpaused", steps // 2, seconds=90.0)
+        events.write("lr_changed", steps // 2, **{"from": 1.0, "to": 0.5})
         events.write(
             "finding", steps // 2, rule="lr_too_high", family="learning_rate", level="warning", since=steps // 4,
             what="updates are large", metric="stats/update_ratio", value=0.1, threshold=0.01, why="Because.",

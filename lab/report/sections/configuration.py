@@ -75,8 +75,7 @@ def _on_the_way(record: Record) -> list[Block]:
     for event in record.events_of("resumed", "lr_changed"):
         step = f"{event['step']:,}" if isinstance(event.get("step"), int) else UNKNOWN
         if event["kind"] == "lr_changed":
-            said = {k: v for k, v in event.items() if k not in ("kind", "step", "wall", "id")}
-            rows.append((step, "learning rate changed", ", ".join(f"{k} {value(v)}" for k, v in said.items())))
+            rows.append((step, "factor on the learning rate", f"{value(event.get('from'))} → {value(event.get('to'))}"))
             continue
         changed = event.get("changed")
         changes = changed.items() if isinstance(changed, dict) else []

@@ -6,7 +6,7 @@ import numpy as np
 
 from lab.figures.curves import Panel, draw_curves
 from lab.report.document import Block, Picture, Points, Section, Table, Words
-from lab.report.record import Record, Series, dig
+from lab.report.record import Record, Series, dig, is_number
 from lab.report.sections.rates import thinned
 from lab.report.words import UNKNOWN, count, duration, percent, plural, size
 
@@ -159,14 +159,16 @@ def _mean(series: Series) -> float | None:
 
 def _breaks(record: Record) -> str:
     """Interruptions, by the events."""
-    resumed, paused, rewound = (len(record.events_of(kind)) for kind in ("resumed", "paused", "rewound"))
-    parts = [plural(n, one) for n, one in ((resumed, "resume"), (paused, "pause")) if n]
-    lost = [
-        e
-        for e in record.events_of("rewound")
-        if isinstance(e.get("rewound_from"), int) and isinstance(e.get("step"), int)
-    ]
-    steps = sum(e["rewound_from"] - e["step"] for e in lost)
-    if rewound and steps > 0:
-        parts.append(f"{plural(steps, 'step')} trained twice after going back to a checkpoint")
+    resumed, paused = record.events_of("resumed"), record.events_of("paused")
+    parts = [plural(len(found), one) for found, one in ((resumed, "resume"), (paused, "pause")) if found]
+    stood = [event["seconds"] for event in record.events_of("unpaused") if is_number(event.get("seconds"))]
+    if paused and stood:
+        parts[-1] += f" of {duration(sum(stood), 2)} in all"
+    again = 0
+    for event in record.events_of("rewound"):
+        back, reached = event.get("step"), event.get("rewound_from")
+        if isinstance(back, int) and isinstance(reached, int):
+            again += max(0, reached - back)
+    if again:
+        parts.append(f"{plural(again, 'step')} trained twice after going back to a checkpoint")
     return f"Interruptions: {', '.join(parts)}." if parts else ""

@@ -95,6 +95,8 @@ def draw(record: Record, dark: bool) -> Figure:
     ]
     best = [info.step for info in record.checkpoints if "best" in info.aliases]
     marks += [(float(step), "best") for step in best if step < train.steps[-1]]
+    kept = [info.step for info in record.checkpoints if info.step not in best]
+    marks += [(float(step), "checkpoint") for step in kept if 0 < step < 0.98 * train.steps[-1]]
     marks += [(float(spike.step), "spike") for spike in spikes(record.train)[:MOST_SPIKES]]
     lr = warm_up_and_decay(record.of("train/lr"))
     if lr and lr[1] < train.steps[-1] and lr[1] - lr[0] > 0.02 * span:

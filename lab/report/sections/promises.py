@@ -47,6 +47,7 @@ def learnings(record: Record) -> Section:
     return Section(
         "In your own words",
         [
+            Words("To be written into `report.md`, between its marks `yours`; kept when the report is written again."),
             Blank("surprised", "What surprised you?"),
             Blank("learned", "What did you learn from this run?"),
             Blank("otherwise", "What would you do otherwise?"),
