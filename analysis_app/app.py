@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from analysis_app import api, live, plan_api, sick_runs, studies, time_api, training
+from analysis_app import api, experiments_api, live, plan_api, sick_runs, studies, time_api, training
 from analysis_app.anatomy import routes as anatomy
 from analysis_app.api import add_error_answers
 from analysis_app.guard import Guard
@@ -41,7 +41,7 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     )
     library = Library(root)
     launcher = Launcher(library.root)
-    for made in (api, studies, time_api, sick_runs, plan_api, anatomy):
+    for made in (api, studies, time_api, experiments_api, sick_runs, plan_api, anatomy):
         app.include_router(made.routes(library))
     for made in (live, training):
         app.include_router(made.routes(library, launcher))

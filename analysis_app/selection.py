@@ -19,8 +19,10 @@ LABELS = {
     "attention": "Attention",
     "activations": "Activations",
     "predictions": "Predictions",
+    "time": "Through time",
     "generate": "Generate",
     "anatomy": "Anatomy",
+    "experiments": "Experiments",
     "sick": "Sick runs",
 }
 """What stands on each tab, in the order of the page."""

@@ -146,7 +146,7 @@ def attention(
         scores = [*text_scores(cache), *opened.memo("repeated_scores", lambda: repeated_scores(opened))]
     if layer is not None:
         patterns = patterns[layer] if head is None else patterns[layer, head : head + 1]
-    return AttentionView(source, layer, head, patterns, scores, _period(opened))
+    return AttentionView(source, layer, head, patterns, scores, period_of(opened))
 
 
 def attention_row(
@@ -337,7 +337,8 @@ def score(name: str, found: interp.HeadScore) -> Score:
     return Score(name, SCORES[name], found.values, found.chance)
 
 
-def _period(opened: Opened) -> int | None:
+def period_of(opened: Opened) -> int | None:
+    """Of the repeated random tokens that three of the scores are measured on; None where there is no room for any."""
     config = opened.model.config
     period = min(REPEATED_TOKENS, config.context_length // 2, config.vocab_size)
     return period if period >= 2 else None
@@ -345,7 +346,7 @@ def _period(opened: Opened) -> int | None:
 
 def repeated_scores(opened: Opened) -> list[Score]:
     """Three habits that show on random tokens written twice, where nothing but the repetition can be known."""
-    if (period := _period(opened)) is None:
+    if (period := period_of(opened)) is None:
         return []
     tokens = interp.repeated_random_tokens(opened.model.config.vocab_size, period, REPEATED_BATCH)
     cache = interp.run_with_cache(opened.model, tokens, interp.HEAD_SITES)

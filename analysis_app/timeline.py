@@ -66,6 +66,7 @@ class Film:
     score_names: list[str]
     score_explanations: list[str]
     score_chance: list[float | None]
+    period: int | None  # of the repeated random tokens that three of the scores are measured on
     uniform_loss: float
     probe_texts: list[str]
     notes: list[str]
@@ -108,6 +109,7 @@ class Timeline:
             score_names=names,
             score_explanations=[services.SCORES[name] for name in names],
             score_chance=[_number(first["score_chance"][i]) for i in probes.score_rows],
+            period=int(first["period"]) if "period" in first else None,
             uniform_loss=math.log(probes.tokenizer.vocab_size),
             probe_texts=probes.texts,
             notes=[*note, "entropy, first token and distance are means over all of the run's probe texts"],
@@ -132,6 +134,7 @@ class Timeline:
             score_names=[score.name for score in scores],
             score_explanations=[score.explanation for score in scores],
             score_chance=[score.chance for score in scores],
+            period=services.period_of(opened),
             uniform_loss=math.log(config.vocab_size),
             probe_texts=probes.texts,
             notes=[*note, *probes.problems],

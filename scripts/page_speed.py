@@ -44,6 +44,7 @@ TARGETS = {
     "first written token": 200,
     "anatomy opens": 1500,
     "checkpoints listed": 300,
+    "frame while dragging through time": 50,  # 20 frames a second
 }
 
 
@@ -112,12 +113,34 @@ def measure_page(page: Any, url: str, run: str, text: str) -> dict[str, float]:
     return found | {"anatomy opens": median(anatomy)}
 
 
+def measure_film(page: Any, url: str, run: str) -> float:
+    """Milliseconds a frame while the slider of Through time is dragged over all snapshots of a probe text, each drawn
+    (all heads, the chosen one, the cursors of the curves) and put on the screen before the next."""
+    page.goto(f"{url}/?run={run}&tab=time")
+    page.wait_for_selector('[data-panel="time_player"][data-ended="done"]')
+    page.wait_for_selector('[data-panel="time_curves"][data-state="ready"]')
+    return median(lambda: page.evaluate(DRAG))
+
+
 SWITCH = """async () => {
   const tiles = [...document.querySelectorAll(".lab-head:not(.lab-chosen)")];
   const tile = tiles[Math.floor(Math.random() * tiles.length)], began = performance.now();
   tile.click();
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   return performance.now() - began;
+}"""
+DRAG = """async () => {
+  const slider = document.querySelector("#lab-time"), map = document.querySelector('[data-panel="time_map"]');
+  const frames = Number(slider.max) + 1;
+  const drawn = Number(map.dataset.drawn ?? 0), began = performance.now();
+  for (let i = 0; i < frames; i++) {
+    slider.value = i;
+    slider.dispatchEvent(new Event("input"));
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  }
+  const took = performance.now() - began;
+  if (Number(map.dataset.drawn) - drawn < frames - 1) throw new Error("not every frame was drawn");
+  return took / frames;
 }"""
 # A letter more or less each time, so that no answer is kept from before; typing's own pause is not counted.
 RETYPE = """async () => {
@@ -182,6 +205,8 @@ def main() -> int:
         text = sentence(run, SENTENCE)
         with serving(run.path.parent) as (url, start):
             found = {"server start": start} | measure_page(page, url, run.name, text)
+            if run.probes():
+                found["frame while dragging through time"] = measure_film(page, url, run.name)
         many_snapshots(run.path, Path(folder))
         with serving(Path(folder)) as (url, _):
             found["checkpoints listed"] = measure_list(page, url)

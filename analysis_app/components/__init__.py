@@ -175,3 +175,61 @@ def anatomy() -> gr.HTML:
         "The way of your text through this model, from top to bottom. Open a part to see what it does, with its real "
         "numbers and the code that computes them. Click a column of a picture to follow that token.",
     )
+
+
+def time_player() -> gr.HTML:
+    """A slider over the run's snapshots, and play."""
+    return panel(
+        "time_player",
+        "Through time",
+        "The text stays, the model grows up. Drag, or play: by keyboard Space, arrows, Home and End.",
+    )
+
+
+def time_grid() -> gr.HTML:
+    """All heads at the moment that the player shows."""
+    return panel(
+        "time_grid", "All heads, at this step", "The same colours at every step, so that what you see is learning."
+    )
+
+
+def time_map() -> gr.HTML:
+    """The chosen head at that moment."""
+    return panel("time_map", "One head, at this step", "Each row shows from which earlier tokens that token reads.")
+
+
+def time_curves() -> gr.HTML:
+    """Losses, head scores and the loss of every token over training, on one axis."""
+    return panel(
+        "time_curves",
+        "Over the whole of training",
+        "One axis, one cursor: the present step. Click anywhere to go there.",
+    )
+
+
+def experiments_runs() -> gr.HTML:
+    """All runs, to be chosen from."""
+    return panel("experiments_runs", "Runs", "Tick those that are to be laid over each other.")
+
+
+def experiments_chart() -> gr.HTML:
+    """One metric of the chosen runs."""
+    return panel(
+        "experiments_chart",
+        "Side by side",
+        "Drag to zoom, double-click to see all. A click on a curve shows the text that this step learned from.",
+    )
+
+
+def experiments_differences() -> gr.HTML:
+    """The settings that set the chosen runs apart."""
+    return panel(
+        "experiments_differences", "What sets them apart", "Every setting that is not the same in all of them."
+    )
+
+
+def batch_text() -> gr.HTML:
+    """The text of one batch."""
+    return panel(
+        "batch_text", "Show me batch N", "The very text of one step, coloured by how surprised a snapshot is by it."
+    )

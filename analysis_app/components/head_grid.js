@@ -1,7 +1,7 @@
 // All heads of all layers as thumbnails. Hover previews, click locks, Esc unlocks, double-click solos, arrows move.
 
 import { longAnalysis } from "./lib/client.js";
-import { paint } from "./lib/canvas.js";
+import { paintPattern } from "./lib/canvas.js";
 import { colour } from "./lib/colour.js";
 import { choice, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
@@ -10,23 +10,30 @@ import { asked, currentHead, lockHead, option, preview, select, setOption, state
 
 const ABLATION = "Δ loss without it", DEFAULT = "induction";
 
-export function mount(element) {
-  let view = null, metric = option("metric", DEFAULT), ablation = null, running = null, tiles = [], legend = null;
+export const mount = (element) => headGrid(element, { request: of("attention"), ablates: true });
+
+// `source`: { request, ask (both as lib/panel.js says), ablates: whether heads can be taken away there }. Returns
+// { show(view), refresh() } for a source whose numbers change by themselves.
+export function headGrid(element, source) {
+  let view = null, metric = option("metric", DEFAULT), ablation = null, running = null, tiles = [], legend = null, offered = "";
   const grid = h("div", { class: "lab-heads", role: "grid", "aria-label": "attention heads, a row for each layer" });
 
   const found = panel(element, {
-    request: of("attention"),
-    show(answer) {
-      [view, ablation] = [answer, null];
-      running?.abort();
-      build();
-      if (metric === ABLATION) ablate();
-    },
+    ...source,
+    show,
     update: mark,
     draw: paintAll,
   });
   legend = h("p", { class: "lab-note" });
   replace(found.body, grid, legend);
+  return { show, refresh: found.refresh };
+
+  function show(answer) {
+    [view, ablation] = [answer, null];
+    running?.abort();
+    build();
+    if (metric === ABLATION) ablate();
+  }
 
   function build() {
     const [layers, heads] = view.patterns.shape;
@@ -36,9 +43,10 @@ export function mount(element) {
       replace(grid, ...tiles.map((row, layer) =>
         h("div", { class: "lab-heads-row", role: "row" }, h("span", { class: "lab-heads-name", role: "rowheader" }, `layer ${layer}`), ...row.map((t) => t.button))));
     }
-    const names = [...view.scores.map((score) => score.name), ABLATION];
+    const names = [...view.scores.map((score) => score.name), ...(source.ablates ? [ABLATION] : [])];
     if (metric !== "none" && !names.includes(metric)) metric = names.includes(DEFAULT) ? DEFAULT : "none";
-    replace(actionsOf(element), choice("Show", [["none", "patterns only"], ...names.map((n) => [n, n])], metric, (name) => {
+    // The same choices stay: a list that is open must not be taken away.
+    if (offered !== (offered = JSON.stringify([names, metric]))) replace(actionsOf(element), choice("Show", [["none", "patterns only"], ...names.map((n) => [n, n])], metric, (name) => {
       metric = name;
       setOption("metric", name, DEFAULT);
       if (name === ABLATION) ablate();
@@ -89,8 +97,7 @@ export function mount(element) {
   function paintAll() {
     const n = view.patterns.shape[2];
     tiles.forEach((row, layer) => row.forEach((t, index) => {
-      const bytes = head(view, layer, index);
-      paint(t.canvas, n, n, (q, k) => (k > q ? null : ["seq", bytes[q * n + k] / 255]));
+      paintPattern(t.canvas, head(view, layer, index), n);
       t.canvas.style.imageRendering = n <= 96 ? "pixelated" : "auto";
     }));
     paintScores();
@@ -105,7 +112,7 @@ export function mount(element) {
   function paintScores() {
     const score = current();
     const values = score ? Array.from(score.values.data) : [];
-    const largest = Math.max(1e-6, ...values.map(Math.abs)), top = score && score.chance !== null && largest <= 1 ? 1 : largest;
+    const largest = Math.max(1e-6, ...values.map(Math.abs)), top = score?.top ?? (score && score.chance !== null && largest <= 1 ? 1 : largest);
     tiles.forEach((row, layer) => row.forEach((t, index) => {
       const value = score ? values[layer * row.length + index] : null;
       t.score.textContent = score ? fixed(value, score.name === ABLATION ? 3 : 2) : "";

@@ -1,6 +1,6 @@
 // One head, large: rows are queries, columns are the keys they read from. Hover previews a row, click locks it.
 
-import { paint, picture, prepare } from "./lib/canvas.js";
+import { paint, paintPattern, picture, prepare } from "./lib/canvas.js";
 import { css } from "./lib/colour.js";
 import { choice, clip, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
@@ -11,22 +11,21 @@ const SCALES = { root: "square root", linear: "linear", row: "largest of each ro
 const SHOWN = { head: "this head", average: "mean of the layer", difference: "A − B", "average-difference": "A − B of the means" };
 const LARGEST = 760, GUTTER = 76, LEGIBLE = 8;
 
-export function mount(element) {
+export const mount = (element) => heatMap(element, { request: of("attention", true) });
+
+// `source`: { request, ask (both as lib/panel.js says), fixed: one scale for all that is shown, so none by the row }.
+// Returns { show(view), refresh() } for a source whose numbers change by themselves.
+export function heatMap(element, source) {
+  const scales = Object.fromEntries(Object.entries(SCALES).filter(([name]) => name !== "row" || !source.fixed)), still = document.createElement("canvas");
   let a = null, b = null, n = 0, cell = 8, gutter = GUTTER, cursor = null, image = null;
-  let scale = option("scale", "root", (name) => name in SCALES), what = option("pattern", "head", (name) => name in SHOWN);
+  let scale = option("scale", "root", (name) => name in scales), offered = "", what = option("pattern", "head", (name) => name in SHOWN);
   const canvas = h("canvas", { class: "lab-map", tabindex: 0, role: "application", "aria-roledescription": "attention pattern" });
   const words = h("p", { class: "lab-reading", "aria-live": "polite" }), chips = h("div", { class: "lab-chips" });
   const key = h("div", { class: "lab-key" });
 
   const found = panel(element, {
-    request: of("attention", true),
-    show(first, second) {
-      const why = second ? mismatch(first, second) : null;
-      [a, b] = [first, second && !why ? second : null];
-      n = a.source.tokens.length;
-      controls(why);
-      render();
-    },
+    ...source,
+    show,
     update(changed) {
       if (["layer", "head", "hover", "lock"].some((name) => changed.has(name))) render();
       else if (changed.has("token")) draw();
@@ -38,28 +37,40 @@ export function mount(element) {
   canvas.addEventListener("mouseleave", () => { cursor = null; preview({ token: null, key: null }); hideTip(); });
   canvas.addEventListener("click", (event) => lock(at(event)));
   canvas.addEventListener("keydown", move);
+  return { show, refresh: found.refresh };
+
+  function show(first, second = null) {
+    const why = second ? mismatch(first, second) : null;
+    [a, b] = [first, second && !why ? second : null];
+    n = a.source.tokens.length;
+    controls(why);
+    render();
+  }
 
   function controls(why) {
     const shown = ["head", "average", ...(b ? ["difference", "average-difference"] : [])];
     if (b && option("pattern", null) === null) what = "difference";
     if (!shown.includes(what)) what = what.startsWith("average") ? "average" : "head";
+    // The same choices stay: a list that is open must not be taken away.
+    if (offered === (offered = JSON.stringify([shown, what, why]))) return;
     replace(actionsOf(element),
       choice("Show", shown.map((name) => [name, SHOWN[name]]), what, (value) => { what = value; setOption("pattern", value); render(); }),
-      choice("Scale", Object.entries(SCALES), scale, (value) => { scale = value; setOption("scale", value, "root"); render(); }),
+      choice("Scale", Object.entries(scales), scale, (value) => { scale = value; setOption("scale", value, "root"); render(); }),
       why ? h("span", { class: "lab-warn" }, why) : null);
   }
 
-  const bytes = (view) => {
+  function bytes(view) {
     const { layer, head: index } = currentHead();
     return what.startsWith("average") ? average(view, layer) : head(view, layer, index);
-  };
+  }
 
   function render() {
     const began = performance.now(), mine = bytes(a), other = what.endsWith("difference") && b ? bytes(b) : null;
     const largest = new Float32Array(n).fill(1);
     if (scale === "row") for (let q = 0; q < n; q++) largest[q] = Math.max(1e-9, probability(Math.max(...mine.subarray(q * n, q * n + q + 1))));
     const value = (p, q) => (scale === "linear" ? p : Math.sqrt(p / largest[q]));
-    image = picture(n, n, (q, k) => {
+    if (!other && scale !== "row") image = paintPattern(still, mine, n, scale === "linear");
+    else image = picture(n, n, (q, k) => {
       if (k > q) return null;
       const p = probability(mine[q * n + k]);
       if (!other) return ["seq", value(p, q)];

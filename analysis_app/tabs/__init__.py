@@ -53,6 +53,15 @@ def activations() -> None:
     make.embedding_map()
 
 
+def time() -> None:
+    """The player; all heads beside the chosen one; the curves on one axis."""
+    make.time_player()
+    with gr.Row(elem_classes="lab-split", equal_height=False):
+        make.time_grid()
+        make.time_map()
+    make.time_curves()
+
+
 def generate() -> None:
     """Text as the model writes it."""
     make.writer()
@@ -68,13 +77,23 @@ def sick() -> None:
     make.sick_runs()
 
 
+def experiments() -> None:
+    """Runs over each other; what sets them apart; the text of one batch."""
+    make.experiments_runs()
+    make.experiments_chart()
+    make.experiments_differences()
+    make.batch_text()
+
+
 BUILDERS: dict[str, Callable[[], None]] = {
     "live": live,
     "checkpoints": checkpoints,
     "attention": attention,
     "predictions": predictions,
     "activations": activations,
+    "time": time,
     "generate": generate,
     "anatomy": anatomy,
+    "experiments": experiments,
     "sick": sick,
 }

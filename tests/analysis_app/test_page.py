@@ -337,7 +337,7 @@ def test_an_empty_folder_says_what_fills_it(person: Person, empty_server: Server
     person.open("attention")
     panel = person.panel("heatmap", "empty")
     assert "python -m lab fit" in str(panel.locator(".lab-message").text_content())
-    for tab in ("Checkpoints", "Predictions", "Activations", "Generate"):
+    for tab in ("Checkpoints", "Predictions", "Activations", "Through time", "Generate", "Experiments"):
         person.page.get_by_role("tab", name=tab).click()
         person.page.wait_for_selector('[data-state="empty"]:visible')
 

@@ -10,8 +10,10 @@
 //   series     [{ name, data, colour, style, unit, format }]; style "smooth" (raw faint, moving average strong), "line" or "dots"
 //   lines      [{ value, label, colour }]: dashed reference lines
 //   markers    [{ step, tokens, time, kind, title, rows }]; kind: checkpoint, sample, pause, finding, cross; any other is a dot
-//   x          "step", "tokens" or "time" (training seconds); logX, logY; smoothing 0 … 0.999; height in pixels
-//   cursor     a place on x that stays marked; pick(x): a click; onMarker(marker): a click on one
+//   x          "step", "tokens" or "time" (training seconds), for a reader called `xName`; logX, logY; smoothing 0 … 0.999; height in pixels
+//   cursor     a place on x that stays marked, whose values stand in the legend; pick(x): a click; onMarker(marker): a
+//              click on one
+//   range      [low, high] of x, where charts stand above each other; else that of the data
 //   group      charts that share crosshair and zoom along x: `chartGroup()`
 // Drag to zoom (downwards too: a box), double-click to see everything again; the zoom outlives new points. By
 // keyboard: arrows move the crosshair, Enter picks, + zooms, 0 shows everything again.
@@ -27,8 +29,8 @@ const X_NAMES = { step: "step", tokens: "tokens", time: "training time" };
 const NEAR = 7; // pixels within which the mouse means a marker, or has not dragged
 const TABLE_ROWS = 60;
 const DEFAULTS = {
-  ...{ label: "", unit: "", series: [], lines: [], markers: [], x: "step", logX: false, logY: false, smoothing: 0.9, height: 220 },
-  ...{ group: null, cursor: null, pick: null, onMarker: null, empty: "nothing measured yet" },
+  ...{ label: "", unit: "", series: [], lines: [], markers: [], x: "step", xName: null, logX: false, logY: false, smoothing: 0.9, height: 220 },
+  ...{ group: null, cursor: null, range: null, pick: null, onMarker: null, empty: "nothing measured yet" },
 };
 
 export const chartGroup = () => ({ charts: new Set(), at: null, zoom: null });
@@ -111,7 +113,7 @@ export function lineChart(place, given) {
     const { series, x, logX, logY } = options, seen = series.filter(({ data }) => data.n);
     if (!seen.length) return null;
     const xs = seen.map(({ data }) => data.x(x)), shift = logX ? Math.min(...xs.map(firstPositive)) : 0;
-    let [low, high] = group.zoom ?? [Math.min(...xs.map((v) => v[0])), Math.max(...xs.map((v) => v[v.length - 1]))];
+    let [low, high] = group.zoom ?? options.range ?? [Math.min(...xs.map((v) => v[0])), Math.max(...xs.map((v) => v[v.length - 1]))];
     if (!(high > low)) [low, high] = logX || low > 0 ? [low * 0.9, low * 1.1 || 1] : [low - 1, low + 1];
     const ends = { left: SIDES.left, right: width - SIDES.right, top: SIDES.top, bottom: options.height - SIDES.bottom };
     const across = scale(low, high, ends.left, ends.right, { log: logX, shift });
@@ -249,10 +251,11 @@ export function lineChart(place, given) {
     context.globalAlpha = 1;
   }
 
-  // Values under the crosshair, else the newest, beside the names.
+  // Values under the crosshair, else at the cursor, else the newest, beside the names.
   function tell() {
+    const at = group.at ?? options.cursor;
     const parts = options.series.filter(({ data }) => data.n).map((item) => {
-      const i = group.at === null ? lastIndex(item.data) : item.data.nearest(options.x, group.at);
+      const i = at === null ? lastIndex(item.data) : item.data.nearest(options.x, at);
       const text = i < 0 ? "n/a" : (item.format ?? brief)(value(item, i));
       const swatch = h("i", { style: { background: `var(${item.colour ?? "--lab-accent"})` } });
       return h("span", { class: "lab-chart-key" }, options.series.length > 1 ? swatch : null, item.name ? `${item.name} ` : "", h("b", {}, text));
@@ -265,7 +268,7 @@ export function lineChart(place, given) {
       const last = data.last();
       return last ? `${name || options.label} ${brief(last.value)} at step ${brief(last.step, 6)}` : `${name || options.label}: no number`;
     });
-    base.setAttribute("aria-label", `${options.label} by ${X_NAMES[options.x]}${options.unit ? `, in ${options.unit}` : ""}: ${now.join("; ") || options.empty}. Arrow keys move along it.`);
+    base.setAttribute("aria-label", `${options.label} by ${(options.xName ?? X_NAMES[options.x])}${options.unit ? `, in ${options.unit}` : ""}: ${now.join("; ") || options.empty}. Arrow keys move along it.`);
   }
 
   // At most some sixty rows of what is in view, the newest first.
@@ -281,7 +284,7 @@ export function lineChart(place, given) {
       });
       rows.push(h("tr", {}, h("td", { class: "lab-number" }, axisText(data.x(options.x)[i], options.x)), ...cells));
     }
-    const head = [X_NAMES[options.x], ...options.series.map(({ name }) => name || options.label)].map((text) => h("th", { scope: "col", class: "lab-number" }, text));
+    const head = [(options.xName ?? X_NAMES[options.x]), ...options.series.map(({ name }) => name || options.label)].map((text) => h("th", { scope: "col", class: "lab-number" }, text));
     replace(table, h("table", { class: "lab-table" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)), skip > 1 ? h("p", { class: "lab-note" }, `every ${brief(skip)}th of ${brief(to - from, 6)} points`) : null);
   }
 

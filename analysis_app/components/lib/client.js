@@ -38,7 +38,7 @@ export async function longAnalysis(kind, body, told, signal) {
   let found = null;
   await stream(`api/analyze/${kind}`, { ...body, progress: true }, signal, (event) => {
     if (event.event === "progress") told(event.done, event.of);
-    else found = unpack(event.result);
+    else found = event.result;
   });
   if (found === null) throw new Refused("the server broke off before it had finished");
   keep(key, Promise.resolve(found));
@@ -61,7 +61,7 @@ export async function stream(path, body, signal, each) {
     for (const line of lines) {
       const event = JSON.parse(line);
       if (event.event === "error") throw new Refused(event.error, event.id);
-      each(event);
+      each(unpack(event));
     }
   }
 }

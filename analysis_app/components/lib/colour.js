@@ -2,6 +2,7 @@
 
 const watchers = new Set();
 const tables = new Map();
+const variables = new Map(); // read once a theme: a picture asks for some of them a hundred times
 
 export function onTheme(fn) {
   watchers.add(fn);
@@ -9,10 +10,14 @@ export function onTheme(fn) {
 
 new MutationObserver(() => {
   tables.clear();
+  variables.clear();
   watchers.forEach((fn) => fn());
 }).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
-export const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+export function css(name) {
+  if (!variables.get(name)) variables.set(name, getComputedStyle(document.body).getPropertyValue(name).trim());
+  return variables.get(name);
+}
 
 // `name` is "seq" (magnitudes), "warm" (losses) or "div" (differences, the middle is none): [r, g, b] × 256.
 export function table(name) {
@@ -26,6 +31,16 @@ export function table(name) {
     tables.set(name, found);
   }
   return tables.get(name);
+}
+
+// The same as 256 whole pixels, as an ImageData's buffer holds them (on little-endian machines, which all are by now).
+export function pixels(name) {
+  const key = `${name} pixels`;
+  if (!tables.has(key)) {
+    const found = table(name);
+    tables.set(key, Uint32Array.from({ length: 256 }, (_, i) => (255 << 24) | (found[3 * i + 2] << 16) | (found[3 * i + 1] << 8) | found[3 * i]));
+  }
+  return tables.get(key);
 }
 
 // The colour of `value` in 0 … 1.

@@ -15,8 +15,9 @@ const PATIENCE = 200;
 
 // `view`: { request(selection) → [[kind, body], …], or a sentence saying what is missing, or { empty: that sentence,
 // action: [label, function] } with what fills it; show(...answers): new numbers; update(changed): the same numbers,
-// another selection; draw(): another size or theme; numbers(): what is exported as JSON, by default the answers }. A
-// request [kind, body, "long"] tells how far it is, and is given up when another selection is asked for.
+// another selection; draw(): another size or theme; ask(kind, body): the answer, where it does not come from an analysis;
+// numbers(): what is exported as JSON, by default the answers }. A request [kind, body, "long"] tells how far it is, and
+// is given up when another selection is asked for.
 export function panel(element, view) {
   const root = element.querySelector(".lab-panel");
   const [body, message, badge] = [".lab-body", ".lab-message", ".lab-badge"].map((name) => root.querySelector(name));
@@ -46,7 +47,7 @@ export function panel(element, view) {
     timer = window.setTimeout(() => { waited = true; wait(); }, PATIENCE);
     const told = (done, of) => { far = { done, of }; wait(); };
     try {
-      const answers = await Promise.all(requests.map(([kind, content, long]) => (long ? longAnalysis(kind, content, told, signal) : analysis(kind, content))));
+      const answers = await Promise.all(requests.map(([kind, content, long]) => (long ? longAnalysis(kind, content, told, signal) : (view.ask ?? analysis)(kind, content))));
       if (mine !== asking) return;
       [shown, label] = [key, describe()];
       exported = requests.map(([kind, content], i) => ({ analysis: kind, asked: { ...content, packed: undefined }, answer: answers[i] }));

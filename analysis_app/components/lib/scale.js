@@ -47,7 +47,7 @@ const clock = (rough) => (rough < 1 ? round(rough) : CLOCK.find((step) => step >
 export function brief(x, digits = 3) {
   if (typeof x !== "number" || !Number.isFinite(x)) return "n/a";
   const size = Math.abs(x);
-  if (size !== 0 && size < 1e-3) return x.toExponential(digits - 1).replace(/\.?0+e/, "e");
+  if (size >= 1e15 || (size !== 0 && size < 1e-3)) return x.toExponential(digits - 1).replace(/\.?0*e\+?/, "e");
   const [unit, name] = [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e4, "k"]].find(([u]) => size >= u) ?? [1, ""];
   if (name) return `${Number((x / (name === "k" ? 1e3 : unit)).toPrecision(digits))}${name}`;
   return size >= 1000 ? count(Math.round(x)) : String(Number(x.toPrecision(digits)));

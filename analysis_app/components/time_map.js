@@ -1,0 +1,6 @@
+// The chosen head at the film's present frame, large.
+
+import { heatMap } from "./heatmap.js";
+import { follow } from "./time_grid.js";
+
+export const mount = (element) => follow(element, heatMap);
