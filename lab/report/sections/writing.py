@@ -10,6 +10,8 @@ from lab.report.markup import code
 from lab.report.record import Record, dig
 from lab.report.words import plural
 
+TELLING = 8
+"""Tokens in a row: fewer are found in any text by chance."""
 MOST_PROMPTS, MOST_STEPS, MOST_LETTERS = 2, 6, 600
 
 
@@ -41,7 +43,7 @@ def _label(sample: dict[str, Any]) -> str:
     copied = dig(sample, "longest_copy", "tokens")
     remark = (
         f"; {plural(copied, 'token')} in a row also stand in the training text"
-        if isinstance(copied, int) and copied > 1
+        if isinstance(copied, int) and copied >= TELLING
         else ""
     )
     return f"step {sample['step']:,}{remark}"
