@@ -43,7 +43,7 @@ def commands() -> list[list[str]]:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that looks like a clone of the project, with the texts the README speaks of."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("configs", "scripts"):
+    for name in ("configs", "scripts", "lab"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "notes").mkdir()
     write_corpus(folder / "my-book.txt")
@@ -143,6 +143,7 @@ RUNNERS: dict[str, Callable[[list[str], Path], None]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # forty commands, one after another
 def test_every_command_works_in_the_order_of_the_readme(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk)
     done = set()
