@@ -37,12 +37,11 @@ def test_a_branch_that_adds_nothing_has_no_direction() -> None:
     assert (cosines.values == 0).all()
 
 
-@pytest.mark.parametrize("config", all_pairs_configs(), ids=describe)
+# Under post-norm what attention adds is normalised before it can be compared.
+@pytest.mark.parametrize("config", [c for c in all_pairs_configs() if c.norm_position == "pre"], ids=describe)
 def test_what_a_head_writes_is_what_goes_missing_without_it(config: GPTConfig) -> None:
     model, tokens = lively(config), random_tokens(config)
     whole = run_with_cache(model, tokens, ("z", "attn_out"))
-    if config.norm_position == "post":
-        pytest.skip("what attention adds is normalised before it can be compared")
 
     def without(z: torch.Tensor) -> torch.Tensor:
         z[:, :, 1] = 0
