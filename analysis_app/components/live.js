@@ -2,7 +2,7 @@
 
 import { chartGroup, lineChart } from "./lib/chart.js";
 import { get } from "./lib/client.js";
-import { choice, count, h, replace } from "./lib/dom.js";
+import { choice, fixed, h, replace } from "./lib/dom.js";
 import { bodyOf } from "./lib/panel.js";
 import { brief } from "./lib/scale.js";
 import { ask as askAgain, on, select, state } from "./lib/store.js";
@@ -119,7 +119,7 @@ export function mount(element) {
   }
 
   function lossSeries() {
-    return [curve("train/loss", "--lab-train", "smooth", "train"), curve("val/loss", "--lab-val", "dots", "val")];
+    return [curve("train/loss", "--lab-train", "smooth", "train"), curve("val/loss", "--lab-val", "dots", "val")].map((item) => ({ ...item, format: (x) => fixed(x) }));
   }
 
   // ---------------------------------------------------------------- drawing
@@ -138,14 +138,14 @@ export function mount(element) {
     if (!run || !status) return;
     head();
     const yards = Object.entries(facts.baselines?.nats_per_token ?? {}).filter(([, v]) => typeof v === "number");
-    lossChart.set({ lines: yards.map(([label, value]) => ({ value, label: `${label} ${brief(value)}` })), markers: markersOf(history.events, (step) => history.place(step)), series: withForecast(lossSeries()) });
+    lossChart.set({ lines: yards.map(([label, value]) => ({ value, label: `${label} ${fixed(value, 2)}` })), markers: markersOf(history.standing(history.events), (step) => history.place(step)), series: withForecast(lossSeries()) });
     charts.forEach((chart, i) => {
       const lines = SMALL[i][0] === "train/grad_norm" && facts.clip ? [{ value: facts.clip, label: `clip ${brief(facts.clip)}`, colour: "--lab-amber" }] : [];
       chart.set({ lines, unit: history.get(SMALL[i][0]).n ? "" : null });
     });
     now.show(history, status, facts, view.smoothing);
     happenings.show(history.events);
-    writing.show(history.samples);
+    writing.show(history.standing(history.samples));
     writing.can(status.control?.commands?.includes("sample"), status.control?.reason ?? "nobody trains this run");
     Object.assign(root.dataset, { run, rows: history.get("train/loss").n, last: history.latest("train/loss")?.step ?? "", state: "ready", status: status.state });
     const key = `${status.state} ${status.checkpoint?.step}`;

@@ -121,6 +121,21 @@ def test_rows_are_merged_by_step_and_a_loss_that_is_no_number_is_a_gap(bare_page
     assert found["other"] is None
 
 
+def test_what_was_written_on_the_way_not_taken_counts_no_more(bare_page: Any) -> None:
+    found = run(
+        bare_page,
+        """
+        const h = new History();
+        const at = (step, wall) => ({ step, wall, text: "" });
+        h.add({ samples: [at(0, 1), at(16, 2), at(256, 3), at(32, 9)] });
+        const before = h.standing(h.samples).length;
+        h.add({ events: [{ kind: "rewound", step: 16, rewound_from: 262, wall: 5 }] });
+        return { before, after: h.standing(h.samples).map((s) => s.step) };
+        """,
+    )
+    assert found == {"before": 4, "after": [0, 16, 32]}
+
+
 def test_a_metric_of_each_layer_becomes_one_curve(bare_page: Any) -> None:
     found = run(
         bare_page,

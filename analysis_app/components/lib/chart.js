@@ -93,6 +93,7 @@ export function lineChart(place, given) {
       context.clip();
       options.lines.forEach((line) => reference(context, frame_, line));
       options.series.forEach((item) => curve(context, frame_, item));
+      labels(context, frame_);
       options.markers.forEach((marker) => mark(context, frame_, marker));
       context.restore();
     } else {
@@ -149,26 +150,34 @@ export function lineChart(place, given) {
     stroke(context, [[left, bottom + 0.5], [right, bottom + 0.5]]);
   }
 
-  function reference(context, { up, left, right, top, bottom }, { value, label, colour = "--lab-muted" }) {
+  function reference(context, { up, left, right, top, bottom }, { value, colour = "--lab-muted" }) {
     const at = Math.round(up(value)) + 0.5;
     if (!(at >= top - 1 && at <= bottom + 1)) return;
-    context.strokeStyle = context.fillStyle = css(colour);
+    context.strokeStyle = css(colour);
     context.setLineDash([5, 4]);
     context.globalAlpha = 0.75;
     stroke(context, [[left, at], [right, at]]);
     context.setLineDash([]);
     context.globalAlpha = 1;
+  }
+
+  // Each on its own ground, so that the curve behind does not make it unreadable, and beside its neighbour where two
+  // lines lie close together.
+  function labels(context, { up, right, top, bottom }) {
     context.font = font();
-    context.textAlign = "right";
-    context.textBaseline = at - 14 < top ? "top" : "bottom";
-    // On its own ground, so that the curve behind does not make it unreadable.
-    const text = label, wide = context.measureText(text).width, y = context.textBaseline === "top" ? at + 3 : at - 3;
-    context.fillStyle = css("--lab-card");
-    context.globalAlpha = 0.8;
-    context.fillRect(right - wide - 6, context.textBaseline === "top" ? y - 1 : y - 13, wide + 6, 14);
-    context.globalAlpha = 1;
-    context.fillStyle = css(colour);
-    context.fillText(text, right - 3, y);
+    [context.textAlign, context.textBaseline] = ["right", "middle"];
+    let before = { y: -Infinity, left: right };
+    for (const { at, label, colour } of options.lines.map((line) => ({ ...line, at: up(line.value) })).sort((a, b) => a.at - b.at)) {
+      if (!(at >= top - 1 && at <= bottom + 1)) continue;
+      const wide = context.measureText(label).width, y = at - 14 < top ? at + 9 : at - 8, end = Math.abs(y - before.y) < 14 ? before.left - 8 : right - 3;
+      context.globalAlpha = 0.85;
+      context.fillStyle = css("--lab-card");
+      context.fillRect(end - wide - 3, y - 7, wide + 6, 14);
+      context.globalAlpha = 1;
+      context.fillStyle = css(colour ?? "--lab-muted");
+      context.fillText(label, end, y);
+      before = { y, left: end - wide };
+    }
   }
 
   function curve(context, { across, up, x }, { data, colour = "--lab-accent", style = "line" }) {

@@ -51,6 +51,12 @@ export class History {
     return this.series[name].last();
   }
 
+  // Of events and samples those that still count: training went back, and what lies beyond was of the way not taken.
+  standing(items) {
+    const back = this.events.filter((event) => event.kind === "rewound" && Number.isInteger(event.step));
+    return back.length ? items.filter((item) => !back.some((event) => item.wall < event.wall && item.step > event.step)) : items;
+  }
+
   // Where a step lies on every axis, from the curve with the most points; null before anything was measured.
   place(step) {
     const curve = this.series["train/loss"], i = curve.nearest("step", step);
