@@ -2,7 +2,7 @@
 
 import { choice, count, fixed, h, replace, short } from "./lib/dom.js";
 import { bodyOf } from "./lib/panel.js";
-import { currentText, dismissNotes, lockHead, on, select, state } from "./lib/store.js";
+import { currentText, dismissNotes, lockHead, on, published, select, state } from "./lib/store.js";
 
 const TYPING_MS = 350;
 const PRESETS = [
@@ -71,8 +71,7 @@ export function mount(element) {
 
   function snapshots() {
     const steps = state.info.steps ?? [], at = steps.indexOf(state.selection.step);
-    const published = state.info.runs.some((r) => r.name === state.selection.run && r.kind === "folder");
-    if (!steps.length) return replace(step, ...(published ? [h("span", { class: "lab-name" }, "Snapshot"), h("input", { type: "range", disabled: true, "aria-label": "snapshot" }), h("p", { class: "lab-note" }, "A published model: one set of weights, and nothing of its training.")] : []));
+    if (!steps.length) return replace(step, ...(published() ? [h("span", { class: "lab-name" }, "Snapshot"), h("input", { type: "range", disabled: true, "aria-label": "snapshot" }), h("p", { class: "lab-note" }, "A published model: one set of weights, and nothing of its training.")] : []));
     const go = (to) => select({ step: steps[Math.min(steps.length - 1, Math.max(0, to))] });
     const row = state.info.weights.find((w) => w.step === steps[at] && !w.problem);
     // The slider stays the same element, or dragging it would end with the first step.

@@ -5,7 +5,7 @@ import { colour, onTheme } from "./lib/colour.js";
 import { choice, h, replace } from "./lib/dom.js";
 import { actionsOf, panel } from "./lib/panel.js";
 import { Series } from "./lib/series.js";
-import { option, select, setOption, state } from "./lib/store.js";
+import { option, published, select, setOption, state } from "./lib/store.js";
 
 const NAMES = { "stats/grad_norm": "gradient", "stats/update_ratio": "update ÷ weights", "stats/weight_norm": "weights" };
 
@@ -15,7 +15,7 @@ export function mount(element) {
   const found = panel(element, {
     anyModel: true,
     // The log of a run that trains grows: it is asked for anew with every snapshot.
-    request: ({ run, step }) => [["norms", { run, step: live() ? step : null, packed: true }]],
+    request: ({ run, step }) => published() ? "A published model: nobody wrote down its gradients while it was trained." : [["norms", { run, step: live() ? step : null, packed: true }]],
     show(answer) {
       view = answer;
       build();
