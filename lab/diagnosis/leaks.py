@@ -94,9 +94,10 @@ def leakage(history: History, limits: Any) -> Found | None:
         return Found("alarm", what, 0, "audit/val_in_train", share, limits.leak_share)
     steps, vals = history["val/loss"].last(int(limits.leak_looks))
     text = history.facts.epochs(history.step) is not None  # a made corpus cannot leak
-    if not text or len(vals) < limits.leak_looks or history.facts.number("model.config.dropout"):
+    early = (history.progress or 0) < limits.leak_progress
+    if early or not text or len(vals) < limits.leak_looks or history.facts.number("model.config.dropout"):
         return None
-    trains = [near(history["train/loss"], int(step), history.span(0.03, 10)) for step in steps]
+    trains = [near(history["train/loss"], int(step), history.span(0.03, 5)) for step in steps]
     pairs = [(train, float(val)) for train, val in zip(trains, vals, strict=True) if train is not None]
     if len(pairs) < len(vals) or any(t - v < max(limits.leak_nats, limits.leak_below * t) for t, v in pairs):
         return None

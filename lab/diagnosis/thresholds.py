@@ -45,7 +45,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "spike_recovery": _t(0.05, "part of the run within which a spike has to be made good"),
     "spike_back": _t(1.03, "loss / median before the spike at which it counts as made good"),
     "divergence_rise": _t(0.15, "rise of the smoothed loss over its best, as a share of what had been learned"),
-    "divergence_span": _t(0.05, "part of the run that it has to last"),
+    "divergence_span": _t(0.1, "part of the run that it has to last"),
     "loss_scale_low": _t(1.0, "factor of fp16's loss: small gradients are lost", "Micikevicius et al. 2018, §3.2"),
     # ---------------------------------------------------------------- plateaus
     "plateau_near": _t(0.04, "relative distance of the loss from a baseline that counts as lying on it"),
@@ -89,6 +89,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "leak_share": _t(0.5, "share of validation stretches that stand in the training text"),
     "leak_below": _t(0.15, "how far val/loss lies below train/loss, without dropout"),
     "leak_nats": _t(0.1, "and how far in nats per token"),
+    "leak_progress": _t(0.3, "part of the run after which losses no longer fall that fast"),
     "leak_looks": _t(3, "validations in a row; where a loss falls fast, the newest weights are ahead of the mean"),
     "future": _t(1e-2, "change of a logit by later tokens / spread of the logits; rounding in bf16 is below 1e-3"),
     "targets_next": _t(0.99, "share of targets that are the next token"),
