@@ -80,6 +80,7 @@ def loss_spike(history: History, limits: Any) -> Found | None:
     "A loss that climbs for long is not coming back: the weights have left the region where anything was learned.",
     "go on from the best checkpoint with half of the learning rate: python -m lab fit --fork RUN@STEP",
     "model.optimizer.clip: 1.0, a longer warm-up, model.config.qk_norm: true",
+    explains=("loss_spike", "leakage", "memorised"),
 )
 def divergence(history: History, limits: Any) -> Found | None:
     """The loss climbs, and does not come back."""
