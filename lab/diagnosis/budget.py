@@ -21,7 +21,7 @@ BUDGET = Family("budget")
 def batch_size(history: History, limits: Any) -> Found | None:
     """The batch is far from the critical one."""
     curve, tokens = history["stats/critical_batch"], history.facts.of_data("tokens_per_step")
-    if len(curve) < limits.batch_looks or not tokens:
+    if len(curve) < limits.batch_looks or not tokens or (history.progress or 0) < limits.batch_progress:
         return None
     steps, values = curve.last(max(int(limits.batch_looks), len(curve) // 2))
     critical = float(np.median(values))
@@ -56,18 +56,14 @@ def undertrained(history: History, limits: Any) -> Found | None:
     "a shorter horizon",
 )
 def overtrained(history: History, limits: Any) -> Found | None:
-    """Far past the compute-optimal length, and nothing is gained any more."""
-    ratio, progress = history.facts.tokens_per_parameter, history.progress
-    if ratio is None or not progress or ratio * progress < limits.overtrained / 4 or ratio < limits.overtrained:
+    """Far past the compute-optimal length; a warning once nothing is gained any more."""
+    ratio = history.facts.tokens_per_parameter
+    if ratio is None or ratio < limits.overtrained or history.facts.baseline("floor") or not len(history["train/loss"]):
         return None
-    floor = history.facts.baseline("floor")
     steps, losses = history["train/loss"].since(0.6 * history.step)
-    if len(losses) < 20 or floor is not None:
-        return None
-    half = len(losses) // 2
-    before, after = float(losses[:half].mean()), float(losses[half:].mean())
-    if 1 - after / before > limits.overtrained_gain:
-        return None
-    gain = 1 - after / before
-    what = f"{ratio * progress:,.0f} tokens a parameter, and the last fifth of them lowered the loss by {gain:.1%}"
-    return Found("warning", what, int(steps[0]), "train/loss", gain, limits.overtrained_gain)
+    half, what = len(losses) // 2, f"the run plans {ratio:,.0f} tokens a parameter"
+    gain = 1 - float(losses[half:].mean() / losses[:half].mean()) if half >= 10 else 1.0
+    if gain > limits.overtrained_gain or (history.progress or 0) < limits.overtrained_progress:
+        return Found("note", what, 0, None, ratio, limits.overtrained)
+    what += f", and the last fifth of what it has seen lowered the loss by {gain:.1%}"
+    return Found("warning", what, int(steps[half]), "train/loss", gain, limits.overtrained_gain)

@@ -11,24 +11,29 @@ from lab.diagnosis.finding import Family, Found
 from lab.diagnosis.history import History
 
 PLATEAUS = Family("plateaus")
+LEAST_VALIDATIONS = 4
 
 
-def resting(history: History, line: str, share: float, limits: Any) -> tuple[int, float, float] | None:
-    """`(since, loss, line)` where the training loss has stayed at a baseline for `share` of the run, flat."""
-    level = history.facts.baseline(line)
-    steps, losses = history["train/loss"].steps, history["train/loss"].values
-    if not level or len(losses) < 20 or history.step < history.span(share, 20):
+def resting(history: History, line: str, share: float, limits: Any) -> tuple[str, int, float, float] | None:
+    """`(metric, since, loss, line)` where the loss has stayed at a baseline for `share` of the run, flat.
+
+    Baselines are scored on the validation text, so its loss is compared; the training loss only where there is none.
+    """
+    level, span = history.facts.baseline(line), history.span(share, 20)
+    if not level or history.step < span:
         return None
-    curve = smooth(losses, max(10, len(losses) // 20))
-    begin = int(np.searchsorted(steps, history.step - history.span(share, 20)))
-    stretch = curve[begin:]
-    if len(stretch) < 10 or (np.abs(stretch / level - 1) > limits.plateau_near).any():
+    metric, steps, curve = "val/loss", history["val/loss"].steps, history["val/loss"].values
+    if (steps >= history.step - span).sum() < LEAST_VALIDATIONS:
+        metric, steps = "train/loss", history["train/loss"].steps
+        curve = smooth(history["train/loss"].values, max(10, len(steps) // 20))
+    stretch = curve[np.searchsorted(steps, history.step - span) :]
+    if len(stretch) < LEAST_VALIDATIONS or (np.abs(stretch / level - 1) > limits.plateau_near).any():
         return None
     if 1 - stretch[-1] / stretch[0] > limits.plateau_slope:
         return None
     outside = np.flatnonzero(np.abs(curve / level - 1) > limits.plateau_near)
     since = int(steps[outside[-1] + 1]) if len(outside) else int(steps[0])
-    return since, float(curve[-1]), level
+    return metric, since, float(curve[-1]), level
 
 
 def apart(history: History, limits: Any, one: str, other: str) -> bool:
@@ -48,9 +53,9 @@ def uniform_plateau(history: History, limits: Any) -> Found | None:
     found = resting(history, "uniform", limits.plateau_uniform, limits)
     if found is None:
         return None
-    since, loss, level = found
+    metric, since, loss, level = found
     what = f"the loss rests at {loss:.2f}, the line of guessing evenly ({level:.2f})"
-    return Found("warning", what, since, "train/loss", loss, level)
+    return Found("warning", what, since, metric, loss, level)
 
 
 @PLATEAUS.rule(
@@ -66,9 +71,9 @@ def unigram_plateau(history: History, limits: Any) -> Found | None:
     found = resting(history, "unigram", limits.plateau_unigram, limits)
     if found is None:
         return None
-    since, loss, level = found
+    metric, since, loss, level = found
     what = f"the loss rests at {loss:.2f}, the line of knowing only how common each token is ({level:.2f})"
-    return Found("warning", what, since, "train/loss", loss, level)
+    return Found("warning", what, since, metric, loss, level)
 
 
 @PLATEAUS.rule(
@@ -84,6 +89,6 @@ def bigram_plateau(history: History, limits: Any) -> Found | None:
     found = resting(history, "bigram", limits.plateau_bigram, limits)
     if found is None:
         return None
-    since, loss, level = found
+    metric, since, loss, level = found
     what = f"the loss rests at {loss:.2f}, the line of knowing the present token only ({level:.2f})"
-    return Found("warning", what, since, "train/loss", loss, level)
+    return Found("warning", what, since, metric, loss, level)

@@ -102,13 +102,19 @@ THRESHOLDS: dict[str, Threshold] = {
     "unseen_vocabulary": _t(1000, "and its size: below it unseen rows cost next to nothing (bytes)"),
     # ---------------------------------------------------------------- budget
     "batch_large": _t(
-        8.0, "tokens a step / critical batch: at 8 times, 8 of 9 tokens save no steps", "McCandlish et al. 2018"
+        64.0, "tokens a step / critical batch; healthy small runs: 10 early, 1 late", "McCandlish et al. 2018, fig. 6"
+    ),
+    "batch_progress": _t(
+        0.2, "part of the run after which it says something: the critical batch starts at some 60 tokens"
     ),
     "batch_small": _t(0.01, "the same on the other side: a note"),
     "batch_looks": _t(5, "measurements before it is said"),
     "undertrained": _t(0.1, "planned tokens / parameter; 20 is compute-optimal", "Hoffmann et al. 2022"),
     "short_trained": _t(2.0, "the same, as a note"),
-    "overtrained": _t(500.0, "planned tokens / parameter, where the curve is flat too", "Hoffmann et al. 2022"),
+    "overtrained": _t(
+        500.0, "planned tokens / parameter: a note; where the curve is flat too, a warning", "Hoffmann et al. 2022"
+    ),
+    "overtrained_progress": _t(0.2, "part of the run after which a flat curve says something"),
     "overtrained_gain": _t(0.005, "relative fall of the loss over the last fifth that still counts as flat"),
     # ---------------------------------------------------------------- speed
     "data_share": _t(0.3, "share of the time spent waiting for batches"),
