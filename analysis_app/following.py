@@ -30,7 +30,7 @@ CHUNK_BYTES = 4 << 20  # of a file at a time: some 20,000 lines of metrics
 LOOK_SECONDS = 0.25  # between two looks at the files' sizes; a look costs some 20 microseconds
 STATUS_SECONDS = 1.0  # at the latest: a run turns stale without any file changing
 SHARED_SECONDS = 1.0  # how long the end of a file is handed out as it was read
-SHARED_BYTES, SHARED_PARTS = 32 << 20, 64  # of what was read and is kept for those who come next
+SHARED_BYTES, SHARED_PARTS = 12 << 20, 64  # of what was read and is kept for those who come next
 MOST_OFFSET = 2**62
 START = Cursor()
 LEFT_OUT = ("wall", "rewound_from")  # of a line of metrics.jsonl
@@ -55,7 +55,8 @@ class Place:
             return cls()
         try:
             parts = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-            return cls(*(_cursor(*part) for part in parts))
+            metrics, events, samples = (_cursor(*part) for part in parts)
+            return cls(metrics, events, samples)
         except (binascii.Error, TypeError, ValueError):
             raise ValueError("cursor: not one that was given out here; leave it out to begin at the start") from None
 

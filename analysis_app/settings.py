@@ -149,7 +149,7 @@ def _word(name: str, setting: Setting, value: Any) -> str:
     if setting.kind == "text":
         if len(value) > 300 or not value.isprintable():
             raise ValueError(f"{name} must be one line of at most 300 characters")
-        return f'"{value}"' if value == "" else yaml.safe_dump(value, default_style='"', width=10_000).strip()
+        return value
     choices: Mapping[str, Any] = presets() if setting.kind == "preset" else dict.fromkeys(setting.choices)
     if value not in choices:
         raise ValueError(f"{name} is {value[:100]!r}: there are {', '.join(choices)}")
@@ -204,6 +204,8 @@ def content_of(config: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
             _lay_over(tree, yaml.safe_load(Path(next(words)).read_text(encoding="utf-8")))
         elif word.startswith("--"):
             key, equals, value = word[2:].partition("=")
+            if key == SETTINGS["note"].flag:  # anybody's words, no YAML
+                continue
             _put(tree, key.split("."), yaml.safe_load(value if equals else next(words, "null")))
     return tree
 

@@ -35,7 +35,7 @@ from analysis_app.library import ConflictError, Library, NotFoundError
 from analysis_app.situation import RESUMABLE, situation
 from lab.runs import Run
 from lab.runs.control import command_problem, send_command, wait_for_answer
-from lab.runs.paths import NEWEST
+from lab.runs.paths import NEWEST, check_name
 from lab.runs.run import check_new_run, new_name
 
 
@@ -110,7 +110,7 @@ def _add_starts(router: APIRouter, library: Library, launcher: Launcher) -> None
     def start(asked: StartAsked) -> Response:
         """Check the settings, then start a training of its own."""
         arguments = settings.arguments(asked.config, asked.overrides)
-        name = new_name() if asked.run is None else asked.run
+        name = new_name() if asked.run is None else check_name(asked.run)
         with launcher.claim(name):
             _refuse_taken(library, name)
             place = [f"--run.root={library.root}", f"--run.name={name}"]
@@ -179,9 +179,9 @@ def _add_commands(router: APIRouter, library: Library, launcher: Launcher) -> No
         if state not in RESUMABLE and not (state == "completed" and asked.steps):
             return ask(asked, "resume")
         with launcher.claim(run.name):
-            longer = [] if asked.steps is None else [f"--horizon.steps={asked.steps}"]
-            arguments = [f"--resume={run.name}", f"--run.root={library.root}", *longer]
-            launcher.check(arguments)
+            arguments = [f"--resume={run.name}", f"--run.root={library.root}"]
+            if asked.steps is not None:  # else the settings are those that it ran with
+                launcher.check(arguments := [*arguments, f"--horizon.steps={asked.steps}"])
             return _started(launcher.launch(run.name, "resume", arguments))
 
     @router.post("/stop", status_code=202)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -209,3 +211,31 @@ def test_a_folder_that_somebody_removed_ends_no_training(tmp_path: Path) -> None
         pilot.ask("stop")
 
     assert fly(tmp_path, steer)[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root: run the tests as root")
+def test_a_full_disk_refuses_the_checkpoint_and_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(tmp_path / "runs")]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this system refuses to mount a tmpfs")
+
+    def steer(pilot: Pilot) -> None:
+        pilot.wait_for_step(2)
+        pilot.ask("pause")
+        filler, free = tmp_path / "runs" / "filler", shutil.disk_usage(tmp_path / "runs").free
+        filler.write_bytes(b"x" * (free - 100_000))  # a checkpoint takes 350,000 bytes
+        assert "the disk is full" in pilot.ask("checkpoint")["reason"]
+        filler.unlink()
+        pilot.ask("checkpoint")
+        pilot.ask("resume")
+        pilot.ask("stop")
+
+    try:
+        code, pilot = fly(tmp_path, steer)
+        assert code == 0
+        kinds = [answer["kind"].removeprefix("command_") for answer in pilot.answers]
+        assert kinds == ["answered", "refused", "answered", "answered", "answered"]
+        assert pilot.answers[2]["step"] in [info.step for info in pilot.run.checkpoints()]
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path / "runs")], check=True)

@@ -133,3 +133,18 @@ def test_a_cursor_beyond_the_end_starts_over(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"one\n")
     assert LineReader(path, Cursor(offset=10**15)).read() == ([b"one"], True)
+
+
+def test_a_bounded_reading_gives_the_same_in_pieces(run: Run) -> None:
+    with EventWriter(run) as events:
+        for n in range(50):
+            events.write("checkpoint", n, note="x" * (1000 if n == 20 else 10))
+    reader, found, looks = EventReader(run), [], 0
+    while True:
+        found += reader.poll(most=300).events
+        looks += 1
+        if not reader.behind:
+            break
+    assert found == run.events()
+    assert looks > 10
+    assert EventReader(run).behind is False
