@@ -114,8 +114,8 @@ export function mount(element) {
     function reveal({ twin, findings }) {
       const markers = findings.filter((f) => f.level !== "note").map((f) => ({ step: f.step, kind: "finding", title: `doctor, ${f.level}: ${f.rule}`, rows: [["step", count(f.step)]] }));
       const ghost = (name, text) => (twin[name] ? [{ name: text, data: series(twin[name]), ...TWIN }] : []);
-      made.loss.set({ markers, series: [...made.loss.options.series, ...ghost("train/loss", "healthy twin, train"), ...(twin["val/loss"] ? [{ name: "healthy twin, val", data: series(twin["val/loss"]), colour: "--lab-muted", style: "dots" }] : [])] });
-      for (const name of Object.keys(OTHERS)) made[name]?.set({ series: [...made[name].options.series, ...ghost(name, "healthy twin")] });
+      made.loss.set({ markers, series: [...made.loss.options.series, ...ghost("train/loss", "twin, train"), ...(twin["val/loss"] ? [{ name: "twin, val", data: series(twin["val/loss"]), colour: "--lab-muted", style: "dots" }] : [])] });
+      for (const name of Object.keys(OTHERS)) made[name]?.set({ series: [...made[name].options.series, ...ghost(name, "twin")] });
     }
   }
 
