@@ -97,7 +97,7 @@ def measure_page(page: Any, url: str, run: str, text: str) -> dict[str, float]:
 
     def first_token() -> float:
         page.click("#lab-generate")
-        page.wait_for_function("document.querySelector('.lab-foot')?.textContent.includes('tokens/s')")
+        page.wait_for_function("document.querySelector('.lab-foot')?.textContent.includes('the first after')")
         return float(page.get_attribute('[data-panel="writer"]', "data-first-ms"))
 
     found["first written token"] = median(first_token)

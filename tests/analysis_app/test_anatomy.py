@@ -42,7 +42,9 @@ class OneModel(Library):
 
     def __init__(self, model: GPT) -> None:
         super().__init__("nowhere")
-        self.opened = Opened(Loaded(model, ByteTokenizer(), "made"), 0, threading.RLock())
+        self.opened = Opened(
+            loaded=Loaded(model, ByteTokenizer(), "made"), size=0, lock=threading.RLock(), key=("made",)
+        )
 
     def open(self, name: str, step: int | None = None) -> Opened:
         return self.opened

@@ -27,11 +27,11 @@ def library(runs: Path) -> Library:
 
 def export(person: Person, panel: str, kind: str) -> Path:
     """The file that the panel's menu hands out, chosen by keyboard."""
-    page = person.page
+    page, menu = person.page, f'[data-panel="{panel}"] > header > .lab-export'
     with page.expect_download() as waiting:
-        page.focus(f'[data-panel="{panel}"] .lab-export summary')
+        page.focus(f"{menu} summary")
         page.keyboard.press("Enter")
-        page.locator(f'[data-panel="{panel}"] [data-export="{kind}"]').focus()
+        page.locator(f'{menu} [data-export="{kind}"]').focus()
         page.keyboard.press("Enter")
     path = Path(waiting.value.path())
     assert waiting.value.suggested_filename == f"tiny-step-12-{panel}.{kind}"
