@@ -41,6 +41,7 @@ class Journal(Callback):
         self._logbook: Logbook | None = None
         self._begun = 0.0
         self._seconds, self._steps = 0.0, 0
+        self._clipped, self._updates = 0, 0
         self._lines = 0
         self._speed: float | None = None
 
@@ -60,6 +61,9 @@ class Journal(Callback):
         measured_at = done - 1
         if measured_at > 0:  # the first step pays for the allocator and for compilation
             self._seconds, self._steps = self._seconds + time.perf_counter() - self._begun, self._steps + 1
+        clip = pl_module.optimizer_config.clip
+        self._updates += 1
+        self._clipped += bool(clip) and pl_module.measured["train/grad_norm"] > clip
         every = self.every or max(1, -(-trainer.max_steps // MOST_LINES))
         if measured_at % every and done < trainer.max_steps:
             return
@@ -69,7 +73,9 @@ class Journal(Callback):
             values["perf/tokens_per_second"] = speed
             # Over a step or two the speed is noise; the status and the ETA take a slow average.
             self._speed = speed if self._speed is None else self._speed + 0.05 * (speed - self._speed)
-        self._seconds, self._steps = 0.0, 0
+        if clip:
+            values["train/clipped"] = self._clipped / self._updates
+        self._seconds, self._steps, self._clipped, self._updates = 0.0, 0, 0, 0
         logbook.log(measured_at, values, dashboards=self._lines % self.dashboards_every == 0)
         self._lines += 1
         logbook.progress(done, self._speed, {"train/loss": values["train/loss"]})

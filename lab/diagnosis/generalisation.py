@@ -36,6 +36,8 @@ def overfitting(history: History, limits: Any) -> Found | None:
     apart = gap(history, int(steps[-1]))
     if begin is None or apart is None or apart < limits.overfit_gap:
         return None
+    if values[-1] - values[best] < limits.overfit_nats:  # of a loss near 0, a rise by half is nothing
+        return None
     width = history.span(0.02, 5)
     then, now = (near(history["train/loss"], int(steps[i]), width) for i in (best, -1))
     if then is None or now is None or now >= then:  # both rise: that is another disease

@@ -79,6 +79,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "resid_norm": _t(300.0, "norm of the residual stream / sqrt(width); healthy runs reach 82"),
     # ---------------------------------------------------------------- generalisation
     "overfit_rise": _t(0.02, "relative rise of val/loss over its best"),
+    "overfit_nats": _t(0.02, "and the least rise, in nats per token; an induction task solved to 0.01 wavers by 0.004"),
     "overfit_far": _t(0.2, "the same, where it is an alarm"),
     "overfit_gap": _t(0.05, "and how far train/loss lies below val/loss"),
     "overfit_looks": _t(2, "validations in a row"),
