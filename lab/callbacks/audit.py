@@ -23,6 +23,8 @@ STRETCH_TOKENS = 64
 """Of each so many: long enough that a licence's header, which many files share, is not the whole of it."""
 READ_TOKENS = 10_000_000
 """Of a longer training text the first so many are read."""
+PART_TOKENS = 500_000
+"""So many at a time."""
 
 
 class Audit(Instrument):
@@ -106,15 +108,16 @@ def text_facts(data: LabDataModule) -> dict[str, float]:
     """What is known of a text before anything is learned from it; nothing of a made corpus, which is endless."""
     if data.sequences.per_epoch is None:
         return {}
-    train = np.asarray(data.token_files["train"].array()[:READ_TOKENS])
-    counts = np.bincount(train, minlength=data.vocab_size)
+    train = data.token_files["train"].array()[:READ_TOKENS]
     at = np.linspace(0, data.sequences.n_val - 1, min(STRETCHES, data.sequences.n_val)).astype(int)
     found = [data.sequences.val(int(i), int(i) + 1) for i in at]
-    text, width = train.tobytes(), train.dtype.itemsize
-    there = [
-        stands_in(tokens[0][targets[0] >= 0][:STRETCH_TOKENS].astype(train.dtype).tobytes(), text, width)
-        for tokens, targets in found
-    ]
+    stretches = [tokens[0][targets[0] >= 0][:STRETCH_TOKENS].astype(train.dtype).tobytes() for tokens, targets in found]
+    counts, there = np.zeros(data.vocab_size, dtype=np.int64), [False] * len(stretches)
+    for start in range(0, len(train), PART_TOKENS):  # a part at a time: memory does not grow with the text
+        part = np.asarray(train[start : start + PART_TOKENS + STRETCH_TOKENS])
+        counts += np.bincount(part[:PART_TOKENS], minlength=data.vocab_size)
+        text = part.tobytes()
+        there = [known or stands_in(s, text, train.dtype.itemsize) for known, s in zip(there, stretches, strict=True)]
     return {"audit/unseen_rows": float((counts == 0).mean()), "audit/val_in_train": sum(there) / len(there)}
 
 

@@ -48,7 +48,7 @@ def run(options: Options) -> list[Row]:
     from lab.cli import main
 
     variants = dict(list(VARIANTS.items())[:2]) if options.quick else VARIANTS
-    steps, seeds = (10, 1) if options.quick else (250, options.seeds)
+    steps, seeds = (30, 1) if options.quick else (250, options.seeds)
     text, threads, rows = library_text(20_000) if options.quick else benchmark_text(), options.threads[0], []
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as name:
         folder = Path(name)

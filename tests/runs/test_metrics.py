@@ -8,7 +8,7 @@ from lab.runs.metrics import METRICS, describe, undeclared
 def test_every_metric_says_what_it_is() -> None:
     for name, metric in METRICS.items():
         assert name == metric.name
-        assert name.partition("/")[0] in {"train", "val", "perf", "stats"}
+        assert name.partition("/")[0] in {"train", "val", "perf", "stats", "audit", "forecast"}
         assert metric.unit
         assert metric.formula
         assert metric.how_to_read.endswith(".")
