@@ -6,7 +6,7 @@ import { panel } from "./lib/panel.js";
 import { state } from "./lib/store.js";
 
 export function mount(element) {
-  const rows = h("tbody"), head = ["", "run", "state", "steps", "tokens", "train", "val"].map((text) => h("th", { scope: "col" }, text));
+  const rows = h("tbody"), head = ["", "run", "state", "steps", "tokens", "train", "val"].map((text, i) => h("th", { scope: "col", class: i > 2 ? "lab-number" : null }, text));
   const found = panel(element, {
     anyModel: true,
     request: () => (comparable().length ? [] : "No run in this folder has curves: only published models are here."),
