@@ -82,7 +82,14 @@ class _Stretches:
         count = np.searchsorted(self.keys, keys[places], "right") - low
         place = np.repeat(places, count) + begin
         at = self.at[np.repeat(low, count) + _ramps(count)]
+        # Where the tokens before agree as well, the run began earlier and is met there. Of a text with much
+        # indentation that leaves thousands of pairs, else millions: every blank with every blank.
+        before = np.asarray(text[np.maximum(place - 1, 0)]).astype(np.uint32)
+        starts = (before != self.row[at - 1]) | (place == 0)
+        place, at = place[starts], at[starts]
         length = self._agree(text, place, at, stop)
+        real = length >= self.n  # equal hashes are no proof
+        place, at, length = place[real], at[real], length[real]
         which = np.searchsorted(self.begins, at, "right") - 1
         best = []
         for sample in np.unique(which):

@@ -81,7 +81,7 @@ def write_probe(run: RunPaths, step: int, arrays: Mapping[str, npt.ArrayLike]) -
         raise ValueError(f"a probe bundle holds plain arrays only: {', '.join(wrong)} would need pickling")
     # Packing would save half of it, and take ten times as long.
     with writing_whole(path, durable=False) as file:
-        np.savez(file, allow_pickle=False, **{"format": np.int64(PROBE_FORMAT), "step": np.int64(step), **plain})
+        np.savez(file, **{"format": np.int64(PROBE_FORMAT), "step": np.int64(step), **plain})
     return ProbeInfo(path, step)
 
 

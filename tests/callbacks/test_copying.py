@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,3 +57,21 @@ def test_only_the_first_tokens_of_a_long_text_are_searched() -> None:
         copying.SEARCHED_TOKENS = before
     assert (near.length, far.length, across.length) == (3, 0, 10)
     assert near.searched == 500
+
+
+def test_a_text_full_of_blanks_is_no_harder(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    lines = [np.concatenate([np.full(40, 32), rng.integers(97, 123, 10)]) for _ in range(400)]
+    text = np.concatenate(lines).astype(np.uint8)
+    sample = np.concatenate([*rng.permutation(lines)[:8], np.full(60, 32)]).tolist()
+    pairs, agree = [], copying._Stretches._agree
+
+    def counted(self: copying._Stretches, text: np.ndarray, place: np.ndarray, at: np.ndarray, stop: int) -> np.ndarray:
+        pairs.append(len(place))
+        return agree(self, text, place, at, stop)
+
+    monkeypatch.setattr(copying._Stretches, "_agree", counted)
+    (copy,) = longest_copies([sample], text)
+    assert copy.length == slow(sample, text)
+    of_blanks = (400 * 33) * (8 * 33 + 93)  # stretches of 8 blanks in the text, in the sample
+    assert max(pairs) < of_blanks / 10
