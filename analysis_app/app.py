@@ -41,9 +41,9 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     )
     library = Library(root)
     launcher = Launcher(library.root)
-    for made in (api, studies, time_api, experiments_api, sick_runs, plan_api, anatomy):
+    for made in (api, studies, time_api, experiments_api, sick_runs, anatomy):
         app.include_router(made.routes(library))
-    for made in (live, training):
+    for made in (live, training, plan_api):
         app.include_router(made.routes(library, launcher))
     add_error_answers(app)
 

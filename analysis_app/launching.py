@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from analysis_app.library import ConflictError
 from lab.runs import Run
@@ -85,10 +88,17 @@ class Launcher:
 
     def check(self, arguments: list[str]) -> None:
         """Let `fit --check` judge. Raises `ValueError` with what it complains about."""
+        self._ask("fit", [*arguments, "--check"])
+
+    def plan(self, arguments: list[str]) -> dict[str, Any]:
+        """What `plan --json` says, a few real steps included. Raises `ValueError` with what it complains about."""
+        return orjson.loads(self._ask("plan", [*arguments, "--json"]))
+
+    def _ask(self, command: str, arguments: list[str]) -> str:
         with self._checks:
             try:
                 done = subprocess.run(
-                    [*_fit(arguments), "--check"],
+                    _lab(command, arguments),
                     capture_output=True,
                     text=True,
                     errors="replace",
@@ -97,16 +107,17 @@ class Launcher:
                     timeout=CHECK_SECONDS,
                 )
             except subprocess.TimeoutExpired:
-                raise ValueError(f"the settings could not be checked within {CHECK_SECONDS} seconds") from None
+                raise ValueError(f"`{command}` gave no answer within {CHECK_SECONDS} seconds") from None
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
             said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-            raise ValueError("\n".join(said or lines[-1:] or [f"fit --check ended with exit code {done.returncode}"]))
+            raise ValueError("\n".join(said or lines[-1:] or [f"`{command}` ended with exit code {done.returncode}"]))
+        return done.stdout
 
     def launch(self, name: str, kind: str, arguments: list[str]) -> Start:
         """Start `fit`. It has a session of its own, so neither Ctrl-C nor the end of this server reaches it."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        command = _fit(arguments)
+        command = _lab("fit", arguments)
         with open(self._folder / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 command,
@@ -137,8 +148,8 @@ class Launcher:
         return [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()][-TAIL_LINES:]
 
 
-def _fit(arguments: list[str]) -> list[str]:
-    return [sys.executable, "-m", "lab", "fit", *arguments]
+def _lab(command: str, arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "lab", command, *arguments]
 
 
 def _environment() -> dict[str, str]:

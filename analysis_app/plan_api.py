@@ -1,8 +1,14 @@
-"""What a configuration would cost, for whoever is choosing one: `POST /api/train/plan`.
+"""What a configuration would cost, for whoever is choosing one.
 
-Takes what `POST /api/train/start` takes, starts nothing and trains nothing, and answers within a second: `parameters`
-by component, `flops_per_token`, `flops`, `tokens`, `epochs`, `memory` by part, `disk`; null where the settings alone do
-not tell (a horizon in minutes, a text that nobody has read yet). Precision and kernels are those of the newest run.
+`POST /api/train/plan` takes what `POST /api/train/start` takes, starts nothing and trains nothing, and answers within
+a second: the model's shape and `vocab_size`, `parameters` by component, `flops_per_token`, `flops`, `tokens`, `epochs`,
+`memory` by part, `disk`; null where the settings alone do not tell (a horizon in minutes, a text that nobody has read
+yet). Precision and kernels are those of the newest run.
+
+`POST /api/train/rehearse` takes the same and makes a few real steps, as `python -m lab plan` does: half a minute, then
+{"forecasts": {"minutes", "peak_memory_bytes", "final_val_loss"}, "unsaid", "epochs", "seconds"}, each forecast with
+`value`, `low`, `high` (to hold it 8 times in 10) and `method`; the loss from this folder's finished runs on the same
+text, where there are enough of them, and why not in `unsaid`. 422 with all that is wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from fastapi import APIRouter, Response
 
 from analysis_app import settings
 from analysis_app.api import answer
+from analysis_app.launching import Launcher
 from analysis_app.library import Library
 from analysis_app.training import StartAsked
 from lab.planning.sizes import size_of
@@ -21,15 +28,24 @@ from lab.runs import list_runs
 LEVERS = ("precision", "attention", "loss", "dropout")
 
 
-def routes(library: Library) -> APIRouter:
-    """The route, over the runs of `library`."""
+def routes(library: Library, launcher: Launcher) -> APIRouter:
+    """The routes, over the runs of `library`."""
     router = APIRouter(prefix="/api/train")
 
     @router.post("/plan")
     def plan(asked: StartAsked) -> Response:
         """What it would cost."""
         content = settings.content_of(asked.config, asked.overrides)
-        return answer(size_of(content, levers=newest_levers(library)).as_dict())
+        found = size_of(content, levers=newest_levers(library)).as_dict()
+        return answer(settings.shape_of(content) | {"horizon": content.get("horizon", {})} | found)
+
+    @router.post("/rehearse")
+    def rehearse(asked: StartAsked) -> Response:
+        """What it would cost here, measured."""
+        arguments = settings.arguments(asked.config, asked.overrides)
+        found = launcher.plan([*arguments, f"--run.root={library.root}"])
+        kept = {name: found[name] for name in ("forecasts", "unsaid", "epochs")}
+        return answer(kept | {"seconds": found["rehearsal"]["seconds"]})
 
     return router
 

@@ -22,7 +22,8 @@ from lab.data.corpora import CORPORA
 from lab.data.download import data_root
 from lab.data.reading import SUFFIXES
 from lab.data.tokenizers import KINDS
-from lab.model import GPTConfig, count_parameters
+from lab.model import GPTConfig
+from lab.planning.sizes import KNOWN_VOCABULARIES
 
 PROJECT = Path(lab.__file__).resolve().parents[1]
 CONFIGURATIONS, PRESETS = PROJECT / "configs", PROJECT / "configs" / "model"
@@ -226,16 +227,14 @@ def _lay_over(tree: dict[str, Any], top: Mapping[str, Any]) -> None:
             tree[name] = dict(value) if isinstance(value, Mapping) else value
 
 
-def size_of(config: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """How large the model would be: `parameters`, `vocab_size` (null where only the text tells: then the parameters
-    are those of everything else), its shape, `tokens_per_step`. Raises `ValueError` for what cannot be.
+def shape_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's shape, with what a configuration leaves out; `vocab_size` is null where only the text tells.
+
+    Raises `ValueError` for what cannot be.
     """
-    tree = content_of(config, overrides)
-    data, shape = tree.get("data", {}), tree.get("model", {}).get("config", {})
-    tokenizer = data.get("tokenizer", "bpe")
-    vocab_size = {"bpe": data.get("vocab_size") or 4096, "bytes": 256, "gpt2": 50_257}.get(tokenizer)
+    data, shape = content.get("data", {}), content.get("model", {}).get("config", {})
+    kind = data.get("tokenizer", "bpe")
+    vocab_size = data.get("vocab_size") or (None if kind == "char" else KNOWN_VOCABULARIES.get(kind))
     model = GPTConfig(**{**shape, "vocab_size": vocab_size or 2})
-    per_step = data.get("tokens_per_step") or data.get("batch_size", 16) * model.context_length
     names = ("n_layers", "n_heads", "d_model", "context_length")
-    counted = {"parameters": count_parameters(model)["total"], "vocab_size": vocab_size, "tokens_per_step": per_step}
-    return counted | {name: getattr(model, name) for name in names} | {"horizon": tree.get("horizon", {})}
+    return {"vocab_size": vocab_size} | {name: getattr(model, name) for name in names}

@@ -6,7 +6,7 @@
 `POST /api/train/start` {"config", "overrides", "run"} → 202 {"run", "kind": "new", "pid", "state": "starting"}. The
 configuration is one of `GET /api/train/options`, overrides are its `settings` (`preset`, `corpus`, `file`, `steps`,
 `minutes`, `batch_size`, `lr`, `seed`, …). `fit --check` judges first, in some seconds: 422 with all it has to say.
-409 where the run is there already. `POST /api/train/size` takes the same and answers at once how large the model is.
+409 where the run is there already. What it would cost: `analysis_app.plan_api`.
 
 `POST /api/train/{pause,resume,stop,checkpoint,sample,lr}` {"run", "wait": seconds} (and `sample` a "prompt", `lr` a
 "value": the factor on the schedule) → 202 {"run", "command", "id", "answer"}. The trainer answers after its step with
@@ -100,11 +100,6 @@ def _add_starts(router: APIRouter, library: Library, launcher: Launcher) -> None
     def options() -> Response:
         """What can be started, and with which settings."""
         return answer(_options())
-
-    @router.post("/size")
-    def size(asked: StartAsked) -> Response:
-        """How large the model would be; nothing is started."""
-        return answer(settings.size_of(asked.config, asked.overrides))
 
     @router.post("/start", status_code=202)
     def start(asked: StartAsked) -> Response:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -163,11 +163,11 @@ class EventsDelta:
         return {"events": self.events, "reset": self.reset}
 
 
-class EventReader:
-    """Follows events.jsonl. Events are history: a rewind is itself an event and drops none."""
+class _Follower:
+    """Follows a file of JSON objects, one a line. `skipped`: lines met that were no whole one."""
 
-    def __init__(self, run: RunPaths, cursor: Cursor | None = None) -> None:
-        self._lines = LineReader(run.events_path, cursor)
+    def __init__(self, path: Path, cursor: Cursor | None) -> None:
+        self._lines = LineReader(path, cursor)
         self.skipped = 0
 
     @property
@@ -180,12 +180,22 @@ class EventReader:
         """Whether the last poll left something."""
         return self._lines.behind
 
+    def _new(self, most: int | None, whole: Callable[[Row], bool]) -> tuple[list[Row], bool]:
+        lines, reset = self._lines.read(most)
+        found = [line for line in _parse_objects(lines) if whole(line)]
+        self.skipped = (0 if reset else self.skipped) + sum(map(bool, lines)) - len(found)
+        return found, reset
+
+
+class EventReader(_Follower):
+    """Follows events.jsonl. Events are history: a rewind is itself an event and drops none."""
+
+    def __init__(self, run: RunPaths, cursor: Cursor | None = None) -> None:
+        super().__init__(run.events_path, cursor)
+
     def poll(self, most: int | None = None) -> EventsDelta:
         """Events completed since the last call, of about `most` bytes; unknown kinds are passed on."""
-        lines, reset = self._lines.read(most)
-        events = [event for event in _parse_objects(lines) if isinstance(event.get("kind"), str)]
-        self.skipped = (0 if reset else self.skipped) + sum(map(bool, lines)) - len(events)
-        return EventsDelta(events, reset)
+        return EventsDelta(*self._new(most, lambda event: isinstance(event.get("kind"), str)))
 
 
 @dataclass(frozen=True)
@@ -196,28 +206,17 @@ class SamplesDelta:
     reset: bool = False
 
 
-class SampleReader:
+class SampleReader(_Follower):
     """Follows samples.jsonl: the lines that hold a step and a text."""
 
     def __init__(self, run: RunPaths, cursor: Cursor | None = None) -> None:
-        self._lines = LineReader(run.samples_path, cursor)
-
-    @property
-    def cursor(self) -> Cursor:
-        """Where to go on."""
-        return self._lines.cursor()
-
-    @property
-    def behind(self) -> bool:
-        """Whether the last poll left something."""
-        return self._lines.behind
+        super().__init__(run.samples_path, cursor)
 
     def poll(self, most: int | None = None) -> SamplesDelta:
         """Samples completed since the last call, of about `most` bytes."""
-        lines, reset = self._lines.read(most)
-        found = _parse_objects(lines)
-        whole = [s for s in found if isinstance(s.get("step"), int) and isinstance(s.get("text"), str)]
-        return SamplesDelta(whole, reset)
+        return SamplesDelta(
+            *self._new(most, lambda sample: isinstance(sample.get("step"), int) and isinstance(sample.get("text"), str))
+        )
 
 
 def read_events(run: RunPaths) -> list[Row]:

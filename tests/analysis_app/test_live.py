@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_nonsense_in_the_form_is_refused_at_its_field(watcher: Watcher, live_ser
     page.goto(live_server.url)
     watcher.wait("document.querySelector('.lab-size b')?.textContent.includes('parameters')")
     assert "1.05M parameters" in str(page.text_content(".lab-size"))
+    assert "a step holds" in str(page.text_content(".lab-size"))
     assert page.text_content(".lab-start .lab-command") == "python -m lab fit --config configs/quickstart.yaml"
     for field, value, sentence in [
         ("batch", "0", "a whole number from 1"),
@@ -120,7 +122,7 @@ def test_nonsense_in_the_form_is_refused_at_its_field(watcher: Watcher, live_ser
         page.fill(f"#lab-start-{field}", "")
     # What only the server knows: the model's heads do not fit its width, a text that is gone.
     page.route(
-        "**/api/train/size", lambda r: r.fulfill(status=422, json={"error": "lr is odd; more is wrong", "id": "1"})
+        "**/api/train/plan", lambda r: r.fulfill(status=422, json={"error": "lr is odd; more is wrong", "id": "1"})
     )
     page.fill("#lab-start-learning-rate", "0.5")
     watcher.wait("document.querySelector('#lab-start-learning-rate-error').textContent === 'Lr is odd.'")
@@ -139,6 +141,11 @@ def start_from_the_form(watcher: Watcher, name: str) -> None:
     page.fill("#lab-start-name", name)
     watcher.wait("document.querySelector('.lab-size').textContent.includes('64 tokens a step')")
     assert "--data.corpus text --data.path mine.txt" in str(page.text_content(".lab-start .lab-command"))
+    page.click("#lab-try-run")
+    watcher.wait("document.querySelector('#lab-cost').textContent.includes('of memory')")
+    assert re.search(
+        r"\d+ (s|min|h).* to .*of memory.*its final loss: not enough to say", page.text_content("#lab-cost")
+    )
     page.click("#lab-start-run")
     watcher.status("running")
     watcher.wait(f"Number({LIVE}.dataset.rows) > 10")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,22 @@ def test_a_complete_run_of_this_text_counts(root: Path) -> None:
     assert one.loss == metrics.latest("val/loss")
     assert one.tokens == 8 * 64
     assert one.curve[-1] == (1.0, one.loss)
+
+
+def test_a_run_resumed_three_times_counts_as_one(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "good", tmp_path / "good")
+    lines = (root / "good" / "metrics.jsonl").read_text().splitlines(keepends=True)
+    later = [line for line in lines if json.loads(line)["step"] > 4]
+    with (
+        (tmp_path / "good" / "metrics.jsonl").open("a") as metrics,
+        (tmp_path / "good" / "events.jsonl").open("a") as e,
+    ):
+        for _ in range(3):
+            e.write('{"kind":"resumed","step":4,"wall":1}\n')
+            metrics.writelines(later)
+    found, plain = ask(tmp_path), ask(root)
+    assert found.names == ["good"]
+    assert found.runs == plain.runs
 
 
 def test_each_other_one_has_a_reason(root: Path) -> None:

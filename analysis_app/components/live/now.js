@@ -15,11 +15,13 @@ export function numbers() {
     const smooth = train.n ? train.smoothed(smoothing)[train.n - 1] : NaN, memory = history.latest("perf/memory_bytes"), clipped = history.latest("train/clipped");
     const perToken = facts.bytes_per_token, ownBits = Number.isFinite(smooth) && perToken ? smooth / Math.LN2 / perToken : null;
     const rate = history.latest("train/lr"), scale = status.lr_scale ?? 1, norm = history.latest("train/grad_norm"), speed = status.tokens_per_second ?? history.latest("perf/tokens_per_second")?.value;
+    const [ends, low, high] = ["final_val_loss", "low", "high"].map((name) => history.latest(`forecast/${name}`)?.value);
     const rows = [
       ["train loss", number(smooth), trend(train, smoothing), "train/loss"],
       ["val loss", loss(val?.value), val ? `at step ${count(val.step)}` : "not measured yet", "val/loss"],
       ["perplexity", brief(Math.exp(val?.value ?? smooth)), val ? "of the validation text" : "of the training text", "val/perplexity"],
       ["bits per byte", brief(bits?.value ?? ownBits), bits || !ownBits ? "" : "of the training text", "val/bits_per_byte"],
+      ["will end at", loss(ends), low < high ? `${loss(low)} to ${loss(high)}, 8 times in 10` : "said after some validations", "forecast/final_val_loss"],
       ["learning rate", brief(rate?.value), scale === 1 ? "" : `schedule × ${brief(scale)}`, "train/lr"],
       ["gradient norm", brief(norm?.value), clipped?.value > 0 ? `${Math.round(100 * clipped.value)} % clipped` : facts.clip ? `clipped above ${brief(facts.clip)}` : "", "train/grad_norm"],
       ["tokens/s", short(speed && Math.round(speed)), "", "perf/tokens_per_second"],

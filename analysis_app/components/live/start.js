@@ -1,7 +1,8 @@
 // Starting a run: what to train, how long, on what, and how large that is before it begins.
 
 import { get, post } from "../lib/client.js";
-import { count, h, replace, short } from "../lib/dom.js";
+import { bytes, count, h, replace, short } from "../lib/dom.js";
+import { duration } from "../lib/scale.js";
 import { sentence } from "./words.js";
 
 const TYPING_MS = 350;
@@ -20,15 +21,16 @@ export function starter(began) {
     seed: field("Seed", h("input", { type: "number", min: 0, oninput: asked }), "of weights and chance"),
     run: field("Name", h("input", { type: "text", maxlength: 100, spellcheck: "false", autocomplete: "off", placeholder: "the date and two words", oninput: asked })),
   };
-  const about = h("p", { class: "lab-note" }), size = h("p", { class: "lab-size", role: "status" }), problem = h("p", { class: "lab-problem-line", role: "alert" });
+  const about = h("p", { class: "lab-note" }), size = h("p", { class: "lab-size", role: "status" }), cost = h("p", { class: "lab-size", id: "lab-cost", role: "status" }), problem = h("p", { class: "lab-problem-line", role: "alert" });
   const command = h("code", { class: "lab-command" }), button = h("button", { class: "lab-button lab-primary", id: "lab-start-run", type: "submit" }, "Start training");
+  const tryButton = h("button", { class: "lab-button", id: "lab-try-run", type: "button", title: "makes a few real steps and throws them away: half a minute", onclick: rehearse }, "What will it cost?");
   const copyButton = h("button", { class: "lab-button", type: "button", onclick: copy }, "Copy");
   const form = h("form", { class: "lab-form", novalidate: true, onsubmit: (event) => { event.preventDefault(); start(); } },
-    h("div", { class: "lab-form-fields" }, ...Object.values(fields).map((f) => f.root)), about, size, problem,
-    h("div", { class: "lab-form-end" }, button, h("span", { class: "lab-note" }, "or in a terminal:"), command, copyButton));
+    h("div", { class: "lab-form-fields" }, ...Object.values(fields).map((f) => f.root)), about, size, cost, problem,
+    h("div", { class: "lab-form-end" }, button, tryButton, h("span", { class: "lab-note" }, "or in a terminal:"), command, copyButton));
   const note = h("p", { class: "lab-help" });
   const root = h("section", { class: "lab-card lab-start", id: "lab-start", hidden: true, "aria-label": "start a run" }, h("header", {}, h("div", { class: "lab-title" }, h("h2", {}, "Start a run")), h("button", { class: "lab-link", id: "lab-start-close", type: "button", onclick: () => open(false) }, "close"), note), form);
-  let options = null, taken = [], timer = null, sizing = 0, starting = false;
+  let options = null, taken = [], timer = null, asking = 0, busy = false;
   return { root, open, known };
 
   function known(runs) {
@@ -86,9 +88,10 @@ export function starter(began) {
     if (!options) return;
     const wrong = problems();
     Object.entries(fields).forEach(([name, f]) => mark(f, wrong[name]));
-    problem.textContent = "";
+    problem.textContent = cost.textContent = "";
+    asking += 1;
     command.textContent = terminal();
-    button.disabled = starting || Object.keys(wrong).length > 0;
+    button.disabled = tryButton.disabled = busy || Object.keys(wrong).length > 0;
     window.clearTimeout(timer);
     if (!Object.keys(wrong).length) timer = window.setTimeout(measure, TYPING_MS);
     else size.textContent = "";
@@ -112,27 +115,55 @@ export function starter(began) {
   }
 
   async function measure() {
-    const mine = ++sizing;
+    const mine = asking;
     try {
-      const found = await post("api/train/size", { config: fields.config.input.value, overrides: overrides() });
-      if (mine === sizing) replace(size, ...described(found));
+      const found = await post("api/train/plan", { config: fields.config.input.value, overrides: overrides() });
+      if (mine === asking) replace(size, ...described(found));
     } catch (error) {
-      if (mine === sizing) fail(error);
+      if (mine === asking) fail(error);
     }
   }
 
-  function described({ parameters, vocab_size: vocabulary, tokens_per_step: each, n_layers, n_heads, d_model, context_length, horizon = {} }) {
-    const tokens = horizon.steps ? horizon.steps * each : horizon.tokens;
-    const parts = [`${count(n_layers)} layers, ${count(n_heads)} heads, ${count(d_model)} wide`, `reads ${count(context_length)} tokens`, `learns from ${count(each)} tokens a step`, tokens ? `${short(tokens)} tokens in all` : horizon.minutes ? `${horizon.minutes} minutes` : ""];
-    return [h("b", {}, `${short(parameters)} parameters`), h("span", {}, `${vocabulary ? "" : " beside those of the vocabulary, which only the text tells"} · ${parts.filter(Boolean).join(" · ")}`)];
+  function described({ parameters, vocab_size: vocabulary, tokens_per_step: each, n_layers, n_heads, d_model, context_length, horizon, tokens, flops, memory, disk }) {
+    const files = Object.values(disk).reduce((a, b) => a + b, 0);
+    const parts = [`${count(n_layers)} layers, ${count(n_heads)} heads, ${count(d_model)} wide`, `reads ${count(context_length)} tokens`, `learns from ${count(each)} tokens a step`, tokens ? `${short(tokens)} tokens in all` : horizon.minutes ? `${horizon.minutes} minutes` : "", flops ? `${short(flops)} operations` : "", `a step holds ${bytes(memory.peak)}`, `${bytes(files)} of files`];
+    return [h("b", {}, `${short(parameters.total)} parameters`), h("span", {}, `${vocabulary ? "" : " (the text tells how many characters there are: about a hundred are counted)"} · ${parts.filter(Boolean).join(" · ")}`)];
+  }
+
+  // Minutes, memory and the loss it will end at, from a few real steps on this machine and from finished runs.
+  async function rehearse() {
+    const mine = asking;
+    occupied(tryButton, "Trying a few steps…");
+    cost.textContent = "";
+    try {
+      const { forecasts: { minutes, peak_memory_bytes: memory, final_val_loss: loss }, unsaid } = await post("api/train/rehearse", { config: fields.config.input.value, overrides: overrides() });
+      if (mine !== asking) return;
+      const ends = loss ? ["ends at a validation loss of ", h("b", {}, loss.value.toFixed(2)), ` (${loss.low.toFixed(2)} to ${loss.high.toFixed(2)}), by ${loss.method}`] : [`its final loss: ${Object.values(unsaid).join("; ")}`];
+      replace(cost, h("b", {}, duration(60 * minutes.value)), ` (${duration(60 * minutes.low)} to ${duration(60 * minutes.high)}) · `, h("b", {}, bytes(memory.value)), " of memory · ", ...ends);
+    } catch (error) {
+      if (mine === asking) fail(error);
+    } finally {
+      free(tryButton, "What will it cost?");
+    }
+  }
+
+  function occupied(which, words) {
+    busy = true;
+    which.textContent = words;
+    button.disabled = tryButton.disabled = true;
+  }
+
+  function free(which, words) {
+    busy = false;
+    which.textContent = words;
+    button.disabled = tryButton.disabled = Object.keys(problems()).length > 0;
   }
 
   // ---------------------------------------------------------------- starting
 
   async function start() {
     if (!options || button.disabled) return;
-    starting = true;
-    Object.assign(button, { disabled: true, textContent: "Checking the settings…" });
+    occupied(button, "Checking the settings…");
     [problem.textContent, button.title] = ["", "fit --check judges them, in some seconds"];
     try {
       const answer = await post("api/train/start", { config: fields.config.input.value, overrides: overrides(), run: fields.run.input.value || null });
@@ -142,8 +173,8 @@ export function starter(began) {
     } catch (error) {
       fail(error);
     } finally {
-      starting = false;
-      Object.assign(button, { disabled: false, textContent: "Start training", title: "" });
+      free(button, "Start training");
+      button.title = "";
     }
   }
 
