@@ -37,6 +37,7 @@ MODULES = {
     "instruments": "instruments",
     "ablate": "ablation",
     "forecast": "forecast",
+    "diagnose": "diagnosis",
 }
 """Benchmarks by name, and the module of `scripts.benchmarks` that holds each one's `run`."""
 

@@ -95,15 +95,14 @@ def cost_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
     if not lines:
         return []
     rows = []
-    off: dict[str, list[float]] = {"minutes": [], "memory of the process": [], "growth of memory": []}
+    names = ("minutes", "memory", "memory, no step made", "its growth")
+    off: dict[str, list[float]] = {name: [] for name in names}
     for r in lines:
         said, came = r["minutes"][0], r["minutes"][3]
-        predicted, measured = r["memory"][0], r["memory"][2]
-        now = {
-            "minutes": said / came - 1,
-            "memory of the process": predicted / measured - 1,
-            "growth of memory": (predicted - r["base"]) / (measured - r["base"]) - 1,
-        }
+        counted, rehearsed, measured = r["memory"]
+        growth = (counted - r["base"]) / (measured - r["base"])
+        parts = (said / came, rehearsed / measured, counted / measured, growth)
+        now = {name: part - 1 for name, part in zip(names, parts, strict=True)}
         for name, value in now.items():
             off[name].append(value)
         note = f"{60 * said:.1f} s said, {60 * came:.1f} s came; " + ", ".join(f"{k} {v:+.1%}" for k, v in now.items())
