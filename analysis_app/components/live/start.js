@@ -126,7 +126,7 @@ export function starter(began) {
 
   function described({ parameters, vocab_size: vocabulary, tokens_per_step: each, n_layers, n_heads, d_model, context_length, horizon, tokens, flops, memory, disk }) {
     const files = Object.values(disk).reduce((a, b) => a + b, 0);
-    const parts = [`${count(n_layers)} layers, ${count(n_heads)} heads, ${count(d_model)} wide`, `reads ${count(context_length)} tokens`, `learns from ${count(each)} tokens a step`, tokens ? `${short(tokens)} tokens in all` : horizon.minutes ? `${horizon.minutes} minutes` : "", flops ? `${short(flops)} operations` : "", `a step holds ${bytes(memory.peak)}`, `${bytes(files)} of files`];
+    const parts = [`${count(n_layers)} layers, ${count(n_heads)} heads, ${count(d_model)} wide`, `reads ${count(context_length)} tokens`, `learns from ${count(each)} tokens a step`, tokens ? `${short(tokens)} tokens in all` : horizon.minutes ? `${horizon.minutes} minutes` : "", flops ? `${short(flops)} floating-point operations` : "", `a step holds ${bytes(memory.peak)}`, `${bytes(files)} of files`];
     return [h("b", {}, `${short(parameters.total)} parameters`), h("span", {}, `${vocabulary ? "" : " (the text tells how many characters there are: about a hundred are counted)"} · ${parts.filter(Boolean).join(" · ")}`)];
   }
 
