@@ -27,7 +27,7 @@ SCATTER = 0.008
 """Standard deviation, relative, of what a run's loss misses the law by: seeds, and corners of the recipe."""
 SEED_NOISE, SEED_RUNS = 0.006, 3
 """Relative standard deviation over seeds, to begin with, and how many pairs of runs it takes to be believed as much."""
-BIAS = 0.010
+BIAS = 0.025
 """What the law itself errs by, relative, at ten times the ladder's compute; see LOG.md."""
 Z80 = 1.2816
 """Half of an 80 % interval, in standard deviations of the normal distribution."""

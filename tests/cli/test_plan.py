@@ -13,6 +13,7 @@ import pytest
 from lab.__main__ import main
 from lab.cli import predict
 from lab.cli.plan_page import bar, in_time, without
+from lab.cli.room import INSTRUMENT_BYTES, PROCESS_BYTES
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import open_run
 from lab.runs.predictions import read_predictions
@@ -147,10 +148,10 @@ def test_a_mistake_is_a_line(desk: Path, capsys: pytest.CaptureFixture[str], mor
 def test_what_cannot_fit_is_told_what_does(
     desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: 701_000_000)
+    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 6_000_000)
     assert main(["plan", *args(desk, "--data.batch_size", "64")]) == 2
     assert re.search(r"with data.batch_size \d+ and data.tokens_per_step 1024 it fits", capsys.readouterr().err)
-    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: 695_300_000)
+    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 300_000)
     monkeypatch.setattr("lab.cli.room.PARTS", (0.25,))
     assert main(["plan", *args(desk, "--data.batch_size", "2")]) == 2
     assert "would fit" in capsys.readouterr().err
