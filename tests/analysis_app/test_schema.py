@@ -23,6 +23,8 @@ def test_no_route_has_a_server_error(runs: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Launcher, "launch", launch)
     monkeypatch.setattr(Launcher, "check", lambda self, arguments: None)
+    planned = {"forecasts": {}, "unsaid": {}, "epochs": None, "rehearsal": {"seconds": 1.0}}
+    monkeypatch.setattr(Launcher, "plan", lambda self, arguments: planned)
     schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(runs), headers={"Host": "localhost"})
     tried = 0
     for found in schema.get_all_operations():

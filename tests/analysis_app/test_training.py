@@ -229,10 +229,13 @@ def test_what_can_be_started_and_how_large_it_is(steering: Steering) -> None:
     assert {"quickstart", "shakespeare_char", "experiments/markov"} <= names
     assert found["files"] == ["corpus.txt", "link.txt"]
     assert {preset["name"] for preset in found["presets"]} >= {"pico", "nano", "small"}
-    code, size = steering.post("size", config="quickstart")
-    assert (code, size["parameters"], size["vocab_size"]) == (200, 1_049_984, 2048), size
-    assert steering.post("size", config="quickstart", overrides={"preset": "nano"})[1]["n_layers"] == 6
-    assert steering.post("size", config="quickstart", overrides={"n_heads": 3})[0] == 422
+    code, size = steering.post("plan", config="quickstart")
+    assert (code, size["parameters"]["total"], size["vocab_size"]) == (200, 1_049_984, 2048), size
+    assert steering.post("plan", config="quickstart", overrides={"preset": "nano"})[1]["n_layers"] == 6
+    assert steering.post("plan", config="quickstart", overrides={"n_heads": 3})[0] == 422
+    code, refused = steering.post("rehearse", config="quickstart", overrides={"n_heads": 3})
+    assert code == 422, refused
+    assert "n_heads" in refused["error"]
 
 
 def test_every_configuration_can_be_named(folder: Path) -> None:
@@ -243,7 +246,7 @@ def test_every_configuration_can_be_named(folder: Path) -> None:
     words = 'it\'s "so" — #x: y'
     flags = settings.arguments("quickstart", {"note": words, "horizon.steps": 7})
     assert flags[-2] == f"--run.note={words}"
-    assert settings.size_of("quickstart", {"note": words})["n_layers"] == 4
+    assert settings.shape_of(settings.content_of("quickstart", {"note": words}))["n_layers"] == 4
     assert flags[-1] == "--horizon.steps=7"
 
 
@@ -251,7 +254,7 @@ def test_a_start_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
     from analysis_app.situation import situation
 
     launcher = Launcher(tmp_path)
-    monkeypatch.setattr("analysis_app.launching._fit", lambda arguments: ["sh", "-c", "echo 'error: no room'; exit 2"])
+    monkeypatch.setattr("analysis_app.launching._lab", lambda *words: ["sh", "-c", "echo 'error: no room'; exit 2"])
     launcher.launch("fox", "new", [])
     failed = wait_until(lambda: (last := launcher.last("fox")) and not last.alive and last)
     assert failed.failure == "no room"
