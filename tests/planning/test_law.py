@@ -51,10 +51,10 @@ def test_too_few_runs_say_nothing() -> None:
 
 def test_seeds_that_part_widen_the_interval() -> None:
     calm = [*runs(), Trained(*POINTS[0], truth(*POINTS[0]))]
-    rough = [*runs(), Trained(*POINTS[0], 1.05 * truth(*POINTS[0]))]
+    rough = [*runs(), Trained(*POINTS[0], 1.08 * truth(*POINTS[0]))]
     assert seed_noise(rough) > 2 * seed_noise(calm)
     widths = [f.high - f.low for f in (forecast_loss(calm, *TARGET), forecast_loss(rough, *TARGET))]
-    assert widths[1] > 1.05 * widths[0]
+    assert widths[1] > 1.15 * widths[0]
 
 
 def test_an_interval_is_symmetric_in_the_value() -> None:
