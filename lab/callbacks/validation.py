@@ -41,7 +41,7 @@ class Validation(Callback):
 
     def cadence(self, total_steps: int) -> int:
         """Steps between two validations; 0: none."""
-        return max(1, total_steps // PER_RUN) if self.every is None else self.every
+        return -(-total_steps // PER_RUN) if self.every is None else self.every
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Step 0; or, on a resumed run, the validation that the interruption kept from happening."""
