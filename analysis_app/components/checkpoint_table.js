@@ -68,17 +68,20 @@ export function mount(element) {
 
   async function prove() {
     const { run, step } = state.selection;
+    const stale = () => run !== state.selection.run || step !== state.selection.step;
     if (!state.info.model) return replace(badge, state.info.problem ?? "");
     if (step === null) return replace(badge, "A published model: one set of weights, with no losses recorded that could be checked.");
     try {
       const answer = await analysis("reproduction", { run, step });
-      if (run !== state.selection.run || step !== state.selection.step) return;
+      if (stale()) return;
       const [mark_, words] = { true: ["✓", "reproduces its recorded loss"], false: ["✗", "does not reproduce its recorded loss"], null: ["–", "cannot be checked"] }[answer.reproduces];
       badge.dataset.reproduces = answer.reproduces;
       replace(badge, h("b", {}, `${mark_} Step ${count(step)} ${words}`), h("span", {}, ` · ${answer.explanation}`));
     } catch (error) {
-      badge.dataset.reproduces = "error";
-      replace(badge, h("b", {}, error.message), " ", h("code", {}, error.id ?? ""));
+      if (!stale()) {
+        badge.dataset.reproduces = "error";
+        replace(badge, h("b", {}, error.message), " ", h("code", {}, error.id ?? ""));
+      }
       if (run === state.selection.run) await look();
     }
   }

@@ -55,7 +55,7 @@ export function mount(element) {
     try {
       setOption("piece", (await post("api/analyze/piece", { run, step, text })).id);
     } catch (error) {
-      said.textContent = error.message;
+      if (search.value === text) said.textContent = error.message;
     }
   }
 
