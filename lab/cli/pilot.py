@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.data.datamodule import LabDataModule
-from lab.planning.ladder import Rung, size
+from lab.model import GPTConfig
+from lab.planning.ladder import Rung, rate_factor, size
 from lab.planning.law import Trained
 from lab.training.bare import BareTraining
 from lab.training.levers import Levers
@@ -21,6 +22,7 @@ CURVE_TOKENS = 1 << 14
 
 
 def pilots(
+    target: GPTConfig,
     optimizer: OptimizerConfig,
     schedule: ScheduleConfig,
     data: LabDataModule,
@@ -31,14 +33,16 @@ def pilots(
 ) -> Callable[[Rung], Trained]:
     """`measure(rung)`: trains it with the target's recipe on the target's data, and tells how it ended.
 
-    A warm-up given in steps is stretched with the run: `total_steps` are the target's.
+    A warm-up given in steps is stretched with the run (`total_steps` are the target's), and the learning rate follows
+    the width.
     """
 
     def measure(rung: Rung) -> Trained:
         begin = time.perf_counter()
         warmup = schedule.warmup(total_steps) / total_steps
         shape = replace(schedule, warmup_steps=round(warmup * rung.steps)) if rung.steps != total_steps else schedule
-        training = BareTraining(rung.config, optimizer, shape, data, levers, rung.steps, seed + rung.seed)
+        recipe = replace(optimizer, lr=optimizer.lr * rate_factor(rung.config, target))
+        training = BareTraining(rung.config, recipe, shape, data, levers, rung.steps, seed + rung.seed)
         looks = {max(1, round(part * rung.steps)): part for part in LOOKS}
         curve: list[tuple[float, float]] = []
         for n in range(rung.steps):

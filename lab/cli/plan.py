@@ -26,7 +26,7 @@ from lab.model import GPTConfig
 from lab.planning.finished import Finished
 from lab.planning.inverse import Choice, largest
 from lab.planning.ladder import Rung, ladder, size
-from lab.planning.law import Forecast, NotEnough, Trained, forecast_loss
+from lab.planning.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.planning.memory import FRAGMENTED_SPREAD
 from lab.planning.sizes import Sizes, sizes
 from lab.planning.store import keep_plan, plan_path
@@ -47,6 +47,7 @@ class Planned:
     plan: Plan
     sizes: Sizes
     finished: Finished
+    floor: Floor | None
     choice: Choice | None = None
     rehearsal: Rehearsal | None = None
     memory_predicted: int = 0
@@ -108,7 +109,7 @@ def make(cli: LabCLI, choice: Choice | None, say: Callable[[str], None]) -> Plan
     settings, module, data = cli.settings, cli.model, cli.datamodule
     decided = decide(cli, Origin("new"))
     step = step_of(data, decided.levers, module.optimizer_config.name)
-    per_epoch = data.sequences.per_epoch
+    per_epoch, facts = data.sequences.per_epoch, data.facts()
     planned = Planned(
         cli,
         decided,
@@ -120,7 +121,8 @@ def make(cli: LabCLI, choice: Choice | None, say: Callable[[str], None]) -> Plan
             checkpoints=min(settings.checkpoint.keep + 1, 99),
             snapshots=snapshots_taken(cli, decided.steps),
         ),
-        earlier_runs(settings, cli.config_text, data, data.facts()),
+        earlier_runs(settings, cli.config_text, data, facts),
+        Floor.of(facts["baselines"]),
         choice,
     )
     if settings.measure:
@@ -170,6 +172,7 @@ def climb(planned: Planned, say: Callable[[str], None]) -> None:
         )
         return
     run_one = pilots(
+        cli.model.config,
         cli.model.optimizer_config,
         cli.model.schedule_config,
         cli.datamodule,
@@ -193,8 +196,9 @@ def forecast(planned: Planned) -> None:
     for source, runs in sources.items():
         if source == "ladder" and not runs:
             continue
+        name = f"the {source}" if source == "ladder" else source
         try:
-            found = forecast_loss(runs, size(config), tokens, f"the {source}" if source == "ladder" else source)
+            found = forecast_loss(runs, size(config), tokens, name, planned.floor)
         except NotEnough as why:
             planned.unsaid[source] = str(why)
             continue

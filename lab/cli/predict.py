@@ -16,7 +16,7 @@ from rich.text import Text
 from lab.data.dataset import LabData
 from lab.planning.finished import Finished, finished_runs
 from lab.planning.ladder import size
-from lab.planning.law import Forecast, NotEnough, Trained, forecast_loss
+from lab.planning.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.planning.store import kept_plan, plan_path
 from lab.runs import Run, list_runs
 from lab.runs.compare import flatten
@@ -105,12 +105,14 @@ def earlier_runs(settings: Any, config_text: str, data: LabData, facts: Mapping[
     )
 
 
-def lab_says(kept: Mapping[str, Forecast], earlier: list[Trained], config: Any, tokens: int) -> list[Prediction]:
+def lab_says(
+    kept: Mapping[str, Forecast], earlier: list[Trained], config: Any, tokens: int, floor: Floor | None = None
+) -> list[Prediction]:
     """The lab's predictions: those of the plan that was made of this configuration, else what finished runs tell."""
     found = {k: v for k, v in kept.items() if k in QUANTITY_OF.values()}
     if "final_val_loss" not in found:
         with suppress(NotEnough):
-            found["final_val_loss"] = forecast_loss(earlier, size(config), tokens, "finished runs")
+            found["final_val_loss"] = forecast_loss(earlier, size(config), tokens, "finished runs", floor)
     return [
         Prediction("lab", name, f.value, f.low, f.high, method=f.method)  # type: ignore[arg-type]
         for name, f in found.items()
@@ -125,7 +127,9 @@ def seal_predictions(cli: Any, run: Run, steps: int, facts: Mapping[str, Any]) -
         earlier = earlier_runs(cli.settings, cli.config_text, cli.datamodule, facts).runs
         if asked.ask:
             interview(asked, first=not any_mental_model(cli.settings.run.root))
-        said = asked.predictions() + lab_says(kept, earlier, cli.model.config, steps * cli.datamodule.tokens_per_step)
+        floor = Floor.of(facts["baselines"])
+        tokens = steps * cli.datamodule.tokens_per_step
+        said = asked.predictions() + lab_says(kept, earlier, cli.model.config, tokens, floor)
         if not said and not asked.mental_model:
             return None
         sealed = seal(run, said, asked.mental_model)

@@ -333,14 +333,14 @@ class LabData:
 
     @cached_property
     def baselines(self) -> dict[str, Any]:
-        """`{"nats_per_token": {...}, "bits_per_byte": {...}, "method": {...}}`; see `lab.data.baselines`."""
+        """`{"nats_per_token": {…}, "bits_per_byte": {…}, "windows": …, "method": {…}}`; see `lab.data.baselines`."""
         lengths = self.tokenizer.byte_lengths
         if self._made:
             return made_baselines(self.sequences, lengths, self.corpus.entropy)
         folder = token_folder(self.corpus, self.tokenizer, self.cache_dir)
         train, val = self.token_files["train"].array(), self._val_array()
         return kept(
-            folder / f"baselines-{self.val_tokens or 'all'}.json",
+            folder / f"baselines-2-{self.val_tokens or 'all'}.json",
             lambda: text_baselines(train, val, lengths, self.tokenizer.decode_bytes),
         )
 

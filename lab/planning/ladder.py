@@ -1,10 +1,11 @@
 """Which small models to train before a large one: a ladder whose rungs together cost a tenth of it.
 
 A rung is the same network, narrower, trained on fewer tokens with the same recipe and the same shape of schedule. Depth
-stays (what a model can do at all, an induction head for one, depends on it), and so do batch, context and learning
-rate. The narrowest network is trained longest: how the loss falls with tokens is what a forecast errs in most, runs of
-a few hundred steps are all on one plateau, and steps are cheap there. One rung is trained with two seeds: how far they
-part is the seed noise.
+stays (what a model can do at all, an induction head for one, depends on it), and so do batch and context. AdamW's
+learning rate grows as the network narrows: at the target's, a narrow one would hardly leave its plateau in so few
+steps, and tell of that. The narrowest network is trained longest: how the loss falls with tokens is what a forecast
+errs in most, runs of a few hundred steps are all on one plateau, and steps are cheap there. One rung is trained with
+two seeds: how far they part is the seed noise.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from lab.model import GPTConfig, count_parameters, flops_per_token
 
 SHARE = 0.1
 """Of the target's training FLOPs, what the whole ladder may cost."""
-SHAPE = ((0.25, 0.45, 0), (0.25, 0.20, 0), (0.25, 0.20, 1), (0.40, 0.20, 0))
+SHAPE = ((0.25, 0.45, 0), (0.25, 0.20, 0), (0.25, 0.20, 1), (0.50, 0.12, 0))
 """(width, tokens) of each rung as parts of the target's, and which of the seeds; tokens are scaled to meet `SHARE`."""
 FEWEST_STEPS = 150
 """Shorter runs are still on the plateau where every model is alike and say nothing of the end; 300 are good."""
 NARROWEST = 16
+RATE_EXPONENT = 0.5
+"""AdamW's best rate falls with the width, by a power between 0 (embeddings) and 1 (matrices; Yang et al. 2022).
+Half of it, for all, forecast best; see LOG.md."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ def narrower(config: GPTConfig, part: float) -> GPTConfig:
     kv_heads = None if config.n_kv_heads is None else heads // group if heads % group == 0 else heads
     hidden = None if config.d_mlp is None else max(8, 8 * round(config.d_mlp * width / config.d_model / 8))
     return replace(config, d_model=width, n_heads=heads, n_kv_heads=kv_heads, d_mlp=hidden)
+
+
+def rate_factor(config: GPTConfig, target: GPTConfig) -> float:
+    """What a rung's learning rate is the target's times of."""
+    return (target.d_model / config.d_model) ** RATE_EXPONENT
 
 
 def size(config: GPTConfig) -> int:

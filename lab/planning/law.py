@@ -1,33 +1,42 @@
 """From a few finished trainings to the final loss of another: a law with three free parameters and an interval.
 
-    loss(N, D) = E + A · N^-0.2 + B · D^-0.3          (N parameters that compute, D tokens)
+    loss(N, D) = E + A · N^-0.2 + B · D^-0.4          (N parameters that compute, D tokens)
 
 The form is Chinchilla's (Hoffmann et al. 2022, §3.3); its two exponents are fixed beforehand, because a handful of
 small runs cannot tell five numbers apart, and then the law is linear in E, A and B. Even three are too many for a
-ladder that costs a tenth: its runs tell the level of the loss, and hardly how it divides. So a prior says how it
-usually does, and the estimate is a Bayesian linear regression: directions in which the runs say little show as a wide
-interval instead of a wild forecast.
+ladder that costs a tenth: its runs tell the level of the loss, and hardly how it divides. Two things known beforehand
+say how it does: what is left however much is learned follows from the text itself (`Floor`), and how the rest usually
+divides between size and tokens is a prior. So the estimate is a Bayesian linear regression: directions in which the
+runs say little show as a wide interval instead of a wild forecast.
+
+Exponents, shares and spreads were found on fourteen targets of 20 to 180 thousand parameters and 1 to 3.5 million
+tokens (characters, bytes and BPE, prose and code; LOG.md); they are a description of that scale, not of any.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-SIZE_EXPONENT, TOKEN_EXPONENT = 0.2, 0.3
-SHARES, AT = (0.28, 0.30, 0.42), (300_000, 1_200_000)
-"""How the loss divides among E, A and B, and at how many parameters and tokens it does so: the law itself carries it
-to any other place. From two trainings (subwords of Python, characters of Shakespeare); see LOG.md."""
-SHARES_SPREAD = 0.06
-"""Standard deviation of each of these shares."""
-SCATTER = 0.008
+SIZE_EXPONENT, TOKEN_EXPONENT = 0.2, 0.4
+OF_XZ, OF_XZ_SPREAD = 0.40, 0.05
+"""E and its standard deviation, as parts of what xz needs for a token of the text, 64 KB at a time."""
+ENTROPY_SPREAD = 0.02
+"""The same where the text was made and its entropy is known."""
+UNKNOWN_FLOOR, UNKNOWN_SPREAD = 0.30, 0.15
+"""The same where nothing is known of the text, as parts of the loss."""
+SIZE_SHARE, SHARE_SPREAD, AT = 0.60, 0.10, (300_000, 1_200_000)
+"""Of what can still be learned, the part that a larger network would learn, its standard deviation as a part of the
+loss, and the parameters and tokens at which it is so: the law itself carries it to any other place."""
+SCATTER = 0.015
 """Standard deviation, relative, of what a run's loss misses the law by: seeds, and corners of the recipe."""
 SEED_NOISE, SEED_RUNS = 0.006, 3
 """Relative standard deviation over seeds, to begin with, and how many pairs of runs it takes to be believed as much."""
-BIAS = 0.025
+BIAS = 0.01
 """What the law itself errs by, relative, at ten times the ladder's compute; see LOG.md."""
 Z80 = 1.2816
 """Half of an 80 % interval, in standard deviations of the normal distribution."""
@@ -37,6 +46,26 @@ ROUNDS = 8
 
 class NotEnough(ValueError):
     """There is too little to say anything; the message tells what is missing."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The loss that no training takes away, nats per token, and how far off that is usually: the law's E beforehand."""
+
+    value: float
+    spread: float
+
+    @classmethod
+    def of(cls, baselines: Mapping[str, Any]) -> Floor | None:
+        """From the baselines of a text, as `data.json` has them; None where they tell nothing.
+
+        A made text's entropy is exact. Of another, xz over windows tells how regular it is: small models of
+        characters, bytes and subwords, of prose and code, all fall as if towards 0.4 of what it needs.
+        """
+        entropy, packed = baselines.get("nats_per_token", {}).get("floor"), baselines.get("windows")
+        if entropy is not None:
+            return cls(entropy, ENTROPY_SPREAD * entropy)
+        return None if packed is None else cls(OF_XZ * packed, OF_XZ_SPREAD * packed)
 
 
 @dataclass(frozen=True)
@@ -76,8 +105,10 @@ class Forecast:
         return cls(value, value - half, value + half, method, seed_noise)
 
 
-def forecast_loss(runs: Sequence[Trained], size: int, tokens: int, source: str = "the ladder") -> Forecast:
-    """The final validation loss of a training with `size` parameters on `tokens` tokens.
+def forecast_loss(
+    runs: Sequence[Trained], size: int, tokens: int, source: str = "the ladder", floor: Floor | None = None
+) -> Forecast:
+    """The final validation loss of a training with `size` parameters on `tokens` tokens, all of one text.
 
     Raises `NotEnough` for fewer than three runs, or runs that are all alike.
     """
@@ -90,7 +121,7 @@ def forecast_loss(runs: Sequence[Trained], size: int, tokens: int, source: str =
     x = np.array([[1.0, (r.size / size) ** -SIZE_EXPONENT, (r.tokens / tokens) ** -TOKEN_EXPONENT] for r in runs])
     y = np.array([r.loss for r in runs])
     noise = seed_noise(runs)
-    mean, deviation = _predict(x, y, math.hypot(SCATTER, noise), shares(size, tokens))
+    mean, deviation = _predict(x, y, math.hypot(SCATTER, noise), size_share(size, tokens), floor)
     farther = math.log(max(1.0, tokens * size / max(r.tokens * r.size for r in runs))) / math.log(10)
     total = math.sqrt(deviation**2 + noise**2 + (BIAS * farther) ** 2)
     law = f"loss = E + A·N^-{SIZE_EXPONENT} + B·D^-{TOKEN_EXPONENT} through {len(runs)} runs of {source}"
@@ -110,23 +141,25 @@ def seed_noise(runs: Sequence[Trained]) -> float:
     return math.sqrt(total / count)
 
 
-def shares(size: int, tokens: int) -> np.ndarray:
-    """How the loss usually divides among E, A and B at this size and length; they sum to 1."""
-    grown = [1.0, (size / AT[0]) ** -SIZE_EXPONENT, (tokens / AT[1]) ** -TOKEN_EXPONENT]
-    parts = np.array(SHARES) * grown
-    return parts / parts.sum()
+def size_share(size: int, tokens: int) -> float:
+    """Which part of what can still be learned a larger network usually learns, at this size and length."""
+    larger = SIZE_SHARE * (size / AT[0]) ** -SIZE_EXPONENT
+    longer = (1 - SIZE_SHARE) * (tokens / AT[1]) ** -TOKEN_EXPONENT
+    return larger / (larger + longer)
 
 
-def _predict(x: np.ndarray, y: np.ndarray, scatter: float, usual: np.ndarray) -> tuple[float, float]:
+def _predict(x: np.ndarray, y: np.ndarray, scatter: float, share: float, floor: Floor | None) -> tuple[float, float]:
     """The loss at the target, where every regressor is 1, and its relative standard deviation.
 
-    The prior is on the shares alone and knows nothing of the loss itself: it holds `weights - usual · sum(weights)`
-    near 0, in units of that sum. The sum is what is looked for, so this is repeated until it stands still.
+    The prior knows where E lies, and of A and B only how they divide: it holds A (1 - share) - B share near 0. Its
+    units are the loss, which is what is looked for, so this is repeated until it stands still.
     """
-    contrast = np.eye(3) - np.outer(usual, np.ones(3))
+    split, is_floor = np.array([0.0, 1 - share, -share]), np.array([1.0, 0.0, 0.0])
     x, loss = x / y[:, None], float(y.min())
     for _ in range(ROUNDS):
-        precision = contrast.T @ contrast / (SHARES_SPREAD * loss) ** 2 + x.T @ x / scatter**2
-        covariance = np.linalg.inv(precision)
-        loss = float((covariance @ x.sum(axis=0)).sum()) / scatter**2
+        known = floor or Floor(UNKNOWN_FLOOR * loss, UNKNOWN_SPREAD * loss)
+        precision = np.outer(split, split) / (SHARE_SPREAD * loss) ** 2 + np.outer(is_floor, is_floor) / known.spread**2
+        covariance = np.linalg.inv(precision + x.T @ x / scatter**2)
+        told = x.sum(axis=0) / scatter**2 + is_floor * known.value / known.spread**2
+        loss = float((covariance @ told).sum())
     return loss, math.sqrt(covariance.sum()) / loss

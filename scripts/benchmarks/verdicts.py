@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.planning.curve import reforecast
-from lab.planning.law import Forecast, NotEnough, Trained, forecast_loss
+from lab.planning.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.training.schedules import ScheduleConfig, lr_factor
 from scripts.benchmarks.measure import Row
 
@@ -30,6 +30,7 @@ def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
     """Errors of the final loss by ladder and by curve, one row a target, then the summary."""
     ladders = {(r["series"], r["number"]): [trained(t) for t in r["trained"]] for r in lines if r["kind"] == "ladder"}
     targets: dict[tuple[str, int], list[Trained]] = {}
+    floors = {(r["series"], r["number"]): Floor.of(r.get("baselines", {})) for r in lines if r["kind"] == "target"}
     annealing = {(r["series"], r["number"]): left_to_anneal(r) for r in lines if r["kind"] == "target"}
     for r in lines:
         if r["kind"] == "target":
@@ -42,7 +43,7 @@ def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
         target, rungs = runs[0], ladders[key]
         so_far = [(part, loss) for part, loss in target.curve if part <= PART + 1e-9]
         try:
-            said = forecast_loss(rungs, target.size, target.tokens) if rungs else None
+            said = forecast_loss(rungs, target.size, target.tokens, floor=floors[key]) if rungs else None
             now = {"pilot": said} if said else {}
             now |= {"at 30 %, ladder": reforecast(so_far, said, annealing[key])} if said else {}
             now |= {"at 30 %, alone": reforecast(so_far, None, annealing[key])}

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.data import baselines
-from lab.data.baselines import kept, stream_pairs, text_baselines, token_baselines, xz_bits_per_byte
+from lab.data.baselines import (
+    kept,
+    stream_pairs,
+    text_baselines,
+    token_baselines,
+    windows_bits_per_byte,
+    xz_bits_per_byte,
+)
 
 
 def losses(train: np.ndarray, val: np.ndarray, vocab_size: int) -> dict[str, float]:
@@ -107,6 +114,15 @@ def test_text_baselines_in_both_units() -> None:
     text = b"".join(table[i] for i in tokens[30_000:] if i < 4)
     assert found["method"]["xz_bytes"] == len(text)
     assert bits["xz"] == pytest.approx(xz_bits_per_byte(text))
+    assert found["windows"] == pytest.approx(nats["xz"])  # shorter than one window
+
+
+def test_windows_do_not_see_what_repeats_beyond_them() -> None:
+    draw = np.random.default_rng(2)
+    page = draw.integers(97, 123, baselines.WINDOW, dtype=np.uint8).tobytes()
+    assert xz_bits_per_byte(4 * page) < 0.3 * windows_bits_per_byte(4 * page)
+    assert windows_bits_per_byte(4 * page) == pytest.approx(xz_bits_per_byte(page))
+    assert windows_bits_per_byte(page + b"and a little more") == pytest.approx(xz_bits_per_byte(page))
 
 
 def test_bounds_are_stated_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:

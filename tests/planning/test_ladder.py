@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from lab.model import GPT, GPTConfig, count_parameters, flops_per_token
-from lab.planning.ladder import FEWEST_STEPS, SHARE, ladder, narrower, size
+from lab.planning.ladder import FEWEST_STEPS, SHARE, ladder, narrower, rate_factor, size
 
 SWITCHES = {
     "positions": st.sampled_from(["learned", "rope", "none"]),
@@ -79,6 +79,15 @@ def test_parameters_and_flops_are_pytorchs_own(config: GPTConfig) -> None:
     with FlopCounterMode(display=False) as counter:
         model(tokens).sum().backward()
     assert counter.get_total_flops() == pytest.approx(flops_per_token(config) * tokens.numel(), rel=0.01)
+
+
+@settings(max_examples=20, deadline=None)
+@given(configs(), st.integers(20_000, 100_000))
+def test_narrower_rungs_learn_at_a_higher_rate(config: GPTConfig, steps: int) -> None:
+    factors = {rung.config.d_model: rate_factor(rung.config, config) for rung in ladder(config, steps)}
+    by_width = [factors[width] for width in sorted(factors)]
+    assert by_width == sorted(by_width, reverse=True)
+    assert all(factor >= 1 for factor in by_width)
 
 
 def test_a_run_too_short_for_a_ladder_has_none() -> None:
