@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -92,7 +93,8 @@ def sample_panel(model: Any, tokenizer: Any, opening: str) -> Panel:
 def opening_of(data: Any) -> str:
     """The first words of the validation text (of a made corpus, its first symbols): something to go on from."""
     start = data.tokenizer.decode(data.sequences.val_stream(min(24, data.context_length // 2)))
-    line = next((line for line in start.splitlines() if line.strip()), start)
+    lines = [line for line in start.splitlines() if line.strip()] or [start]
+    line = next((line for line in lines if re.search(r"\w\w", line)), lines[0])  # "?" alone is no beginning
     return line[: line.rfind(" ")] if " " in line.strip() else line
 
 
