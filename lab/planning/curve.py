@@ -23,7 +23,7 @@ FLOOR = 0.5
 """The law's floor, as a share of the present loss."""
 ANNEALED = 0.045
 """What is taken off the loss, relative, where the learning rate falls from its peak to 0; see LOG.md."""
-SPREAD = 0.028
+SPREAD = 0.032
 """Relative standard deviation of the own curve's forecast after 30 % of a run; it shrinks with what is left to do."""
 LEAST = 0.002
 
