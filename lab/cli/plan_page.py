@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from lab.cli.lightning_cli import PLAN_ARGUMENTS
 from lab.figures.style import short
 from lab.planning.law import Forecast
 from lab.planning.sizes import Sizes
+from lab.units import duration
+from lab.units import size as in_bytes
 
 if TYPE_CHECKING:
     from lab.cli.plan import Planned
@@ -177,15 +178,16 @@ def measured_lines(planned: Planned) -> dict[str, str]:
     }
     lines = {
         "speed": f"{speed:,.0f} tokens/s, {1000 * seen.step_seconds:.3g} ms a step",
-        "time": f"{in_time(60 * minutes.value)} ({in_time(60 * minutes.low)} to {in_time(60 * minutes.high)})",
+        "time": f"{duration(60 * minutes.value)} ({duration(60 * minutes.low)} to {duration(60 * minutes.high)})",
         "of it": ", ".join(
-            [f"{steps:,} steps {in_time(steps * seen.step_seconds)}"] + [f"{n} {in_time(s)}" for n, s in around.items()]
+            [f"{steps:,} steps {duration(steps * seen.step_seconds)}"]
+            + [f"{n} {duration(s)}" for n, s in around.items()]
         ),
         "memory, predicted": in_bytes(planned.memory_predicted),
         "memory, measured": f"{in_bytes(seen.memory_bytes)} after {seen.steps} steps",
     }
     if planned.pilots:
-        lines["the pilots took"] = in_time(sum(p.seconds for p in planned.pilots))
+        lines["the pilots took"] = duration(sum(p.seconds for p in planned.pilots))
     return lines
 
 
@@ -211,25 +213,6 @@ def loss_sentence(found: Forecast) -> str:
     """`1.88 nats per token (1.84 to 1.92 in 80 of 100 cases)`."""
     noise = f"; seeds alone ±{found.seed_noise:.1%}" if found.seed_noise else ""
     return f"{found.value:.3f} nats per token ({found.low:.3f} to {found.high:.3f} in 80 of 100 cases{noise})"
-
-
-def in_bytes(n: float) -> str:
-    """`1.5 GB`."""
-    for unit in ("B", "kB", "MB"):
-        if n < 1000:
-            return f"{n:.3g} {unit}"
-        n /= 1000
-    return f"{n:.3g} GB"
-
-
-def in_time(seconds: float) -> str:
-    """`45 s`, `3.2 min`, `5.1 h`, `2.3 days`."""
-    if not math.isfinite(seconds):
-        return "n/a"
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.2g} s"
 
 
 def without(words: list[str], *names: str) -> list[str]:

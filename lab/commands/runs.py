@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from lab import units
 from lab.commands import calibration
 from lab.commands.terminal import Parser, guarded, visible
-from lab.commands.words import STATE_STYLES, count, duration, moment, number, size, sparkline
+from lab.commands.words import STATE_STYLES, count, duration, moment, number, sparkline
 from lab.commands.words import console as make_console
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, list_runs, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
@@ -226,10 +227,10 @@ def _saved_lines(run: Run) -> Lines:
     lines: Lines = []
     checkpoints, snapshots = run.checkpoints(), run.snapshots()
     if checkpoints:
-        total = size(sum(info.size for info in checkpoints))
+        total = units.size(sum(info.size for info in checkpoints))
         lines.append(("checkpoints", f"{', '.join(map(_checkpoint_word, checkpoints))}; {total}"))
     if snapshots:
-        total = size(sum(info.size for info in snapshots))
+        total = units.size(sum(info.size for info in snapshots))
         span = f"steps {snapshots[0].step} to {snapshots[-1].step}"
         lines.append(("snapshots", f"{len(snapshots)}, {span}; {total}"))
     if samples := run.samples():

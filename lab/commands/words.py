@@ -8,6 +8,8 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from lab import units
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -48,26 +50,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def count(value: Any) -> str:
-    """Five digits in full, then 123k, 4.56M, 7.89G."""
-    if not isinstance(value, int | float):
-        return "–"
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= max(size, 1e5):
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.0f}"
-
-
-def size(n_bytes: float) -> str:
-    """Bytes in three digits."""
-    for unit in ("B", "kB", "MB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.3g} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:.3g} GB"
+    """Five digits in full, unparted since tables are narrow, then 123k, 4.56M, 7.89B; a dash where there is none."""
+    return units.count(value).replace(",", "") if isinstance(value, int | float) else "–"
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the largest unit that fits."""
+    """Seconds in the largest unit that fits, in whole ones: what is left is not known better."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -20,11 +20,12 @@ from lab.report.record import Record, dig, read_record
 from lab.report.sections.findings import diagnosed
 from lab.report.sections.prediction import NAMES, predictions
 from lab.report.sections.promises import guessed
-from lab.report.words import count, day, duration, listed, loss, number, percent, plural
+from lab.report.words import day, listed, loss, number, percent, plural
 from lab.runs import list_runs
 from lab.runs.compare import group_by_configuration, text_of, vocabulary_of
 from lab.runs.predictions import Predictions, calibration
 from lab.runs.statistics import pooled_spread, t_quantile
+from lab.units import count, duration
 
 ENOUGH = 5
 """Different amounts of compute that a line with two free numbers is drawn through, at least; and they have to span a

@@ -22,8 +22,9 @@ from lab.report.sections.prediction import prediction
 from lab.report.sections.promises import learnings, promises
 from lab.report.sections.rates import rates
 from lab.report.sections.writing import writing
-from lab.report.words import count, day, duration, listed, loss, plural
+from lab.report.words import day, listed, loss, plural
 from lab.runs import Run
+from lab.units import count, duration
 
 SECTIONS: tuple[Callable[[Record], Section], ...] = (
     built, configuration, prediction, losses, rates, attention, flow, writing, findings, hardware, instruments, ahead,

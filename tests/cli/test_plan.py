@@ -12,7 +12,7 @@ import pytest
 
 from lab.__main__ import main
 from lab.cli import predict
-from lab.cli.plan_page import bar, in_time, without
+from lab.cli.plan_page import bar, without
 from lab.cli.room import INSTRUMENT_BYTES, PROCESS_BYTES
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import open_run
@@ -175,10 +175,3 @@ def test_small_words() -> None:
     assert without(line, *flags) == ["--config", "a", "--horizon.steps", "3", "--y", "1"]
     assert len(bar(1.0)) == 28
     assert bar(1e-9)
-    assert [in_time(s) for s in (4.2, 90, 7200, 200_000, float("inf"))] == [
-        "4.2 s",
-        "1.5 min",
-        "2 h",
-        "2.31 days",
-        "n/a",
-    ]

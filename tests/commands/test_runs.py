@@ -307,7 +307,7 @@ def test_a_sparkline_has_the_shape_of_its_curve() -> None:
 
 def test_numbers_in_few_characters() -> None:
     assert [count(x) for x in (None, 0, 99_999, 100_000, 123_456, 1_000_000, 8_192_000, 3e9)] == [
-        *("–", "0", "99999", "100k", "123k", "1M", "8.19M", "3G"),
+        *("–", "0", "99999", "100k", "123k", "1M", "8.19M", "3B"),
     ]
     assert [duration(x) for x in (-5, 0.4, 59, 61, 7200, 200_000)] == [
         "0 s",

@@ -17,9 +17,10 @@ from lab.report.sections.findings import diagnosed
 from lab.report.sections.losses import SURE, best_step, overfits
 from lab.report.sections.prediction import predictions
 from lab.report.sections.rates import CLOSE
-from lab.report.words import count, duration, number, percent, quoted
+from lab.report.words import number, percent, quoted
 from lab.runs import list_runs
 from lab.runs.compare import group_by_configuration
+from lab.units import count, duration
 
 When = Literal["now", "soon", "later"]
 ORDER: tuple[When, ...] = ("now", "soon", "later")

@@ -7,7 +7,8 @@ from typing import Any
 from lab.report.document import Block, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record, dig, is_number
-from lab.report.words import UNKNOWN, count, day, number, percent, plural
+from lab.report.words import day, number, percent, plural
+from lab.units import UNKNOWN, count
 
 PARTS = {
     "positions": {"learned": "learned positions", "rope": "rotary positions", "none": "no positions"},

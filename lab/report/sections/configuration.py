@@ -8,8 +8,9 @@ from typing import Any
 from lab.report.document import Block, Section, Table, Verbatim, Words
 from lab.report.markup import code
 from lab.report.record import Record, parent_of
-from lab.report.words import UNKNOWN, plural, value
+from lab.report.words import plural, value
 from lab.runs.compare import flatten, is_choice
+from lab.units import UNKNOWN
 
 MOST_ROWS = 60
 

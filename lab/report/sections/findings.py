@@ -7,7 +7,8 @@ from typing import Any
 from lab.report.document import Block, Points, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record, is_number
-from lab.report.words import UNKNOWN, number, plural
+from lab.report.words import number, plural
+from lab.units import UNKNOWN
 
 ORDER = {"alarm": 0, "warning": 1, "note": 2}
 MOST = 20

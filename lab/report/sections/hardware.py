@@ -8,7 +8,8 @@ from lab.figures.curves import Panel, draw_curves
 from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.record import Record, Series, dig, is_number
 from lab.report.sections.rates import thinned
-from lab.report.words import UNKNOWN, count, duration, percent, plural, size
+from lab.report.words import percent, plural
+from lab.units import UNKNOWN, count, duration, size
 
 SLOWER = 0.1
 """So much of the early speed missing at the end is told of."""

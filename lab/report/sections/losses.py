@@ -23,7 +23,8 @@ from lab.report.curve import (
 from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record, is_number
-from lab.report.words import count, listed, loss, percent, plural
+from lab.report.words import listed, loss, percent, plural
+from lab.units import count
 
 MOST_SPIKES = 5
 GAP = 0.05

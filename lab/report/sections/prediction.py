@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from lab.report.document import Block, Section, Table, Words
 from lab.report.record import Record, is_number
-from lab.report.words import UNKNOWN, day, listed, loss, number, percent, plural, size
+from lab.report.words import day, listed, loss, number, percent, plural
 from lab.runs.predictions import Prediction
+from lab.units import UNKNOWN, size
 
 NAMES = {
     "final_val_loss": "final validation loss",

@@ -9,7 +9,8 @@ from lab.figures.curves import Panel, draw_curves
 from lab.report.curve import smooth, warm_up_and_decay
 from lab.report.document import Block, Picture, Points, Section
 from lab.report.record import Record, Series, is_number
-from lab.report.words import count, loss, number, percent, plural
+from lab.report.words import loss, number, percent, plural
+from lab.units import count
 
 POINTS = 1500
 """Of a line in a panel: more than it has pixels."""
