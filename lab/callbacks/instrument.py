@@ -63,6 +63,10 @@ class Instrument(Callback):
         """Steps between two looks after the log-spaced start."""
         return self.every or max(self.least_steps, trainer.max_steps // self.per_run)
 
+    def draws(self, trainer: L.Trainer, step: int) -> bool:
+        """Whether a look at `step` may end in pictures."""
+        return True
+
     def outlets(self, trainer: L.Trainer) -> Outlets:
         """Where pictures, histograms and texts go."""
         logbook = logbook_of(trainer)

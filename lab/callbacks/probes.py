@@ -82,6 +82,10 @@ class Probes(Instrument):
             return trainer.is_global_zero and snapshots.due(step, trainer.max_steps)
         return super().due(trainer, step)
 
+    def draws(self, trainer: L.Trainer, step: int) -> bool:
+        """At few of the looks: the pictures take longer than the rest."""
+        return step >= trainer.max_steps or is_snapshot_step(step, PICTURES * self.cadence(trainer))
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """On a resumed run, forget the bundles of a future that will be trained anew."""
         run = logbook_of(trainer).run
@@ -105,8 +109,7 @@ class Probes(Instrument):
         write_probe(logbook.run, step, arrays)
         self._tell_induction(trainer, summary, step)
         outlets = self.outlets(trainer)
-        every = PICTURES * self.cadence(trainer)
-        if outlets and (step >= trainer.max_steps or is_snapshot_step(step, every)):
+        if outlets and self.draws(trainer, step):
             names = token_labels(trainer.datamodule, lens.top_tokens[:, 0, :, 0].ravel().tolist())  # type: ignore[attr-defined]
             guesses = np.array(names, dtype=object).reshape(lens.top_tokens.shape[0], -1)
             draw(outlets, step, module.config.vocab_size, labels[0], guesses, lens, norms, losses[0])

@@ -57,10 +57,11 @@ class Throughput(Instrument):
         self._steps = 0
 
     def due(self, trainer: L.Trainer, step: int) -> bool:
-        """Evenly: speed does not change in the log-spaced way of learning. Step 1 may have compiled: it is left out."""
+        """Evenly, and at the end: speed does not change in the log-spaced way of learning. Step 1 may have compiled: it
+        is left out."""
         if self.every == 0 or not trainer.is_global_zero:
             return False
-        return step > 1 and step % self.cadence(trainer) == 0
+        return step > 1 and (step % self.cadence(trainer) == 0 or step >= trainer.max_steps)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Listen to the data being fetched."""

@@ -23,6 +23,7 @@ from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.crew import Crew
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.outlets import Outlets
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.throughput import peak_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
@@ -113,6 +114,8 @@ class Stopwatch(Callback):
         self.watched: list[Callback] = []
         self.spans: list[float] = []
         self.times: dict[int, dict[int, float]] = {}
+        self.drawn: dict[int, dict[int, float]] = {}
+        """Of these seconds, those that went into pictures: the first looks all have some, the later ones few."""
         self.validation, self.validation_seconds = Validation(0), 0.0
         self._since: float | None = None
         self._begin = time.perf_counter()
@@ -128,6 +131,8 @@ class Stopwatch(Callback):
                 callback.every = 0  # a little of it is measured here instead: the whole may take minutes
             for hook in ("on_train_start", "on_train_batch_end"):
                 setattr(callback, hook, self._timed(callback, getattr(callback, hook)))
+            if isinstance(callback, Instrument):
+                callback.outlets = self._clocked(callback, callback.outlets)  # type: ignore[method-assign]
         # One crew again, else the loop would take Lightning's long way, which fit does not.
         trainer.callbacks = [Crew([self, *self.watched])]
         trainer.fit_loop.epoch_loop = StepLoop(trainer, trainer.callbacks)
@@ -141,6 +146,25 @@ class Stopwatch(Callback):
             times[trainer.global_step] = time.perf_counter() - begin
 
         return timed
+
+    def _clocked(
+        self, callback: Callback, outlets_of: Callable[[L.Trainer], Outlets]
+    ) -> Callable[[L.Trainer], Outlets]:
+        drawn = self.drawn.setdefault(id(callback), {})
+
+        def clocked(trainer: L.Trainer) -> Outlets:
+            outlets = outlets_of(trainer)
+            act = outlets.picture
+
+            def picture(name: str, draw: Callable[[], Any], step: int) -> None:
+                begin = time.perf_counter()
+                act(name, draw, step)
+                drawn[step] = drawn.get(step, 0.0) + time.perf_counter() - begin
+
+            outlets.picture = picture  # type: ignore[method-assign]
+            return outlets
+
+        return clocked
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Validate for a moment, before the first step."""
@@ -169,19 +193,29 @@ class Stopwatch(Callback):
         return statistics.median(plain[min(SETTLING, len(plain) - 1) :])
 
     def looks(self, trainer: L.Trainer, steps: int) -> dict[str, float]:
-        """Seconds of all looks of a run of `steps`, by callback; the first look pays for what is loaded then."""
+        """Seconds of all looks of a run of `steps`, by callback: what each takes, and the pictures of some."""
         found = {}
         for callback in self.watched:
             times, due = self.times.get(id(callback)), schedule_of(callback, trainer)
             if times is None or due is None:
                 continue
-            count = sum(due(n) for n in range(steps + 1))
-            seen = [seconds for n, seconds in sorted(times.items()) if due(n)]
-            if seen and count:
-                later = statistics.median(seen[1:]) if len(seen) > 1 else seen[0]
-                found[getattr(callback, "group", "snapshots")] = seen[0] + (count - 1) * later
+            planned, drawn = [n for n in range(steps + 1) if due(n)], self.drawn.get(id(callback), {})
+            seen = [seconds - drawn.get(n, 0.0) for n, seconds in sorted(times.items()) if due(n)]
+            if seen and planned:
+                seconds = over_a_run(seen, len(planned))
+                if isinstance(callback, Instrument):
+                    pictured = sum(callback.draws(trainer, n) for n in planned)
+                    seconds += over_a_run([drawn[n] for n in sorted(drawn)], pictured)
+                found[getattr(callback, "group", "snapshots")] = seconds
         validations = sum(self.validation.due(n, steps) for n in range(steps + 1))
         return found | {"validation": self.validation_seconds * validations}
+
+
+def over_a_run(seen: list[float], count: int) -> float:
+    """Seconds of `count` times of what took as long as `seen`; the first pays for what is loaded then."""
+    if not seen or not count:
+        return 0.0
+    return seen[0] + (count - 1) * statistics.median(seen[1:] or seen)
 
 
 def usual(times: dict[int, float]) -> float:

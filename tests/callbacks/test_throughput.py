@@ -35,6 +35,13 @@ def test_waiting_for_data_is_told_from_training(tmp_path: Path, monkeypatch: pyt
     assert metrics.latest("perf/memory_bytes") > 1e8
 
 
+def test_a_run_shorter_than_the_cadence_tells_its_speed_and_memory_at_its_end(tmp_path: Path) -> None:
+    assert main(["fit", *tiny_args(tmp_path, "--throughput.every", "100", steps=5)]) == 0
+    metrics = open_run(tmp_path / "runs" / "tiny").metrics()
+    assert metrics.series("perf/step_seconds")[0] == [5]
+    assert metrics.latest("perf/memory_bytes") > 1e8
+
+
 def test_mfu_is_the_share_of_a_known_peak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throughput, "peak_flops", lambda device, precision: 1e12)
     assert main(["fit", *tiny_args(tmp_path, "--throughput.every", "2", steps=4)]) == 0

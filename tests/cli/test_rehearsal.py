@@ -1,0 +1,48 @@
+"""What a rehearsal makes of what it saw: looks that draw, looks that do not, and first ones that load things."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from lab.callbacks.outlets import Outlets
+from lab.callbacks.probes import PICTURES, Probes
+from lab.cli.rehearsal import Stopwatch, over_a_run
+
+STEPS, EVERY = 1000, 10
+
+
+def test_the_first_of_many_pays_for_what_is_loaded() -> None:
+    assert over_a_run([5.0, 1.0, 2.0, 1.0], 101) == pytest.approx(5 + 100 * 1.0)
+    assert over_a_run([5.0], 3) == 15
+    assert over_a_run([], 3) == over_a_run([5.0], 0) == 0
+
+
+def test_pictures_count_as_often_as_they_are_drawn() -> None:
+    probes, trainer = (
+        Probes(every=EVERY),
+        cast(Any, SimpleNamespace(max_steps=STEPS, callbacks=[], is_global_zero=True)),
+    )
+    watch = Stopwatch(cast(Any, None))
+    watch.watched = [probes]
+    seen = (0, 1, 2, 4, 8)  # the log-spaced start, where every look draws
+    watch.times[id(probes)] = dict.fromkeys(seen, 0.30)
+    watch.drawn[id(probes)] = dict.fromkeys(seen, 0.25)
+    planned = [n for n in range(STEPS + 1) if probes.due(trainer, n)]
+    drawing = [n for n in planned if probes.draws(trainer, n)]
+    assert len(drawing) < len(planned) / (PICTURES / 2)
+    assert watch.looks(trainer, STEPS)["probes"] == pytest.approx(0.05 * len(planned) + 0.25 * len(drawing))
+
+
+def test_a_rehearsed_picture_is_timed_and_still_drawn() -> None:
+    probes, watch, shown = Probes(), Stopwatch(cast(Any, None)), []
+    outlets = Outlets([], 1)
+    outlets.picture = lambda name, draw, step: shown.append((name, step))  # type: ignore[method-assign]
+    clocked = watch._clocked(probes, lambda _: outlets)(cast(Any, None))
+    clocked.picture("a", cast(Any, None), 4)
+    clocked.picture("b", cast(Any, None), 4)
+    assert shown == [("a", 4), ("b", 4)]
+    assert list(watch.drawn[id(probes)]) == [4]
+    assert watch.drawn[id(probes)][4] > 0
