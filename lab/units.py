@@ -7,14 +7,21 @@ import math
 UNKNOWN = "n/a"
 
 
+def short(number: float) -> str:
+    """Up to three digits and a letter: 768, 1.5k, 12M."""
+    if number == 0 or not math.isfinite(number):
+        return f"{number:g}"
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:.3g}"
+
+
 def count(value: float | None) -> str:
     """Of tokens, parameters, steps: exact up to five digits, else three of them and a letter."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= max(size, 1e5):
-            return f"{value / size:.3g}{letter}"
-    return f"{value:,.0f}"
+    return f"{value:,.0f}" if abs(value) < 1e5 else short(value)
 
 
 def size(n_bytes: float | None) -> str:
@@ -28,11 +35,15 @@ def size(n_bytes: float | None) -> str:
     return f"{n_bytes:.3g} TB"
 
 
+def largest_unit(seconds: float) -> tuple[float, str]:
+    """The same time in days, hours, minutes or seconds: the largest of which there is a whole one."""
+    units = ((86400, "d"), (3600, "h"), (60, "min"))
+    return next(((seconds / unit, name) for unit, name in units if seconds >= unit), (seconds, "s"))
+
+
 def duration(seconds: float | None, digits: int = 3) -> str:
     """Of training, with so many digits that count."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
-    for unit_seconds, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit_seconds:
-            return f"{seconds / unit_seconds:.{digits}g} {unit}"
-    return f"{seconds:.{digits}g} s"
+    value, unit = largest_unit(seconds)
+    return f"{value:.{digits}g} {unit}"

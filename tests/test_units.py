@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from lab import units
 
 
@@ -28,3 +30,20 @@ def test_bytes_and_seconds_in_their_largest_unit() -> None:
         "2.31 d",
         "n/a",
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (7, "7"),
+        (768, "768"),
+        (1500, "1.5k"),
+        (123_456, "123k"),
+        (1.54e6, "1.54M"),
+        (3e9, "3B"),
+        (-2000, "-2k"),
+    ],
+)
+def test_numbers_are_short(number: float, text: str) -> None:
+    assert units.short(number) == text

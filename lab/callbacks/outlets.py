@@ -18,7 +18,7 @@ from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from lab.figures.canvas import rendered
-from lab.figures.style import short
+from lab.units import short
 
 MOST_WANDB_BINS = 512
 

@@ -109,7 +109,7 @@ def make(cli: LabCLI, choice: Choice | None, say: Callable[[str], None]) -> Plan
     settings, module, data = cli.settings, cli.model, cli.datamodule
     decided = decide(cli, Origin("new"))
     step = step_of(data, decided.levers, module.optimizer_config.name)
-    per_epoch, facts = data.sequences.per_epoch, data.facts()
+    per_epoch = data.sequences.per_epoch
     planned = Planned(
         cli,
         decided,
@@ -121,8 +121,8 @@ def make(cli: LabCLI, choice: Choice | None, say: Callable[[str], None]) -> Plan
             checkpoints=min(settings.checkpoint.keep + 1, 99),
             snapshots=snapshots_taken(cli, decided.steps),
         ),
-        earlier_runs(settings, cli.config_text, data, facts),
-        Floor.of(facts["baselines"]),
+        earlier_runs(settings, cli.config_text, data, data.facts()),
+        Floor.of(data.baselines),
         choice,
     )
     if settings.measure:

@@ -12,10 +12,9 @@ from rich.text import Text
 
 from lab.cli.introduction import data_line, model_line
 from lab.cli.lightning_cli import PLAN_ARGUMENTS
-from lab.figures.style import short
 from lab.planning.law import Forecast
 from lab.planning.sizes import Sizes
-from lab.units import duration
+from lab.units import duration, short
 from lab.units import size as in_bytes
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ def earlier_runs(settings: Any, config_text: str, data: LabData, facts: Mapping[
 
 
 def lab_says(
-    kept: Mapping[str, Forecast], earlier: list[Trained], config: Any, tokens: int, floor: Floor | None = None
+    kept: Mapping[str, Forecast], earlier: list[Trained], config: Any, tokens: int, floor: Floor | None
 ) -> list[Prediction]:
     """The lab's predictions: those of the plan that was made of this configuration, else what finished runs tell."""
     found = {k: v for k, v in kept.items() if k in QUANTITY_OF.values()}

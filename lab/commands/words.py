@@ -56,10 +56,8 @@ def count(value: Any) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds in the largest unit that fits, in whole ones: what is left is not known better."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+    value, unit = units.largest_unit(max(0.0, seconds))
+    return f"{value:.0f} {unit}"
 
 
 def moment(seconds: Any) -> str:

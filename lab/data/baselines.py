@@ -124,6 +124,7 @@ def xz_bits_per_byte(text: bytes) -> float:
 
 def windows_bits_per_byte(text: bytes) -> float:
     """Bits `xz -9` needs per byte of a text cut into windows, each packed on its own."""
+    # A last window of less than half is left out: the shorter a text, the more xz needs for it.
     starts = range(0, max(1, min(len(text), WINDOW * WINDOWS) - WINDOW // 2), WINDOW)
     windows = [text[start : start + WINDOW] for start in starts]
     return sum(xz_bits_per_byte(w) * len(w) for w in windows) / sum(map(len, windows))
@@ -166,7 +167,7 @@ def text_baselines(
     validation tokens it packed. "windows" are the nats per token where it packs 64 KB at a time.
     """
     train_pairs, val_pairs = stream_pairs(train, TRAIN_TOKENS), stream_pairs(val, VAL_TOKENS)
-    found: dict[str, Any] = {**token_baselines(train_pairs, val_pairs, byte_lengths)}
+    found: dict[str, Any] = token_baselines(train_pairs, val_pairs, byte_lengths)
     text, n_tokens = _first_bytes(val, byte_lengths, decode_bytes)
     if text:
         packed, nats = xz_bits_per_byte(text), math.log(2) * len(text) / n_tokens

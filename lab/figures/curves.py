@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
 
-from lab.figures.style import FONT, SMALL_SIZE, Theme, label_at_right, short, step_axis, style_axes, theme
+from lab.figures.style import FONT, SMALL_SIZE, Theme, label_at_right, step_axis, style_axes, theme
+from lab.units import short
 
 MOST_LINES = 6
 """In one panel: as many as there are colours that everybody tells apart."""

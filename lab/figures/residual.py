@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from lab.figures.canvas import MARGIN, SCALE_HEIGHT, TITLE_HEIGHT, WIDTH, Canvas, to_colors
-from lab.figures.style import TEXT_SIZE, short, theme
+from lab.figures.style import TEXT_SIZE, theme
 from lab.figures.tokens import shorten
+from lab.units import short
 
 MOST_TOKENS = 256
 ROW_HEIGHT = 34

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
+
+from lab.units import short
 
 # Okabe and Ito 2008, "Color Universal Design". Its yellow is too pale for lines on white and is left out, and
 # its black is each theme's ink.
@@ -116,13 +117,3 @@ def step_axis(axes: Axes) -> None:
     if axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(lambda value, _: short(value))
-
-
-def short(number: float) -> str:
-    """Up to three digits and a letter: 768, 1.5k, 12M."""
-    if number == 0 or not math.isfinite(number):
-        return f"{number:g}"
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.3g}{letter}"
-    return f"{number:.3g}"

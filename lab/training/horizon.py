@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
-from lab.figures.style import short
+from lab.units import short
 
 MOST_TOKENS = 10**15  # whole numbers of this size still are exact as floats, which is what a reader of JSON has
 

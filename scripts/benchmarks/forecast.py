@@ -110,7 +110,6 @@ def one_target(file: Path, series: str, number: int, jobs: list[tuple[str, int]]
     data = one.data()
     config = GPTConfig(vocab_size=data.vocab_size, **one.config)
     steps = one.steps(config)
-    baselines = data.facts()["baselines"]
     levers = choose_levers(LeverConfig(threads=1), config=config, device="cpu")
     recipe = OptimizerConfig(**one.optimizer), ScheduleConfig(**one.schedule)
     for kind, seed in jobs:
@@ -124,7 +123,7 @@ def one_target(file: Path, series: str, number: int, jobs: list[tuple[str, int]]
         if found is None:
             return False
         line = {"series": series, "number": number, "kind": kind, "seed": seed, "steps": steps, "trained": found}
-        append(file, line | {"draw": asdict(one), "vocab_size": data.vocab_size, "baselines": baselines})
+        append(file, line | {"draw": asdict(one), "vocab_size": data.vocab_size, "baselines": data.baselines})
     return True
 
 

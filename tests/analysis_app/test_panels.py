@@ -269,7 +269,7 @@ def test_weights_that_turn_out_damaged_are_greyed(person: Person, runs: Path, tm
         page.wait_for_selector('tr.lab-damaged[data-file="snapshots/step-00000004.safetensors"]')
         assert "no whole safetensors" in str(page.text_content(".lab-proof"))
         page.click(f'tr.lab-row[data-step="{STEPS}"]')
-        page.wait_for_function("document.querySelector('.lab-proof').dataset.reproduces === 'true'")
+        person.wait("document.querySelector('.lab-proof').dataset.reproduces === 'true'")
         assert page.locator(".lab-tag").count() >= 2  # last, best
     finally:
         stop_server(server)
@@ -290,7 +290,7 @@ def test_a_refusal_that_comes_late_does_not_cover_the_proof_of_other_weights(per
     page.click('tr.lab-row[data-file="snapshots/step-00000004.safetensors"]')
     page.click(f'tr.lab-row[data-step="{STEPS}"]')
     proved = "document.querySelector('.lab-proof').dataset.reproduces === 'true'"
-    page.wait_for_function(proved)
+    person.wait(proved)
     with page.expect_response("**/api/runs/*/checkpoints"):  # what a refusal makes the page look at again
         held[0].fulfill(status=422, json={"error": "damaged", "id": "held"})
     page.wait_for_timeout(100)

@@ -21,11 +21,8 @@ def test_the_first_of_many_pays_for_what_is_loaded() -> None:
 
 
 def test_pictures_count_as_often_as_they_are_drawn() -> None:
-    probes, trainer = (
-        Probes(every=EVERY),
-        cast(Any, SimpleNamespace(max_steps=STEPS, callbacks=[], is_global_zero=True)),
-    )
-    watch = Stopwatch(cast(Any, None))
+    trainer = cast(Any, SimpleNamespace(max_steps=STEPS, callbacks=[], is_global_zero=True))
+    probes, watch = Probes(every=EVERY), Stopwatch(cast(Any, None))
     watch.watched = [probes]
     seen = (0, 1, 2, 4, 8)  # the log-spaced start, where every look draws
     watch.times[id(probes)] = dict.fromkeys(seen, 0.30)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.figures.style import short, spread, theme
+from lab.figures.style import spread, theme
 
 
 @given(st.lists(st.floats(-1, 2), max_size=12), st.floats(0.01, 0.2))
@@ -22,23 +22,6 @@ def test_labels_keep_their_distance_and_move_only_where_they_touch(heights: list
     # The best there is: no shift of all labels together comes nearer to where they wish to be.
     if heights:
         assert np.mean(np.subtract(places, heights)) == pytest.approx(0, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0"),
-        (7, "7"),
-        (768, "768"),
-        (1500, "1.5k"),
-        (123_456, "123k"),
-        (1.54e6, "1.54M"),
-        (3e9, "3B"),
-        (-2000, "-2k"),
-    ],
-)
-def test_numbers_are_short(number: float, text: str) -> None:
-    assert short(number) == text
 
 
 def luminance(color: str) -> float:

@@ -7,7 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from lab.planning.law import FEWEST, Floor, Forecast, NotEnough, Trained, forecast_loss, seed_noise
+from lab.planning.law import (
+    FEWEST,
+    SIZE_EXPONENT,
+    TOKEN_EXPONENT,
+    Floor,
+    Forecast,
+    NotEnough,
+    Trained,
+    forecast_loss,
+    seed_noise,
+)
 
 POINTS = ((50_000, 230_000), (50_000, 460_000), (115_000, 230_000), (200_000, 155_000))
 TARGET = (800_000, 1_500_000)
@@ -15,7 +25,7 @@ TARGET = (800_000, 1_500_000)
 
 def truth(size: int, tokens: int, floor: float = 0.56) -> float:
     """A loss that obeys the law."""
-    return floor + 8.0 * size**-0.2 + 110.0 * tokens**-0.4
+    return floor + 16.0 * size**-SIZE_EXPONENT + 54.0 * tokens**-TOKEN_EXPONENT
 
 
 def runs(noise: float = 0.0, seed: int = 0) -> list[Trained]:
