@@ -50,7 +50,7 @@ def _serve(args: argparse.Namespace) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     import uvicorn
 
-    from analysis_app.app import create_app
+    from analysis_app.server.app import create_app
 
     app = create_app(args.runs, args.password)
     config = uvicorn.Config(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from analysis_app.selection import TABS
+from analysis_app.page.selection import TABS
 
 MOST_BYTES = 300_000
 WIDTH, HEIGHT = 1360, 900

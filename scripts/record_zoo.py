@@ -24,7 +24,7 @@ from lab.diagnosis.zoo import TWIN, ZOO
 from lab.runs import Run, open_run
 from scripts.benchmarks.diagnosis import BROKEN, sick_args, train
 
-FOLDER = Path(__file__).resolve().parents[1] / "analysis_app/sick"
+FOLDER = Path(__file__).resolve().parents[1] / "analysis_app/analyses/broken_runs"
 POINTS = 160
 SHOWN = (
     *("train/loss", "val/loss", "train/grad_norm", "train/lr", "perf/step_seconds", "perf/data_share"),

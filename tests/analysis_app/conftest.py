@@ -99,7 +99,7 @@ def _serve(route: Any) -> None:
     path = APP / route.request.url.removeprefix(f"{NOWHERE}/")
     if path.is_file():
         return route.fulfill(path=path, content_type="text/css" if path.suffix == ".css" else "text/javascript")
-    page = f"<link rel=stylesheet href={NOWHERE}/style.css><body><div id=place></div>"
+    page = f"<link rel=stylesheet href={NOWHERE}/page/style.css><body><div id=place></div>"
     route.fulfill(body=page, content_type="text/html")
 
 

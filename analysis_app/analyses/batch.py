@@ -1,0 +1,173 @@
+"""The very text that a step of a run learned from, and how surprised a snapshot is by every token of it.
+
+Batch n is a function of (seed, n), so this is a look-up: nothing of it was stored. Corpora that are gone, or are no
+longer what they were, are said in words.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis_app.analyses.token_labels import labels
+from analysis_app.analyses.views import Array
+from analysis_app.library.runs import Library, NotFoundError, Opened
+from lab.data.dataset import LabData
+from lab.loading import load_data
+from lab.model import cross_entropy
+from lab.runs import Run
+
+MAX_TOKENS = 16_384  # shown and scored at once; the rest of a large batch on asking
+MAX_LOGITS = 1 << 25  # of one forward pass, 128 MB
+OPEN_CORPORA = 4
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One of a batch: its tokens and, where it counts, the target after the last of them."""
+
+    index: int
+    micro_batch: int
+    tokens: list[str]  # [pos+1] or [pos] labels
+    ids: list[int]
+    counts: list[bool]  # [pos+1]: whether training asks for this token; the first is only given
+    loss: Array | None  # [pos] nats; entry t is for token t+1, NaN where it does not count
+    mean_loss: float | None  # over those that count
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """The text of the update from step `batch` to `batch` + 1."""
+
+    run: str
+    batch: int
+    step: int | None  # of the weights that scored it; None: the run has none
+    steps: list[int]  # of the weights there are
+    recorded_loss: float | None  # what training measured on it, before its update
+    mean_loss: float | None  # of the scored ones; of the whole batch where all of them are here
+    uniform_loss: float
+    epoch: int | None  # from 1; None: made text never repeats
+    context_length: int
+    n_sequences: int
+    first: int
+    sequences: list[Sequence]
+    notes: list[str]
+
+
+class Batches:
+    """The batches of the runs in `library`; the corpora used last stay open."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._open: OrderedDict[tuple[object, ...], LabData] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def show(self, name: str, batch: int, step: int | None = None, first: int = 0) -> BatchView:
+        """Batch `batch` from its sequence `first` on, scored by the weights of `step`.
+
+        `step=None`: the last weights at or before the batch, those that met it. Raises `ValueError` for a batch that
+        cannot be shown: no such sequence, no record of the data, a corpus that is gone or has changed.
+        """
+        run = self.library.run(name)
+        if not isinstance(run, Run):
+            raise ValueError(f"{name} is a published model: what it learned from is not on this machine")
+        data = self._data(run)
+        tokens, targets = (part.flatten(0, 1) for part in data.step_batch(batch))
+        n = len(tokens)
+        if not 0 <= first < n:
+            raise NotFoundError(f"sequence {first}: batch {batch:,} has {n}, from 0 to {n - 1}")
+        most = max(1, MAX_TOKENS // data.context_length)
+        tokens, targets = tokens[first : first + most], targets[first : first + most]
+        steps = self.library.steps(run.name)
+        step = _before(steps, batch) if step is None else step
+        losses = None if step is None else _losses(self.library.open(run.name, step), tokens, targets)
+        epochs = data.epochs_seen(batch)
+        found = [
+            _sequence(data, first + i, tokens[i], targets[i], None if losses is None else losses[i])
+            for i in range(len(tokens))
+        ]
+        return BatchView(
+            run=run.name,
+            batch=batch,
+            step=step,
+            steps=steps,
+            recorded_loss=_recorded(run, batch),
+            mean_loss=None if losses is None else _mean(losses),
+            uniform_loss=float(np.log(data.vocab_size)),
+            epoch=None if epochs is None else int(epochs) + 1,
+            context_length=data.context_length,
+            n_sequences=n,
+            first=first,
+            sequences=found,
+            notes=_notes(run, batch, step, n, len(found)),
+        )
+
+    def _data(self, run: Run) -> LabData:
+        stamps = [path.stat().st_mtime_ns if path.exists() else None for path in (run.config_path, run.data_path)]
+        key = (run.path, *stamps)
+        with self._lock:  # two that ask at once must not both tokenise
+            if key not in self._open:
+                self._open[key] = load_data(run, download=False)
+                while len(self._open) > OPEN_CORPORA:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(key)
+            return self._open[key]
+
+
+def _losses(opened: Opened, tokens: Tensor, targets: Tensor) -> Array:
+    """Loss at each target `[sequence, pos]` in nats, NaN where none counts."""
+    config = opened.model.config
+    if int(tokens.max()) >= config.vocab_size:
+        raise ValueError("the batch holds tokens that these weights do not know: data.json is of another run")
+    at_once = max(1, MAX_LOGITS // (config.vocab_size * tokens.shape[1]))
+    found = []
+    for some, wanted in zip(tokens.split(at_once), targets.split(at_once), strict=True):
+        with opened.lock, torch.no_grad():
+            found.append(cross_entropy(opened.model(some), wanted, "none"))
+    losses = torch.cat(found).cpu().numpy()
+    return np.where(targets.numpy() >= 0, losses, np.nan).astype(np.float32)
+
+
+def _sequence(data: LabData, index: int, tokens: Tensor, targets: Tensor, loss: Array | None) -> Sequence:
+    ids, last = tokens.tolist(), int(targets[-1])
+    counts = [False, *(target >= 0 for target in targets.tolist())]
+    whole = [*ids, last] if last >= 0 else ids
+    return Sequence(
+        index=index,
+        micro_batch=index // data.batch_size,
+        tokens=labels(data.tokenizer, whole),
+        ids=whole,
+        counts=counts[: len(whole)],
+        loss=None if loss is None else loss[: len(whole) - 1],
+        mean_loss=None if loss is None else _mean(loss),
+    )
+
+
+def _mean(loss: Array) -> float | None:
+    counted = loss[np.isfinite(loss)]
+    return float(counted.mean()) if len(counted) else None
+
+
+def _before(steps: list[int], batch: int) -> int | None:
+    """The last of the steps at or before a batch; the first where there is none."""
+    return next((step for step in reversed(steps) if step <= batch), steps[0] if steps else None)
+
+
+def _recorded(run: Run, batch: int) -> float | None:
+    return next((row.get("train/loss") for row in run.metrics().rows if row["step"] == batch), None)
+
+
+def _notes(run: Run, batch: int, step: int | None, n: int, shown: int) -> list[str]:
+    found, total = [], run.status().total_steps
+    if total is not None and batch >= total:
+        found.append(f"the run has {total:,} steps: it never learns from batch {batch:,}")
+    if step is None:
+        found.append("the run has no weights yet: the text is not coloured")
+    if shown < n:
+        found.append(f"{shown} of the batch's {n} sequences, and their mean; the others on asking")
+    return found

@@ -1,0 +1,83 @@
+"""The metrics of runs as curves that a browser can hold, and the places in a run that are worth a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis_app.analyses.views import Array
+from lab.runs import MetricsHistory, Run
+
+MAX_POINTS = 40_000  # of one curve; more are thinned, and every spike stays
+UNTHINNED = 4_000  # the first points, where a logarithmic axis has most of its room
+LOSSES = ("train/loss", "val/loss")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one run; rows without a value are left out."""
+
+    step: Array
+    tokens: Array
+    minutes: Array  # of training, without pauses
+    value: Array
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A step worth jumping to, and why."""
+
+    name: str
+    step: int
+    why: str
+
+
+def curve(history: MetricsHistory, metric: str) -> Curve:
+    """A metric over steps, tokens and minutes; thinned by `keep` where it has more than `MAX_POINTS`."""
+    rows = [row for row in history.rows if row.get(metric) is not None]
+    values = _column(rows, metric)
+    chosen = keep(values)
+    columns = (_column(rows, "step").astype(np.int64), _column(rows, "tokens"), _column(rows, "time") / 60, values)
+    return Curve(*(column[chosen] for column in columns))
+
+
+def keep(values: Array, most: int = MAX_POINTS) -> Array:
+    """Indices of at most about `most` of the values: of each stretch its smallest and its largest, so that no spike is
+    lost and none is invented; the first `UNTHINNED` and the last all stay."""
+    if len(values) <= most:
+        return np.arange(len(values))
+    start = min(UNTHINNED, most // 4)
+    rest = np.arange(start, len(values))
+    stretches = np.array_split(rest, (most - start) // 2)
+    ends = [(part[np.argmin(values[part])], part[np.argmax(values[part])]) for part in stretches]
+    return np.unique(np.concatenate([np.arange(start), np.ravel(ends), [len(values) - 1]]))
+
+
+def landmarks(run: Run, history: MetricsHistory) -> list[Landmark]:
+    """Where the loss is half-way down, where the first induction head formed, where validation is best; those that
+    there are, by step."""
+    found = []
+    steps, losses = history.series("train/loss")
+    if len(losses) > 1 and (half := (losses[0] + min(losses)) / 2) < losses[0]:
+        step = next(step for step, loss in zip(steps, losses, strict=True) if loss <= half)
+        why = f"the training loss first falls to {half:.3f}, half-way from {losses[0]:.3f} to {min(losses):.3f}"
+        found.append(Landmark("loss half-way", step, why))
+    onset = next((event for event in run.events() if event.get("finding") == "induction_head"), {})
+    if isinstance(step := onset.get("step"), int):
+        head = f"{onset.get('layer')}.{onset.get('head')}"
+        found.append(Landmark("induction onset", step, f"head {head} puts half of its attention there from here on"))
+    if best := history.best("val/loss"):
+        found.append(Landmark("best val", best[0], f"the lowest validation loss, {best[1]:.3f}"))
+    return sorted(found, key=lambda landmark: landmark.step)
+
+
+def timeline(run: Run) -> dict[str, Any]:
+    """The losses of a run, and its landmarks."""
+    history = run.metrics()
+    return {"curves": {name: curve(history, name) for name in LOSSES}, "landmarks": landmarks(run, history)}
+
+
+def _column(rows: list[dict[str, Any]], name: str) -> Array:
+    return np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=np.float64)

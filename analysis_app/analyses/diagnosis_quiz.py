@@ -1,0 +1,124 @@
+"""Sick runs: the curves of a broken run, a guess at the cause, the answer with its evidence, and the healthy twin.
+
+The recordings in `broken_runs/` are made by `scripts/record_zoo.py` from the runs of `configs/broken`:
+`{"format": 1, "name", "rule", "total_steps", "facts", "lines", "curves": {metric: [steps, values]}, "evidence",
+"findings", "command", "comment"}`. What would give the answer away (evidence, findings, comment) is sent after the
+guess only. Guesses are kept in the runs folder (`lab.runs.guesses`).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from analysis_app.library.runs import Library, NotFoundError
+from analysis_app.server.answers import answer
+from lab.diagnosis import RULES
+from lab.diagnosis.zoo import TWIN, ZOO
+from lab.runs.guesses import add_guess, first_guesses, read_guesses
+
+FOLDER = Path(__file__).parent / "broken_runs"
+CHOICES = 4
+HIDDEN = ("evidence", "findings", "comment", "command", "rule", "name")
+
+
+class Guess(BaseModel):
+    """What a person thinks is wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+    choice: str = Field(description="one of the choices of the case", max_length=100)
+
+
+def cases() -> list[str]:
+    """The recorded diseases that curves can tell, in an order that gives nothing away."""
+    names = [name for name, disease in ZOO.items() if disease.cause and (FOLDER / f"{name}.json").exists()]
+    random.Random("sick runs").shuffle(names)
+    return names
+
+
+@cache
+def recording(name: str) -> dict[str, Any]:
+    """A recording as it was written."""
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+def choices(name: str) -> list[dict[str, str]]:
+    """The right cause among others, always the same ones for a case; `id` is a case's name.
+
+    What the doctor saw in this run too is no wrong answer, and is not offered.
+    """
+    rng = random.Random(name)
+    seen = {ZOO[name].rule, *(finding["rule"] for finding in recording(name)["findings"])}
+    others = [n for n, d in ZOO.items() if d.cause and d.rule not in seen]
+    picked = [name, *rng.sample(others, CHOICES - 1)]
+    rng.shuffle(picked)
+    return [{"id": n, "cause": str(ZOO[n].cause)} for n in picked]
+
+
+def question(number: int) -> dict[str, Any]:
+    """What is shown before the guess."""
+    name = _name(number)
+    shown = {key: value for key, value in recording(name).items() if key not in HIDDEN}
+    return {"number": number, "choices": choices(name), **shown}
+
+
+def solution(number: int, choice: str) -> dict[str, Any]:
+    """The answer, its evidence, and the twin's curves."""
+    name = _name(number)
+    if choice not in [c["id"] for c in choices(name)]:
+        raise ValueError(f"{choice[:40]!r} is none of the choices of run {number}")
+    found, rule = recording(name), RULES[ZOO[name].rule]
+    twin = f"{name}.{TWIN}" if (FOLDER / f"{name}.{TWIN}.json").exists() else TWIN
+    return {
+        "right": choice == name,
+        "name": name,
+        "cause": ZOO[name].cause,
+        "rule": rule.name,
+        "why": rule.why,
+        "tries": rule.tries,
+        **{key: found[key] for key in ("evidence", "findings", "comment", "command")},
+        "twin": recording(twin)["curves"] if (FOLDER / f"{twin}.json").exists() else {},
+    }
+
+
+def routes(library: Library) -> APIRouter:
+    """The quiz under `/api/sick`."""
+    router = APIRouter(prefix="/api/sick")
+
+    @router.get("")
+    def overview() -> Response:
+        """How many runs there are, and how each was guessed the first time: true, false, or null for not yet."""
+        return answer(_score(library))
+
+    @router.get("/{number}")
+    def case(number: int) -> Response:
+        """The curves of a sick run, and what may be wrong with it."""
+        return answer(question(number))
+
+    @router.post("/{number}/guess")
+    def guess(number: int, given: Guess) -> Response:
+        """Say what is wrong: the answer, its evidence, the healthy twin's curves."""
+        found = solution(number, given.choice)
+        add_guess(library.root, found["name"], given.choice, found["right"])
+        return answer(found | {"score": _score(library)})
+
+    return router
+
+
+def _score(library: Library) -> dict[str, Any]:
+    first = first_guesses(read_guesses(library.root))
+    return {"guessed": [first.get(name) for name in cases()]}
+
+
+def _name(number: int) -> str:
+    names = cases()
+    if not 1 <= number <= len(names):
+        raise NotFoundError(f"there is no sick run {number}; there are 1 to {len(names)}")
+    return names[number - 1]

@@ -1,0 +1,124 @@
+"""Token embeddings as a map that keeps still over training, and the neighbours of a token."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from analysis_app.analyses.position_loss import validation_ids
+from analysis_app.analyses.services import check_index
+from analysis_app.analyses.token_labels import label, labels
+from analysis_app.analyses.views import Array
+from analysis_app.library.runs import Library, NotFoundError, Opened
+from lab import interp
+
+MOST_POINTS = 2000  # more are a cloud: of a larger vocabulary the most frequent ones are drawn
+NEIGHBOURS = 12
+
+
+@dataclass(frozen=True)
+class EmbeddingView:
+    """Where each token lies, in the two directions along which the last snapshot's tokens differ most."""
+
+    run: str
+    step: int | None
+    fitted_step: int | None  # the snapshot that the directions are of
+    ids: list[int]  # [point]
+    tokens: list[str]  # [point] labels
+    kinds: list[str]  # [point] one of `KINDS`
+    counts: list[int]  # [point] in the validation slice
+    points: Array  # [point, 2]
+    explained: Array  # [2] share of these tokens' variance at this step
+    extent: float  # how far from the middle the last snapshot reaches: the scale of every step's map
+    vocab_size: int
+    tied: bool  # whether the same embedding scores the next token
+
+
+@dataclass(frozen=True)
+class NeighbourView:
+    """The tokens whose embeddings point most nearly the same way, the nearest first."""
+
+    run: str
+    step: int | None
+    id: int
+    token: str
+    ids: list[int]
+    tokens: list[str]
+    cosines: Array
+
+
+KINDS = ("lower case", "capital", "digit", "space", "punctuation", "other")
+
+
+def embedding_map(library: Library, run: str, step: int | None = None) -> EmbeddingView:
+    """The embeddings of a step, projected on the principal directions of the run's last weights."""
+    opened, last = library.open(run, step), library.open(run)
+    ids, counts = _shown(opened)
+    with last.lock:
+        fitted: interp.EmbeddingMap = last.memo("embedding_map", lambda: interp.embedding_pca(last.model, ids))
+    with opened.lock:
+        found = interp.embedding_pca(opened.model, ids, basis=fitted.basis)
+    pieces = [opened.tokenizer.tokens[i] for i in ids]
+    return EmbeddingView(
+        run=opened.loaded.name,
+        step=opened.loaded.step,
+        fitted_step=last.loaded.step,
+        ids=ids,
+        tokens=[label(piece) for piece in pieces],
+        kinds=[kind(piece) for piece in pieces],
+        counts=[counts[i] for i in ids],
+        points=found.points,
+        explained=found.explained,
+        extent=float(abs(fitted.points).max()),
+        vocab_size=opened.tokenizer.vocab_size,
+        tied=opened.model.unembedding is None,
+    )
+
+
+def neighbours(library: Library, run: str, step: int | None, token: int, k: int = NEIGHBOURS) -> NeighbourView:
+    """The `k` nearest tokens of one token, by the cosine of their embeddings."""
+    opened = library.open(run, step)
+    check_index(("token", token, opened.tokenizer.vocab_size))
+    with opened.lock:
+        found = interp.token_neighbours(opened.model, [token], k)
+    ids = found.tokens[0].tolist()
+    name = label(opened.tokenizer.tokens[token])
+    return NeighbourView(
+        opened.loaded.name, opened.loaded.step, token, name, ids, labels(opened.tokenizer, ids), found.cosines[0]
+    )
+
+
+def find_token(library: Library, run: str, step: int | None, text: str) -> dict[str, Any]:
+    """The one token that a text is, `{"id", "token"}`. Raises `ValueError` for one that is several."""
+    opened = library.open(run, step)
+    ids = opened.tokenizer.encode(text[:200]).tolist()
+    if len(ids) != 1:
+        parts = " | ".join(labels(opened.tokenizer, ids[:20]))
+        raise NotFoundError(f"{text[:40]!r} is no single token here: it is read as {parts or 'nothing'}")
+    return {"id": ids[0], "token": label(opened.tokenizer.tokens[ids[0]])}
+
+
+def kind(piece: bytes | None) -> str:
+    """What sort of token it is, for its colour; a leading space does not count."""
+    try:
+        text = (piece or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return "other"
+    first = text.strip()[:1]
+    if not first:
+        return "space" if text else "other"
+    if first.isdigit():
+        return "digit"
+    if first.isalpha():
+        return "capital" if first.isupper() else "lower case"
+    return "punctuation" if first.isprintable() else "other"
+
+
+def _shown(opened: Opened) -> tuple[list[int], Counter[int]]:
+    try:
+        counts = Counter(validation_ids(opened))
+    except ValueError:  # a published model: in the order of its vocabulary, which is that of learning
+        counts = Counter()
+    ids = sorted(range(opened.tokenizer.vocab_size), key=lambda i: (-counts[i], i))[:MOST_POINTS]
+    return sorted(ids), counts

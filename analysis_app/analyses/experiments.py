@@ -1,0 +1,140 @@
+"""Runs side by side: one metric of several of them over steps, tokens, minutes and FLOPs, and what sets them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from analysis_app.analyses.curves import Curve, curve
+from analysis_app.library.runs import Library
+from lab.model import GPTConfig, count_parameters, flops_per_token
+from lab.runs import MetricsHistory, Run
+from lab.runs.compare import compare_losses, config_differences
+from lab.runs.metrics import METRICS, describe
+
+MAX_RUNS = 8  # as many colours as can be told apart
+HIDDEN = ("run.name",)  # settings that differ in all runs and say nothing
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """One run: its curve, and what its axes need."""
+
+    name: str
+    state: str
+    step: int | None
+    tokens: int | None
+    minutes: float | None
+    parameters: int | None
+    flops_per_token: int | None  # of training: tokens × this are FLOPs
+    at_common: dict[str, float | None]  # losses where all runs have seen as many tokens
+    curve: Curve
+    problem: str | None  # why something of it is missing
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Several runs, one metric."""
+
+    metric: str
+    unit: str
+    how_to_read: str
+    metrics: list[str]  # those that all of the runs together have, and the lab explains
+    common_tokens: float | None  # the most that all of them have seen
+    runs: list[RunLine]
+    differences: list[tuple[str, dict[str, str]]]  # setting, run → value
+
+
+def overlay(library: Library, names: list[str], metric: str = "train/loss") -> Overlay:
+    """Lay `metric` of the runs over each other, and list every setting that is not the same in all of them.
+
+    Raises `NotFoundError` for a run that is not there, `ValueError` for too many or none.
+    """
+    names = list(dict.fromkeys(names))
+    if not 1 <= len(names) <= MAX_RUNS:
+        raise ValueError(f"{len(names)} runs: choose 1 to {MAX_RUNS}, more could not be told apart")
+    if (declared := describe(metric)) is None:
+        raise ValueError(f"there is no metric {metric[:60]!r}; there are {', '.join(METRICS)}")
+    runs = {run.name: run for run in (_run(library, name) for name in names)}
+    histories = {name: run.metrics() for name, run in runs.items()}
+    comparison = compare_losses(histories, "tokens")
+    known = {name for history in histories.values() for name in history.names() if name in METRICS}
+    return Overlay(
+        metric=metric,
+        unit=declared.unit,
+        how_to_read=declared.how_to_read,
+        metrics=[name for name in METRICS if name in known],
+        common_tokens=comparison.at,
+        runs=[_line(run, histories[name], metric, comparison.values[name]) for name, run in runs.items()],
+        differences=differences(runs),
+    )
+
+
+def differences(runs: Mapping[str, Run]) -> list[tuple[str, dict[str, str]]]:
+    """Every setting that is not the same in all runs, its values as text; of data too, where its content differs."""
+    configs: dict[str, dict[str, Any]] = {}
+    for name, run in runs.items():
+        config, data = _record(run.config), _record(run.data)
+        corpus = data.get("corpus") or {}
+        print_ = str(corpus.get("fingerprint", ""))[:12] if isinstance(corpus, dict) else ""
+        configs[name] = config | {"(content of the corpus)": print_ or "unknown"}
+    found = config_differences(configs)
+    return [
+        (setting, {name: _text(value) for name, value in values.items()})
+        for setting, values in found.items()
+        if setting not in HIDDEN
+    ]
+
+
+def _run(library: Library, name: str) -> Run:
+    run = library.run(name)
+    if not isinstance(run, Run):
+        raise ValueError(f"{name} is a published model: it has no curves to lay over others")
+    return run
+
+
+def _line(run: Run, history: MetricsHistory, metric: str, at_common: dict[str, float | None]) -> RunLine:
+    status, config, problem = run.status(), _model_config(run), None
+    found = curve(history, metric)
+    if not len(found.value):
+        problem = f"no {metric} was measured"
+    elif config is None:
+        problem = "nothing tells its model's size: it has no place on an axis of FLOPs"
+    seconds = next((row["time"] for row in reversed(history.rows) if row.get("time") is not None), None)
+    return RunLine(
+        name=run.name,
+        state=status.state,
+        step=status.step,
+        tokens=status.tokens,
+        minutes=None if seconds is None else seconds / 60,
+        parameters=None if config is None else count_parameters(config)["total"],
+        flops_per_token=None if config is None else flops_per_token(config),
+        at_common=at_common,
+        curve=found,
+        problem=problem,
+    )
+
+
+def _model_config(run: Run) -> GPTConfig | None:
+    """From the facts beside its weights; no weights are read."""
+    info = next(iter((*run.snapshots(), *run.checkpoints())), None)
+    try:
+        return None if info is None else GPTConfig(**info.model_config)
+    except (TypeError, ValueError):
+        return None
+
+
+def _record(read: Any) -> dict[str, Any]:
+    try:
+        return read() or {}
+    except ValueError:  # damaged: its run is shown with what there is
+        return {}
+
+
+def _text(value: Any) -> str:
+    return (
+        value if isinstance(value, str) else orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    )

@@ -1,0 +1,128 @@
+"""Text as the model writes it, step by step, with what it thought at each token: plain values for a stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from analysis_app.analyses.services import default_text
+from analysis_app.analyses.token_labels import labels
+from analysis_app.library.runs import Library, Opened
+from analysis_app.page.selection import MAX_TEXT
+from lab.generation import Sampling, Step, read_prompt, stream, with_text
+
+MAX_NEW_TOKENS = 2000
+ALTERNATIVES = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to write; see `lab.generation.Sampling`. `stop`: the writing ends where this text has been written."""
+
+    max_tokens: int = 200
+    temperature: float = 0.8
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int = 1337
+    stop: str = ""
+
+
+def prompt_notes(library: Library, run: str, step: int | None, text: str) -> list[str]:
+    """What a person should know of a text before the model goes on with it, a sentence each: what is left out."""
+    if len(text) > MAX_TEXT:
+        return [_too_long(text)]
+    opened = library.open(run, step)
+    return list(read_prompt(text, opened.tokenizer, opened.model.config.context_length).notes)
+
+
+def _too_long(text: str) -> str:
+    return f"the prompt has {len(text):,} characters, at most {MAX_TEXT:,} are read"
+
+
+def write(
+    library: Library, run: str, step: int | None, text: str | None, settings: Settings, after: Sequence[int] = ()
+) -> Iterator[dict[str, Any]]:
+    """Events of one writing: `start`, one `token` each, `end`.
+
+    `after`: ids that follow the prompt's and have been written already, to branch from a token. Raises
+    `ValueError` before the first event for what cannot be.
+    """
+    if not 1 <= settings.max_tokens <= MAX_NEW_TOKENS:
+        raise ValueError(f"max_tokens={settings.max_tokens}: must lie between 1 and {MAX_NEW_TOKENS:,}")
+    sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_k, settings.top_p, settings.seed)
+    opened = library.open(run, step)
+    text = default_text(opened) if text is None else text
+    if len(text) > MAX_TEXT:
+        raise ValueError(_too_long(text))
+    context = opened.model.config.context_length
+    prompt = read_prompt(text, opened.tokenizer, context)
+    tokens = [*prompt.tokens, *after][-context:]
+    end = opened.tokenizer.eot_id
+    stop = () if end is None else (end,)
+    alternatives = min(ALTERNATIVES, opened.model.config.vocab_size)
+    steps = stream(opened.model, tokens, sampling, stop=stop, alternatives=alternatives)
+    start = {
+        "event": "start",
+        "run": opened.loaded.name,
+        "step": opened.loaded.step,
+        "prompt": labels(opened.tokenizer, prompt.tokens) if prompt.text else [],
+        "notes": list(prompt.notes),
+        "after": _pieces(opened, after),
+        "settings": asdict(settings),
+    }
+    return _events(start, opened, steps, stop, settings.stop)
+
+
+def _events(
+    start: dict[str, Any], opened: Opened, steps: Iterator[Step], stop: tuple[int, ...], stop_text: str
+) -> Iterator[dict[str, Any]]:
+    yield start
+    began, n, written, ended = time.perf_counter(), 0, "", "max_tokens"
+    for step, piece in with_text(_locked(steps, opened), opened.tokenizer, stop):
+        written += piece
+        if step is None:  # what was held back of an unfinished character
+            break
+        n += 1
+        yield _token(opened, step, piece)
+        if step.token in stop:
+            ended = "end of text"
+        if stop_text and stop_text in written[-len(piece) - len(stop_text) :]:
+            ended = "stop text"
+            break
+    seconds = time.perf_counter() - began
+    speed = n / seconds if seconds else None
+    yield {"event": "end", "ended": ended, "text": written, "tokens": n, "seconds": seconds, "tokens_per_second": speed}
+
+
+def _pieces(opened: Opened, ids: Sequence[int]) -> list[str]:
+    """The text of each token; of a character in several tokens all of it is the last one's."""
+    decoder = opened.tokenizer.stream()
+    return [decoder.push(i) for i in ids if 0 <= i < opened.tokenizer.vocab_size]
+
+
+def _locked(steps: Iterator[Step], opened: Opened) -> Iterator[Step]:
+    """The lock is taken for each step anew, so that analyses get their turn in a long writing."""
+    while True:
+        with opened.lock:
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
+
+
+def _token(opened: Opened, step: Step, piece: str) -> dict[str, Any]:
+    ids = [alternative.token for alternative in step.alternatives]
+    return {
+        "event": "token",
+        "id": step.token,
+        "label": labels(opened.tokenizer, [step.token])[0],
+        "text": piece,
+        "probability": step.probability,
+        "chance": step.chance,
+        "alternatives": [
+            {"id": i, "label": name, "probability": alternative.probability}
+            for i, name, alternative in zip(ids, labels(opened.tokenizer, ids), step.alternatives, strict=True)
+        ],
+    }

@@ -1,0 +1,126 @@
+"""Activation patching between two texts: where in the model is the difference between them?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from torch import Tensor
+
+from analysis_app.analyses.services import read
+from analysis_app.analyses.token_labels import label
+from analysis_app.analyses.views import Array, Source
+from analysis_app.library.runs import Library, Opened
+from analysis_app.server.jobs import considerate, no_progress
+from lab import interp
+from lab.interp.ablation import Progress
+from lab.interp.patching import PatchSite
+
+SITES: tuple[str, ...] = get_args(PatchSite)
+MOST_WORK = 2e13  # floating-point operations: some minutes on two cores
+GUESSES = 5
+LEAST_DIFFERENCE = 0.05  # of logits or nats: below it, shares of the difference are noise
+SHOWN_TOKENS = 80  # of each text, in a refusal
+
+
+@dataclass(frozen=True)
+class PatchingView:
+    """How far the first text's answer comes back in the second when one activation of the first is put in."""
+
+    source: Source  # the first text, "clean"
+    other: Source  # the second, "corrupt"
+    site: str
+    answer: str  # what the model says after the first text
+    wrong: str | None  # and after the second; None where it is the same
+    metric: str
+    clean: float
+    corrupt: float
+    restored: Array  # [layer, pos] 0: nothing changes, 1: the first text's answer is all back
+
+
+def patch(
+    library: Library,
+    run: str,
+    step: int | None,
+    text: str | None,
+    other: str,
+    site: str = "resid_pre",
+    progress: Progress = no_progress,
+) -> PatchingView:
+    """Patch every layer and position of `site` from `text` into `other` and read the answer off the last position.
+
+    The answer is the model's own first guess after each text: the metric is how far the logit of the first's lies
+    above that of the second's. Where both are the same it is the log-probability of one token: of the five best after
+    the first text that which the second changes most. Raises `ValueError` showing both as tokens where they are not
+    equally many, and for texts between which there is next to nothing to restore.
+    """
+    if site not in SITES:
+        raise ValueError(f"site {site[:40]!r}: choose one of {', '.join(SITES)}")
+    opened = library.open(run, step)
+    clean, corrupt = read(opened, text, at_least=2), read(opened, other, at_least=2)
+    _refuse_unequal(clean, corrupt)
+    _refuse_too_much(opened, len(clean.ids))
+    asked = (opened.key, "patching", tuple(clean.ids), tuple(corrupt.ids), site)
+    return library.results.get(asked, lambda: _patch(opened, clean, corrupt, site, progress))
+
+
+def _patch(opened: Opened, clean: Source, corrupt: Source, site: str, progress: Progress) -> PatchingView:
+    with opened.lock:
+        pair = interp.run_with_cache(opened.model, [clean.ids, corrupt.ids], interp.PREDICTION_SITES)
+        answer, wrong = _answers(pair.logits[:, -1].float().log_softmax(-1))
+        found = interp.activation_patching(
+            opened.model,
+            clean.ids,
+            corrupt.ids,
+            answer,
+            wrong,
+            site=site,  # type: ignore[arg-type]
+            progress=considerate(opened, progress),
+        )
+    name = label(opened.tokenizer.tokens[answer])
+    other = None if wrong is None else label(opened.tokenizer.tokens[wrong])
+    metric = f"log-probability of “{name}”" if other is None else f"logit of “{name}” less that of “{other}”"
+    if abs(found.clean - found.corrupt) < LEAST_DIFFERENCE:
+        raise ValueError(
+            f"after the first text the {metric} is {found.clean:.3f}, after the second {found.corrupt:.3f}: too little "
+            f"of a difference to look for; change the second"
+        )
+    return PatchingView(
+        clean,
+        corrupt,
+        site,
+        name,
+        other,
+        metric,
+        found.clean,
+        found.corrupt,
+        found.restored,
+    )
+
+
+def _answers(log_probabilities: Tensor) -> tuple[int, int | None]:
+    """Of `[text, vocab]`, the token whose return is looked for, and the one it replaces, if there is one."""
+    answer, wrong = (int(i) for i in log_probabilities.argmax(-1))
+    if answer != wrong:
+        return answer, wrong
+    best = log_probabilities[0].topk(min(GUESSES, log_probabilities.shape[-1])).indices
+    change = (log_probabilities[0, best] - log_probabilities[1, best]).abs()
+    return int(best[change.argmax()]), None
+
+
+def _refuse_unequal(clean: Source, corrupt: Source) -> None:
+    if len(clean.ids) == len(corrupt.ids):
+        return
+    first, second = (" | ".join(s.tokens[:SHOWN_TOKENS]) for s in (clean, corrupt))
+    raise ValueError(
+        f"the first text has {len(clean.ids)} tokens, the second {len(corrupt.ids)}: patching needs equally many, each "
+        f"facing its counterpart. First: {first}. Second: {second}"
+    )
+
+
+def _refuse_too_much(opened: Opened, n: int) -> None:
+    parameters = sum(p.numel() for p in opened.model.parameters())
+    each = 2 * parameters * opened.model.config.n_layers
+    if each * n * n > MOST_WORK:
+        most = int((MOST_WORK / each) ** 0.5)
+        raise ValueError(f"patching {n} tokens of this model takes too long here: shorten both texts to {most}")

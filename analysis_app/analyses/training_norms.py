@@ -1,0 +1,76 @@
+"""Gradient, update and weight norms of each layer over training, from the run's own metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from analysis_app.analyses.views import Array
+from analysis_app.library.runs import Library
+from lab.runs import Run
+from lab.runs.metrics import METRICS
+
+MEASURES = ("stats/grad_norm", "stats/update_ratio", "stats/weight_norm")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One quantity of every layer over the steps; not a number where it was not measured."""
+
+    name: str
+    unit: str
+    formula: str
+    how_to_read: str
+    values: Array  # [place, step]
+
+
+@dataclass(frozen=True)
+class NormsView:
+    """What `activation_histograms` logged while the run trained."""
+
+    run: str
+    places: list[str]  # layer0, …, embedding
+    steps: list[int]
+    measures: list[Measure]
+
+
+def training_norms(library: Library, run: str) -> NormsView:
+    """The norms of a run so far. Raises `ValueError` for what never logged any."""
+    found = library.run(run)
+    if isinstance(found, Path):
+        raise ValueError(f"{run!r} is a published model: nobody wrote down its gradients")
+    try:
+        facts = found.metrics_path.stat()
+    except OSError:
+        facts = None
+    key = ("norms", str(found.path), facts and (facts.st_size, facts.st_mtime_ns))
+    view: NormsView | None = library.results.get(key, lambda: _read(found))
+    if view is None:
+        raise ValueError(
+            f"run {run!r} has logged no norms of its layers: they come from --activation_histograms, at every look"
+        )
+    return view
+
+
+def _read(run: Run) -> NormsView | None:
+    history = run.metrics()
+    names = [name for name in history.names() if name.partition(".")[0] in MEASURES and "." in name]
+    if not names:
+        return None
+    places = sorted({name.partition(".")[2] for name in names}, key=_order)
+    rows = [row for row in history.rows if any(name in row for name in names)]
+    measures = []
+    for name in MEASURES:
+        values = [[row.get(f"{name}.{place}") for row in rows] for place in places]
+        metric = METRICS[name]
+        measures.append(
+            Measure(name, metric.unit, metric.formula, metric.how_to_read, np.array(values, dtype=np.float32))
+        )
+    return NormsView(run.name, places, [row["step"] for row in rows], measures)
+
+
+def _order(place: str) -> tuple[int, str]:
+    digits = place.removeprefix("layer")
+    return (int(digits), "") if digits.isdecimal() else (10**6, place)

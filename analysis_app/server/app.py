@@ -1,0 +1,87 @@
+"""The server, put together: routes, the page's own files, and Gradio with the page at `/`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Read when Gradio is imported: nothing is asked of the network, no usage is reported.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from analysis_app.analyses import diagnosis_quiz as sick_runs
+from analysis_app.library.runs import Library
+from analysis_app.page.layout import build_page
+from analysis_app.server import answers as api
+from analysis_app.server import websocket as live
+from analysis_app.server.answers import add_error_answers
+from analysis_app.server.guard import Guard
+from analysis_app.server.routes import anatomy, studies, training
+from analysis_app.server.routes import experiments as experiments_api
+from analysis_app.server.routes import plan as plan_api
+from analysis_app.server.routes import time as time_api
+from analysis_app.steering.launch import Launcher
+
+ROOM = Path(__file__).parents[1]
+FONTS = ["system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
+QUEUE_SECONDS = 0.05
+"""Gradio looks for queued events a thousand times a second, a twentieth of a core that the training beside it needs;
+this page's own events pass its queue by."""
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
+
+
+def create_app(root: str | Path = "runs", password: str | None = None) -> FastAPI:
+    """The page and the routes over the runs under `root`; with `password` every request has to give it."""
+    app = FastAPI(
+        title="Analysis page of a pretraining lab",
+        description="Look inside any checkpoint of any run.",
+        docs_url=None,  # FastAPI's own page would fetch its scripts from the network
+        redoc_url=None,
+    )
+    library = Library(root)
+    launcher = Launcher(library.root)
+    for made in (api, studies, time_api, experiments_api, sick_runs, anatomy):
+        app.include_router(made.routes(library))
+    for made in (live, training, plan_api):
+        app.include_router(made.routes(library, launcher))
+    add_error_answers(app)
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> FileResponse:
+        return FileResponse(ROOM / "documents" / "docs.html")
+
+    app.mount("/components", _Fresh(directory=ROOM / "components"))
+    app.mount("/documents", _Fresh(directory=ROOM / "documents"))
+    app.add_middleware(Guard, password=password)
+    theme = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONO)
+    page = build_page(library)
+    mounted = gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        theme=theme,
+        css_paths=ROOM / "page" / "style.css",
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        favicon_path=str(ROOM / "documents" / "icon.svg"),
+    )
+    page._queue.sleep_when_free = QUEUE_SECONDS
+    return mounted
+
+
+class _Fresh(StaticFiles):
+    """Files that a browser asks about each time (a 304 costs a millisecond), so that an update is seen at once."""
+
+    def file_response(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response

@@ -1,0 +1,60 @@
+"""What a configuration would cost, for whoever is choosing one.
+
+`POST /api/train/plan` takes what `POST /api/train/start` takes, starts nothing and trains nothing, and answers within
+a second: the model's shape and `vocab_size`, `parameters` by component, `flops_per_token`, `flops`, `tokens`, `epochs`,
+`memory` by part, `disk`; null where the settings alone do not tell (a horizon in minutes, a text that nobody has read
+yet). Precision and kernels are those of the newest run.
+
+`POST /api/train/rehearse` takes the same and makes a few real steps, as `python -m lab plan` does: half a minute, then
+{"forecasts": {"minutes", "peak_memory_bytes", "final_val_loss"}, "unsaid", "epochs", "seconds"}, each forecast with
+`value`, `low`, `high` (to hold it 8 times in 10) and `method`; the loss from this folder's finished runs on the same
+text, where there are enough of them, and why not in `unsaid`. 422 with all that is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from analysis_app.library.runs import Library
+from analysis_app.server.answers import answer
+from analysis_app.server.routes.training import StartAsked
+from analysis_app.steering import start_form as settings
+from analysis_app.steering.launch import Launcher
+from lab.planning.sizes import size_of
+from lab.runs import list_runs
+
+LEVERS = ("precision", "attention", "loss", "dropout")
+
+
+def routes(library: Library, launcher: Launcher) -> APIRouter:
+    """The routes, over the runs of `library`."""
+    router = APIRouter(prefix="/api/train")
+
+    @router.post("/plan")
+    def plan(asked: StartAsked) -> Response:
+        """What it would cost."""
+        content = settings.content_of(asked.config, asked.overrides)
+        found = size_of(content, levers=newest_levers(library)).as_dict()
+        return answer(settings.shape_of(content) | {"horizon": content.get("horizon", {})} | found)
+
+    @router.post("/rehearse")
+    def rehearse(asked: StartAsked) -> Response:
+        """What it would cost here, measured."""
+        arguments = settings.arguments(asked.config, asked.overrides)
+        found = launcher.plan([*arguments, f"--run.root={library.root}"])
+        kept = {name: found[name] for name in ("forecasts", "unsaid", "epochs")}
+        return answer(kept | {"seconds": found["rehearsal"]["seconds"]})
+
+    return router
+
+
+def newest_levers(library: Library) -> dict[str, Any]:
+    """Precision and kernels that training chose here last; nothing where it never did."""
+    for run in reversed(list_runs(library.root)):
+        levers = run.status().levers
+        found = {name: levers[name].get("value") for name in LEVERS if isinstance(levers.get(name), dict)}
+        if all(isinstance(value, str) for value in found.values()) and len(found) == len(LEVERS):
+            return found
+    return {}

@@ -1,0 +1,146 @@
+"""Following a run while it trains: `WS /ws/runs/{name}?cursor=` and `GET /api/runs/{name}/metrics?cursor=`.
+
+The WebSocket sends JSON objects, and reads nothing:
+
+    {"type": "hello", "run", "format": 1, "status": {…}, "facts": {…}, "reset": true|false, "cursor"}
+    {"type": "metrics", "columns": {"step": […], "tokens": […], "time": […], "train/loss": […|null], …}, "cursor"}
+    {"type": "rewind", "step": s, "cursor"}      training went back: forget every row of a step > s
+    {"type": "events", "events": [{"kind", "step", "wall", …}], "cursor"}
+    {"type": "samples", "samples": [{"step", "wall", "prompt", "text", …}], "cursor"}
+    {"type": "status", "status": {…}}            whenever something of it has changed, and at most four times a second
+    {"type": "heartbeat", "wall", "heartbeat_age"}     every 3 seconds
+    {"type": "error", "reason"}                  then the connection is closed (code 1008)
+
+`status` is `analysis_app.steering.status.situation` (state, reason, step, total_steps, tokens, tokens_per_second,
+eta_seconds, elapsed_seconds, losses, heartbeat_age, since, lr_scale, control, checkpoint, resume, …), `facts` is
+`analysis_app.steering.status.facts`. `reset` in a hello: forget all rows, events and samples, they come again from the
+first. It is true when no cursor was given. A hello comes once more on an open connection: with `reset` when a file
+turns out to be another one than was read (truncated, replaced), without it when the facts are new (the run has begun,
+or goes on in another process).
+
+Rows are merged by step: the validation of a step comes in a line of its own, perhaps in a later message, so a value
+that is null here adds nothing and takes nothing away. A long history comes in messages of some 20,000 rows.
+
+The cursor is opaque. Who reconnects with the one received last gets what came after it, nothing lost and nothing
+doubled; one whose file was replaced meanwhile leads to a reset. `GET /api/runs/{name}/metrics` answers the same as
+{"columns", "events", "samples", "rewind", "cursor", "reset", "more"}; with `more`, ask again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
+
+from analysis_app.library.runs import Library
+from analysis_app.server.answers import answer
+from analysis_app.server.routes.training import find_run
+from analysis_app.steering.follow import Feed, Feeds, Place, read_delta
+from analysis_app.steering.launch import Launcher
+from analysis_app.steering.status import facts, situation
+from lab.runs import Run
+
+HEARTBEAT_SECONDS = 3.0
+SEND_SECONDS = 60.0  # whoever takes longer for one message is gone, or might as well be
+REFUSED = 1008
+
+
+def routes(library: Library, launcher: Launcher) -> APIRouter:
+    """The routes over the runs of `library`, and of those that `launcher` has started."""
+    router = APIRouter()
+    feeds = Feeds(lambda run: situation(run, launcher.last(run.name)))
+    find = partial(find_run, library, launcher)
+
+    @router.get("/api/runs/{name}/metrics")
+    def metrics(name: str, cursor: str = "") -> Response:
+        """Metrics, events and samples after a cursor, as columns; without a cursor from the start."""
+        run, place = find(name), Place.read(cursor)
+        delta = read_delta(run, place)
+        reset = delta.reset or place == Place()
+        if delta.reset:
+            delta = read_delta(run, Place())
+        found = {"columns": delta.columns, "events": delta.events, "samples": delta.samples, "rewind": delta.rewind}
+        return answer(found | {"cursor": str(delta.place), "reset": reset, "more": delta.behind})
+
+    @router.websocket("/ws/runs/{name}")
+    async def follow(socket: WebSocket, name: str, cursor: str = "") -> None:
+        await socket.accept()
+        listening = asyncio.create_task(_listen(socket))
+        telling = asyncio.create_task(_tell(socket, feeds, find, name, cursor))
+        done, _ = await asyncio.wait((listening, telling), return_when=asyncio.FIRST_COMPLETED)
+        for task in (listening, telling):
+            task.cancel()
+        results = await asyncio.gather(listening, telling, return_exceptions=True)
+        problem = next((r for r in results if isinstance(r, ValueError | OSError)), None)
+        if telling in done:  # else the other side has left already
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                if problem is not None:
+                    await _send(socket, {"type": "error", "reason": str(problem)})
+                await socket.close(REFUSED)
+
+    return router
+
+
+async def _listen(socket: WebSocket) -> None:
+    """Until the other side leaves; what it says is not heard."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _tell(socket: WebSocket, feeds: Feeds, find: Callable[[str], Run], name: str, cursor: str) -> None:
+    place = Place.read(cursor)
+    run = await asyncio.to_thread(find, name)
+    async with feeds.follow(run) as feed:
+        await _hello(socket, feed, place, reset=place == Place())
+        told, beat, process = feed.status_version, time.monotonic(), _process(feed)
+        while True:
+            seen = feed.version
+            if feed.status_version != told:
+                told = feed.status_version
+                await _send(socket, {"type": "status", "status": feed.status})
+            if _process(feed) != process:
+                process = _process(feed)
+                await _hello(socket, feed, place, reset=False)
+            part = await feed.next(place)
+            for message in part.messages:
+                await _send_text(socket, message)
+            place = part.place
+            if part.reset:
+                await _hello(socket, feed, place, reset=True)
+            if time.monotonic() - beat >= HEARTBEAT_SECONDS:
+                beat = time.monotonic()
+                await _send(socket, _heartbeat(feed))
+            if not (part.behind or part.reset):
+                await feed.changed(seen, told, beat + HEARTBEAT_SECONDS - time.monotonic())
+
+
+def _process(feed: Feed) -> tuple[Any, bool]:
+    """Changes when facts may have: a run goes on in another process, or has written down what it begins with."""
+    return feed.status.get("started"), feed.status.get("state") == "starting"
+
+
+async def _hello(socket: WebSocket, feed: Feed, place: Place, *, reset: bool) -> None:
+    message = {"type": "hello", "run": feed.run.name, "format": 1, "status": feed.status}
+    known = await asyncio.to_thread(facts, feed.run)
+    await _send(socket, message | {"facts": known, "reset": reset, "cursor": str(place)})
+
+
+def _heartbeat(feed: Feed) -> dict[str, Any]:
+    now, heard = time.time(), feed.status.get("heartbeat")
+    age = None if heard is None else max(0.0, round(now - heard, 1))
+    return {"type": "heartbeat", "wall": round(now, 3), "heartbeat_age": age}
+
+
+async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
+    await _send_text(socket, orjson.dumps(message).decode())
+
+
+async def _send_text(socket: WebSocket, text: str) -> None:
+    # Waits while the other side's buffers are full: what it does not read is held in no queue here.
+    await asyncio.wait_for(socket.send_text(text), SEND_SECONDS)

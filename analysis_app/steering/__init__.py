@@ -1,0 +1,1 @@
+"""Starting, following and steering a training, which is a process of its own."""

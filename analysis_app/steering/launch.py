@@ -1,0 +1,157 @@
+"""Starting a training from the server: a process of its own, which outlives whoever started it.
+
+What was started is written down in `.starts/` of the runs folder, a small file and a log a run, so that a server that
+was started anew knows it as well as the one before. Once the run directory is there, that speaks for itself.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from analysis_app.library.runs import ConflictError
+from lab.runs import Run
+from lab.runs.paths import check_name
+from lab.runs.processes import process_start, this_machine
+from lab.runs.records import read_json, write_json
+
+CHECK_SECONDS = 120
+CHECKS_AT_ONCE = 2  # each loads PyTorch and Lightning: seconds of a core, and 400 MB
+TAIL_LINES, TAIL_BYTES = 20, 16_384
+NOT_FOR_A_TRAINER = ("LAB_APP_PASSWORD",)
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a run as it was written down. `alive`: its process is there; `log`: the last lines it wrote."""
+
+    run: str
+    kind: str  # new or resume
+    pid: int
+    wall: float
+    command: list[str]
+    alive: bool
+    log: list[str]
+
+    @property
+    def failure(self) -> str:
+        """The last thing it said, as far as it was a complaint."""
+        complaints = [line.removeprefix("error: ") for line in self.log if line.startswith("error: ")]
+        return "; ".join(complaints) or (self.log[-1] if self.log else "it ended without a word")
+
+
+class Launcher:
+    """Starts trainings of runs under `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folder = root / ".starts"
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+        self._checks = threading.BoundedSemaphore(CHECKS_AT_ONCE)
+
+    def last(self, name: str) -> Start | None:
+        """The last start of a run that was asked for here; None where there was none, or its record is damaged."""
+        try:
+            found = read_json(self._folder / f"{check_name(name)}.json")
+            if found is None:
+                return None
+            same = found["machine"] == this_machine() and process_start(found["pid"]) == found["process_start"]
+            told = {key: found[key] for key in ("run", "kind", "pid", "wall", "command")}
+            return Start(**told, alive=same and found["process_start"] is not None, log=self._tail(name))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        """For as long as the block lasts nobody else starts this run. Raises `ConflictError` where somebody does."""
+        with self._lock:
+            last = self.last(name)
+            if name in self._busy or (last is not None and last.alive):
+                raise ConflictError(f"run {name!r} is being started or trained already: wait for it, or stop it")
+            self._busy.add(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy.discard(name)
+
+    def check(self, arguments: list[str]) -> None:
+        """Let `fit --check` judge. Raises `ValueError` with what it complains about."""
+        self._ask("fit", [*arguments, "--check"])
+
+    def plan(self, arguments: list[str]) -> dict[str, Any]:
+        """What `plan --json` says, a few real steps included. Raises `ValueError` with what it complains about."""
+        return orjson.loads(self._ask("plan", [*arguments, "--json"]))
+
+    def _ask(self, command: str, arguments: list[str]) -> str:
+        with self._checks:
+            try:
+                done = subprocess.run(
+                    _lab(command, arguments),
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    stdin=subprocess.DEVNULL,
+                    env=_environment(),
+                    timeout=CHECK_SECONDS,
+                )
+            except subprocess.TimeoutExpired:
+                raise ValueError(f"`{command}` gave no answer within {CHECK_SECONDS} seconds") from None
+        if done.returncode:
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+            raise ValueError("\n".join(said or lines[-1:] or [f"`{command}` ended with exit code {done.returncode}"]))
+        return done.stdout
+
+    def launch(self, name: str, kind: str, arguments: list[str]) -> Start:
+        """Start `fit`. It has a session of its own, so neither Ctrl-C nor the end of this server reaches it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = _lab("fit", arguments)
+        with open(self._folder / f"{name}.log", "ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=_environment(),
+            )
+        # A child that has ended stays as a zombie until somebody asks for its exit code.
+        threading.Thread(target=process.wait, name=f"wait-{name}", daemon=True).start()
+        start = Start(name, kind, process.pid, round(time.time(), 3), command, True, [])
+        content = asdict(start) | {"machine": this_machine(), "process_start": process_start(process.pid)}
+        write_json(self._folder / f"{name}.json", content)
+        return start
+
+    def known(self, name: str) -> Run | None:
+        """The run that was started here under that name, whether or not its directory is there yet."""
+        return Run(self.root / name) if self.last(name) is not None else None
+
+    def _tail(self, name: str) -> list[str]:
+        try:
+            with open(self._folder / f"{name}.log", "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return []
+        return [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()][-TAIL_LINES:]
+
+
+def _lab(command: str, arguments: list[str]) -> list[str]:
+    return [sys.executable, "-m", "lab", command, *arguments]
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_A_TRAINER}
+    return kept | {"PYTHONUNBUFFERED": "1", "COLUMNS": "100"}
