@@ -18,6 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from lab.checks import is_integer
 from lab.data.download import data_root, fetch
 from lab.data.filecorpus import VAL_FRACTION, FileCorpus, Split
 from lab.data.published import PUBLISHED
@@ -212,4 +213,4 @@ def _option_problem(name: str, option: str, value: Any) -> str | None:
 
 
 def _is_count(value: object, most: float = math.inf) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+    return is_integer(value) and 1 <= value <= most

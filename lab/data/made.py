@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from lab.checks import is_integer
+
 Split = Literal["train", "val"]
 Count = Literal["predictable", "all"]
 Sequences = tuple[np.ndarray, np.ndarray]
@@ -127,17 +129,12 @@ def letters(n: int) -> list[str]:
     return sorted(POOL[:n])
 
 
-def is_number(value: object) -> bool:
-    """Whether a setting is a number; `true` is none, though Python counts it as 1."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def whole_numbers(settings: MadeCorpus, **ranges: tuple[int, int | None]) -> list[str]:
     """What is wrong with the settings that are to be whole numbers in a range."""
     problems = []
     for name, (low, high) in ranges.items():
         value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        if not is_integer(value) or value < low or (high is not None and value > high):
             wanted = f"from {low} to {high}" if high is not None else f"of at least {low}"
             problems.append(f"{name} is {value!r}: it must be a whole number {wanted}")
     return problems

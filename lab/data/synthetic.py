@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lab.checks import is_number
 from lab.data.made import (
     POOL,
     Count,
@@ -28,7 +29,6 @@ from lab.data.made import (
     below,
     check_length,
     count_problem,
-    is_number,
     key_of,
     letters,
     pack,

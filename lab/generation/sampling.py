@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from lab.checks import is_integer, is_number
 
 MAX_SEED = 2**63 - 1
 
@@ -42,15 +43,15 @@ class Sampling:
 
     def __post_init__(self) -> None:
         problems = []
-        if not _is_integer(self.max_new_tokens) or self.max_new_tokens < 1:
+        if not is_integer(self.max_new_tokens) or self.max_new_tokens < 1:
             problems.append(f"max_new_tokens={self.max_new_tokens!r}: must be a whole number of at least 1")
-        if not _is_number(self.temperature) or self.temperature < 0:
+        if not is_number(self.temperature) or self.temperature < 0:
             problems.append(f"temperature={self.temperature!r}: must be 0 (always the likeliest token) or above")
-        if self.top_k is not None and (not _is_integer(self.top_k) or self.top_k < 1):
+        if self.top_k is not None and (not is_integer(self.top_k) or self.top_k < 1):
             problems.append(f"top_k={self.top_k!r}: must be a whole number of at least 1, or none for all tokens")
-        if self.top_p is not None and not (_is_number(self.top_p) and 0 < self.top_p <= 1):
+        if self.top_p is not None and not (is_number(self.top_p) and 0 < self.top_p <= 1):
             problems.append(f"top_p={self.top_p!r}: must lie in (0, 1], for example 0.95, or be none for all tokens")
-        if not _is_integer(self.seed) or not 0 <= self.seed <= MAX_SEED:
+        if not is_integer(self.seed) or not 0 <= self.seed <= MAX_SEED:
             problems.append(f"seed={self.seed!r}: must be a whole number from 0 to 2^63 - 1")
         if problems:
             raise ValueError("\n".join(problems))
@@ -133,11 +134,3 @@ def draw(probabilities: Tensor, luck: float) -> int:
     # `right`: the first token whose top is above the height, so one without thickness is passed over.
     token = int(torch.searchsorted(pile, height, right=True))
     return token if token < len(pile) else int(probabilities.nonzero()[-1])
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.checks import check_choice
 from lab.interp.arrays import Array
 from lab.interp.cache import run_with_cache
 from lab.interp.forward import Tokens, check_tokens, forward, plain
@@ -42,8 +43,7 @@ def ablate(model: GPT, tokens: Tokens, mode: Mode = "mean", progress: Progress |
     Costs 1 + n_layers · (n_heads + 1) forward passes; `progress(done, of)` is called after each. Raises
     ValueError for bad tokens and texts of one token.
     """
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode {mode!r}: choose one of {', '.join(get_args(Mode))}")
+    check_choice("mode", mode, get_args(Mode))
     model = plain(model)
     config = model.config
     checked = check_tokens(config, tokens, at_least=2)

@@ -50,7 +50,7 @@ def direct_logit_attribution(
     model = plain(model)
     chosen = cache.logits.argmax(-1) if targets is None else _token_ids(cache, targets)
     with analysing(model):
-        unembedding = (model.token_embedding if model.unembedding is None else model.unembedding).weight
+        unembedding = model.head.weight
         wanted = unembedding[chosen].float()
         if versus is not None:
             wanted = wanted - unembedding[_token_ids(cache, versus)].float()

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lab.checks import check_choice
 from lab.interp.arrays import Array, IntArray, to_array, to_integers
 from lab.interp.forward import Tokens, plain
 from lab.model import GPT
@@ -106,13 +107,10 @@ def _fit(vectors: Tensor, n_components: int) -> PCABasis:
 
 def _embedding(model: GPT, side: Side) -> Tensor:
     """`[vocab_size, d_model]`, without the rows that only pad."""
-    if side not in get_args(Side):
-        raise ValueError(f"side {side!r}: choose one of {', '.join(get_args(Side))}")
+    check_choice("side", side, get_args(Side))
     model = plain(model)
-    untied = side == "output" and model.unembedding is not None
-    module = model.unembedding if untied else model.token_embedding
-    assert module is not None
-    weight = module.weight.detach()[: model.config.vocab_size].float()
+    matrix = model.head if side == "output" else model.token_embedding
+    weight = matrix.weight.detach()[: model.config.vocab_size].float()
     if not bool(weight.isfinite().all()):
         raise ValueError("the embedding holds NaN or infinity: training diverged; take an earlier checkpoint")
     return weight

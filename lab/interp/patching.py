@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.checks import check_choice
 from lab.interp.ablation import Progress
 from lab.interp.arrays import Array, to_array
 from lab.interp.cache import run_with_cache
@@ -73,8 +74,7 @@ def activation_patching(
     `progress(done, of)` is called: half a second for 64 tokens and 4 layers 128 wide on one CPU core, minutes
     for 256 tokens and 6 layers 384 wide.
     """
-    if site not in get_args(PatchSite):
-        raise ValueError(f"site {site!r}: choose one of {', '.join(get_args(PatchSite))}")
+    check_choice("site", site, get_args(PatchSite))
     model = plain(model)
     config = model.config
     pair = [_one_sequence(config, name, x) for name, x in (("clean", clean), ("corrupt", corrupt))]

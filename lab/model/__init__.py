@@ -4,7 +4,7 @@ weights.
 It knows no Lightning and no tokenizer.
 """
 
-from lab.model.attention import KVCache
+from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
 from lab.model.count import count_parameters, flops_per_token, forward_flops_per_token
 from lab.model.gpt import GPT

@@ -1,4 +1,4 @@
-"""Causal self-attention: multi-head and grouped-query, two equal kernels, and the cache for decoding."""
+"""Causal self-attention: multi-head and grouped-query, by two kernels that give equal results."""
 
 from __future__ import annotations
 
@@ -9,67 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
 from lab.model.layers import Dropout, RMSNorm, rotate
 from lab.model.taps import Scope, site
 
 Kernel = Literal["auto", "sdpa", "explicit"]
 
-# The context up to which "auto" writes scores out. They take batch·heads·context² numbers a layer: 100 MB in
-# bf16 for batch 16 and 12 heads at this limit.
-EXPLICIT_CONTEXT_LIMIT = 512
-
-
-class KVCache:
-    """The keys and values of the positions seen so far, so that decoding computes each position once.
-
-    `model.forward(tokens, cache=cache)` appends: first the prompt, then token by token. Costs
-    2 · n_layers · batch · capacity · kv_heads · d_head numbers, allocated once.
-    """
-
-    def __init__(
-        self, config: GPTConfig, batch_size: int, capacity: int, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        shape = (config.n_layers, batch_size, config.kv_heads, capacity, config.d_head)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
-        self.length = 0
-
-    @property
-    def capacity(self) -> int:
-        """The most positions it can hold."""
-        return self.keys.shape[3]
-
-    def check_room(self, batch_size: int, n_new: int) -> None:
-        """Raise ValueError where `n_new` positions of `batch_size` sequences can't be appended."""
-        if batch_size != self.keys.shape[1]:
-            raise ValueError(
-                f"the cache was made for a batch of {self.keys.shape[1]} sequences, the tokens are a batch "
-                f"of {batch_size}: make one with new_cache({batch_size})"
-            )
-        if self.length + n_new > self.capacity:
-            raise ValueError(
-                f"the cache is full: it holds {self.capacity} positions, {self.length} are taken and {n_new} "
-                f"more were given. rewind() it and prefill with the last tokens, or make it larger (at most "
-                f"context_length)"
-            )
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store one layer's new keys and values `[batch, kv_head, new, d_head]` and return all so far."""
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
-
-    def advance(self, n_new: int) -> None:
-        """Count `n_new` positions as seen; the model calls it when every layer has appended."""
-        self.length += n_new
-
-    def rewind(self, length: int = 0) -> None:
-        """Forget all positions from `length` on. Raises ValueError where there are not that many."""
-        if not 0 <= length <= self.length:
-            raise ValueError(f"cannot rewind the cache to {length}: it holds {self.length} positions")
-        self.length = length
+EXPLICIT_CONTEXT_LIMIT = 512  # keys up to which "auto" stores all scores: 100 MB a layer in bf16, batch 16, 12 heads
 
 
 def causal_mask(n_query: int, n_key: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -132,9 +79,9 @@ class Attention(nn.Module):
         super().__init__()
         self.layer = layer
         self.d_head = config.d_head
-        self.heads = (config.n_heads, config.kv_heads, config.kv_heads)
+        self.split_sizes = (config.n_heads, config.kv_heads, config.kv_heads)  # heads of queries, keys, values
         # One matrix for queries, keys and values: one large product is faster than three small ones.
-        self.qkv = nn.Linear(config.d_model, sum(self.heads) * config.d_head, bias=config.bias)
+        self.qkv = nn.Linear(config.d_model, sum(self.split_sizes) * config.d_head, bias=config.bias)
         self.out = nn.Linear(config.d_model, config.d_model, bias=config.bias)
         self.q_norm = RMSNorm(config.d_head) if config.qk_norm else None
         self.k_norm = RMSNorm(config.d_head) if config.qk_norm else None
@@ -149,19 +96,23 @@ class Attention(nn.Module):
         cache: KVCache | None = None,
         tap: Scope | None = None,
     ) -> Tensor:
-        batch, n_pos, _ = x.shape
-        q, k, v = self.qkv(x).view(batch, n_pos, -1, self.d_head).split(self.heads, dim=2)
-        q, k, v = site(tap, "hook_q", q), site(tap, "hook_k", k), site(tap, "hook_v", v)
+        batch, n_pos, d_model = x.shape
+        qkv = self.qkv(x).view(batch, n_pos, -1, self.d_head)  # [batch, pos, n_heads + 2·kv_heads, d_head]
+        q, k, v = qkv.split(self.split_sizes, dim=2)  # each [batch, pos, head, d_head]
+        q = site(tap, "hook_q", q)
+        k = site(tap, "hook_k", k)
+        v = site(tap, "hook_v", v)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
         if rotary is not None:
-            q, k = site(tap, "hook_rot_q", rotate(q, *rotary)), site(tap, "hook_rot_k", rotate(k, *rotary))
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+            q = site(tap, "hook_rot_q", rotate(q, *rotary))
+            k = site(tap, "hook_rot_k", rotate(k, *rotary))
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # [batch, head, pos, d_head]
         if cache is not None:
-            k, v = cache.append(self.layer, k, v)
-        z = self._attend(q, k, v, tap).transpose(1, 2)
-        z = site(tap, "hook_z", z).reshape(batch, n_pos, -1)
-        return self.dropout(self.out(z))
+            k, v = cache.append(self.layer, k, v)  # [batch, kv_head, key, d_head]
+        z = self._attend(q, k, v, tap).transpose(1, 2)  # [batch, pos, head, d_head]
+        z = site(tap, "hook_z", z)
+        return self.dropout(self.out(z.reshape(batch, n_pos, d_model)))  # [batch, pos, d_model]
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, tap: Scope | None) -> Tensor:
         if tap is not None and (tap.wants("hook_attn_scores") or tap.wants("hook_pattern")):

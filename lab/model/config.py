@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from lab.checks import is_integer, is_number
 
 Positions = Literal["learned", "rope", "none"]
 Norm = Literal["layernorm", "rmsnorm"]
@@ -126,9 +128,9 @@ class GPTConfig:
             value = getattr(self, name)
             if value is None and name in ("n_kv_heads", "d_mlp"):
                 continue
-            if not _is_integer(value) or value < 1:
+            if not is_integer(value) or value < 1:
                 yield f"{name}={value!r}: must be a whole number of at least 1"
-        if not _is_integer(self.vocab_size) or self.vocab_size < 2:
+        if not is_integer(self.vocab_size) or self.vocab_size < 2:
             yield f"vocab_size={self.vocab_size!r}: must be a whole number of at least 2"
         for name, literal in _CHOICES.items():
             value, choices = getattr(self, name), get_args(literal)
@@ -137,13 +139,13 @@ class GPTConfig:
         for name in ("qk_norm", "tie_embeddings", "bias", "zero_init"):
             if not isinstance(getattr(self, name), bool):
                 yield f"{name}={getattr(self, name)!r}: must be true or false"
-        if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
+        if not is_number(self.dropout) or not 0 <= self.dropout < 1:
             yield f"dropout={self.dropout!r}: must lie in [0, 1), for example 0.2"
-        if self.logit_softcap is not None and not (_is_number(self.logit_softcap) and self.logit_softcap > 0):
+        if self.logit_softcap is not None and not (is_number(self.logit_softcap) and self.logit_softcap > 0):
             yield f"logit_softcap={self.logit_softcap!r}: must be above 0 (for example 15), or null for none"
-        if not _is_number(self.init_std) or self.init_std <= 0:
+        if not is_number(self.init_std) or self.init_std <= 0:
             yield f"init_std={self.init_std!r}: must be above 0 (GPT-2: 0.02)"
-        if not _is_number(self.rope_base) or self.rope_base <= 1:
+        if not is_number(self.rope_base) or self.rope_base <= 1:
             yield f"rope_base={self.rope_base!r}: must be above 1 (usual: 10000)"
 
     def _bad_combinations(self) -> Iterator[str]:
@@ -164,11 +166,3 @@ class GPTConfig:
                 f"rope_base={self.rope_base} has no effect with positions={self.positions!r}: "
                 f"set positions: rope, or leave rope_base out"
             )
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

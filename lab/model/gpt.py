@@ -12,7 +12,9 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from lab.model.attention import Attention, Kernel, KVCache
+from lab.checks import check_choice
+from lab.model.attention import Attention, Kernel
+from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
 from lab.model.init import init_weights
 from lab.model.layers import Dropout, DropoutKernel, Rotary, make_mlp, make_norm
@@ -126,14 +128,15 @@ class GPT(nn.Module):
         Given the stream of an earlier layer it is the logit lens (nostalgebraist 2020).
         """
         return head_logits(
-            self._normalized(residual, tap), self._head.weight, self.config.vocab_size, self.config.logit_softcap
+            self._normalized(residual, tap), self.head.weight, self.config.vocab_size, self.config.logit_softcap
         )
 
     def _normalized(self, residual: Tensor, tap: Scope | None) -> Tensor:
         return residual if self.ln_final is None else self.ln_final(residual, inside(tap, "ln_final"))
 
     @property
-    def _head(self) -> nn.Embedding | nn.Linear:
+    def head(self) -> nn.Embedding | nn.Linear:
+        """What logits are read through, `[rows, d_model]`: the token embedding where the two are tied."""
         return self.token_embedding if self.unembedding is None else self.unembedding
 
     def loss(self, tokens: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
@@ -146,27 +149,21 @@ class GPT(nn.Module):
         if not self._chunks_the_loss(tokens.device):
             return cross_entropy(self(tokens), targets, reduction)
         x, config = self(tokens, head=False), self.config
-        return head_loss(x, self._head.weight, targets, config.vocab_size, config.logit_softcap, reduction)
+        return head_loss(x, self.head.weight, targets, config.vocab_size, config.logit_softcap, reduction)
 
     def _chunks_the_loss(self, device: torch.device) -> bool:
-        if self._loss_kernel == "auto":
+        if self.loss_kernel == "auto":
             return device.type == "cpu" and self.config.vocab_size >= CHUNKED_VOCABULARY
-        return self._loss_kernel == "chunked"
-
-    @property
-    def loss_kernel(self) -> LossKernel:
-        """How the loss is computed: "auto", "whole" or "chunked". A choice of this moment, no part of the weights."""
-        return self._loss_kernel
+        return self.loss_kernel == "chunked"
 
     def set_loss_kernel(self, kernel: LossKernel) -> None:
-        """Choose the way to the loss: "whole" (all logits at once), "chunked" (never more than some of them).
+        """Choose how the loss is computed: "whole" (all logits at once), "chunked" (never more than some of them).
 
-        "auto" takes chunks on a CPU for vocabularies of 8192 and more. All give the same numbers up to rounding.
-        Raises ValueError for an unknown name.
+        "auto" takes chunks on a CPU for vocabularies of 8192 and more. All give the same numbers up to rounding. No
+        part of the weights. Raises ValueError for an unknown name.
         """
-        if kernel not in get_args(LossKernel):
-            raise ValueError(f"loss kernel {kernel!r}: choose one of {', '.join(get_args(LossKernel))}")
-        self._loss_kernel: LossKernel = kernel
+        check_choice("loss kernel", kernel, get_args(LossKernel))
+        self.loss_kernel: LossKernel = kernel
 
     def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
         """An empty cache for decoding `batch_size` sequences of up to `capacity` positions.
@@ -188,21 +185,14 @@ class GPT(nn.Module):
             )
         return KVCache(self.config, batch_size, capacity, device, dtype)
 
-    @property
-    def attention_kernel(self) -> Kernel:
-        """How attention is computed: "auto", "sdpa" or "explicit". A choice of this moment, no part of the
-        weights."""
-        return self._attention_kernel
-
     def set_attention_kernel(self, kernel: Kernel) -> None:
-        """Choose the attention kernel: PyTorch's fused one, explicit matrix products, or whichever is faster
-        here.
+        """Choose how attention is computed: "sdpa" (PyTorch's fused kernel), "explicit" (matrix products), "auto".
 
-        All give the same numbers up to rounding. Raises ValueError for an unknown name.
+        "auto" takes the faster one. All give the same numbers up to rounding. No part of the weights. Raises
+        ValueError for an unknown name.
         """
-        if kernel not in get_args(Kernel):
-            raise ValueError(f"attention kernel {kernel!r}: choose one of {', '.join(get_args(Kernel))}")
-        self._attention_kernel: Kernel = kernel
+        check_choice("attention kernel", kernel, get_args(Kernel))
+        self.attention_kernel: Kernel = kernel
         for block in self.blocks:
             assert isinstance(block, Block)
             block.attn.kernel = kernel
@@ -212,8 +202,7 @@ class GPT(nn.Module):
 
         The choices draw different numbers from one seed. Raises ValueError for an unknown name.
         """
-        if kernel not in get_args(DropoutKernel):
-            raise ValueError(f"dropout kernel {kernel!r}: choose one of {', '.join(get_args(DropoutKernel))}")
+        check_choice("dropout kernel", kernel, get_args(DropoutKernel))
         for module in self.modules():
             if isinstance(module, Dropout):
                 module.kernel = kernel

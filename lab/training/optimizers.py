@@ -204,7 +204,7 @@ def _packed_rows(model: nn.Module) -> dict[str, tuple[int, ...]]:
     packed: dict[str, tuple[int, ...]] = {}
     for name, module in model.named_modules():
         if isinstance(module, Attention):
-            packed[f"{name}.qkv.weight"] = tuple(heads * module.d_head for heads in module.heads)
+            packed[f"{name}.qkv.weight"] = tuple(heads * module.d_head for heads in module.split_sizes)
         elif isinstance(module, SwiGLU):
             packed[f"{name}.gate_up.weight"] = (module.gate_up.out_features // 2,) * 2
     return packed
