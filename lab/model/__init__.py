@@ -1,14 +1,12 @@
-"""The network, in pure PyTorch: a GPT with switches, what it costs, and the way to and from published GPT-2
-weights.
+"""The network, in pure PyTorch: a GPT with switches, what it costs, and how published GPT-2 weights map onto it.
 
-It knows no Lightning and no tokenizer.
+It knows no Lightning, no files and no tokenizer.
 """
 
 from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
 from lab.model.count import count_parameters, flops_per_token, forward_flops_per_token
 from lab.model.gpt import GPT
-from lab.model.huggingface import load_gpt2, save_gpt2
 from lab.model.loss import cross_entropy
 from lab.model.taps import Tap
 
@@ -21,6 +19,4 @@ __all__ = [
     "cross_entropy",
     "flops_per_token",
     "forward_flops_per_token",
-    "load_gpt2",
-    "save_gpt2",
 ]

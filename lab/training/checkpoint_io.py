@@ -1,4 +1,4 @@
-"""Writing and reading checkpoint files: whole or not at all, hashed on the way, and nothing in them but data.
+"""Writing checkpoint files: whole or not at all, hashed on the way.
 
 Lightning's own writer builds the file in memory and moves it in from the temporary folder, which doubles the
 memory, takes about three times as long and leaves torn files when killed while moving between file systems.
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -21,8 +19,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from lab.runs.atomic import writing_whole
-
-ZIP_START = b"PK\x03\x04"
+from lab.runs.checkpoint_state import read_state
 
 
 @dataclass(frozen=True)
@@ -152,42 +149,6 @@ def write_state(state: dict[str, Any], path: Path) -> Written:
             # What PyTorch makes of a full disk says nothing of a disk.
             raise hashing.error or error from error
     return Written(path, hashing.sha256.hexdigest(), hashing.size)
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """Load a checkpoint's state to the CPU, as data only (`weights_only=True`: the file cannot run code).
-
-    Raises ValueError in one line where there is no such file, it is torn or damaged, holds more than data, or
-    is something else than a training checkpoint.
-    """
-    _refuse_other_files(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} holds more than tensors and plain values, so opening it could run code: it was not"
-            " written by this lab and is not read"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-        raise ValueError(f"{path} is damaged: take an earlier checkpoint") from error
-    if not isinstance(state, dict) or "state_dict" not in state:
-        raise ValueError(f"{path} is a PyTorch file, but no training checkpoint: it holds no state_dict")
-    return state
-
-
-def _refuse_other_files(path: Path) -> None:
-    """PyTorch's files are zip archives, whose directory of contents comes last: a torn file has none."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(len(ZIP_START))
-    except FileNotFoundError:
-        raise ValueError(f"there is no checkpoint {path}") from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint: {error.strerror}") from error
-    if start != ZIP_START:
-        raise ValueError(f"{path} is {'no PyTorch checkpoint' if start else 'empty'}")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is torn: its end is missing. Take an earlier checkpoint")
 
 
 class _HashingWriter(io.RawIOBase):

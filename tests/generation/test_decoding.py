@@ -9,8 +9,9 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from lab.data.vocabulary import ByteTokenizer, CharTokenizer
+from lab.exporting import save_gpt2
 from lab.generation import Sampling, distribution, draw, stream, stream_text
-from lab.model import GPT, GPTConfig, save_gpt2
+from lab.model import GPT, GPTConfig
 from tests.variants import all_pairs_configs, describe
 
 GREEDY = Sampling(temperature=0, max_new_tokens=12)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from lab.exporting import save_gpt2
 from lab.interp import attention_patterns, lens_logits, logit_lens, run_with_cache, token_losses
-from lab.model import GPT, GPTConfig, save_gpt2
+from lab.model import GPT, GPTConfig
 from tests.interp.models import lively, random_tokens
 
 SHAPES = [

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lab.model import GPT, GPTConfig, save_gpt2
+from lab.exporting import save_gpt2
+from lab.model import GPT, GPTConfig
 from tests.variants import TINY
 
 bridge = pytest.importorskip("transformer_lens.model_bridge", reason="needs the extra 'peers'")

@@ -1,4 +1,4 @@
-"""Checkpoint files under kill -9, on a full disk, torn, foreign and hostile."""
+"""Writing checkpoint files under kill -9 and on a full disk."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import DataLoader
 
 from lab.runs.atomic import WriteError
+from lab.runs.checkpoint_state import read_state
 from lab.training import checkpoint_io
-from lab.training.checkpoint_io import Copier, LabCheckpointIO, Written, read_state, write_state
+from lab.training.checkpoint_io import Copier, LabCheckpointIO, Written, write_state
 
 
 def a_state(value: float = 1.0, size: int = 1000) -> dict[str, Any]:
@@ -148,68 +147,9 @@ def test_a_value_that_cannot_be_pickled_is_no_disk_error(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-class Harm:
-    """Pickles as a call that leaves a trace."""
-
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return os.mkdir, ("harm",)
-
-
-def test_a_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": {}, "x": Harm()}, tmp_path / "harm.ckpt")
-    (tmp_path / "old.ckpt").write_bytes(pickle.dumps(Harm()))
-    with pytest.raises(ValueError, match="could run code"):
-        read_state(tmp_path / "harm.ckpt")
-    with pytest.raises(ValueError, match="no PyTorch checkpoint"):
-        read_state(tmp_path / "old.ckpt")
+def test_a_file_that_may_run_code_is_not_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="weights_only=True only"):
-        LabCheckpointIO().load_checkpoint(tmp_path / "harm.ckpt", weights_only=False)
-    assert not (tmp_path / "harm").exists()
-
-
-def test_missing_empty_torn_and_foreign_files_get_one_line_each(tmp_path: Path) -> None:
-    whole = tmp_path / "whole.ckpt"
-    write_state(a_state(), whole)
-    (tmp_path / "torn").write_bytes(whole.read_bytes()[:-100])
-    (tmp_path / "empty").touch()
-    (tmp_path / "text").write_text("hello")
-    (tmp_path / "folder").mkdir()
-    torch.save({"weights": torch.ones(2)}, tmp_path / "other")
-    expected = {
-        "missing": "there is no checkpoint",
-        "torn": "is torn",
-        "empty": "is empty",
-        "text": "is no PyTorch checkpoint",
-        "folder": "cannot be read as a checkpoint: Is a directory",
-        "other": "no training checkpoint",
-    }
-    for name, reason in expected.items():
-        with pytest.raises(ValueError, match=reason) as caught:
-            read_state(tmp_path / name)
-        assert str(tmp_path / name) in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.data())
-def test_whatever_happened_to_the_file_it_reads_or_says_why(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path, whole = (tmp_path_factory.getbasetemp() / name for name in ("wild.ckpt", "whole.ckpt"))
-    if not whole.exists():
-        write_state(a_state(), whole)
-    content = bytearray(whole.read_bytes())
-    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
-        content[place] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))])
-    try:
-        state = read_state(path)
-    except ValueError as error:
-        said = str(error)
-    else:
-        said = str(path) if "state_dict" in state else ""
-    assert str(path) in said
+        LabCheckpointIO().load_checkpoint(tmp_path / "any.ckpt", weights_only=False)
 
 
 # ---------------------------------------------------------------- in the background

@@ -166,7 +166,7 @@ def test_torn_files_are_rows_with_a_reason(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_published_folder_opens_like_a_run(runs: Path, tmp_path: Path, loaded) -> None:
-    from lab.model import save_gpt2
+    from lab.exporting import save_gpt2
 
     model, tokenizer = lab.load("tiny", root=runs)
     save_gpt2(model, tmp_path / "published")

@@ -46,7 +46,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def published(runs: Path, tmp_path_factory: pytest.TempPathFactory, loaded) -> Library:
-    from lab.model import save_gpt2
+    from lab.exporting import save_gpt2
 
     model, tokenizer = loaded
     folder = tmp_path_factory.mktemp("published")

@@ -193,7 +193,8 @@ def one_layer(runs: Path) -> Iterator[str]:
     """A published model of another shape beside the runs, for the while of a test."""
     from dataclasses import replace
 
-    from lab.model import GPT, save_gpt2
+    from lab.exporting import save_gpt2
+    from lab.model import GPT
 
     model, tokenizer = lab.load("tiny", root=runs)
     folder = runs / "one-layer"

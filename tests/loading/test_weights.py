@@ -1,8 +1,7 @@
-"""Opening runs and Hugging Face folders: every kind of weights, and every way in which they can be wrong."""
+"""Opening runs: every kind of weights, and every way in which they can be wrong."""
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import ByteLevelBPETokenizer
-from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
 import lab
 from lab.data.vocabulary import ByteTokenizer
@@ -197,7 +194,7 @@ def test_a_checkpoint_that_holds_code_is_refused_unrun(
 def test_a_foreign_checkpoint_is_said_to_be_one(run: Run, content: Any) -> None:
     torch.save(content, step_path(run.checkpoints_dir, 9))
     record_checkpoint(run, 9, model_config=asdict(CONFIG))
-    assert "no checkpoint of this lab" in refusal(run, 9)
+    assert "no training checkpoint" in refusal(run, 9)
 
 
 def test_weights_that_do_not_fit_their_configuration(run: Run) -> None:
@@ -231,107 +228,3 @@ def test_a_missing_or_foreign_tokenizer(run: Run) -> None:
 @pytest.mark.parametrize("device", ["cuda:99", "mps:7", "toaster"])
 def test_a_device_that_is_not_there(run: Run, device: str) -> None:
     assert f"device='{device}'" in refusal(run, device=device)
-
-
-# ---------------------------------------------------------------- Hugging Face folders
-
-TEXT = "def add(one, two):\n    return one + two  # né 中文 🙂\n\n\nclass Pair:\n    one = 1\n" * 8
-
-
-def learn_vocabulary(folder: Path, size: int = 300) -> ByteLevelBPETokenizer:
-    folder.mkdir(exist_ok=True)
-    learner = ByteLevelBPETokenizer()
-    learner.train_from_iterator([TEXT], vocab_size=size, min_frequency=1, show_progress=False)
-    learner.save_model(str(folder))
-    vocabulary = json.loads((folder / "vocab.json").read_text())
-    vocabulary["<|endoftext|>"] = len(vocabulary)
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    return learner
-
-
-def save_theirs(folder: Path, vocab_size: int) -> GPT2LMHeadModel:
-    torch.manual_seed(0)
-    config = GPT2Config(
-        n_layer=1, n_head=2, n_embd=16, n_positions=32, vocab_size=vocab_size, bos_token_id=0, eos_token_id=0
-    )
-    theirs = GPT2LMHeadModel(config).eval()
-    theirs.save_pretrained(folder)
-    return theirs
-
-
-@pytest.mark.parametrize("form", ["vocab.json", "tokenizer.json"])
-def test_a_folder_with_a_vocabulary_of_its_own(tmp_path: Path, form: str) -> None:
-    folder = tmp_path / "small-gpt2"
-    learn_vocabulary(folder)
-    if form == "tokenizer.json":
-        GPT2TokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
-        (folder / "vocab.json").unlink()
-        (folder / "merges.txt").unlink()
-        assert (folder / "tokenizer.json").exists()
-    theirs = save_theirs(folder, 301)
-    loaded = load(folder)
-    assert (loaded.name, loaded.step, loaded.run) == ("small-gpt2", None, None)
-    model, tokenizer = loaded
-    reference = GPT2TokenizerFast.from_pretrained(folder)
-    text = TEXT + "other words: Ω ½ <|endoftext"
-    assert tokenizer.encode(text).tolist() == reference(text)["input_ids"]
-    assert tokenizer.decode(tokenizer.encode(text)) == text
-    assert tokenizer.eot_id == 300
-    with torch.no_grad():
-        torch.testing.assert_close(model(TOKENS), theirs(TOKENS).logits, atol=1e-5, rtol=0)
-
-
-def test_a_vocabulary_rounded_up_loses_the_ids_that_no_token_has(tmp_path: Path) -> None:
-    learn_vocabulary(tmp_path)
-    theirs = save_theirs(tmp_path, 320)
-    model, tokenizer = load(tmp_path)
-    with torch.no_grad():
-        logits = model(TOKENS)
-        torch.testing.assert_close(logits, theirs(TOKENS).logits[..., :301], atol=1e-5, rtol=0)
-    assert tokenizer.vocab_size == model.config.vocab_size == 301
-
-
-def test_a_published_gpt2_gets_its_vocabulary(tmp_path: Path) -> None:
-    from lab.data.bpe import published_bpe
-
-    try:
-        published_bpe("gpt2", timeout=5)
-    except ValueError:
-        pytest.skip("no gpt2 vocabulary: set TIKTOKEN_CACHE_DIR to a folder that holds it")
-    save_theirs(tmp_path, 50257)
-    _, tokenizer = load(tmp_path)
-    assert tokenizer.encode("Hello world").tolist() == [15496, 995]
-
-
-def test_a_model_that_left_here_comes_back_with_its_run_s_tokenizer(tmp_path: Path) -> None:
-    config = GPTConfig(**asdict(CONFIG) | {"mlp": "gelu_tanh"})
-    lab.model.save_gpt2(model_of(1, config), tmp_path)
-    (tmp_path / "tokenizer.json").write_text(ByteTokenizer().to_json())
-    model, tokenizer = load(tmp_path)
-    assert same_model(model, model_of(1, config))
-    assert tokenizer.name == "bytes"
-
-
-def test_folders_that_cannot_be_opened_say_why(tmp_path: Path) -> None:
-    def reason(step: int | None = None) -> str:
-        with pytest.raises(ValueError, match=r"\w") as error:
-            load(tmp_path, step)
-        return str(error.value)
-
-    save_theirs(tmp_path, 301)
-    assert "vocab.json and merges.txt" in reason()
-    assert "one set of weights" in reason(3)
-    learn_vocabulary(tmp_path, 320)
-    assert "304 tokens, the model knows 301" in reason()
-    vocabulary = json.loads((tmp_path / "vocab.json").read_text())
-    shifted = {"<pad>": 0} | {token: i + 1 for token, i in vocabulary.items()}
-    (tmp_path / "vocab.json").write_text(json.dumps(shifted))
-    assert "laid out as GPT-2's" in reason()
-    (tmp_path / "merges.txt").unlink()
-    assert "merges.txt" in reason()
-    (tmp_path / "vocab.json").write_text("{")
-    assert "not JSON" in reason()
-    (tmp_path / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
-    assert "byte-level BPE" in reason()
-    (tmp_path / "config.json").write_text("[]")
-    assert "config.json" in reason()
