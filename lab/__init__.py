@@ -1,27 +1,29 @@
 """The pretraining lab: pretrain a GPT from nothing, watch it learn, look inside at any moment of its training.
 
-`lab.load(RUN, step=None)` opens any checkpoint of any run, for notebooks:
+From a notebook, `lab.fit` trains and `lab.load` opens any checkpoint of any run:
 
-    model, tokenizer = lab.load("quickstart")
+    run = lab.fit("quickstart", horizon={"steps": 200})
+    model, tokenizer = lab.load(run.name, step=None)
 
 Nothing heavy is imported here: `python -m lab --help` must answer before torch has even begun to load.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lab.fitting import fit as fit
     from lab.loading import load as load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "fit", "load"]
+_ROOMS = {"fit": "lab.fitting", "load": "lab.loading"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `lab.loading` (and with it torch) only when `lab.load` is asked for (PEP 562)."""
-    if name == "load":
-        from lab.loading import load
-
-        return load
+    """Import a room, and with it torch, only when its function is asked for (PEP 562)."""
+    if name in _ROOMS:
+        return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")

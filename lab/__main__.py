@@ -1,7 +1,7 @@
-"""`python -m lab COMMAND …`: sends each command to its room, before anything heavy is imported.
+"""`python -m lab COMMAND …`: calls `lab.commands.COMMAND.main`, before anything heavy is imported.
 
-Only `fit`, `plan` and `validate` need Lightning (seconds to import); `--help` and the commands that read run
-directories answer in a fraction of a second.
+`fit`, `plan` and `validate` need Lightning (seconds to import); `--help` and the commands that read run directories
+answer in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-LIGHTNING_COMMANDS = {
+COMMANDS = {
     "fit": "pretrain a model: python -m lab fit --config configs/quickstart.yaml",
     "plan": "what a run will cost and where it will end: plan --config configs/quickstart.yaml [--pilot]",
     "validate": "measure a run's newest checkpoint on its whole validation split: validate RUN",
-}
-FAST_COMMANDS = {
     "generate": "let a run's model write: generate RUN --prompt 'def '",
     "runs": "list all runs, or `runs show RUN` for one",
     "watch": "a running run in the terminal: its state, curve, newest sample: watch RUN",
@@ -34,8 +32,8 @@ From Python:  import lab;  model, tokenizer = lab.load(RUN)"""
 
 def help_text() -> str:
     """The page behind `python -m lab --help`."""
-    width = max(map(len, LIGHTNING_COMMANDS | FAST_COMMANDS))
-    rows = [f"  {name:<{width}}  {what}" for name, what in (LIGHTNING_COMMANDS | FAST_COMMANDS).items()]
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
     head = "usage: python -m lab COMMAND [options]\n\nPretrain a GPT from nothing and look inside it while it learns.\n"
     return "\n".join([head, "commands:", *rows, "", EPILOG])
 
@@ -46,29 +44,17 @@ def main(argv: list[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(help_text())
         return 0
-    command, rest = argv[0], same_root(argv[0], argv[1:])
-    if command in LIGHTNING_COMMANDS:
-        from lab.cli import main as lightning_main
-
-        return lightning_main(command, rest)
-    if command in FAST_COMMANDS:
-        return importlib.import_module(f"lab.commands.{command}").main(rest)
-    return refuse(command)
-
-
-def same_root(command: str, args: list[str]) -> list[str]:
-    """`--root` and `--run.root` mean the same to every command: the folder of all runs."""
-    ours, other = ("--run.root", "--root") if command in LIGHTNING_COMMANDS else ("--root", "--run.root")
-    return [ours + a.removeprefix(other) if a == other or a.startswith(f"{other}=") else a for a in args]
+    if argv[0] not in COMMANDS:
+        return refuse(argv[0])
+    return importlib.import_module(f"lab.commands.{argv[0]}").main(argv[1:])  # type: ignore[no-any-return]
 
 
 def refuse(command: str) -> int:
     """One line for a command that does not exist."""
     import difflib
 
-    known = [*LIGHTNING_COMMANDS, *FAST_COMMANDS]
-    close = difflib.get_close_matches(command, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"commands: {', '.join(known)}"
+    close = difflib.get_close_matches(command, COMMANDS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"commands: {', '.join(COMMANDS)}"
     print(f"python -m lab: error: no command {command!r}; {hint}", file=sys.stderr)
     return 2
 

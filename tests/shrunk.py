@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from lab.cli.parser import flatten
 from lab.data.corpora import MADE
+from lab.runs.compare import flatten
 from tests.tiny import write_corpus
 
 CONTEXT, BATCH = 16, 2

@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from lab.__main__ import main
-from lab.cli.lightning_cli import LabCLI
-from lab.cli.parser import flatten
 from lab.runs import open_run
+from lab.runs.compare import flatten
+from lab.settings.arguments import Arguments
+from lab.settings.parse import Settings
 from tests.shrunk import shrunk
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ def command_of(config: str) -> list[str]:
 @cache
 def settings_of(*args: str) -> dict[str, Any]:
     """Every setting of a fit with these arguments, defaults included, by dotted name."""
-    return flatten(yaml.safe_load(LabCLI("fit", [*args, "--check"]).config_text))
+    return flatten(Settings("fit", Arguments.of([*args])).tree)
 
 
 def test_there_are_configs_of_every_kind() -> None:

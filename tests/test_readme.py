@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.__main__ import FAST_COMMANDS, LIGHTNING_COMMANDS, main
-from lab.cli.lightning_cli import LabCLI
+from lab.__main__ import COMMANDS, main
 from lab.runs import open_run
+from lab.settings.parse import build_parser
 from scripts import run_picture
 from tests.shrunk import shrunk
 from tests.tiny import write_corpus
@@ -154,13 +154,13 @@ def test_every_command_works_in_the_order_of_the_readme(desk: Path, monkeypatch:
             assert program in RUNNERS, f"say in {__file__} how {program} is run"
             RUNNERS[program](words, desk)
         done |= {words[2]} if words[:2] == ["-m", "lab"] else set()
-    assert done >= LIGHTNING_COMMANDS.keys() | FAST_COMMANDS.keys(), "every command has an example"
+    assert done >= COMMANDS.keys(), "every command has an example"
     for example in blocks("python"):
         exec(compile(example, "README.md", "exec"), {})
 
 
 def test_the_help_explains_every_setting_of_the_lab() -> None:
-    parser = LabCLI("fit", ["--horizon.steps", "1", "--check"])._subcommand_parsers["fit"]
+    parser = build_parser("fit")
     settings = [action for action in parser._actions if "." in action.dest and not action.dest.startswith("trainer.")]
     assert len(settings) > 50
     groups = ("model.config", "model.optimizer", "model.schedule")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from lab.commands.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded, visible
 from lab.runs import Run, open_run
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m lab batch", description="The text of one batch of a run.")
     parser.add_argument("run", metavar="RUN", help="a run's name, a path, or `last`")
     parser.add_argument("step", metavar="N", type=int, help="optimizer steps done before this batch: 0 is the first")
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(argv)
 

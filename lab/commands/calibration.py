@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from lab.commands.terminal import visible
+from lab.console.terminal import visible
 from lab.runs import Run
 from lab.runs.predictions import Predictions, calibration, read_predictions
 

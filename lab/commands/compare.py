@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import orjson
 
-from lab.commands.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded, visible
 from lab.runs import MetricsHistory, Run, list_runs, open_run
 from lab.runs.compare import (
     LOSSES,
@@ -71,7 +71,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--axis", default="tokens", help="compare at as many tokens, steps or seconds (default: tokens)"
     )
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
     if args.axis not in get_args(Axis):

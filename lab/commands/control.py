@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from lab.commands.terminal import MISTAKE, Parser, guarded, visible
+from lab.console.terminal import MISTAKE, Parser, guarded, visible
 from lab.runs import open_run
 from lab.runs.control import COMMANDS, send_command, wait_for_answer
 from lab.runs.journal import Row
@@ -35,7 +35,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("command", metavar="COMMAND", help=", ".join(COMMANDS))
     parser.add_argument("value", metavar="VALUE", nargs="?", help="of lr: the factor; of sample: the prompt")
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds to wait for the answer (default: 30)")
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     args = parser.parse_args(argv)
     if not 0 <= args.timeout <= 86400:

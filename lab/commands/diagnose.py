@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from lab.commands.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded, visible
 from lab.diagnosis import RULES, THRESHOLDS, Diagnosis, Finding, diagnose
 from lab.runs import Run, open_run
 from lab.runs.metrics import describe
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("run", nargs="?", default="last", help="a name under the root, a path, or last")
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--thresholds", action="store_true", help="list every threshold with its source, and leave")
     return parser.parse_args(argv)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from lab.commands.terminal import INTERRUPTED, Parser, guarded, visible
+from lab.console.terminal import INTERRUPTED, Parser, guarded, visible
 
 if TYPE_CHECKING:
     from lab.generation import Prompt, Sampling, Step
@@ -51,7 +51,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="the same seed writes the same text (default: a new one each time)")
     parser.add_argument("--step", help="optimizer steps done, `last` or `best` (default: the newest weights)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps (default: cpu)")
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args(argv)
 

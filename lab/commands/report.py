@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from lab.commands.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded, visible
 from lab.runs import open_run
 from lab.runs.paths import RunPaths
 
@@ -29,7 +29,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="of all runs under the root")
     parser.add_argument("--html", action="store_true", help="also as one self-contained HTML file")
     parser.add_argument("--out", type=Path, help="write this file instead: .md or .html")
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     args = parser.parse_args(argv)
     if args.all and args.run:
         parser.error(f"--all is of all runs: leave out {args.run!r}, or leave out --all")

@@ -21,9 +21,9 @@ import orjson
 
 from lab import units
 from lab.commands import calibration
-from lab.commands.terminal import Parser, guarded, visible
-from lab.commands.words import STATE_STYLES, count, duration, moment, number, sparkline
-from lab.commands.words import console as make_console
+from lab.console.format import STATE_STYLES, count, duration, moment, number, sparkline
+from lab.console.format import console as make_console
+from lab.console.terminal import Parser, guarded, visible
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, list_runs, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
 
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args(argv)
     if args.words == ["calibration"]:

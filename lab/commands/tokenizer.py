@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.commands.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,7 @@ def _show_parser() -> Parser:
     what = "a tokenizer.json, a run, `last`, or a name such as gpt2"
     parser.add_argument("what", metavar="FILE_OR_RUN", help=what)
     parser.add_argument("--text", help="a text to cut into tokens")
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     return parser
 
 

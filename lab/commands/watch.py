@@ -12,8 +12,8 @@ import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
-from lab.commands.terminal import Parser, guarded, visible
-from lab.commands.words import STATE_STYLES, console, count, duration, number, sparkline
+from lab.console.format import STATE_STYLES, console, count, duration, number, sparkline
+from lab.console.terminal import Parser, guarded, visible
 from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status, open_run
 from lab.runs.journal import Row
 
@@ -42,7 +42,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="a name, a path, or `last` (the default)")
     parser.add_argument("--once", action="store_true", help="print one picture and leave")
-    parser.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+    parser.add_root()
     return parser.parse_args(argv)
 
 

@@ -12,9 +12,6 @@ class LabTrainer(L.Trainer):
 
     logbook: Logbook | None = None
 
-    plan = L.Trainer.fit
-    """Lightning's command line knows the commands of a trainer only; `lab.cli.plan` takes this one's settings."""
-
 
 def logbook_of(trainer: L.Trainer) -> Logbook:
     """The logbook of a trainer that trains a run. Raises `RuntimeError` where there is none."""

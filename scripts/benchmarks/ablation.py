@@ -45,7 +45,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
 
 def run(options: Options) -> list[Row]:
     """Every variant with every seed: the loss on the whole held-out part, and a step's milliseconds."""
-    from lab.cli import main
+    from lab.__main__ import main
 
     variants = dict(list(VARIANTS.items())[:2]) if options.quick else VARIANTS
     steps, seeds = (30, 1) if options.quick else (250, options.seeds)
@@ -68,7 +68,7 @@ def run(options: Options) -> list[Row]:
                 command += ["--validation.every", str(steps), "--run.root", str(folder / "runs")]
                 command += ["--run.name", f"run-{len(rows)}-{seed}", "--trainer.accelerator", options.device]
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-                    code = main("fit", command)
+                    code = main(["fit", *command])
                 if code:
                     raise RuntimeError(f"'{variant}' ended with code {code}: {said.getvalue()[-2000:]}")
                 history = open_run(f"run-{len(rows)}-{seed}", folder / "runs").metrics()

@@ -26,7 +26,7 @@ import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-from lab.cli.pilot import pilots
+from lab.forecasting.pilots import pilots
 from lab.model import GPT, GPTConfig, count_parameters, flops_per_token
 from lab.planning.ladder import Rung, ladder, size
 from lab.planning.law import Trained

@@ -168,8 +168,8 @@ def build_watched(workload: Workload, steps: int, threads: int, compiled: bool, 
     import warnings
 
     warnings.filterwarnings("ignore")
+    from lab.__main__ import main as command
     from lab.callbacks.instrument import Instrument
-    from lab.cli import main as command
 
     looks: dict[str, list[tuple[int, float]]] = {}
     count: dict[str, int] = {}
@@ -192,7 +192,7 @@ def build_watched(workload: Workload, steps: int, threads: int, compiled: bool, 
         arguments = fit_arguments(workload, steps, threads, text, Path(folder))
         arguments += ["--levers.compile", str(compiled).lower()]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-            code = command("fit", [*arguments, "--run.name", f"n{n}"])
+            code = command(["fit", *arguments, "--run.name", f"n{n}"])
         if code:
             raise RuntimeError(f"fit ended with code {code}: {said.getvalue()[-2000:]}")
         rates = open_run(f"n{n}", Path(folder) / "runs").metrics().series("perf/tokens_per_second")[1]

@@ -86,19 +86,19 @@ def build_pair(workload: Workload, steps: int, threads: int, text: str, folder: 
     warnings.filterwarnings("ignore")
     import torch
 
-    from lab.cli import fit as command
-    from lab.cli import main
+    import lab.fitting.trainer as trainer
+    from lab.__main__ import main
     from lab.data.datamodule import LabDataModule
     from lab.model import GPT
 
-    command.LabProgressBar = StepClock  # type: ignore[misc]
+    trainer.LabProgressBar = StepClock  # type: ignore[misc]
     config, root = workload.config, Path(folder)
     arguments = fit_arguments(workload, steps, threads, text, root)
 
     def fit(n: int) -> list[float]:
         StepClock.ends.clear()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            code = main("fit", [*arguments, "--run.name", f"n{n}"])
+            code = main(["fit", *arguments, "--run.name", f"n{n}"])
         if code:
             raise RuntimeError(f"fit ended with code {code}")
         return _gaps(StepClock.ends)

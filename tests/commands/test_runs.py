@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from lab.commands.runs import LOSSES, main, print_run, print_table
-from lab.commands.words import STATE_STYLES, count, duration, sparkline
+from lab.console.format import STATE_STYLES, count, duration, sparkline
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, list_runs
 from lab.runs.checkpoints import step_path, write_checkpoint
 from lab.runs.records import write_json

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from lab.commands.watch import Watched, main, picture
-from lab.commands.words import STATE_STYLES
+from lab.console.format import STATE_STYLES
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.checkpoints import write_checkpoint
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from lab.cli.parser import SettingsError
 from lab.data.dataset import LabData
 from lab.model import GPTConfig
 from lab.planning.ladder import narrower
 from lab.planning.memory import FRAGMENTED, Step, step_memory
+from lab.settings.messages import SettingsError
 from lab.training.levers import LeverConfig, Levers, choose_levers
 
 PROCESS_BYTES = 650_000_000

@@ -28,12 +28,13 @@ from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.throughput import peak_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.callbacks.validation import Validation
-from lab.cli.fit import Plan, make_trainer, out_of_memory
-from lab.cli.lightning_cli import LabCLI
-from lab.cli.origin import Origin
-from lab.cli.parser import SettingsError
 from lab.data.datamodule import LabDataModule
+from lab.fitting.decisions import Decisions
+from lab.fitting.origin import Origin
+from lab.fitting.trainer import make_trainer, out_of_memory
 from lab.runs import create_run
+from lab.settings.messages import SettingsError
+from lab.settings.parse import Settings
 from lab.training.levers import Levers
 from lab.training.logbook import Logbook
 from lab.training.loop import StepLoop
@@ -67,28 +68,29 @@ class Rehearsal:
         return steps * self.step_seconds + sum(self.looks.values())
 
 
-def rehearse(cli: LabCLI, plan: Plan) -> Rehearsal:
-    """Train a few steps. The model of `cli` is used up by it: its weights are no longer fresh."""
+def rehearse(settings: Settings, decisions: Decisions) -> Rehearsal:
+    """Train a few steps. The model of `settings` is used up by it: its weights are no longer fresh."""
     begin = time.perf_counter()
+    levers = decisions.levers
     with tempfile.TemporaryDirectory(prefix="lab-rehearsal-") as folder, Interrupts() as interrupts:
         run = create_run(Path(folder), "rehearsal")
-        logbook = Logbook(run, plan.steps, cli.datamodule.tokens_per_step)
+        logbook = Logbook(run, decisions.steps, settings.data.tokens_per_step)
         loggers, _ = make_loggers(
-            run, tensorboard=cli.settings.tensorboard, wandb="off", start_step=0, configuration={}
+            run, tensorboard=settings.values.tensorboard, wandb="off", start_step=0, configuration={}
         )
-        trainer = make_trainer(cli, run, plan, Origin("new"), loggers, interrupts)
+        trainer = make_trainer(settings, decisions, Origin("new"), run, loggers, interrupts)
         trainer.logbook = logbook
-        watch = Stopwatch(plan.levers)
+        watch = Stopwatch(levers)
         watch.attach(trainer)
-        restart_peak(plan.levers)
-        before = resident(plan.levers)
+        restart_peak(levers)
+        before = resident(levers)
         try:
-            trainer.fit(cli.model, datamodule=cli.datamodule)
+            trainer.fit(settings.module, datamodule=settings.data)
         except NonFiniteLoss as error:
             raise SettingsError(f"in its first steps already: {error.what} is {error.value}") from None
         except Exception as error:
             if is_oom_error(error):
-                raise SettingsError(out_of_memory(cli)) from None
+                raise SettingsError(out_of_memory(settings.data)) from None
             raise
         finally:
             logbook.end("stopped", trainer.global_step)
@@ -99,8 +101,8 @@ def rehearse(cli: LabCLI, plan: Plan) -> Rehearsal:
     return Rehearsal(
         watch.step_seconds(),
         len(watch.spans),
-        watch.looks(trainer, plan.steps),
-        peak_of(plan.levers),
+        watch.looks(trainer, decisions.steps),
+        peak_of(levers),
         before,
         time.perf_counter() - begin,
     )

@@ -1,4 +1,4 @@
-"""The last words of a fit: how good it became, what that is worth, what it writes, where it lies, what to try next."""
+"""What a terminal shows of a fit: a few lines before its first step, a summary after its last."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lab.cli.predict import print_verdicts
+from lab.console.predictions import interview, print_verdicts
+from lab.fitting.lifecycle import Fit
+from lab.fitting.listener import Listener
 from lab.generation import stream_text
+from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import Run
+from lab.settings.groups import PredictConfig
 
 SAMPLE_TOKENS = 160
 BASELINES = {
@@ -30,8 +34,94 @@ BASELINES = {
 }
 
 
-def say_farewell(console: Console, module: Any, data: Any, run: Run) -> None:
-    """Print the end of a completed run."""
+class TerminalListener(Listener):
+    """Prints a fit, asks its questions, draws its progress bar."""
+
+    progress_bar = True
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def ask(self, predict: PredictConfig, *, first: bool) -> None:
+        """In the terminal."""
+        interview(predict, first=first)
+
+    def begins(self, fit: Fit) -> None:
+        """Model, data, length, levers; where it comes from and what changed."""
+        self.console.print(introduction(fit))
+
+    def note(self, text: str) -> None:
+        """In yellow."""
+        self.console.print(text, style="yellow")
+
+    def ended(self, fit: Fit) -> None:
+        """Why it stopped and how to go on, or the summary of a run that reached its end."""
+        if fit.error is not None:
+            self.console.print(Text(str(fit.error), style="red"))
+        elif fit.interrupts.why is not None and fit.run.status().state == "stopped":
+            root = fit.settings.values.run.root
+            again = f"python -m lab fit --resume {fit.run.name}" + (f" --run.root {root}" if root != "runs" else "")
+            step = fit.run.status().step or 0
+            self.console.print(f"stopped at step {step:,}, saved. Go on: {again}", soft_wrap=True)
+        else:
+            print_summary(self.console, fit.settings.module, fit.settings.data, fit.run)
+
+
+# ---------------------------------------------------------------- before
+
+
+def introduction(fit: Fit) -> Table:
+    """What is about to be trained: named lines, the run's folder first."""
+    origin, decisions, module = fit.origin, fit.decisions, fit.settings.module
+    epochs = fit.settings.data.epochs_seen(decisions.steps)
+    rows = {
+        "run": str(fit.run.path),
+        "model": model_line(module.config),
+        "data": data_line(fit.facts),
+        # many passes over a small text are how a model learns it by heart
+        "horizon": decisions.horizon + ("" if epochs is None else f": {epochs:.2g} passes over the text"),
+        "levers": "\n".join(decisions.levers.lines()),
+    }
+    if origin.run and origin.checkpoint:
+        verb = "go on with" if origin.kind == "resume" else "start from"
+        rows["origin"] = (
+            f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state, data position and clock"
+            " restored; random state follows from seed and step"
+        )
+    if decisions.changed:
+        rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in decisions.changed.items())
+    if notes := module.optimizer_config.unused() + module.schedule_config.unused():
+        rows["note"] = "\n".join(notes)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="bold")
+    for name, text in rows.items():
+        table.add_row(name, Text(text))
+    return table
+
+
+def model_line(config: GPTConfig) -> str:
+    """The model in one line: shape, size, cost."""
+    shape = f"{config.n_layers} layers, {config.n_heads} heads, {config.d_model} wide, context {config.context_length}"
+    total, flops = count_parameters(config)["total"], float(flops_per_token(config))
+    size = f"{total / 1e6:.2f}M" if total >= 1e5 else f"{total:,}"
+    return f"{shape}: {size} parameters, {flops / 1e6:.2f} MFLOP a token"
+
+
+def data_line(facts: dict[str, Any]) -> str:
+    """The data in one line: corpus, vocabulary, how much of it."""
+    train = facts["splits"].get("train", {}).get("tokens")
+    amount = f"{train:,} tokens to learn from" if train else "made as it is read, without end"
+    return (
+        f"{facts['corpus']['name']}, {facts['tokenizer']['kind']} tokenizer of {facts['vocab_size']:,}:"
+        f" {amount}, {facts['validation']['tokens']:,} held out"
+    )
+
+
+# ---------------------------------------------------------------- after
+
+
+def print_summary(console: Console, module: Any, data: Any, run: Run) -> None:
+    """The end of a completed run: losses beside the baselines, predictions scored, a sample, what to try next."""
     losses = module.validated
     console.print()
     if "val/loss" in losses:

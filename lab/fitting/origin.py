@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from lab.cli.parser import SettingsError
 from lab.data.dataset import LabData
 from lab.data.tokenizers import load_tokenizer
 from lab.model import GPTConfig
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
 from lab.runs.compare import IRRELEVANT, flatten
+from lab.settings.arguments import Arguments
+from lab.settings.messages import SettingsError
 
 
 @dataclass(frozen=True)
@@ -30,33 +31,33 @@ class Origin:
         return self.checkpoint.step if self.checkpoint else 0
 
 
-def find_origin(args: list[str]) -> tuple[Origin, list[str]]:
-    """Read `--resume RUN` or `--fork RUN@STEP` from the arguments, and put that run's configuration before the others.
+def find_origin(arguments: Arguments) -> tuple[Origin, Arguments]:
+    """Where `--resume RUN` or `--fork RUN@STEP` starts from, and the arguments over that run's stored configuration.
 
     The stored configuration is used only where no `--config` is given; flags come on top of it either way.
     """
-    resume, fork = value_of("--resume", args), value_of("--fork", args)
+    resume, fork = arguments.value("resume"), arguments.value("fork")
     if resume and fork:
         raise SettingsError("--resume goes on with a run, --fork starts a new one from it: give one of them")
     if resume is None and fork is None:
-        return Origin("new"), args
+        return Origin("new"), arguments
     for flag, value, form in (("--resume", resume, "RUN or last"), ("--fork", fork, "RUN@STEP")):
-        if value is not None and (not value or value.startswith("-")):
+        if value == "":
             raise SettingsError(f"{flag} {value}: say which run, as {flag} {form}")
     name, _, step = (resume or fork or "").partition("@")
-    run = open_run(name, root_of(args))
+    run = open_run(name, root_of(arguments))
     if resume and step:
         raise SettingsError(
             f"--resume {resume}: a run goes on from its newest checkpoint; to branch off: --fork {resume}"
         )
     checkpoint = pick_checkpoint(run, step or None)
-    return Origin("resume" if resume else "fork", run, checkpoint), with_stored_configuration(run, args)
+    return Origin("resume" if resume else "fork", run, checkpoint), over_stored_configuration(run, arguments)
 
 
-def with_stored_configuration(run: Run, args: list[str]) -> list[str]:
-    """The arguments, after the configuration of the run where they name none themselves."""
-    if any(a in ("--config", "-c") or a.startswith("--config=") for a in args):
-        return args
+def over_stored_configuration(run: Run, arguments: Arguments) -> Arguments:
+    """The arguments, over the configuration of the run where they name none themselves."""
+    if arguments.has_files:
+        return arguments
     try:
         found = run.config() is not None
         problem = f"run {run.name!r} has no {run.config_path.name}"
@@ -64,24 +65,12 @@ def with_stored_configuration(run: Run, args: list[str]) -> list[str]:
         found, problem = False, str(error)
     if not found:
         raise SettingsError(f"{problem}: give the configuration that the run began with as --config FILE")
-    return ["--config", str(run.config_path), *args]
+    return arguments.over_file(str(run.config_path))
 
 
-def root_of(args: list[str]) -> str:
-    """The folder of all runs that the arguments name. Raises `SettingsError` for the name it has in other commands."""
-    if value_of("--root", args) is not None:
-        raise SettingsError("--root: here it is a setting like others: --run.root")
-    return value_of("--run.root", args) or "runs"
-
-
-def value_of(flag: str, args: list[str]) -> str | None:
-    """The value of `--flag value` or `--flag=value`."""
-    for i, arg in enumerate(args):
-        if arg == flag:
-            return args[i + 1] if i + 1 < len(args) else ""
-        if arg.startswith(flag + "="):
-            return arg.split("=", 1)[1]
-    return None
+def root_of(arguments: Arguments) -> str:
+    """The folder of all runs that the arguments name."""
+    return arguments.value("run.root") or "runs"
 
 
 def pick_checkpoint(run: Run, step: str | None) -> CheckpointInfo:
@@ -145,7 +134,7 @@ def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data:
         try:
             other = data.tokenizer.to_json() != load_tokenizer(run.tokenizer_path).to_json()
         except ValueError as error:
-            raise SettingsError(f"{error}; take it away, and it is made anew from the run's text") from None
+            raise SettingsError(f"{error}; delete it, and it is made again from the run's text") from None
     if other:
         raise SettingsError(
             f"the vocabulary would not be the one that run {run.name!r} learned: its text, data.tokenizer or"

@@ -9,7 +9,7 @@ import pytest
 
 from lab.callbacks.outlets import Outlets
 from lab.callbacks.probes import PICTURES, Probes
-from lab.cli.rehearsal import Stopwatch, over_a_run
+from lab.forecasting.rehearsal import Stopwatch, over_a_run
 
 STEPS, EVERY = 1000, 10
 

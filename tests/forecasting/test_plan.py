@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from lab.__main__ import main
-from lab.cli import predict
-from lab.cli.plan_page import bar, without
-from lab.cli.room import INSTRUMENT_BYTES, PROCESS_BYTES
+from lab.console.plan import bar
+from lab.console.predictions import interview
+from lab.forecasting.memory_check import INSTRUMENT_BYTES, PROCESS_BYTES
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import open_run
 from lab.runs.predictions import read_predictions
+from lab.settings.arguments import Arguments
+from lab.settings.groups import PredictConfig
 from tests.tiny import tiny_args
 
 STEPS = 160
@@ -25,7 +27,7 @@ QUIET = [x for g in ("samples", "probes", "attention_maps", "activation_histogra
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.cli.rehearsal.SECONDS", 0.0)
+    monkeypatch.setattr("lab.forecasting.rehearsal.SECONDS", 0.0)
     monkeypatch.setattr("lab.training.pace.MOST_SECONDS", 0.0)
     monkeypatch.setattr("lab.planning.ladder.FEWEST_STEPS", 5)
 
@@ -148,30 +150,34 @@ def test_a_mistake_is_a_line(desk: Path, capsys: pytest.CaptureFixture[str], mor
 def test_what_cannot_fit_is_told_what_does(
     desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 6_000_000)
+    monkeypatch.setattr(
+        "lab.forecasting.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 6_000_000
+    )
     assert main(["plan", *args(desk, "--data.batch_size", "64")]) == 2
     assert re.search(r"with data.batch_size \d+ and data.tokens_per_step 1024 it fits", capsys.readouterr().err)
-    monkeypatch.setattr("lab.cli.room.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 300_000)
-    monkeypatch.setattr("lab.cli.room.PARTS", (0.25,))
+    monkeypatch.setattr(
+        "lab.forecasting.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 300_000
+    )
+    monkeypatch.setattr("lab.forecasting.memory_check.PARTS", (0.25,))
     assert main(["plan", *args(desk, "--data.batch_size", "2")]) == 2
     assert "would fit" in capsys.readouterr().err
 
 
 def test_the_person_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     answers = iter(["high", "1.8-2.0", "4", "", "150 20", "30", "by counting"])
-    asked = predict.PredictConfig(ask=True)
-    predict.interview(asked, first=True, ask=lambda _: next(answers))
+    asked = PredictConfig(ask=True)
+    interview(asked, first=True, ask=lambda _: next(answers))
     assert (asked.final_loss, asked.minutes, asked.overfit, asked.sample_quality) == ([1.8, 2.0], 4.0, None, 30.0)
     assert asked.mental_model == "by counting"
     assert capsys.readouterr().out.count("number") == 2
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(ValueError, match="no terminal"):
-        predict.interview(predict.PredictConfig(ask=True), first=False)
+        interview(PredictConfig(ask=True), first=False)
 
 
 def test_small_words() -> None:
     flags = {"pilot": 0, "minutes": 0, "json": 0}
-    line = "--config a --pilot --minutes 10 --json true --horizon.steps 3 --minutes=4 --y 1".split()  # noqa: SIM905
-    assert without(line, *flags) == ["--config", "a", "--horizon.steps", "3", "--y", "1"]
+    line = "--pilot --minutes 10 --json true --horizon.steps 3 --minutes=4 --y 1".split()  # noqa: SIM905
+    assert Arguments.of(line).without(*flags).words() == ["--horizon.steps", "3", "--y", "1"]
     assert len(bar(1.0)) == 28
     assert bar(1e-9)

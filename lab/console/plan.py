@@ -1,24 +1,22 @@
-"""A plan on the terminal: bars for what is large, the schedule drawn, and what is not known said as such."""
+"""A plan in the terminal: parts as bars, the schedule drawn, and what is not known named as such."""
 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, Group
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from lab.cli.introduction import data_line, model_line
-from lab.cli.lightning_cli import PLAN_ARGUMENTS
+from lab.console.fit import data_line, model_line
+from lab.forecasting.plan import Plan, schedule_values
 from lab.planning.law import Forecast
 from lab.planning.sizes import Sizes
+from lab.settings.groups import PLAN_OPTIONS
 from lab.units import duration, short
 from lab.units import size as in_bytes
-
-if TYPE_CHECKING:
-    from lab.cli.plan import Planned
 
 BAR = 28
 BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -31,26 +29,22 @@ NAMES = {
 }
 
 
-def print_plan(console: Console, planned: Planned, args: list[str]) -> None:
-    """The whole page."""
-    size = planned.sizes
-    console.print(facts_table(planned))
+def print_plan(console: Console, plan: Plan) -> None:
+    """The whole plan, and the command of the fit that it is about."""
+    size = plan.sizes
+    console.print(facts_table(plan))
     section(console, "Parameters", bars({NAMES.get(k, k): v for k, v in size.parameters.items()}, short))
     section(console, "Compute", rows(compute_lines(size)))
-    section(console, "Learning rate", schedule_chart(planned))
-    section(console, f"Memory of a step ({memory_sentence(planned)})", bars(memory_parts(planned), in_bytes))
+    section(console, "Learning rate", schedule_chart(plan))
+    section(console, f"Memory of a step ({memory_sentence(plan)})", bars(memory_parts(plan), in_bytes))
     section(console, "Disk", rows({k: in_bytes(v) for k, v in size.disk.items()}))
-    if planned.rehearsal:
-        section(console, "Time and memory, from real steps", rows(measured_lines(planned)))
-    section(console, "Where it will end", forecast_lines(planned))
-    flags = without(args, *PLAN_ARGUMENTS)
-    if planned.choice:
-        from lab.cli.plan import shape_flags
-
-        flags += shape_flags(planned.choice.config)
+    if plan.rehearsal:
+        section(console, "Time and memory, from real steps", rows(measured_lines(plan)))
+    section(console, "Where it will end", forecast_lines(plan))
+    words = plan.settings.arguments.without(*PLAN_OPTIONS).words()
     console.print(Rule(style="dim"))
-    console.print(Text.assemble(("  python -m lab fit " + shlex.join(flags), "cyan")), soft_wrap=True)
-    if planned.forecasts:
+    console.print(Text.assemble(("  python -m lab fit " + shlex.join(words), "cyan")), soft_wrap=True)
+    if plan.forecasts:
         console.print(Text("  seals these forecasts with the run and scores them at its end", style="dim"))
 
 
@@ -60,15 +54,15 @@ def section(console: Console, heading: str, body: Any) -> None:
     console.print(body)
 
 
-def facts_table(planned: Planned) -> Table:
+def facts_table(plan: Plan) -> Table:
     """What is planned: model, data, length."""
     lines = {
-        "model": model_line(planned.cli.model.config),
-        "data": data_line(planned.cli.datamodule.facts()),
-        "horizon": planned.plan.horizon,
+        "model": model_line(plan.settings.module.config),
+        "data": data_line(plan.settings.data.facts()),
+        "horizon": plan.decisions.horizon,
     }
-    if planned.choice:
-        lines["chosen"] = planned.choice.why
+    if plan.choice:
+        lines["chosen"] = plan.choice.why
     return rows(lines, bold=True)
 
 
@@ -130,13 +124,11 @@ def epochs_line(epochs: float) -> str:
     return f"{epochs:.3g}" + (" (more than 4 teach little and invite memorising)" if epochs > 4 else "")
 
 
-def schedule_chart(planned: Planned) -> Group:
+def schedule_chart(plan: Plan) -> Group:
     """The learning rate over the run in blocks, its peak beside it, its phases below."""
-    from lab.cli.plan import schedule_values
-
-    steps = planned.plan.steps
-    values = schedule_values(planned, CHART_COLUMNS)
-    peaks = planned.cli.model.optimizer_config.learning_rates()
+    steps = plan.decisions.steps
+    values = schedule_values(plan, CHART_COLUMNS)
+    peaks = plan.settings.module.optimizer_config.learning_rates()
     label = (
         ", ".join(f"{name} {lr:g}" for name, lr in peaks.items())
         if len(peaks) > 1
@@ -148,30 +140,30 @@ def schedule_chart(planned: Planned) -> Group:
         lines.append(
             Text.assemble(("  ", ""), (cells, "cyan"), (f" ← {label}" if row == CHART_ROWS - 1 else "", "dim"))
         )
-    phases = planned.cli.model.schedule_config.phases(steps)
+    phases = plan.settings.module.schedule_config.phases(steps)
     words = " · ".join(f"{name} {b - a:,}" for name, a, b in phases)
     lines.append(Text(f"  {words} steps, ends at {values[-1]:.2g} of its peak", style="dim"))
     return Group(*lines)
 
 
-def memory_parts(planned: Planned) -> dict[str, int]:
+def memory_parts(plan: Plan) -> dict[str, int]:
     """The parts, the most at once, and what the whole process will hold."""
-    memory = planned.sizes.memory
-    return memory.parts() | {"at once": memory.peak, "process": planned.memory_predicted}
+    memory = plan.sizes.memory
+    return memory.parts() | {"at once": memory.peak, "process": plan.memory_predicted}
 
 
-def memory_sentence(planned: Planned) -> str:
+def memory_sentence(plan: Plan) -> str:
     """For which kernels and precision."""
-    levers = planned.plan.levers
+    levers = plan.decisions.levers
     return f"{levers.device}, {levers.precision}, {levers.attention} attention, {levers.loss} logits"
 
 
-def measured_lines(planned: Planned) -> dict[str, str]:
+def measured_lines(plan: Plan) -> dict[str, str]:
     """Speed, minutes and where they go; memory measured beside predicted."""
-    seen = planned.rehearsal
+    seen = plan.rehearsal
     assert seen is not None
-    steps, minutes = planned.plan.steps, planned.forecasts["minutes"]
-    speed = planned.sizes.tokens_per_step / seen.step_seconds
+    steps, minutes = plan.decisions.steps, plan.forecasts["minutes"]
+    speed = plan.sizes.tokens_per_step / seen.step_seconds
     around = {
         name: s for name, s in sorted(seen.looks.items(), key=lambda item: -item[1]) if s > 0.005 * 60 * minutes.value
     }
@@ -182,28 +174,28 @@ def measured_lines(planned: Planned) -> dict[str, str]:
             [f"{steps:,} steps {duration(steps * seen.step_seconds)}"]
             + [f"{n} {duration(s)}" for n, s in around.items()]
         ),
-        "memory, predicted": in_bytes(planned.memory_predicted),
+        "memory, predicted": in_bytes(plan.memory_predicted),
         "memory, measured": f"{in_bytes(seen.memory_bytes)} after {seen.steps} steps",
     }
-    if planned.pilots:
-        lines["the pilots took"] = duration(sum(p.seconds for p in planned.pilots))
+    if plan.pilots:
+        lines["the pilots took"] = duration(sum(p.seconds for p in plan.pilots))
     return lines
 
 
-def forecast_lines(planned: Planned) -> Group:
+def forecast_lines(plan: Plan) -> Group:
     """The final loss with its interval, where it comes from, and what could not be said."""
     lines = []
     sources = (("final_val_loss", "validation loss"), ("final_val_loss_from_runs", "by finished runs"))
     for name, label in sources:
-        found = planned.forecasts.get(name)
-        if found is None or (name != "final_val_loss" and found == planned.forecasts.get("final_val_loss")):
+        found = plan.forecasts.get(name)
+        if found is None or (name != "final_val_loss" and found == plan.forecasts.get("final_val_loss")):
             continue
         lines.append(rows({label: loss_sentence(found), "": found.method}))
-    for source, why in planned.unsaid.items():
-        if source == "finished runs" and planned.pilots:
+    for source, why in plan.unsaid.items():
+        if source == "finished runs" and plan.pilots:
             continue
         lines.append(rows({source: why}))
-    if not planned.pilots and "ladder" not in planned.unsaid:
+    if not plan.pilots and "ladder" not in plan.unsaid:
         lines.append(rows({"ladder": "not trained; --pilot trains one, a tenth of this run's FLOPs"}))
     return Group(*lines)
 
@@ -212,16 +204,3 @@ def loss_sentence(found: Forecast) -> str:
     """`1.88 nats per token (1.84 to 1.92 in 80 of 100 cases)`."""
     noise = f"; seeds alone ±{found.seed_noise:.1%}" if found.seed_noise else ""
     return f"{found.value:.3f} nats per token ({found.low:.3f} to {found.high:.3f} in 80 of 100 cases{noise})"
-
-
-def without(words: list[str], *names: str) -> list[str]:
-    """Arguments less some options and their values, if they have any."""
-    kept: list[str] = []
-    skipping = False
-    for word in words:
-        skipping = word.removeprefix("--").split("=")[0] in names if word.startswith("--") else skipping
-        if not skipping:
-            kept.append(word)
-        elif "=" in word or not word.startswith("--"):
-            skipping = False
-    return kept

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lab.cli.farewell import opening_of
+from lab.console.fit import opening_of
 
 
 def data(text: str) -> SimpleNamespace:

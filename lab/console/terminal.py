@@ -1,4 +1,4 @@
-"""What commands share in talking to a person: mistakes in a line each, interrupts, pipes, text that is safe to show."""
+"""What all commands share: options, mistakes in a line each, interrupts, pipes, text that is safe to show."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str, usage: str | None = None) -> None:
         super().__init__(prog=prog, description=description, usage=usage, allow_abbrev=False)
+
+    def add_root(self) -> None:
+        """`--root`, the folder of all runs; `--run.root`, its name among the settings of a fit, means the same."""
+        self.add_argument("--root", default="runs", help="folder that holds the runs (default: runs)")
+        self.add_argument("--run.root", dest="root", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message} (see {self.prog} --help)")

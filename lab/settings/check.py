@@ -1,73 +1,34 @@
-"""The settings that belong to a run as a whole, and the check of all settings together before anything is built."""
+"""The check of all settings together, before anything is built: each group by itself, then all against each other."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lab.callbacks.checkpoints import Checkpoints
-from lab.callbacks.instruments import INSTRUMENTS
-from lab.callbacks.journal import Journal
-from lab.callbacks.snapshots import Snapshots
-from lab.callbacks.validation import Validation
-from lab.cli.parser import DECIDED_ELSEWHERE, decided_elsewhere
-from lab.cli.predict import PredictConfig
-from lab.data.datamodule import LabDataModule
 from lab.data.reading import find_files
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
-from lab.training.horizon import HorizonConfig
-from lab.training.levers import LeverConfig
+from lab.settings.groups import GROUPS
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
 from lab.training.trainer import LabTrainer
 
-Tracking = Literal["off", "offline", "online"]
 MOST_SEED = 2**32 - 1  # what NumPy takes
 
 
-@dataclass
-class RunConfig:
-    """Where a run lives.
-
-    Args:
-        name: The run's folder under `root`; unset: the date and a short word.
-        root: The folder of all runs.
-        note: A sentence for yourself, kept in config.yaml.
-    """
-
-    name: str | None = None
-    root: str = "runs"
-    note: str = ""
-
-
-def given_but_decided_elsewhere(given: dict[str, str]) -> list[str]:
-    """Settings the person gave that something else decides: said, never silently ignored."""
-    return [f"{decided_elsewhere(key)} (in {where})" for key, where in given.items() if key in DECIDED_ELSEWHERE]
-
-
 def problems_of(config: Any) -> list[str]:
-    """Construct each group by itself and gather what each has to say: nobody likes to fix one mistake at a time."""
+    """Construct each group by itself and gather every complaint: mistakes are told together."""
     model = config.model
     builders: list[Callable[[], Any]] = [
         lambda: check_size(GPTConfig(**{**vars(model.config), "vocab_size": 256})),
         lambda: OptimizerConfig(**vars(model.optimizer)),
         lambda: ScheduleConfig(**vars(model.schedule)),
-        lambda: LabDataModule(**vars(config.data)),
-        lambda: LeverConfig(**vars(config.levers)),
-        lambda: HorizonConfig(**vars(config.horizon)),
-        lambda: PredictConfig(**vars(config.predict)),
-        lambda: Journal(**vars(config.log)),
-        lambda: Validation(**vars(config.validation)),
-        lambda: Snapshots(**vars(config.snapshots)),
-        lambda: Checkpoints(**vars(config.checkpoint)),
-        *(partial(instrument, **vars(config[instrument.group])) for instrument in INSTRUMENTS),
+        *(partial(group, **vars(config[name])) for name, group in GROUPS.items()),
         lambda: check_place(config),
         lambda: check_files(config.data),
         lambda: check_trainer(config.trainer),

@@ -1,0 +1,31 @@
+"""`python -m lab fit`: pretrain, go on with a run (`--resume`), or start from a checkpoint of one (`--fork`)."""
+
+from __future__ import annotations
+
+from lab.console.terminal import guarded
+
+
+def main(args: list[str]) -> int:
+    """Exit code 0 completed or stopped as asked, 1 not finite, 2 a mistake, 130 or 143 interrupted."""
+    return guarded(lambda: fit(args))
+
+
+def fit(args: list[str]) -> int:
+    """Train, or with `--check` only check."""
+    from rich.console import Console
+
+    from lab.console.fit import TerminalListener, model_line
+    from lab.fitting.lifecycle import Fit
+    from lab.fitting.quiet import quieten
+    from lab.model import GPTConfig
+    from lab.settings.arguments import Arguments
+
+    quieten()
+    console = Console(highlight=False)
+    found = Fit(Arguments.of(args).renamed("root", "run.root"), TerminalListener(console))
+    if found.settings.values.check:
+        # The vocabulary is known only once there is data; the size is that of everything else.
+        config = GPTConfig(**{**vars(found.settings.values.model.config), "vocab_size": 2})
+        console.print(f"settings are fine: {model_line(config)}, plus its vocabulary")
+        return 0
+    return found.train().exit_code

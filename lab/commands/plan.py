@@ -1,0 +1,41 @@
+"""`python -m lab plan`: what a run will cost and where it will end, said before it starts."""
+
+from __future__ import annotations
+
+import sys
+
+from lab.console.terminal import guarded
+
+
+def main(args: list[str]) -> int:
+    """Plan the fit that the settings describe."""
+    return guarded(lambda: plan(args))
+
+
+def plan(args: list[str]) -> int:
+    """Make the plan and print it, or with `--json` write it."""
+    import orjson
+    from rich.console import Console
+
+    from lab.console.plan import print_plan
+    from lab.fitting.lifecycle import schedule_figure
+    from lab.fitting.quiet import quieten
+    from lab.forecasting.plan import make_plan
+    from lab.settings.arguments import Arguments
+
+    quieten()
+    arguments = Arguments.of(args).renamed("root", "run.root")
+    # Said on stderr while it is measured: those minutes are long without a word.
+    progress = Console(stderr=True, highlight=False, quiet=arguments.value("json") is not None)
+    found = make_plan(arguments, lambda line: progress.print(line, style="dim"))
+    values = found.settings.values
+    if values.schedule:
+        try:
+            schedule_figure(found.settings, found.decisions.steps).savefig(values.schedule, dpi=120)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"--schedule {values.schedule}: {error}") from None
+    if values.json:
+        sys.stdout.write(orjson.dumps(found.as_dict(), default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        print_plan(Console(highlight=False), found)
+    return 0

@@ -1,0 +1,106 @@
+"""Predictions in the terminal: the questions before a run, and how the answers fared after it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from lab.data.dataset import LabData
+from lab.planning.predictions import score_predictions
+from lab.runs import Run
+from lab.runs.predictions import Predictions
+from lab.settings.groups import PredictConfig
+
+QUESTIONS = {
+    "final_loss": "final validation loss, nats per token",
+    "minutes": "minutes of training",
+    "overfit": "will it overfit (end 1 % above its lowest validation loss)? y/n",
+    "sample_quality": "per cent of the words in its last samples that are real words",
+}
+LABELS = {
+    "final_val_loss": "final loss",
+    "minutes": "minutes",
+    "peak_memory_bytes": "peak memory",
+    "overfit": "overfit",
+    "sample_quality": "real words",
+}
+
+
+def interview(asked: PredictConfig, *, first: bool, ask: Callable[[str], str] | None = None) -> None:
+    """Ask in the terminal for what was not given; an empty answer skips. Raises `ValueError` without a terminal."""
+    if ask is None:
+        if not sys.stdin.isatty():
+            raise ValueError(
+                "predict.ask: there is no terminal to ask in; give predictions as --predict.final_loss 1.9"
+            )
+        ask = input
+        print("Your predictions: a number, or two bounds that will hold the truth in 8 of 10 cases. Enter: skip.")
+    for name, question in QUESTIONS.items():
+        while getattr(asked, name) is None and (answer := ask(f"  {question}: ").strip()):
+            try:
+                setattr(asked, name, answer_of(name, answer))
+                asked.__post_init__()
+            except ValueError as error:
+                setattr(asked, name, None)
+                print(f"  {error}")
+    if first and asked.mental_model is None:
+        asked.mental_model = (
+            ask("  in your words: how does such a model come to predict the next token?\n  ").strip() or None
+        )
+
+
+def answer_of(name: str, answer: str) -> Any:
+    """`1.9` or `1.8 2.0` or `1.8-2.0`; y or n. Raises `ValueError` for anything else."""
+    if name == "overfit":
+        if answer[0].lower() not in "yn":
+            raise ValueError("y or n")
+        return answer[0].lower() == "y"
+    numbers = [float(n) for n in re.findall(r"\d+(?:[.,]\d+)?", answer.replace(",", "."))]
+    if len(numbers) not in (1, 2):
+        raise ValueError("a number, or two: 1.9, or 1.8 2.0")
+    return numbers if len(numbers) == 2 else numbers[0]
+
+
+def verdict_lines(found: Predictions) -> list[Text]:
+    """`you said 1.90, it was 1.87`, one line a prediction."""
+    lines = []
+    for p in found.predictions:
+        if p.outcome is None:
+            continue
+        whose = "you said" if p.by == "person" else "the lab said"
+        interval = (
+            "" if p.low is None or p.high is None else f" ({shown(p.quantity, p.low)} to {shown(p.quantity, p.high)})"
+        )
+        mark, style = {True: ("✓ ", "green"), False: ("✗ ", "yellow"), None: ("  ", "")}[p.inside]
+        said, was = shown(p.quantity, p.value), shown(p.quantity, p.outcome)
+        lines.append(
+            Text.assemble((mark, style), (f"{LABELS[p.quantity]}: ", "dim"), f"{whose} {said}{interval}, it was {was}")
+        )
+    return lines
+
+
+def shown(quantity: str, value: float) -> str:
+    """A value in the unit of its label."""
+    if quantity == "peak_memory_bytes":
+        return f"{value / 1e9:.2f} GB"
+    if quantity == "overfit":
+        return "yes" if value >= 0.5 else "no"
+    if quantity == "sample_quality":
+        return f"{value:.0f} %"
+    return f"{value:.3f}" if quantity == "final_val_loss" else f"{value:.2f}"
+
+
+def print_verdicts(console: Console, run: Run, data: LabData) -> None:
+    """Score the predictions of a completed run and print how each fared."""
+    try:
+        found = score_predictions(run, data)
+    except ValueError as error:  # damaged while the run trained: no reason to end it as a failure
+        console.print(Text(str(error), style="yellow"))
+        return
+    for line in verdict_lines(found) if found else []:
+        console.print(line)

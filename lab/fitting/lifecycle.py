@@ -1,0 +1,206 @@
+"""What `fit` does, in the order in which it happens: origin, settings, decisions, run directory, training, end."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from lightning.pytorch.utilities.memory import is_oom_error
+
+from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.throughput import total_memory
+from lab.callbacks.tracking import close_loggers, make_loggers
+from lab.figures.schedule import draw_schedule
+from lab.fitting.decisions import Decisions, decide
+from lab.fitting.listener import Listener
+from lab.fitting.origin import find_origin
+from lab.fitting.trainer import make_trainer, out_of_memory
+from lab.model import count_parameters
+from lab.planning.law import Forecast
+from lab.planning.predictions import any_mental_model, earlier_runs, lab_says, seal_once
+from lab.planning.store import kept_plan, plan_path
+from lab.runs import Run, create_run
+from lab.runs.atomic import WriteError, write_whole
+from lab.runs.compare import flatten
+from lab.runs.predictions import read_predictions
+from lab.runs.records import write_json
+from lab.runs.status import ACTIVE_STATES
+from lab.settings.arguments import Arguments
+from lab.settings.messages import SettingsError
+from lab.settings.parse import Settings
+from lab.training.logbook import Logbook
+from lab.training.module import NonFiniteLoss
+from lab.training.schedules import lr_factor
+from lab.training.trainer import LabTrainer
+
+SCHEDULE_POINTS = 500  # steps drawn in schedule.png
+
+
+class Fit:
+    """One fit. `check()` stops before anything is made; `train()` goes through to the end.
+
+    Attributes:
+        origin: Where it starts from.
+        settings: Checked, and after `train` began built: `settings.data`, `settings.module`.
+        decisions: Steps, levers, and what changed since the run was stored.
+        run: The run directory.
+        exit_code: 0 completed or stopped as asked, 1 not finite, 130 or 143 interrupted.
+    """
+
+    decisions: Decisions
+    run: Run
+
+    def __init__(self, arguments: Arguments, listener: Listener | None = None) -> None:
+        self.listener = listener or Listener()
+        self.origin, self.arguments = find_origin(arguments)
+        self.settings = Settings("fit", self.arguments)
+        self.interrupts = Interrupts()
+        self.forecast: Forecast | None = None
+        self.error: NonFiniteLoss | None = None
+        self.exit_code = 0
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What data.json holds."""
+        return self.settings.data.facts()
+
+    def train(self) -> Fit:
+        """Everything. Raises `ValueError` for what is refused, `RuntimeError` for a fault of ours."""
+        with self.interrupts:
+            settings, origin = self.settings.build(), self.origin
+            self.decisions = decide(settings, origin)
+            resumed = origin.run if origin.kind == "resume" else None
+            self.run = resumed or create_run(settings.values.run.root, settings.values.run.name)
+            logbook = self._open_logbook()
+            try:
+                self._write_beginnings()
+                self._seal_predictions()
+                self.listener.begins(self)
+                self._train(logbook)
+            except SystemExit:
+                if logbook.status.state in ACTIVE_STATES:
+                    step = self.run.status().step or origin.step
+                    logbook.end("stopped", step, f"interrupted at step {step}")
+                raise
+            except Exception as error:  # before the first step: a dashboard, a picture, a full disk
+                if logbook.status.state in ACTIVE_STATES:
+                    logbook.end("failed", origin.step, f"{type(error).__name__}: {error}")
+                raise
+            finally:
+                logbook.close()
+        return self
+
+    def _open_logbook(self) -> Logbook:
+        origin, decisions, tokens_per_step = self.origin, self.decisions, self.settings.data.tokens_per_step
+        parent = {"run": origin.run.name, "step": origin.step} if origin.kind == "fork" and origin.run else None
+        return Logbook(
+            self.run,
+            decisions.steps,
+            tokens_per_step,
+            levers=decisions.levers.as_dict(),
+            details={
+                "horizon": decisions.horizon,
+                "parameters": count_parameters(self.settings.module.config)["total"],
+                "tokens_per_step": tokens_per_step,
+                "memory_bytes": total_memory(decisions.levers.device),
+                "defaults": self.settings.chosen(),
+            },
+            **({"parent": parent} if parent else {}),
+        )
+
+    def _write_beginnings(self) -> None:
+        """What is known before the first step: configuration, data, vocabulary, and the schedule as a picture."""
+        write_whole(self.run.config_path, self.settings.text)
+        write_json(self.run.data_path, self.facts)
+        write_whole(self.run.tokenizer_path, self.settings.data.tokenizer.to_json())
+        schedule_figure(self.settings, self.decisions.steps).savefig(self.run.path / "schedule.png", dpi=120)
+
+    def _seal_predictions(self) -> None:
+        """Seal what the lab and the user predict of a new run; a run that goes on keeps what was sealed."""
+        asked, values = self.settings.group("predict"), self.settings.values
+        begun = read_predictions(self.run) is not None
+        if begun and asked.says_anything:
+            name = self.run.name
+            raise ValueError(f"predict: run {name!r} has begun, and its predictions are sealed; leave predict out")
+        if asked.ask and not begun:
+            self.listener.ask(asked, first=not any_mental_model(values.run.root))
+
+        def predicted() -> tuple[Any, Any]:
+            kept = kept_plan(plan_path(self.settings.tree, values.data.cache_dir))
+            earlier = earlier_runs(values.run.root, self.facts, flatten(self.settings.tree)).runs
+            tokens = self.decisions.steps * self.settings.data.tokens_per_step
+            lab = lab_says(kept, earlier, self.settings.module.config, tokens, self.facts["baselines"])
+            return asked.predictions() + lab, asked.mental_model
+
+        self.forecast = seal_once(self.run, predicted)
+
+    def _train(self, logbook: Logbook) -> None:
+        """The training itself, and how it ended."""
+        settings, origin, decisions = self.settings, self.origin, self.decisions
+        loggers, notes = make_loggers(
+            self.run,
+            tensorboard=settings.values.tensorboard,
+            wandb=settings.values.wandb,
+            start_step=origin.step,
+            configuration=flatten(settings.tree),
+        )
+        for note in notes:
+            self.listener.note(note)
+        trainer = make_trainer(
+            settings,
+            decisions,
+            origin,
+            self.run,
+            loggers,
+            self.interrupts,
+            self.forecast,
+            bar=self.listener.progress_bar,
+        )
+        trainer.logbook = logbook
+        logbook.event(
+            "resumed" if origin.kind == "resume" else "started",
+            origin.step,
+            changed={k: {"from": a, "to": b} for k, (a, b) in decisions.changed.items()},
+        )
+        try:
+            checkpoint = str(origin.checkpoint.path) if origin.checkpoint else None
+            trainer.fit(settings.module, datamodule=settings.data, ckpt_path=checkpoint, weights_only=True)
+        except NonFiniteLoss as error:
+            logbook.end("failed", trainer.global_step, str(error))
+            self.error, self.exit_code = error, 1
+        except WriteError as error:
+            logbook.end("failed", trainer.global_step, str(error))
+            raise
+        except Exception as error:
+            logbook.end("failed", trainer.global_step, f"{type(error).__name__}: {error}")
+            if is_oom_error(error):
+                raise SettingsError(out_of_memory(settings.data)) from None
+            # Not a mistake in the settings, whatever its type: it keeps its traceback.
+            raise RuntimeError(f"training failed at step {trainer.global_step}") from error
+        finally:
+            close_loggers(loggers)
+        if self.error is None:
+            self._end(trainer, logbook)
+        self.listener.ended(self)
+
+    def _end(self, trainer: LabTrainer, logbook: Logbook) -> None:
+        step, why = trainer.global_step, self.interrupts.why
+        if why is not None and step < self.decisions.steps:
+            logbook.end("stopped", step, f"{why} at step {step}")
+            self.exit_code = 0 if self.interrupts.signal is None else 128 + self.interrupts.signal
+        else:
+            logbook.end("completed" if step >= self.decisions.steps else "stopped", step)
+
+
+def schedule_figure(settings: Settings, total_steps: int) -> Any:
+    """The learning rate over a run of so many steps, as a matplotlib figure."""
+    module = settings.module
+    every = max(1, total_steps // SCHEDULE_POINTS)
+    steps = sorted({*range(0, total_steps, every), total_steps - 1})
+    factors = [lr_factor(s, total_steps, module.schedule_config) for s in steps]
+    return draw_schedule(
+        steps,
+        {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()},
+        phases=module.schedule_config.phases(total_steps),
+        tokens_per_step=settings.data.tokens_per_step,
+    )

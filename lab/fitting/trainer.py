@@ -1,0 +1,93 @@
+"""The trainer of a run: Lightning's, with the lab's callbacks in the order in which they act on a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import Logger
+
+from lab.callbacks.crew import Crew
+from lab.callbacks.forecast import Reforecast
+from lab.callbacks.instruments import INSTRUMENTS
+from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.progress import LabProgressBar
+from lab.callbacks.run_control import RunControl
+from lab.data.dataset import LabData
+from lab.fitting.decisions import Decisions
+from lab.fitting.origin import Origin
+from lab.planning.law import Forecast
+from lab.runs import Run
+from lab.settings.parse import Settings
+from lab.training.checkpoint_io import LabCheckpointIO
+from lab.training.loop import StepLoop
+from lab.training.trainer import LabTrainer
+
+
+def make_trainer(
+    settings: Settings,
+    decisions: Decisions,
+    origin: Origin,
+    run: Run,
+    loggers: list[Logger],
+    interrupts: Interrupts,
+    forecast: Forecast | None = None,
+    *,
+    bar: bool = True,
+) -> LabTrainer:
+    """The trainer with its callbacks: what measures comes before what saves, the user's own come last."""
+    checkpoints, samples = settings.group("checkpoint"), settings.group("samples")
+    callbacks: list[Callback] = [
+        settings.group("log"),
+        *(settings.group(instrument.group) for instrument in INSTRUMENTS),
+        settings.group("validation"),
+        Reforecast(forecast),
+        settings.group("snapshots"),
+        interrupts,
+        checkpoints,
+        *([LabProgressBar()] if bar else []),
+        RunControl(interrupts, checkpoints, samples, keep_rate=origin.kind != "fork"),
+    ]
+    return build_trainer(
+        settings,
+        callbacks,
+        logger=loggers,
+        plugins=[LabCheckpointIO(background=True)],
+        precision=decisions.levers.precision,
+        max_steps=decisions.steps,
+        max_epochs=-1,
+        val_check_interval=2**40,  # never by Lightning's count of batches: the Validation callback decides
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=run.path,
+        **({} if bar else {"enable_progress_bar": False}),
+    )
+
+
+def build_trainer(settings: Settings, callbacks: list[Callback], **overrides: Any) -> LabTrainer:
+    """The trainer of the `trainer:` group; `overrides` is what the lab decides."""
+    given = {**settings.group("trainer"), **overrides}
+    theirs = settings.group("trainer").get("callbacks") or []
+    theirs = theirs if isinstance(theirs, list) else [theirs]
+    bars = [callback for callback in callbacks if isinstance(callback, ProgressBar)]
+    ours = [callback for callback in callbacks if callback not in bars]
+    if given["profiler"] is None:  # a profiler wants to see each of them
+        ours = [Crew(ours)]
+    if given["enable_progress_bar"] is not False:
+        ours += bars
+    if given["devices"] == "auto":
+        given["devices"] = 1  # Lightning would take every GPU there is
+    trainer = LabTrainer(**{**given, "callbacks": [*ours, *theirs]})
+    trainer.fit_loop.epoch_loop = StepLoop(trainer, ours)
+    return trainer
+
+
+def out_of_memory(data: LabData) -> str:
+    """What to do when a step does not fit: its micro-batches can be made smaller without changing what it learns."""
+    return (
+        f"out of memory with data.batch_size {data.batch_size}: give --data.tokens_per_step {data.tokens_per_step} and"
+        f" a smaller data.batch_size, such as {max(1, data.batch_size // 2)} (the results stay the same), or a smaller"
+        " model or context"
+    )

@@ -1,0 +1,56 @@
+"""The loss of a run's checkpoint on its whole validation split, measured anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from lab.fitting.decisions import levers_of
+from lab.fitting.origin import (
+    Origin,
+    over_stored_configuration,
+    pick_checkpoint,
+    refuse_other_architecture,
+    refuse_other_data,
+    root_of,
+)
+from lab.fitting.trainer import build_trainer
+from lab.runs import Run, open_run
+from lab.settings.arguments import Arguments
+from lab.settings.parse import Settings
+from lab.training.checkpoint_io import LabCheckpointIO
+
+
+@dataclass(frozen=True)
+class Validated:
+    """`losses` by metric name, nats per token and bits per byte; `baselines` of the same text by unit and name."""
+
+    run: Run
+    step: int
+    losses: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+
+
+def validate(arguments: Arguments) -> Validated:
+    """Measure the newest checkpoint of `--weights RUN`, or the one at RUN@STEP, with the run's own data."""
+    name, _, step = (arguments.value("weights") or "").partition("@")
+    run = open_run(name, root_of(arguments))
+    checkpoint = pick_checkpoint(run, step or None)
+    settings = Settings("validate", over_stored_configuration(run, arguments)).build()
+    data, module = settings.data, settings.module
+    state = LabCheckpointIO().load_checkpoint(checkpoint.path, weights_only=True)
+    data.prepare_data()
+    data.setup("validate")
+    origin = Origin("fork", run, checkpoint)
+    refuse_other_data(origin, {}, data)
+    refuse_other_architecture(origin, module.config)
+    with torch.no_grad():
+        module.load_state_dict(state["state_dict"])
+    levers = levers_of(settings)
+    levers.apply(module.model)
+    trainer = build_trainer(
+        settings, [], logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False
+    )
+    trainer.validate(module, datamodule=data, verbose=False)
+    return Validated(run, checkpoint.step, module.validated, data.baselines)

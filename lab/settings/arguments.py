@@ -1,0 +1,124 @@
+"""The arguments of `fit`, `plan` and `validate` as given: files of settings and flags, in their order. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.presets import find_settings, lay_over, nested, read_settings
+
+CONFIG_FLAGS = ("--config", "-c")
+
+
+@dataclass
+class Given:
+    """One file of settings (`tree`), one flag with its value (`key`), or a word that belongs to no flag (neither)."""
+
+    words: list[str]
+    key: str | None = None
+    tree: dict[str, Any] | None = None
+
+    @property
+    def value(self) -> str:
+        """What was given to a flag; empty where nothing was."""
+        return self.words[0].split("=", 1)[1] if "=" in self.words[0] else " ".join(self.words[1:])
+
+
+@dataclass
+class Arguments:
+    """What was given, in order: of two that set one setting the later wins."""
+
+    given: list[Given] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, words: list[str]) -> Arguments:
+        """Read words as a shell hands them over. Raises `ValueError` for a `--config` that cannot be read."""
+        return cls(list(_split(words)))
+
+    @classmethod
+    def from_python(cls, config: Any, overrides: Mapping[str, Any]) -> Arguments:
+        """A configuration (path, name, mapping, or a list of them, each laid over the one before) and groups over it.
+
+        `overrides` are trees (`horizon={"steps": 10}`) or dotted names (`**{"horizon.steps": 10}`).
+        """
+        layers = [] if config is None else config if isinstance(config, list | tuple) else [config]
+        given = [_file(str(find_settings(x))) if isinstance(x, str | Path) else _tree(x) for x in layers]
+        tree: dict[str, Any] = {}
+        for key, value in overrides.items():
+            lay_over(tree, nested(key, value))
+        return cls([*given, *([_tree(tree)] if tree else [])])
+
+    def words(self) -> list[str]:
+        """The arguments again, as words."""
+        return [word for one in self.given for word in one.words]
+
+    def value(self, *keys: str) -> str | None:
+        """The last value given to a flag of one of these names; None where it was not given."""
+        return next((one.value for one in reversed(self.given) if one.key in keys), None)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether a file of settings was given."""
+        return any(one.tree is not None for one in self.given)
+
+    def over_file(self, path: str) -> Arguments:
+        """The same, over a file of settings that lies beneath all others."""
+        return Arguments([_file(path), *self.given])
+
+    def without(self, *keys: str) -> Arguments:
+        """The same less the flags of these names."""
+        return Arguments([one for one in self.given if one.key not in keys])
+
+    def with_flags(self, **flags: Any) -> Arguments:
+        """The same and further flags on top."""
+        more = [Given([f"--{key}", _word(value)], key) for key, value in flags.items()]
+        return Arguments([*self.given, *more])
+
+    def renamed(self, old: str, new: str) -> Arguments:
+        """The same with a flag under its other name."""
+
+        def other(one: Given) -> Given:
+            return Given([f"--{new}{one.words[0].removeprefix(f'--{old}')}", *one.words[1:]], new)
+
+        return Arguments([other(one) if one.key == old else one for one in self.given])
+
+    def layers_of(self, group: str) -> list[dict[str, Any]]:
+        """What each file, then all flags together, say of the settings directly in `group`."""
+        files = [one.tree.get(group) or {} for one in self.given if one.tree is not None]
+        given = {one.key: one.value for one in self.given if one.key and one.key.startswith(f"{group}.")}
+        flags = {key.removeprefix(f"{group}."): value for key, value in given.items()}
+        return [*files, flags]
+
+
+def _split(words: list[str]) -> Iterator[Given]:
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name in CONFIG_FLAGS:
+            yield _file(value if equals else rest.pop(0) if rest else "")
+        elif word.startswith("--") and len(word) > 2:
+            has_value = not equals and rest and not rest[0].startswith("--")
+            yield Given([word, *([rest.pop(0)] if has_value else [])], name[2:].removesuffix("+"))
+        else:  # a word of no flag; of one dash it takes its value along
+            has_value = word.startswith("-") and rest and not rest[0].startswith("-")
+            yield Given([word, *([rest.pop(0)] if has_value else [])])
+
+
+def _file(name: str) -> Given:
+    if not name or name.startswith("--"):
+        raise ValueError(f"--config {name}: give a file of settings, such as configs/quickstart.yaml")
+    return Given(["--config", name], tree=read_settings(name))
+
+
+def _tree(tree: Mapping[str, Any]) -> Given:
+    plain = lay_over({}, tree)
+    return Given(["--config", yaml.safe_dump(plain)], tree=plain)
+
+
+def _word(value: Any) -> str:
+    return "null" if value is None else str(value)

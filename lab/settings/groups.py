@@ -1,0 +1,137 @@
+"""All groups of settings in one table, which the parser and the check read, and what each command takes beside them.
+
+A group is a dataclass (or a class whose constructor is read likewise); its docstring is what `--help` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from lab.callbacks.checkpoints import Checkpoints
+from lab.callbacks.instruments import INSTRUMENTS
+from lab.callbacks.journal import Journal
+from lab.callbacks.snapshots import Snapshots
+from lab.callbacks.validation import Validation
+from lab.data.datamodule import LabDataModule
+from lab.runs.predictions import Prediction, Quantity
+from lab.training.horizon import HorizonConfig
+from lab.training.levers import LeverConfig
+
+Tracking = Literal["off", "offline", "online"]
+Range = float | list[float] | None
+QUANTITY_OF: dict[str, Quantity] = {
+    "final_loss": "final_val_loss",
+    "minutes": "minutes",
+    "memory_gb": "peak_memory_bytes",
+    "overfit": "overfit",
+    "sample_quality": "sample_quality",
+}
+
+
+@dataclass
+class RunConfig:
+    """Where a run lives.
+
+    Args:
+        name: The run's folder under `root`; unset: the date and a short word.
+        root: The folder of all runs.
+        note: A sentence for yourself, kept in config.yaml.
+    """
+
+    name: str | None = None
+    root: str = "runs"
+    note: str = ""
+
+
+@dataclass
+class PredictConfig:
+    """What you say before the run; sealed when it starts, scored when it ends (`python -m lab runs calibration`).
+
+    A prediction is a number, or two: the bounds between which the truth will lie in 8 of 10 such cases.
+
+    Args:
+        ask: Ask in the terminal for each that is not given.
+        final_loss: Validation loss after the last step, nats per token: 1.9, or [1.8, 2.0].
+        minutes: Training time.
+        memory_gb: Peak memory of the process, or of the GPU, in GB.
+        overfit: Whether the validation loss will end more than 1 % above its lowest.
+        sample_quality: Percentage of the words in the last samples that are words of the training text.
+        mental_model: In your own words: how does this model come to predict the next token?
+    """
+
+    ask: bool = False
+    final_loss: Range = None
+    minutes: Range = None
+    memory_gb: Range = None
+    overfit: bool | None = None
+    sample_quality: Range = None
+    mental_model: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name in QUANTITY_OF:
+            value = getattr(self, name)
+            bounds = value if isinstance(value, list) else [value]
+            if value is not None and (
+                len(bounds) not in (1, 2) or any(b < 0 for b in bounds) or bounds != sorted(bounds)
+            ):
+                problems.append(f"predict.{name} is {value}: give a number of at least 0, or [low, high]")
+        if problems:
+            raise ValueError("\n".join(problems))
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether anything was predicted, or is to be asked."""
+        return any(getattr(self, f.name) not in (None, False) for f in fields(self) if f.name != "overfit") or (
+            self.overfit is not None
+        )
+
+    def predictions(self) -> list[Prediction]:
+        """As predictions.json holds them."""
+        return [_prediction(name, getattr(self, name)) for name in QUANTITY_OF if getattr(self, name) is not None]
+
+
+def _prediction(name: str, value: Any) -> Prediction:
+    scale = 1e9 if name == "memory_gb" else 1.0
+    bounds = [scale * float(v) for v in (value if isinstance(value, list) else [value])]
+    low, high = (bounds[0], bounds[1]) if len(bounds) == 2 else (None, None)
+    return Prediction("person", QUANTITY_OF[name], sum(bounds) / len(bounds), low, high, method="said before the start")
+
+
+GROUPS: dict[str, type] = {
+    "data": LabDataModule,
+    "run": RunConfig,
+    "horizon": HorizonConfig,
+    "levers": LeverConfig,
+    "predict": PredictConfig,
+    "log": Journal,
+    "validation": Validation,
+    "snapshots": Snapshots,
+    "checkpoint": Checkpoints,
+    **{instrument.group: instrument for instrument in INSTRUMENTS},
+}
+"""Name in YAML and flags → class. `model` and `trainer`, which hold groups of their own, are added by the parser."""
+
+Option = tuple[Any, Any, str]
+PLAN_OPTIONS: dict[str, Option] = {
+    "pilot": (bool, False, "Train a ladder of small models, a tenth of the run's FLOPs, and forecast the final loss."),
+    "measure": (bool, True, "Take a few real steps: minutes and memory as measured."),
+    "minutes": (float | None, None, "Choose the model: the largest sensible one for so many minutes on this machine."),
+    "schedule": (str | None, None, "Also draw the learning rate into this file (.png, .svg or .pdf)."),
+    "json": (bool, False, "Print JSON."),
+}
+OPTIONS: dict[str, dict[str, Option]] = {
+    "fit": {
+        "resume": (str | None, None, "Go on with RUN (a name, a path or `last`)."),
+        "fork": (str | None, None, "RUN@STEP: a new run that starts from that checkpoint."),
+        "check": (bool, False, "Check the settings and train nothing."),
+    },
+    "plan": PLAN_OPTIONS,
+    "validate": {"weights": (str | None, None, "RUN or RUN@STEP to validate.")},
+}
+"""What a command takes beside the settings of a run: type, default, help."""
+SHARED_OPTIONS: dict[str, Option] = {
+    "tensorboard": (bool, True, "Write TensorBoard files into the run directory."),
+    "wandb": (Tracking, "off", "Weights & Biases: off, offline (files in the run directory), online."),
+}
