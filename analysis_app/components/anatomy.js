@@ -8,8 +8,10 @@ import { sheet, thumbnail } from "./lib/sheet.js";
 import { brackets, guesses, inside, parameters } from "./lib/station.js";
 import { asked, currentToken, lockHead, preview, select, state } from "./lib/store.js";
 
-const GLYPHS = { text: "A", tokens: "#", embed: "E", pos: "P", start: "+", ln1: "÷", ln2: "÷", ln_final: "÷", attn: "⇠", mlp: "ƒ", add1: "+", add2: "+", logits: "≡", probabilities: "%" };
-const KINDS = [["embeddings", ["embed", "pos", "logits"]], ["attention", ["attn"]], ["MLPs", ["mlp"]], ["norms", ["ln1", "ln2", "ln_final"]]];
+const GLYPHS = { text: "A", tokens: "#", embed: "E", pos: "P", start: "+", ln1: "÷", ln2: "÷", ln_final: "÷", attn: "⇠",
+  mlp: "ƒ", add1: "+", add2: "+", logits: "≡", probabilities: "%" };
+const KINDS = [["embeddings", ["embed", "pos", "logits"]], ["attention", ["attn"]], ["MLPs", ["mlp"]], ["norms", ["ln1",
+  "ln2", "ln_final"]]];
 const SMALL = 24, LARGE = 48;
 
 export function mount(element) {
@@ -22,7 +24,8 @@ export function mount(element) {
       build();
     },
     update(changed) {
-      if (["layer", "part"].some((name) => changed.has(name)) || (changed.has("head") && state.selection.part === "attn")) build();
+      if (["layer", "part"].some((name) => changed.has(name))
+        || (changed.has("head") && state.selection.part === "attn")) build();
       else if (changed.has("head") || changed.has("lock")) markHeads();
       if (changed.has("token") || changed.has("hover")) markToken(changed.has("token"));
     },
@@ -35,7 +38,8 @@ export function mount(element) {
     const focus = flow.contains(document.activeElement) ? document.activeElement.dataset.at : null;
     const parts = view.parts, open = state.selection.layer, first = parts.findIndex((part) => part.layer !== null);
     const outside = (from, to) => parts.slice(from, to).filter((part) => part.layer === null).map(station);
-    const blocks = Array.from({ length: view.n_layers }, (_, layer) => block(layer, parts.filter((part) => part.layer === layer), layer === open));
+    const blocks = Array.from({ length: view.n_layers },
+      (_, layer) => block(layer, parts.filter((part) => part.layer === layer), layer === open));
     replace(flow, ...outside(0, first), ...blocks, ...outside(first, parts.length));
     shares();
     markHeads();
@@ -46,31 +50,48 @@ export function mount(element) {
   }
 
   function shares() {
-    const sums = KINDS.map(([name, keys]) => [name, view.parts.filter((part) => keys.includes(part.key)).reduce((sum, part) => sum + part.n_parameters, 0)]);
-    replace(share, h("div", { class: "lab-share-bar", "aria-hidden": "true" }, ...sums.map(([name, n]) => h("i", { data: { kind: name }, style: { flexGrow: String(n) } }))),
-      h("p", {}, h("b", { data: { fact: "total" } }, `${count(view.n_parameters)} parameters`), ...sums.map(([name, n]) => h("span", { data: { kind: name } }, `${name} ${percent(n / view.n_parameters)}`))));
+    const sums = KINDS.map((
+      [name, keys],
+    ) => [name,
+      view.parts.filter((part) => keys.includes(part.key)).reduce((sum, part) => sum + part.n_parameters, 0)]
+    );
+    replace(share,
+      h("div", { class: "lab-share-bar", "aria-hidden": "true" },
+        ...sums.map(([name, n]) => h("i", { data: { kind: name }, style: { flexGrow: String(n) } }))),
+      h("p", {}, h("b", { data: { fact: "total" } }, `${count(view.n_parameters)} parameters`),
+        ...sums.map(([name, n]) => h("span", { data: { kind: name } }, `${name} ${percent(n / view.n_parameters)}`))));
   }
 
   // ---------------------------------------------------------------- blocks
 
   function block(layer, parts, open) {
     const norm = (key) => mean(parts.find((part) => part.key === key).numbers.norms.data);
-    const said = open ? "attention gathers, then the MLP works on each position alone" : `attention adds ${fixed(norm("attn"), 1)}, the MLP ${fixed(norm("mlp"), 1)} (mean length)`;
-    const title = h("button", { class: "lab-block-head", "aria-expanded": String(open), data: { at: `block-${layer}` }, onclick: () => select({ layer }) }, h("b", {}, `Block ${layer}`), h("span", {}, said));
+    const said = open
+      ? "attention gathers, then the MLP works on each position alone"
+      : `attention adds ${fixed(norm("attn"), 1)}, the MLP ${fixed(norm("mlp"), 1)} (mean length)`;
+    const title = h("button", { class: "lab-block-head", "aria-expanded": String(open), data: { at: `block-${layer}` },
+      onclick: () => select({ layer }) }, h("b", {}, `Block ${layer}`), h("span", {}, said));
     const top = h("div", { class: "lab-block-top" }, title, open ? null : heads(layer, SMALL));
-    return h("li", { class: open ? "lab-block lab-open" : "lab-block", data: { block: layer } }, top, open ? h("ol", {}, ...parts.map(station)) : null);
+    return h("li", { class: open ? "lab-block lab-open" : "lab-block", data: { block: layer } }, top,
+      open ? h("ol", {}, ...parts.map(station)) : null);
   }
 
   function heads(layer, side) {
     const n = patterns.patterns.shape[2], all = patterns.patterns.shape[1];
-    return h("div", { class: "lab-mini-heads", role: "group", "aria-label": `heads of layer ${layer}`, style: { "--side": `${side}px` } }, ...Array.from({ length: all }, (_, index) => {
-      const canvas = h("canvas", { "aria-hidden": "true" });
-      thumbnail(canvas, head(patterns, layer, index), n, side === SMALL ? 24 : 64);
-      return h("button", {
-        class: "lab-mini-head", title: `layer ${layer}, head ${index}`, "aria-label": `layer ${layer}, head ${index}`, data: { at: `head-${layer}-${index}`, layer, head: index },
-        onclick: () => pick(layer, index), onmouseenter: () => preview({ layer, head: index }), onmouseleave: () => preview({ layer: null, head: null }),
-      }, canvas, side === SMALL ? null : h("small", {}, String(index)));
-    }));
+    return h("div", { class: "lab-mini-heads", role: "group", "aria-label": `heads of layer ${layer}`,
+      style: { "--side": `${side}px` } }, ...Array.from({ length: all }, (_, index) => {
+        const canvas = h("canvas", { "aria-hidden": "true" });
+        thumbnail(canvas, head(patterns, layer, index), n, side === SMALL ? 24 : 64);
+        return h("button", {
+          class: "lab-mini-head",
+          title: `layer ${layer}, head ${index}`,
+          "aria-label": `layer ${layer}, head ${index}`,
+          data: { at: `head-${layer}-${index}`, layer, head: index },
+          onclick: () => pick(layer, index),
+          onmouseenter: () => preview({ layer, head: index }),
+          onmouseleave: () => preview({ layer: null, head: null }),
+        }, canvas, side === SMALL ? null : h("small", {}, String(index)));
+      }));
   }
 
   function pick(layer, index) {
@@ -82,11 +103,15 @@ export function mount(element) {
 
   function station(part, i, among) {
     const open = state.selection.part === part.key, { title, gist } = part.words;
-    const fork = part.lane === "branch" && part.key !== "pos" && among[i - 1]?.lane !== "branch", size = part.shape.length ? brackets(part.shape) : "";
-    const button = h("button", { class: "lab-station-head", "aria-expanded": String(open), data: { at: part.key }, onclick: () => select({ part: open ? null : part.key }) },
-      h("b", {}, title), h("span", {}, gist), h("small", {}, [size, part.n_parameters ? parameters(part.n_parameters) : ""].filter(Boolean).join(" · ")));
-    return h("li", { class: open ? "lab-station lab-open" : "lab-station", data: { key: part.key, lane: part.lane, ...(fork ? { fork: "yes" } : {}) } },
-      h("span", { class: "lab-node", "aria-hidden": "true" }, GLYPHS[part.key]), button, picture(part), open ? inside(part, view) : null);
+    const fork = part.lane === "branch" && part.key !== "pos" && among[i - 1]?.lane !== "branch",
+      size = part.shape.length ? brackets(part.shape) : "";
+    const button = h("button", { class: "lab-station-head", "aria-expanded": String(open), data: { at: part.key },
+      onclick: () => select({ part: open ? null : part.key }) }, h("b", {}, title), h("span", {}, gist),
+      h("small", {}, [size, part.n_parameters ? parameters(part.n_parameters) : ""].filter(Boolean).join(" · ")));
+    return h("li", { class: open ? "lab-station lab-open" : "lab-station",
+      data: { key: part.key, lane: part.lane, ...(fork ? { fork: "yes" } : {}) } },
+      h("span", { class: "lab-node", "aria-hidden": "true" }, GLYPHS[part.key]), button, picture(part),
+      open ? inside(part, view) : null);
   }
 
   function picture(part) {
@@ -114,13 +139,18 @@ export function mount(element) {
     flow.style.setProperty("--tokens", n);
     flow.style.setProperty("--token", token ?? -1);
     flow.classList.toggle("lab-has-token", token !== null && token < n);
-    flow.querySelectorAll(".lab-guesses").forEach((node) => node.replaceWith(guesses(view, node.closest(".lab-next") ? 3 : 10)));
-    if (pinned) flow.querySelectorAll(".lab-sizes [data-fact=norm]").forEach((node) => {
-      const part = view.parts.find((one) => one.key === state.selection.part && [null, state.selection.layer].includes(one.layer));
-      const at = Math.min(n - 1, token ?? n - 1);
-      node.textContent = fixed(part.numbers.norms.data[at]);
-      node.nextSibling.textContent = `at token ${at}; L2 norm`;
-    });
+    flow.querySelectorAll(".lab-guesses").forEach((node) =>
+      node.replaceWith(guesses(view, node.closest(".lab-next") ? 3 : 10))
+    );
+    if (pinned)
+      flow.querySelectorAll(".lab-sizes [data-fact=norm]").forEach((node) => {
+        const part = view.parts.find((one) =>
+          one.key === state.selection.part && [null, state.selection.layer].includes(one.layer)
+        );
+        const at = Math.min(n - 1, token ?? n - 1);
+        node.textContent = fixed(part.numbers.norms.data[at]);
+        node.nextSibling.textContent = `at token ${at}; L2 norm`;
+      });
   }
 
   function move(event) {
@@ -134,7 +164,8 @@ export function mount(element) {
     if (!at) return;
     const beside = { ArrowLeft: -1, ArrowRight: 1 }[event.key], along = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (at.startsWith("head-")) {
-      const layer = Number(event.target.dataset.layer) + (along ?? 0), index = Number(event.target.dataset.head) + (beside ?? 0);
+      const layer = Number(event.target.dataset.layer) + (along ?? 0),
+        index = Number(event.target.dataset.head) + (beside ?? 0);
       if ((!beside && !along) || layer < 0 || layer >= view.n_layers || index < 0 || index >= view.n_heads) return;
       event.preventDefault();
       pick(layer, index);

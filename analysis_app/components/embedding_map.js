@@ -1,8 +1,8 @@
 // The vocabulary as a map: token embeddings in two directions that are the last snapshot's at every step, so that what
 // moves on it has moved. Hover reads a token, click chooses it; beside it its nearest neighbours, in all directions.
 
-import { post } from "./lib/client.js";
 import { prepare } from "./lib/canvas.js";
+import { post } from "./lib/client.js";
 import { css } from "./lib/colour.js";
 import { count, fixed, h, hideTip, percent, replace, showTip } from "./lib/dom.js";
 import { actionsOf, panel } from "./lib/panel.js";
@@ -13,9 +13,12 @@ const HEIGHT = 440, MARGIN = 16, NAMED = 130, NEAR = 14;
 
 export function mount(element) {
   let view = null, near = null, at = null, spots = [];
-  const canvas = h("canvas", { class: "lab-map lab-scatter", tabindex: 0, role: "application" }), words = h("p", { class: "lab-reading", "aria-live": "polite" });
-  const legend = h("div", { class: "lab-key" }), note = h("p", { class: "lab-note" }), side = h("div", { class: "lab-neighbours" });
-  const search = h("input", { type: "text", id: "lab-find-token", maxlength: 200, placeholder: "find a token, Enter", "aria-label": "find a token", onkeydown: (event) => event.key === "Enter" && find() });
+  const canvas = h("canvas", { class: "lab-map lab-scatter", tabindex: 0, role: "application" }),
+    words = h("p", { class: "lab-reading", "aria-live": "polite" });
+  const legend = h("div", { class: "lab-key" }), note = h("p", { class: "lab-note" }),
+    side = h("div", { class: "lab-neighbours" });
+  const search = h("input", { type: "text", id: "lab-find-token", maxlength: 200, placeholder: "find a token, Enter",
+    "aria-label": "find a token", onkeydown: (event) => event.key === "Enter" && find() });
   const said = h("span", { class: "lab-warn", role: "status" });
   const found = panel(element, {
     request({ run, step }) {
@@ -33,7 +36,11 @@ export function mount(element) {
   });
   replace(found.body, h("div", { class: "lab-mapped" }, h("div", {}, canvas, legend, words, note), side));
   canvas.addEventListener("mousemove", (event) => point(event, closest(event)));
-  canvas.addEventListener("mouseleave", () => { at = null; hideTip(); draw(); });
+  canvas.addEventListener("mouseleave", () => {
+    at = null;
+    hideTip();
+    draw();
+  });
   canvas.addEventListener("click", (event) => choose(closest(event)));
   canvas.addEventListener("keydown", move);
 
@@ -60,7 +67,10 @@ export function mount(element) {
   }
 
   function draw() {
-    const width = Math.max(240, Math.min(760, canvas.parentElement.clientWidth)), context = prepare(canvas, width, HEIGHT), n = view.ids.length, xy = view.points.data;
+    const width = Math.max(240, Math.min(760, canvas.parentElement.clientWidth)),
+      context = prepare(canvas, width, HEIGHT),
+      n = view.ids.length,
+      xy = view.points.data;
     // One scale for both directions, and the last snapshot's at every step.
     const reach = Math.max(1e-9, view.extent), unit = (Math.min(width, HEIGHT) / 2 - MARGIN) / reach;
     const token = chosen(), nearest = new Set(near?.ids ?? []), kinds = KINDS.map((_, i) => css(`--lab-kind-${i}`));
@@ -82,12 +92,15 @@ export function mount(element) {
       } else context.fillRect(x - 2, y - 2, 4, 4);
     }
     context.globalAlpha = 1;
-    canvas.setAttribute("aria-label", `map of ${n} token embeddings. Arrow keys go to the next token that way, Enter chooses it.`);
+    canvas.setAttribute("aria-label",
+      `map of ${n} token embeddings. Arrow keys go to the next token that way, Enter chooses it.`);
     legendOf(kinds);
     listNeighbours();
     if (at === null) words.textContent = "Point at a token to read it; click to see its neighbours.";
     const more = n < view.vocab_size ? ` The ${count(n)} most frequent of ${count(view.vocab_size)} tokens.` : "";
-    note.textContent = `Directions of step ${count(view.fitted_step)}, at every step; at this one they hold ${percent(view.explained.data[0] + view.explained.data[1])} of the variance.${more}${view.tied ? " The same embedding scores the next token." : ""}`;
+    note.textContent = `Directions of step ${count(view.fitted_step)}, at every step; at this one they hold ${
+      percent(view.explained.data[0] + view.explained.data[1])
+    } of the variance.${more}${view.tied ? " The same embedding scores the next token." : ""}`;
     found.root.dataset.points = n;
   }
 
@@ -104,17 +117,27 @@ export function mount(element) {
 
   function legendOf(kinds) {
     const there = KINDS.filter((name) => view.kinds.includes(name));
-    replace(legend, ...there.map((name) => h("span", { class: "lab-dot", style: { "--dot": kinds[KINDS.indexOf(name)] } }, name)));
+    replace(legend,
+      ...there.map((name) => h("span", { class: "lab-dot", style: { "--dot": kinds[KINDS.indexOf(name)] } }, name)));
   }
 
   function listNeighbours() {
-    if (!near) return replace(side, h("p", { class: "lab-note" }, "Choose a token to see which embeddings point most nearly the same way."));
+    if (!near)
+      return replace(side,
+        h("p", { class: "lab-note" }, "Choose a token to see which embeddings point most nearly the same way."));
     const cosines = near.cosines;
-    replace(side, h("h3", { class: "lab-subtitle" }, "Nearest to “", near.token, "”"), h("div", { class: "lab-bars lab-signed", role: "list" }, ...near.tokens.map((name, i) => {
-      const width = `${50 * Math.abs(cosines[i])}%`, place = cosines[i] < 0 ? { right: "50%", width } : { left: "50%", width };
-      return h("div", { class: "lab-bar", role: "listitem", data: { id: near.ids[i] } }, h("span", { class: "lab-bar-name" }, h("button", { class: "lab-link", onclick: () => setOption("piece", near.ids[i]) }, name)),
-        h("span", { class: "lab-bar-track" }, h("i", { class: cosines[i] < 0 ? "lab-bar-minus" : "lab-bar-now", style: place })), h("span", { class: "lab-bar-value" }, h("b", {}, fixed(cosines[i], 2))));
-    })), h("p", { class: "lab-note" }, "Cosine similarity of the whole vectors, not of the map."), h("button", { class: "lab-button", onclick: () => setOption("piece", null) }, "Choose none"));
+    replace(side, h("h3", { class: "lab-subtitle" }, "Nearest to “", near.token, "”"),
+      h("div", { class: "lab-bars lab-signed", role: "list" }, ...near.tokens.map((name, i) => {
+        const width = `${50 * Math.abs(cosines[i])}%`,
+          place = cosines[i] < 0 ? { right: "50%", width } : { left: "50%", width };
+        return h("div", { class: "lab-bar", role: "listitem", data: { id: near.ids[i] } },
+          h("span", { class: "lab-bar-name" },
+            h("button", { class: "lab-link", onclick: () => setOption("piece", near.ids[i]) }, name)),
+          h("span", { class: "lab-bar-track" },
+            h("i", { class: cosines[i] < 0 ? "lab-bar-minus" : "lab-bar-now", style: place })),
+          h("span", { class: "lab-bar-value" }, h("b", {}, fixed(cosines[i], 2))));
+      })), h("p", { class: "lab-note" }, "Cosine similarity of the whole vectors, not of the map."),
+      h("button", { class: "lab-button", onclick: () => setOption("piece", null) }, "Choose none"));
     found.root.dataset.token = near.id;
   }
 
@@ -137,7 +160,9 @@ export function mount(element) {
   }
 
   function say(i) {
-    words.textContent = `“${view.tokens[i]}” (id ${view.ids[i]}): ${fixed(view.points.data[2 * i])}, ${fixed(view.points.data[2 * i + 1])}`;
+    words.textContent = `“${view.tokens[i]}” (id ${view.ids[i]}): ${fixed(view.points.data[2 * i])}, ${
+      fixed(view.points.data[2 * i + 1])
+    }`;
     return [["id", String(view.ids[i])], ["kind", view.kinds[i]], ["in the validation slice", count(view.counts[i])]];
   }
 
@@ -149,8 +174,10 @@ export function mount(element) {
     const from = at ?? Math.max(0, view.ids.indexOf(chosen()));
     let best = from, least = Infinity;
     spots.forEach(([x, y], i) => {
-      const ahead = (x - spots[from][0]) * way[0] + (y - spots[from][1]) * way[1], aside = Math.abs((x - spots[from][0]) * way[1]) + Math.abs((y - spots[from][1]) * way[0]);
-      if (i !== from && ahead > 0 && aside <= 2 * ahead && ahead + 2 * aside < least) [best, least] = [i, ahead + 2 * aside];
+      const ahead = (x - spots[from][0]) * way[0] + (y - spots[from][1]) * way[1],
+        aside = Math.abs((x - spots[from][0]) * way[1]) + Math.abs((y - spots[from][1]) * way[0]);
+      if (i !== from && ahead > 0 && aside <= 2 * ahead && ahead + 2 * aside < least)
+        [best, least] = [i, ahead + 2 * aside];
     });
     at = best;
     draw();

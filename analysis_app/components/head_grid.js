@@ -1,7 +1,7 @@
 // All heads of all layers as thumbnails. Hover previews, click locks, Esc unlocks, double-click solos, arrows move.
 
-import { longAnalysis } from "./lib/client.js";
 import { paintPattern } from "./lib/canvas.js";
+import { longAnalysis } from "./lib/client.js";
 import { colour } from "./lib/colour.js";
 import { choice, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
@@ -15,7 +15,8 @@ export const mount = (element) => headGrid(element, { request: of("attention"), 
 // `source`: { request, ask (both as lib/panel.js says), ablates: whether heads can be taken away there }. Returns
 // { show(view), refresh() } for a source whose numbers change by themselves.
 export function headGrid(element, source) {
-  let view = null, metric = option("metric", DEFAULT), ablation = null, running = null, tiles = [], legend = null, offered = "";
+  let view = null, metric = option("metric", DEFAULT), ablation = null, running = null, tiles = [], legend = null,
+    offered = "";
   const grid = h("div", { class: "lab-heads", role: "grid", "aria-label": "attention heads, a row for each layer" });
 
   const found = panel(element, {
@@ -41,17 +42,23 @@ export function headGrid(element, source) {
     if (tiles.length !== layers || tiles[0].length !== heads) {
       tiles = Array.from({ length: layers }, (_, layer) => Array.from({ length: heads }, (_, i) => tile(layer, i)));
       replace(grid, ...tiles.map((row, layer) =>
-        h("div", { class: "lab-heads-row", role: "row" }, h("span", { class: "lab-heads-name", role: "rowheader" }, `layer ${layer}`), ...row.map((t) => t.button))));
+        h("div", { class: "lab-heads-row", role: "row" },
+          h("span", { class: "lab-heads-name", role: "rowheader" }, `layer ${layer}`), ...row.map((t) =>
+            t.button
+          ))
+      ));
     }
     const names = [...view.scores.map((score) => score.name), ...(source.ablates ? [ABLATION] : [])];
     if (metric !== "none" && !names.includes(metric)) metric = names.includes(DEFAULT) ? DEFAULT : "none";
     // The same choices stay: a list that is open must not be taken away.
-    if (offered !== (offered = JSON.stringify([names, metric]))) replace(actionsOf(element), choice("Show", [["none", "patterns only"], ...names.map((n) => [n, n])], metric, (name) => {
-      metric = name;
-      setOption("metric", name, DEFAULT);
-      if (name === ABLATION) ablate();
-      else paintScores();
-    }));
+    if (offered !== (offered = JSON.stringify([names, metric])))
+      replace(actionsOf(element),
+        choice("Show", [["none", "patterns only"], ...names.map((n) => [n, n])], metric, (name) => {
+          metric = name;
+          setOption("metric", name, DEFAULT);
+          if (name === ABLATION) ablate();
+          else paintScores();
+        }));
     paintAll();
     mark();
   }
@@ -59,11 +66,21 @@ export function headGrid(element, source) {
   function tile(layer, index) {
     const canvas = h("canvas", { "aria-hidden": "true" }), score = h("span", { class: "lab-head-score" });
     const button = h("button", {
-      class: "lab-head", role: "gridcell", data: { layer, head: index },
-      onclick: (event) => { if (event.detail < 2) pick(layer, index); },
+      class: "lab-head",
+      role: "gridcell",
+      data: { layer, head: index },
+      onclick: (event) => {
+        if (event.detail < 2) pick(layer, index);
+      },
       ondblclick: () => solo(layer, index),
-      onmouseenter: (event) => { preview({ layer, head: index }); tell(event, layer, index); },
-      onmouseleave: () => { preview({ layer: null, head: null }); hideTip(); },
+      onmouseenter: (event) => {
+        preview({ layer, head: index });
+        tell(event, layer, index);
+      },
+      onmouseleave: () => {
+        preview({ layer: null, head: null });
+        hideTip();
+      },
       onkeydown: (event) => move(event, layer, index),
     }, canvas, h("span", { class: "lab-head-foot" }, h("span", {}, `${layer}.${index}`), " ", score));
     return { button, canvas, score };
@@ -96,33 +113,48 @@ export function headGrid(element, source) {
 
   function paintAll() {
     const n = view.patterns.shape[2];
-    tiles.forEach((row, layer) => row.forEach((t, index) => {
-      paintPattern(t.canvas, head(view, layer, index), n);
-      t.canvas.style.imageRendering = n <= 96 ? "pixelated" : "auto";
-    }));
+    tiles.forEach((row, layer) =>
+      row.forEach((t, index) => {
+        paintPattern(t.canvas, head(view, layer, index), n);
+        t.canvas.style.imageRendering = n <= 96 ? "pixelated" : "auto";
+      })
+    );
     paintScores();
   }
 
   function current() {
     if (metric !== ABLATION) return view.scores.find((score) => score.name === metric) ?? null;
     if (!ablation) return null;
-    return { name: ABLATION, explanation: "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted better without it", values: ablation.heads, chance: null };
+    return { name: ABLATION,
+      explanation:
+        "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted better without it",
+      values: ablation.heads, chance: null };
   }
 
   function paintScores() {
     const score = current();
     const values = score ? Array.from(score.values.data) : [];
-    const largest = Math.max(1e-6, ...values.map(Math.abs)), top = score?.top ?? (score && score.chance !== null && largest <= 1 ? 1 : largest);
-    tiles.forEach((row, layer) => row.forEach((t, index) => {
-      const value = score ? values[layer * row.length + index] : null;
-      t.score.textContent = score ? fixed(value, score.name === ABLATION ? 3 : 2) : "";
-      t.button.style.setProperty("--score", score ? (score.name === ABLATION ? colour("div", 0.5 + (0.5 * value) / top) : colour("warm", Math.abs(value) / top)) : "transparent");
-      // What is seen is part of what is heard: who says "click 1.3" means this one.
-      t.button.setAttribute("aria-label", `${layer}.${index} ${t.score.textContent}${score ? ` ${score.name}` : ""}: layer ${layer}, head ${index}`);
-    }));
+    const largest = Math.max(1e-6, ...values.map(Math.abs)),
+      top = score?.top ?? (score && score.chance !== null && largest <= 1 ? 1 : largest);
+    tiles.forEach((row, layer) =>
+      row.forEach((t, index) => {
+        const value = score ? values[layer * row.length + index] : null;
+        t.score.textContent = score ? fixed(value, score.name === ABLATION ? 3 : 2) : "";
+        t.button.style.setProperty("--score", score
+          ? (score.name === ABLATION ? colour("div", 0.5 + (0.5 * value) / top) : colour("warm", Math.abs(value) / top))
+          : "transparent");
+        // What is seen is part of what is heard: who says "click 1.3" means this one.
+        t.button.setAttribute("aria-label",
+          `${layer}.${index} ${t.score.textContent}${score ? ` ${score.name}` : ""}: layer ${layer}, head ${index}`);
+      })
+    );
     const chance = score && score.chance !== null ? ` A head that attends evenly: ${fixed(score.chance)}.` : "";
-    const random = ["previous token", "duplicate token", "induction"].includes(metric) ? ` Measured on ${view.period} random tokens, written twice.` : "";
-    legend.textContent = score ? `${score.name}: ${score.explanation}.${chance}${random}` : "Rows of a picture read from columns; brighter means more.";
+    const random = ["previous token", "duplicate token", "induction"].includes(metric)
+      ? ` Measured on ${view.period} random tokens, written twice.`
+      : "";
+    legend.textContent = score
+      ? `${score.name}: ${score.explanation}.${chance}${random}`
+      : "Rows of a picture read from columns; brighter means more.";
     found.root.dataset.metric = score ? score.name : "none";
   }
 
@@ -131,7 +163,8 @@ export function headGrid(element, source) {
     if (ablation) return;
     running?.abort();
     const mine = view, { signal } = (running = new AbortController());
-    const bar = h("progress", { max: 1, value: 0, "aria-label": "how much is done" }), words = h("span", {}, "Taking each head away in turn… ");
+    const bar = h("progress", { max: 1, value: 0, "aria-label": "how much is done" }),
+      words = h("span", {}, "Taking each head away in turn… ");
     replace(legend, words, bar);
     try {
       const answer = await longAnalysis("ablation", asked(), (done, of) => {
@@ -142,20 +175,23 @@ export function headGrid(element, source) {
       if (metric === ABLATION) paintScores();
     } catch (error) {
       if (error.name === "AbortError" || mine !== view) return;
-      replace(legend, `${error.message} (${error.id ?? ""}) `, h("button", { class: "lab-button", onclick: ablate }, "Try again"));
+      replace(legend, `${error.message} (${error.id ?? ""}) `,
+        h("button", { class: "lab-button", onclick: ablate }, "Try again"));
     }
   }
 
   function mark() {
     const { layer, head: index } = state.selection, shown = currentHead();
-    tiles.forEach((row, l) => row.forEach((t, i) => {
-      const chosen = l === layer && i === index;
-      t.button.classList.toggle("lab-chosen", chosen);
-      t.button.classList.toggle("lab-locked", chosen && state.headLocked);
-      t.button.classList.toggle("lab-previewed", l === shown.layer && i === shown.head && !chosen);
-      t.button.setAttribute("aria-selected", String(chosen));
-      t.button.tabIndex = chosen ? 0 : -1;
-    }));
+    tiles.forEach((row, l) =>
+      row.forEach((t, i) => {
+        const chosen = l === layer && i === index;
+        t.button.classList.toggle("lab-chosen", chosen);
+        t.button.classList.toggle("lab-locked", chosen && state.headLocked);
+        t.button.classList.toggle("lab-previewed", l === shown.layer && i === shown.head && !chosen);
+        t.button.setAttribute("aria-selected", String(chosen));
+        t.button.tabIndex = chosen ? 0 : -1;
+      })
+    );
   }
 
   function tell(event, layer, index) {

@@ -8,7 +8,8 @@ import { average, head, probability, sameTokens } from "./lib/patterns.js";
 import { currentHead, currentToken, option, preview, select, setOption, state } from "./lib/store.js";
 
 const SCALES = { root: "square root", linear: "linear", row: "largest of each row" };
-const SHOWN = { head: "this head", average: "mean of the layer", difference: "A − B", "average-difference": "A − B of the means" };
+const SHOWN = { head: "this head", average: "mean of the layer", difference: "A − B",
+  "average-difference": "A − B of the means" };
 const LARGEST = 760, GUTTER = 76, LEGIBLE = 8;
 
 export const mount = (element) => heatMap(element, { request: of("attention", true) });
@@ -16,10 +17,13 @@ export const mount = (element) => heatMap(element, { request: of("attention", tr
 // `source`: { request, ask (both as lib/panel.js says), fixed: one scale for all that is shown, so none by the row }.
 // Returns { show(view), refresh() } for a source whose numbers change by themselves.
 export function heatMap(element, source) {
-  const scales = Object.fromEntries(Object.entries(SCALES).filter(([name]) => name !== "row" || !source.fixed)), still = document.createElement("canvas");
+  const scales = Object.fromEntries(Object.entries(SCALES).filter(([name]) => name !== "row" || !source.fixed)),
+    still = document.createElement("canvas");
   let a = null, b = null, n = 0, cell = 8, gutter = GUTTER, cursor = null, image = null;
-  let scale = option("scale", "root", (name) => name in scales), offered = "", what = option("pattern", "head", (name) => name in SHOWN);
-  const canvas = h("canvas", { class: "lab-map", tabindex: 0, role: "application", "aria-roledescription": "attention pattern" });
+  let scale = option("scale", "root", (name) => name in scales), offered = "",
+    what = option("pattern", "head", (name) => name in SHOWN);
+  const canvas = h("canvas", { class: "lab-map", tabindex: 0, role: "application",
+    "aria-roledescription": "attention pattern" });
   const words = h("p", { class: "lab-reading", "aria-live": "polite" }), chips = h("div", { class: "lab-chips" });
   const key = h("div", { class: "lab-key" });
 
@@ -34,7 +38,11 @@ export function heatMap(element, source) {
   });
   replace(found.body, chips, canvas, key, words);
   canvas.addEventListener("mousemove", (event) => point(event, at(event)));
-  canvas.addEventListener("mouseleave", () => { cursor = null; preview({ token: null, key: null }); hideTip(); });
+  canvas.addEventListener("mouseleave", () => {
+    cursor = null;
+    preview({ token: null, key: null });
+    hideTip();
+  });
   canvas.addEventListener("click", (event) => lock(at(event)));
   canvas.addEventListener("keydown", move);
   return { show, refresh: found.refresh };
@@ -53,10 +61,15 @@ export function heatMap(element, source) {
     if (!shown.includes(what)) what = what.startsWith("average") ? "average" : "head";
     // The same choices stay: a list that is open must not be taken away.
     if (offered === (offered = JSON.stringify([shown, what, why]))) return;
-    replace(actionsOf(element),
-      choice("Show", shown.map((name) => [name, SHOWN[name]]), what, (value) => { what = value; setOption("pattern", value); render(); }),
-      choice("Scale", Object.entries(scales), scale, (value) => { scale = value; setOption("scale", value, "root"); render(); }),
-      why ? h("span", { class: "lab-warn" }, why) : null);
+    replace(actionsOf(element), choice("Show", shown.map((name) => [name, SHOWN[name]]), what, (value) => {
+      what = value;
+      setOption("pattern", value);
+      render();
+    }), choice("Scale", Object.entries(scales), scale, (value) => {
+      scale = value;
+      setOption("scale", value, "root");
+      render();
+    }), why ? h("span", { class: "lab-warn" }, why) : null);
   }
 
   function bytes(view) {
@@ -67,16 +80,19 @@ export function heatMap(element, source) {
   function render() {
     const began = performance.now(), mine = bytes(a), other = what.endsWith("difference") && b ? bytes(b) : null;
     const largest = new Float32Array(n).fill(1);
-    if (scale === "row") for (let q = 0; q < n; q++) largest[q] = Math.max(1e-9, probability(Math.max(...mine.subarray(q * n, q * n + q + 1))));
+    if (scale === "row") {
+      for (let q = 0; q < n; q++)
+        largest[q] = Math.max(1e-9, probability(Math.max(...mine.subarray(q * n, q * n + q + 1))));
+    }
     const value = (p, q) => (scale === "linear" ? p : Math.sqrt(p / largest[q]));
     if (!other && scale !== "row") image = paintPattern(still, mine, n, scale === "linear");
     else image = picture(n, n, (q, k) => {
-      if (k > q) return null;
-      const p = probability(mine[q * n + k]);
-      if (!other) return ["seq", value(p, q)];
-      const d = p - probability(other[q * n + k]);
-      return ["div", 0.5 + 0.5 * Math.sign(d) * Math.sqrt(Math.abs(d))];
-    });
+        if (k > q) return null;
+        const p = probability(mine[q * n + k]);
+        if (!other) return ["seq", value(p, q)];
+        const d = p - probability(other[q * n + k]);
+        return ["div", 0.5 + 0.5 * Math.sign(d) * Math.sqrt(Math.abs(d))];
+      });
     draw();
     tellHead();
     found.root.dataset.drawMs = (performance.now() - began).toFixed(2);
@@ -95,9 +111,11 @@ export function heatMap(element, source) {
     context.drawImage(image, gutter, gutter, side, side);
     labels(context, longest);
     const row = cursor?.query ?? currentToken();
-    if (row !== null && row < n) frame(context, gutter, gutter + row * cell, (row + 1) * cell, cell, state.selection.token === row);
+    if (row !== null && row < n)
+      frame(context, gutter, gutter + row * cell, (row + 1) * cell, cell, state.selection.token === row);
     const column = cursor?.key ?? state.hover.key ?? null;
-    if (column !== null && column < n) frame(context, gutter + column * cell, gutter + column * cell, cell, (n - column) * cell, false);
+    if (column !== null && column < n)
+      frame(context, gutter + column * cell, gutter + column * cell, cell, (n - column) * cell, false);
   }
 
   function frame(context, x, y, width, height, locked) {
@@ -133,7 +151,8 @@ export function heatMap(element, source) {
 
   function at(event) {
     const box = canvas.getBoundingClientRect();
-    const query = Math.floor((event.clientY - box.top - gutter) / cell), k = Math.floor((event.clientX - box.left - gutter) / cell);
+    const query = Math.floor((event.clientY - box.top - gutter) / cell),
+      k = Math.floor((event.clientX - box.left - gutter) / cell);
     const inside = query >= 0 && query < n && k >= 0 && k < n;
     return inside ? { query, key: k } : null;
   }
@@ -181,17 +200,29 @@ export function heatMap(element, source) {
 
   function tellHead() {
     const { layer, head: index } = currentHead(), heads = a.patterns.shape[1];
-    const title = what.startsWith("average") ? `Layer ${layer}, mean of its heads (hides what each does)` : `Layer ${layer}, head ${index}`;
+    const title = what.startsWith("average")
+      ? `Layer ${layer}, mean of its heads (hides what each does)`
+      : `Layer ${layer}, head ${index}`;
     canvas.setAttribute("aria-label", `${title}: pattern of ${n} tokens. Arrow keys move, Enter locks a row.`);
     found.root.dataset.head = `${layer}.${index}`;
-    const scores = what.startsWith("average") ? [] : a.scores.map((score) =>
-      h("span", { class: "lab-chip", title: score.explanation, data: { score: score.name } }, `${score.name} `, h("b", {}, fixed(score.values.data[layer * heads + index]))));
+    const scores = what.startsWith("average")
+      ? []
+      : a.scores.map((score) =>
+        h("span", { class: "lab-chip", title: score.explanation, data: { score: score.name } }, `${score.name} `,
+          h("b", {}, fixed(score.values.data[layer * heads + index])))
+      );
     replace(chips, h("strong", {}, title), ...scores);
-    const ramp = what.endsWith("difference") ? "div" : "seq", ends = ramp === "div" ? ["B more", "A more"] : ["0", scale === "row" ? "row’s largest" : "1"];
+    const ramp = what.endsWith("difference") ? "div" : "seq",
+      ends = ramp === "div" ? ["B more", "A more"] : ["0", scale === "row" ? "row’s largest" : "1"];
     const strip = paint(h("canvas", { class: "lab-ramp", "aria-hidden": "true" }), 1, 64, (_, i) => [ramp, i / 63]);
-    replace(key, h("span", {}, ends[0]), strip, h("span", {}, ends[1]), h("span", { class: "lab-note" }, scale === "root" && ramp === "seq" ? "square-root steps, so that faint attention is seen" : ""),
+    replace(key, h("span", {}, ends[0]), strip, h("span", {}, ends[1]),
+      h("span", { class: "lab-note" },
+        scale === "root" && ramp === "seq" ? "square-root steps, so that faint attention is seen" : ""),
       h("span", { class: "lab-note" }, "rows: query (reads) · columns: key (is read) · grey: masked"));
-    if (!cursor) words.textContent = state.selection.token === null ? "Point at a cell to read it; click to lock its row." : "";
+    if (!cursor)
+      words.textContent = state.selection.token === null
+        ? "Point at a cell to read it; click to lock its row."
+        : "";
   }
 }
 

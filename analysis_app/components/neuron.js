@@ -29,23 +29,40 @@ export function mount(element) {
   function draw() {
     const { layer, unit, source } = view, values = view.activation.data, size = Math.max(1e-6, ...values.map(Math.abs));
     const layers = Array.from({ length: state.info.model.n_layers }, (_, i) => [String(i), `layer ${i}`]);
-    replace(actionsOf(element), layerChoice(layers, layer), wholeNumber("unit", unit, view.n_units - 1, (n) => setOption("unit", n, 0)));
+    replace(actionsOf(element), layerChoice(layers, layer),
+      wholeNumber("unit", unit, view.n_units - 1, (n) => setOption("unit", n, 0)));
     chips = source.tokens.map((token, i) => {
       const shade = ["div", 0.5 + (0.5 * values[i]) / size];
       return h("button", {
-        class: "lab-token", role: "option", data: { position: i, value: fixed(values[i]) }, style: { background: colour(...shade), color: ink(...shade) },
+        class: "lab-token",
+        role: "option",
+        data: { position: i, value: fixed(values[i]) },
+        style: { background: colour(...shade), color: ink(...shade) },
         "aria-label": `${token}, ${fixed(values[i])}`,
-        onmouseenter: (event) => { preview({ token: i }); showTip(event, `${i} “${token}”`, [[`unit ${unit} of layer ${layer}`, fixed(values[i])]]); },
-        onmouseleave: () => { preview({ token: null }); hideTip(); },
-        onfocus: () => { words.textContent = `${i} “${token}”: ${fixed(values[i])}`; },
+        onmouseenter: (event) => {
+          preview({ token: i });
+          showTip(event, `${i} “${token}”`, [[`unit ${unit} of layer ${layer}`, fixed(values[i])]]);
+        },
+        onmouseleave: () => {
+          preview({ token: null });
+          hideTip();
+        },
+        onfocus: () => {
+          words.textContent = `${i} “${token}”: ${fixed(values[i])}`;
+        },
         onclick: () => select({ token: state.selection.token === i ? null : i }),
         onkeydown: (event) => move(event, i),
       }, token);
     });
     replace(text, ...chips);
-    const where = view.position === null ? "anywhere in this text" : `at token ${view.position} “${source.tokens[view.position]}”`;
-    replace(strongest, h("span", { class: "lab-note" }, `Units of layer ${layer} that fire most ${where}:`), ...Array.from(view.strongest.data, (n, i) =>
-      h("button", { class: "lab-preset", "aria-pressed": String(n === unit), data: { unit: n }, onclick: () => setOption("unit", n, 0) }, `${n} `, h("b", {}, fixed(view.strongest_values.data[i], 2)))));
+    const where = view.position === null
+      ? "anywhere in this text"
+      : `at token ${view.position} “${source.tokens[view.position]}”`;
+    replace(strongest, h("span", { class: "lab-note" }, `Units of layer ${layer} that fire most ${where}:`),
+      ...Array.from(view.strongest.data,
+        (n, i) =>
+          h("button", { class: "lab-preset", "aria-pressed": String(n === unit), data: { unit: n }, onclick: () =>
+            setOption("unit", n, 0) }, `${n} `, h("b", {}, fixed(view.strongest_values.data[i], 2)))));
     words.textContent = `Largest: ${fixed(Math.max(...values))}, least: ${fixed(Math.min(...values))}.`;
     found.root.dataset.unit = `${layer}.${unit}`;
     mark();
@@ -53,7 +70,8 @@ export function mount(element) {
 
   function layerChoice(layers, layer) {
     const options = layers.map(([value, name]) => h("option", { value }, name));
-    const node = h("select", { "aria-label": "layer", onchange: () => select({ layer: Number(node.value) }) }, ...options);
+    const node = h("select", { "aria-label": "layer", onchange: () => select({ layer: Number(node.value) }) },
+      ...options);
     node.value = String(layer);
     return node;
   }

@@ -12,7 +12,11 @@ export function mount(element) {
   const found = panel(element, {
     request({ run, step, layer }) {
       if (option("examples", "no") !== "yes") {
-        return { empty: "The tokens of the run’s validation slice at which this unit is most active, with what stands around them.", action: ["Scan the validation slice", () => setOption("examples", "yes", "no")] };
+        return {
+          empty:
+            "The tokens of the run’s validation slice at which this unit is most active, with what stands around them.",
+          action: ["Scan the validation slice", () => setOption("examples", "yes", "no")],
+        };
       }
       return [["neuron_examples", { run, step, layer, unit: unitOf() }, "long"]];
     },
@@ -26,12 +30,17 @@ export function mount(element) {
 
   function draw() {
     const { examples } = view, largest = Math.max(1e-6, examples[0]?.value ?? 0);
-    note.textContent = `Unit ${view.unit} of layer ${view.layer} is on at ${percent(view.on_rate)} of ${count(view.n_tokens)} tokens. Its ${examples.length} strongest:`;
+    note.textContent = `Unit ${view.unit} of layer ${view.layer} is on at ${percent(view.on_rate)} of ${
+      count(view.n_tokens)
+    } tokens. Its ${examples.length} strongest:`;
     replace(list, ...examples.map((example) => {
       const shade = ["warm", Math.max(0, example.value) / largest];
-      const node = h("b", { class: "lab-hit", style: { background: colour(...shade), color: ink(...shade) } }, example.tokens[example.at]);
-      return h("li", { data: { value: fixed(example.value) }, title: `after ${example.position} tokens of context` }, h("span", { class: "lab-example-value" }, fixed(example.value, 2)),
-        h("span", { class: "lab-before" }, example.tokens.slice(0, example.at).join("")), node, h("span", {}, example.tokens.slice(example.at + 1).join("")));
+      const node = h("b", { class: "lab-hit", style: { background: colour(...shade), color: ink(...shade) } },
+        example.tokens[example.at]);
+      return h("li", { data: { value: fixed(example.value) }, title: `after ${example.position} tokens of context` },
+        h("span", { class: "lab-example-value" }, fixed(example.value, 2)),
+        h("span", { class: "lab-before" }, example.tokens.slice(0, example.at).join("")), node,
+        h("span", {}, example.tokens.slice(example.at + 1).join("")));
     }));
     found.root.dataset.unit = `${view.layer}.${view.unit}`;
   }

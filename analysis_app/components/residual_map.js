@@ -7,14 +7,21 @@ import { actionsOf, of, panel } from "./lib/panel.js";
 import { currentToken, option, preview, select, setOption, state } from "./lib/store.js";
 
 const NAMES = {
-  resid_pre: "stream before attention", attn_out: "attention adds", resid_mid: "stream after attention", mlp_out: "MLP adds", resid_post: "stream after the MLP",
-  "cos attn_out": "direction of what attention adds", "cos mlp_out": "direction of what the MLP adds",
+  resid_pre: "stream before attention",
+  attn_out: "attention adds",
+  resid_mid: "stream after attention",
+  mlp_out: "MLP adds",
+  resid_post: "stream after the MLP",
+  "cos attn_out": "direction of what attention adds",
+  "cos mlp_out": "direction of what the MLP adds",
 };
 const LEFT = 60, ROW = 38;
 
 export function mount(element) {
-  let view = null, quantity = option("quantity", "resid_post", (name) => name in NAMES), without = true, cell = 10, cursor = null;
-  const canvas = h("canvas", { class: "lab-map", tabindex: 0, role: "application" }), words = h("p", { class: "lab-reading", "aria-live": "polite" });
+  let view = null, quantity = option("quantity", "resid_post", (name) => name in NAMES), without = true, cell = 10,
+    cursor = null;
+  const canvas = h("canvas", { class: "lab-map", tabindex: 0, role: "application" }),
+    words = h("p", { class: "lab-reading", "aria-live": "polite" });
   const found = panel(element, {
     request: of("activations"),
     show(answer) {
@@ -27,7 +34,11 @@ export function mount(element) {
   });
   replace(found.body, canvas, words);
   canvas.addEventListener("mousemove", (event) => point(event, at(event)));
-  canvas.addEventListener("mouseleave", () => { cursor = null; preview({ token: null }); hideTip(); });
+  canvas.addEventListener("mouseleave", () => {
+    cursor = null;
+    preview({ token: null });
+    hideTip();
+  });
   canvas.addEventListener("click", (event) => pin(at(event)?.token));
   canvas.addEventListener("keydown", move);
 
@@ -40,17 +51,27 @@ export function mount(element) {
   }
 
   function controls() {
-    const first = h("input", { type: "checkbox", onchange: () => { without = first.checked; draw(); } });
+    const first = h("input", { type: "checkbox", onchange: () => {
+      without = first.checked;
+      draw();
+    } });
     first.checked = without;
-    const names = [...view.quantities, ...view.cosine_names.map((name) => `cos ${name}`)].map((name) => [name, NAMES[name] ?? name]);
-    replace(actionsOf(element), choice("Show", names, quantity, (name) => { quantity = name; setOption("quantity", name, "resid_post"); draw(); }), h("label", { class: "lab-choice" }, first, h("span", {}, "scale without the first token")));
+    const names = [...view.quantities, ...view.cosine_names.map((name) => `cos ${name}`)].map((
+      name,
+    ) => [name, NAMES[name] ?? name]);
+    replace(actionsOf(element), choice("Show", names, quantity, (name) => {
+      quantity = name;
+      setOption("quantity", name, "resid_post");
+      draw();
+    }), h("label", { class: "lab-choice" }, first, h("span", {}, "scale without the first token")));
   }
 
   function draw() {
     const [l, n] = [layers(), tokens().length], signed = quantity.startsWith("cos ");
     cell = Math.min(34, (found.body.clientWidth - LEFT - 6) / n);
     let largest = 1e-9;
-    for (let i = 0; i < l; i++) for (let t = without && n > 1 ? 1 : 0; t < n; t++) largest = Math.max(largest, value(i, t));
+    for (let i = 0; i < l; i++)
+      for (let t = without && n > 1 ? 1 : 0; t < n; t++) largest = Math.max(largest, value(i, t));
     const image = picture(l, n, (row, t) => {
       const x = value(l - 1 - row, t);
       return signed ? ["div", 0.5 + 0.5 * x] : ["seq", x / largest];
@@ -79,14 +100,19 @@ export function mount(element) {
       context.lineWidth = state.selection.token === chosen ? 2 : 1;
       context.strokeRect(LEFT + chosen * cell + 0.5, 0.5, Math.max(2, cell - 1), ROW * l - 1);
     }
-    canvas.setAttribute("aria-label", `${NAMES[quantity] ?? quantity}: ${l} layers, ${n} tokens. Arrow keys move, Enter pins a token.`);
-    if (!cursor) words.textContent = signed ? "−1 erases, 0 writes elsewhere, 1 reinforces." : `L2 norm; the strongest colour is ${fixed(largest, 2)}.`;
+    canvas.setAttribute("aria-label",
+      `${NAMES[quantity] ?? quantity}: ${l} layers, ${n} tokens. Arrow keys move, Enter pins a token.`);
+    if (!cursor)
+      words.textContent = signed
+        ? "−1 erases, 0 writes elsewhere, 1 reinforces."
+        : `L2 norm; the strongest colour is ${fixed(largest, 2)}.`;
     found.root.dataset.largest = fixed(largest, 3);
   }
 
   function at(event) {
     const box = canvas.getBoundingClientRect(), l = layers();
-    const token = Math.floor((event.clientX - box.left - LEFT) / cell), layer = l - 1 - Math.floor((event.clientY - box.top) / ROW);
+    const token = Math.floor((event.clientX - box.left - LEFT) / cell),
+      layer = l - 1 - Math.floor((event.clientY - box.top) / ROW);
     return token >= 0 && token < tokens().length && layer >= 0 && layer < l ? { token, layer } : null;
   }
 
@@ -115,7 +141,8 @@ export function mount(element) {
     if (!step) return;
     event.preventDefault();
     const from = cursor ?? { layer: layers() - 1, token: state.selection.token ?? 0 };
-    cursor = { layer: Math.min(layers() - 1, Math.max(0, from.layer + step[0])), token: Math.min(tokens().length - 1, Math.max(0, from.token + step[1])) };
+    cursor = { layer: Math.min(layers() - 1, Math.max(0, from.layer + step[0])),
+      token: Math.min(tokens().length - 1, Math.max(0, from.token + step[1])) };
     draw();
     say();
   }

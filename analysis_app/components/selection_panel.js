@@ -16,11 +16,19 @@ export function mount(element) {
   const body = bodyOf(element), notes = h("div", { class: "lab-notes", role: "status" });
   const place = (name) => h("div", { class: `lab-field lab-field-${name}` });
   const [run, step, compare, presets, head, link] = ["run", "step", "compare", "presets", "head", "link"].map(place);
-  const text = h("textarea", { id: "lab-text", rows: 5, maxlength: 20000, spellcheck: "false", "aria-label": "the text that the model reads", oninput: typed, onkeydown: hurry });
+  const text = h("textarea", { id: "lab-text", rows: 5, maxlength: 20000, spellcheck: "false",
+    "aria-label": "the text that the model reads", oninput: typed, onkeydown: hurry });
   let timer = null;
-  replace(body, notes, run, step, compare, h("div", { class: "lab-field" }, h("label", { class: "lab-name", for: "lab-text" }, "Text"), text, presets), head, link);
-  replace(presets, ...[["Its own text", null], ...PRESETS].map(([name, value]) =>
-    h("button", { class: "lab-preset", onclick: () => { select({ text: value }); text.value = currentText(); } }, name)));
+  replace(body, notes, run, step, compare,
+    h("div", { class: "lab-field" }, h("label", { class: "lab-name", for: "lab-text" }, "Text"), text, presets), head,
+    link);
+  replace(presets,
+    ...[["Its own text", null], ...PRESETS].map(([name, value]) =>
+      h("button", { class: "lab-preset", onclick: () => {
+        select({ text: value });
+        text.value = currentText();
+      } }, name)
+    ));
   replace(link, h("button", { class: "lab-button lab-wide", onclick: copy }, "Copy link to this view"));
   on(refresh);
   refresh(new Set(["info"]));
@@ -47,7 +55,9 @@ export function mount(element) {
     } catch {
       button.textContent = "The address bar has it";
     }
-    window.setTimeout(() => { button.textContent = "Copy link to this view"; }, 1500);
+    window.setTimeout(() => {
+      button.textContent = "Copy link to this view";
+    }, 1500);
   }
 
   function refresh(changed) {
@@ -61,36 +71,51 @@ export function mount(element) {
     if (changed.has("step")) comparisons();
     if (["info", "layer", "head", "lock", "hover"].some((name) => changed.has(name))) heads();
     const said = state.info.notes;
-    replace(notes, ...said.map((note) => h("p", {}, note)), said.length ? h("button", { class: "lab-button", onclick: dismissNotes }, "Dismiss") : null);
+    replace(notes, ...said.map((note) => h("p", {}, note)),
+      said.length ? h("button", { class: "lab-button", onclick: dismissNotes }, "Dismiss") : null);
   }
 
   function runs() {
     const names = state.info.runs.map((r) => [r.name, `${r.name} · ${r.state}`]);
-    replace(run, names.length ? choice("Run", names, state.selection.run, (name) => select({ run: name, step: null, token: null })) : h("p", { class: "lab-note" }, "No run yet."));
+    replace(run, names.length
+      ? choice("Run", names, state.selection.run, (name) => select({ run: name, step: null, token: null }))
+      : h("p", { class: "lab-note" }, "No run yet."));
   }
 
   function snapshots() {
     const steps = state.info.steps ?? [], at = steps.indexOf(state.selection.step);
-    if (!steps.length) return replace(step, ...(published() ? [h("span", { class: "lab-name" }, "Snapshot"), h("input", { type: "range", disabled: true, "aria-label": "snapshot" }), h("p", { class: "lab-note" }, "A published model: one set of weights, and nothing of its training.")] : []));
+    if (!steps.length)
+      return replace(step, ...(published()
+        ? [h("span", { class: "lab-name" }, "Snapshot"),
+          h("input", { type: "range", disabled: true, "aria-label": "snapshot" }),
+          h("p", { class: "lab-note" }, "A published model: one set of weights, and nothing of its training.")]
+        : []));
     const go = (to) => select({ step: steps[Math.min(steps.length - 1, Math.max(0, to))] });
     const row = state.info.weights.find((w) => w.step === steps[at] && !w.problem);
     // The slider stays the same element, or dragging it would end with the first step.
     let slider = step.querySelector("input");
     if (!slider || Number(slider.max) !== steps.length - 1) {
-      slider = h("input", { type: "range", id: "lab-step", min: 0, max: steps.length - 1, "aria-label": "snapshot", oninput: () => go(Number(slider.value)) });
-      const bar = h("div", { class: "lab-slider" }, h("button", { class: "lab-button", "aria-label": "earlier snapshot", onclick: () => go(Number(slider.value) - 1) }, "‹"), slider,
-        h("button", { class: "lab-button", "aria-label": "later snapshot", onclick: () => go(Number(slider.value) + 1) }, "›"));
+      slider = h("input", { type: "range", id: "lab-step", min: 0, max: steps.length - 1, "aria-label": "snapshot",
+        oninput: () => go(Number(slider.value)) });
+      const bar = h("div", { class: "lab-slider" },
+        h("button", { class: "lab-button", "aria-label": "earlier snapshot", onclick: () =>
+          go(Number(slider.value) - 1) }, "‹"), slider,
+        h("button", { class: "lab-button", "aria-label": "later snapshot", onclick: () =>
+          go(Number(slider.value) + 1) }, "›"));
       replace(step, h("span", { class: "lab-name" }, "Snapshot"), bar, h("div", { class: "lab-facts" }));
     }
     slider.value = at;
     slider.setAttribute("aria-valuetext", `step ${steps[at]}`);
     const fact = (name, value) => h("span", {}, h("small", {}, name), h("b", {}, value));
-    replace(step.querySelector(".lab-facts"), fact("step", count(steps[at])), fact("tokens", short(row?.tokens)), fact("train", fixed(row?.train_loss, 2)), fact("val", fixed(row?.val_loss, 2)));
+    replace(step.querySelector(".lab-facts"), fact("step", count(steps[at])), fact("tokens", short(row?.tokens)),
+      fact("train", fixed(row?.train_loss, 2)), fact("val", fixed(row?.val_loss, 2)));
   }
 
   function comparisons() {
     const { selection, info } = state, mine = selection.run;
-    const own = (info.steps ?? []).filter((s) => s !== selection.step).map((s) => [`${mine}@${s}`, `this run at step ${count(s)}`]);
+    const own = (info.steps ?? []).filter((s) => s !== selection.step).map((
+      s,
+    ) => [`${mine}@${s}`, `this run at step ${count(s)}`]);
     const others = info.runs.filter((r) => r.name !== mine).map((r) => [r.name, `${r.name}, newest`]);
     const known = [["", "nothing"], ...own, ...others];
     const value = selection.compare ?? "";
@@ -101,13 +126,17 @@ export function mount(element) {
   function heads() {
     const { model } = state.info, { layer, head: index } = state.selection;
     if (!model) return replace(head);
-    const stepper = (name, value, of) => h("div", { class: "lab-stepper", role: "group", "aria-label": name },
-      h("span", { class: "lab-name" }, name),
-      h("button", { class: "lab-button", "aria-label": `previous ${name.toLowerCase()}`, disabled: value === 0, onclick: () => pick(name, value - 1) }, "‹"),
-      h("b", { id: `lab-${name.toLowerCase()}` }, String(value)),
-      h("button", { class: "lab-button", "aria-label": `next ${name.toLowerCase()}`, disabled: value >= of - 1, onclick: () => pick(name, value + 1) }, "›"));
+    const stepper = (name, value, of) =>
+      h("div", { class: "lab-stepper", role: "group", "aria-label": name }, h("span", { class: "lab-name" }, name),
+        h("button", { class: "lab-button", "aria-label": `previous ${name.toLowerCase()}`, disabled: value === 0,
+          onclick: () => pick(name, value - 1) }, "‹"), h("b", { id: `lab-${name.toLowerCase()}` }, String(value)),
+        h("button", { class: "lab-button", "aria-label": `next ${name.toLowerCase()}`, disabled: value >= of - 1,
+          onclick: () => pick(name, value + 1) }, "›"));
     replace(head, stepper("Layer", layer, model.n_layers), stepper("Head", index, model.n_heads),
-      h("small", { class: "lab-note" }, `${model.n_layers} layers × ${model.n_heads} heads, ${short(model.n_parameters)} parameters${state.headLocked ? " · head locked, Esc unlocks" : ""}`));
+      h("small", { class: "lab-note" },
+        `${model.n_layers} layers × ${model.n_heads} heads, ${short(model.n_parameters)} parameters${
+          state.headLocked ? " · head locked, Esc unlocks" : ""
+        }`));
   }
 
   function pick(name, value) {

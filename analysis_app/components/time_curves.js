@@ -1,9 +1,9 @@
 // Under the film, on one axis with one cursor: the run's losses, what the heads do, and the loss of every token of the
 // text over training. A click on any of them goes to that step.
 
-import { colour, css } from "./lib/colour.js";
 import { paint, prepare } from "./lib/canvas.js";
 import { chartGroup, lineChart } from "./lib/chart.js";
+import { colour, css } from "./lib/colour.js";
 import { choice, clip, count, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { ask, film, go, nearest, onFilm, play, request, shown, timeline } from "./lib/film.js";
 import { actionsOf, panel } from "./lib/panel.js";
@@ -15,11 +15,17 @@ const [ROW, LEGIBLE, LETTERS] = [11, 9, 6];
 export function mount(element) {
   let curves = null, metric = "induction", logX = true, shortest = ROW, tabled = false, offered = "", cursor = null;
   const group = chartGroup(), places = { loss: h("div"), heads: h("div") }, made = {};
-  const canvas = h("canvas", { class: "lab-map lab-token-map", tabindex: 0, role: "application", "aria-roledescription": "losses of tokens over training" });
-  const line = h("div", { class: "lab-token-now", "aria-hidden": "true" }), words = h("p", { class: "lab-reading", "aria-live": "polite" }), key = h("div", { class: "lab-key" });
-  const table = h("div", { class: "lab-scroll lab-tall", hidden: true, tabindex: 0 }), area = h("div", { class: "lab-token-area" }, canvas, line);
-  const toggle = h("button", { class: "lab-link lab-chart-toggle", "aria-pressed": "false", title: "the same numbers as a table", onclick: flip }, "table");
-  const title = h("figcaption", {}, h("b", { class: "lab-chart-name" }, "When did it learn each token?"), h("span", { class: "lab-chart-legend" }, "a row a token, the colour its loss"), toggle);
+  const canvas = h("canvas", { class: "lab-map lab-token-map", tabindex: 0, role: "application",
+    "aria-roledescription": "losses of tokens over training" });
+  const line = h("div", { class: "lab-token-now", "aria-hidden": "true" }),
+    words = h("p", { class: "lab-reading", "aria-live": "polite" }),
+    key = h("div", { class: "lab-key" });
+  const table = h("div", { class: "lab-scroll lab-tall", hidden: true, tabindex: 0 }),
+    area = h("div", { class: "lab-token-area" }, canvas, line);
+  const toggle = h("button", { class: "lab-link lab-chart-toggle", "aria-pressed": "false",
+    title: "the same numbers as a table", onclick: flip }, "table");
+  const title = h("figcaption", {}, h("b", { class: "lab-chart-name" }, "When did it learn each token?"),
+    h("span", { class: "lab-chart-legend" }, "a row a token, the colour its loss"), toggle);
 
   const found = panel(element, {
     request,
@@ -28,7 +34,9 @@ export function mount(element) {
       curves = answer;
       build();
     },
-    numbers: () => ({ ...curves, tokens: film.start.tokens, steps: steps(), scores: film.frames.map((frame) => frame.scores), score_names: film.start.score_names, token_loss: film.frames.map((frame) => frame.token_loss), learned: film.learned }),
+    numbers: () => ({ ...curves, tokens: film.start.tokens, steps: steps(),
+      scores: film.frames.map((frame) => frame.scores), score_names: film.start.score_names,
+      token_loss: film.frames.map((frame) => frame.token_loss), learned: film.learned }),
     update(changed) {
       if (["layer", "head", "hover", "lock"].some((name) => changed.has(name))) heads();
       if (changed.has("token")) losses();
@@ -45,7 +53,11 @@ export function mount(element) {
     else if (what === "move") mark();
   });
   canvas.addEventListener("mousemove", point);
-  canvas.addEventListener("mouseleave", () => { cursor = null; hideTip(); preview({ token: null }); });
+  canvas.addEventListener("mouseleave", () => {
+    cursor = null;
+    hideTip();
+    preview({ token: null });
+  });
   canvas.addEventListener("click", click);
   canvas.addEventListener("keydown", move);
 
@@ -67,29 +79,45 @@ export function mount(element) {
     if (!names.includes(metric)) metric = names[0];
     if (offered === (offered = names.join())) return;
     replace(actionsOf(element),
-      choice("Axis", [["log", "steps, logarithmic"], ["linear", "steps"]], logX ? "log" : "linear", (value) => { logX = value === "log"; group.zoom = null; build(); }),
-      choice("Heads", names.map((name) => [name, name]), metric, (value) => { metric = value; heads(); }));
+      choice("Axis", [["log", "steps, logarithmic"], ["linear", "steps"]], logX ? "log" : "linear", (value) => {
+        logX = value === "log";
+        group.zoom = null;
+        build();
+      }), choice("Heads", names.map((name) => [name, name]), metric, (value) => {
+        metric = value;
+        heads();
+      }));
   }
 
   const steps = () => film.frames.map((frame) => frame.step);
-  const range = () => [0, Math.max(film.frames[film.frames.length - 1].step, ...Object.values(curves.curves).map(({ step }) => step.data[step.data.length - 1] ?? 0))];
+  const range =
+    () => [0,
+      Math.max(film.frames[film.frames.length - 1].step,
+        ...Object.values(curves.curves).map(({ step }) => step.data[step.data.length - 1] ?? 0))];
   const shared = () => ({ group, logX, range: range(), cursor: shown().step, pick: jump });
 
   function losses() {
-    const series = ["train", "val"].map((name) => ({ name, data: of(curves.curves[`${name}/loss`]), colour: `--lab-${name}`, style: name === "val" ? "dots" : "smooth" }));
+    const series = ["train", "val"].map((name) => ({ name, data: of(curves.curves[`${name}/loss`]),
+      colour: `--lab-${name}`, style: name === "val" ? "dots" : "smooth" })
+    );
     const { token } = state.selection;
     if (token > 0 && token < film.start.tokens.length) {
       const mine = film.frames.map((frame) => frame.token_loss.data[token - 1]);
-      series.push({ name: `token ${token} “${film.start.tokens[token]}”`, data: Series.from(steps(), mine), colour: "--lab-sample" });
+      series.push({ name: `token ${token} “${film.start.tokens[token]}”`, data: Series.from(steps(), mine),
+        colour: "--lab-sample" });
     }
     chart("loss", { label: "Loss", unit: "nats per token", series, height: 170, smoothing: 0.8 });
   }
 
   function heads() {
-    const { layer, head } = currentHead(), i = film.start.score_names.indexOf(metric), { n_heads: n } = state.info.model;
+    const { layer, head } = currentHead(), i = film.start.score_names.indexOf(metric),
+      { n_heads: n } = state.info.model;
     const values = film.frames.map(({ view }) => view.scores[i].values.data), chance = film.start.score_chance[i];
-    const series = [{ name: "largest of all", data: Series.from(steps(), values.map((all) => Math.max(...all))), colour: "--lab-muted" }, { name: `head ${layer}.${head}`, data: Series.from(steps(), values.map((all) => all[layer * n + head])), colour: "--lab-accent", style: "dots" }];
-    chart("heads", { label: metric, unit: film.start.score_explanations[i], series, lines: chance === null ? [] : [{ value: chance, label: "attending evenly" }], height: 150 });
+    const series = [{ name: "largest of all", data: Series.from(steps(), values.map((all) => Math.max(...all))),
+      colour: "--lab-muted" }, { name: `head ${layer}.${head}`,
+      data: Series.from(steps(), values.map((all) => all[layer * n + head])), colour: "--lab-accent", style: "dots" }];
+    chart("heads", { label: metric, unit: film.start.score_explanations[i], series,
+      lines: chance === null ? [] : [{ value: chance, label: "attending evenly" }], height: 150 });
     found.root.dataset.head = `${layer}.${head}`;
   }
 
@@ -116,13 +144,17 @@ export function mount(element) {
   function edges() {
     const { across, left, right } = made.loss.axes(), at = steps().map(across);
     const middle = at.slice(1).map((x, i) => (x + at[i]) / 2);
-    return [at[0] - ((middle[0] ?? right) - at[0]), ...middle, at[at.length - 1] + 0.5 * ((at[at.length - 1] - at[at.length - 2]) || 4)].map((x) => Math.round(Math.min(right, Math.max(left, x))));
+    return [at[0] - ((middle[0] ?? right) - at[0]), ...middle,
+      at[at.length - 1] + 0.5 * ((at[at.length - 1] - at[at.length - 2]) || 4)].map((x) =>
+        Math.round(Math.min(right, Math.max(left, x)))
+      );
   }
 
   function map() {
     const axes = made.loss?.axes();
     if (!axes || tabled || !film.frames.length || !area.clientWidth) return;
-    const { tokens, uniform_loss: most } = film.start, n = tokens.length - 1, columns = edges(), { token } = state.selection;
+    const { tokens, uniform_loss: most } = film.start, n = tokens.length - 1, columns = edges(),
+      { token } = state.selection;
     shortest = n > 70 ? Math.max(3, Math.floor(760 / n)) : ROW;
     const context = prepare(canvas, area.clientWidth, n * shortest + 2);
     film.frames.forEach((frame, i) => {
@@ -142,7 +174,8 @@ export function mount(element) {
       context.fillText(clip(tokens[t + 1], LETTERS), axes.left - 6, (t + 0.5) * shortest);
     }
     context.strokeStyle = css("--lab-mark");
-    if (token > 0 && token <= n) context.strokeRect(axes.left + 0.5, (token - 1) * shortest + 0.5, axes.right - axes.left - 1, shortest - 1);
+    if (token > 0 && token <= n)
+      context.strokeRect(axes.left + 0.5, (token - 1) * shortest + 0.5, axes.right - axes.left - 1, shortest - 1);
     context.fillStyle = css("--lab-ink");
     film.learned.forEach((step, t) => {
       if (step === null) return;
@@ -150,14 +183,18 @@ export function mount(element) {
       context.arc(axes.across(step), (t + 0.5) * shortest, Math.min(2.6, shortest / 3), 0, 2 * Math.PI);
       context.fill();
     });
-    canvas.setAttribute("aria-label", `Loss of ${n} tokens at ${film.frames.length} snapshots. Up and down choose a token, left and right a snapshot.`);
+    canvas.setAttribute("aria-label",
+      `Loss of ${n} tokens at ${film.frames.length} snapshots. Up and down choose a token, left and right a snapshot.`);
     legend(most);
     mark();
   }
 
   function legend(most) {
     const ramp = paint(h("canvas", { class: "lab-ramp", "aria-hidden": "true" }), 1, 64, (_, i) => ["warm", i / 63]);
-    replace(key, h("span", {}, "expected (0)"), ramp, h("span", {}, `as bad as guessing (${fixed(most, 2)} nats)`), h("span", { class: "lab-note" }, film.ended === "done" ? "dot: learned; from there on its loss stays below half-way from its first to its lowest" : ""));
+    replace(key, h("span", {}, "expected (0)"), ramp, h("span", {}, `as bad as guessing (${fixed(most, 2)} nats)`),
+      h("span", { class: "lab-note" }, film.ended === "done"
+        ? "dot: learned; from there on its loss stays below half-way from its first to its lowest"
+        : ""));
   }
 
   // The cursor of all three; nothing else is drawn again while the film moves.
@@ -179,13 +216,22 @@ export function mount(element) {
 
   function say(token, at) {
     const { tokens } = film.start, frame = film.frames[at];
-    if (!(token > 0 && token < tokens.length)) return "Point at a row to read it; click to go to that step and lock its token.";
-    const learned = film.learned[token - 1], when = film.ended !== "done" ? "" : learned === null ? "; not learned: it never fell by half a nat for good" : `; learned at step ${count(learned)}`;
-    return `${token} “${tokens[token]}” at step ${count(frame.step)}: loss ${fixed(frame.token_loss.data[token - 1])} nats${when}`;
+    if (!(token > 0 && token < tokens.length))
+      return "Point at a row to read it; click to go to that step and lock its token.";
+    const learned = film.learned[token - 1],
+      when = film.ended !== "done"
+        ? ""
+        : learned === null
+        ? "; not learned: it never fell by half a nat for good"
+        : `; learned at step ${count(learned)}`;
+    return `${token} “${tokens[token]}” at step ${count(frame.step)}: loss ${
+      fixed(frame.token_loss.data[token - 1])
+    } nats${when}`;
   }
 
   function at(event) {
-    const box = canvas.getBoundingClientRect(), axes = made.loss.axes(), token = 1 + Math.floor((event.clientY - box.top) / shortest);
+    const box = canvas.getBoundingClientRect(), axes = made.loss.axes(),
+      token = 1 + Math.floor((event.clientY - box.top) / shortest);
     if (token < 1 || token >= film.start.tokens.length) return null;
     const x = event.clientX - box.left;
     return { token, frame: x < axes.left ? null : closest(axes.across.invert(Math.min(x, axes.right))) };
@@ -197,9 +243,12 @@ export function mount(element) {
     if (place?.token !== cursor?.token) preview({ token: place?.token ?? null });
     cursor = place;
     if (!place) return hideTip();
-    const frame = film.frames[place.frame ?? film.at], loss = frame.token_loss.data[place.token - 1], learned = film.learned[place.token - 1];
+    const frame = film.frames[place.frame ?? film.at], loss = frame.token_loss.data[place.token - 1],
+      learned = film.learned[place.token - 1];
     words.textContent = say(place.token, place.frame ?? film.at);
-    showTip(event, `${place.token} “${film.start.tokens[place.token]}”`, [["step", count(frame.step)], ["loss", `${fixed(loss)} nats`], ["probability", fixed(Math.exp(-loss))], ...(film.ended === "done" ? [["learned at step", learned === null ? "not" : count(learned)]] : [])]);
+    showTip(event, `${place.token} “${film.start.tokens[place.token]}”`, [["step", count(frame.step)], ["loss",
+      `${fixed(loss)} nats`], ["probability", fixed(Math.exp(-loss))],
+      ...(film.ended === "done" ? [["learned at step", learned === null ? "not" : count(learned)]] : [])]);
   }
 
   function click(event) {
@@ -213,12 +262,15 @@ export function mount(element) {
   }
 
   function move(event) {
-    const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity] }[event.key];
+    const by =
+      { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity],
+        End: [0, Infinity] }[event.key];
     if (!by) return;
     event.preventDefault();
     cursor = null;
     play(false);
-    if (by[0]) select({ token: Math.min(film.start.tokens.length - 1, Math.max(1, (state.selection.token ?? 0) + by[0])) });
+    if (by[0])
+      select({ token: Math.min(film.start.tokens.length - 1, Math.max(1, (state.selection.token ?? 0) + by[0])) });
     else go(film.at + by[1]);
   }
 
@@ -233,8 +285,14 @@ export function mount(element) {
 
   function list() {
     const frame = shown(), { tokens } = film.start, first = film.frames[0], last = film.frames[film.frames.length - 1];
-    const head = ["token", "", `loss at step ${count(first.step)}`, `at step ${count(frame.step)}`, `at step ${count(last.step)}`, "learned at step"].map((text) => h("th", { scope: "col" }, text));
-    const rows = tokens.slice(1).map((token, t) => h("tr", {}, h("td", { class: "lab-number" }, String(t + 1)), h("td", {}, token), ...[first, frame, last].map((one) => h("td", { class: "lab-number" }, fixed(one.token_loss.data[t]))), h("td", { class: "lab-number" }, film.learned[t] === null || film.learned[t] === undefined ? "n/a" : count(film.learned[t]))));
+    const head = ["token", "", `loss at step ${count(first.step)}`, `at step ${count(frame.step)}`,
+      `at step ${count(last.step)}`, "learned at step"].map((text) => h("th", { scope: "col" }, text));
+    const rows = tokens.slice(1).map((token, t) =>
+      h("tr", {}, h("td", { class: "lab-number" }, String(t + 1)), h("td", {}, token),
+        ...[first, frame, last].map((one) => h("td", { class: "lab-number" }, fixed(one.token_loss.data[t]))),
+        h("td", { class: "lab-number" },
+          film.learned[t] === null || film.learned[t] === undefined ? "n/a" : count(film.learned[t])))
+    );
     replace(table, h("table", { class: "lab-table" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)));
   }
 }

@@ -11,7 +11,8 @@ export function follow(element, make) {
     root.dataset.drawn = Number(root.dataset.drawn ?? 0) + 1;
     return shown().view;
   };
-  const made = make(element, { request, ask: (...wanted) => ask(...wanted).then(present), numbers: () => shown()?.view, fixed: true });
+  const made = make(element, { request, ask: (...wanted) => ask(...wanted).then(present), numbers: () => shown()?.view,
+    fixed: true });
   const draw = () => root.offsetParent && root.dataset.state === "ready" && shown() && made.show(present());
   onFilm((what) => {
     if (what === "start") made.refresh();

@@ -10,24 +10,37 @@ const CLIP = 34;
 
 export function mount(element) {
   let marks = [], asked = null;
-  const button = (label, text, act) => h("button", { class: "lab-button", "aria-label": label, title: label, onclick: act }, text);
+  const button = (label, text, act) =>
+    h("button", { class: "lab-button", "aria-label": label, title: label, onclick: act }, text);
   const start = button("play", "▶", () => play());
-  const slider = h("input", { type: "range", id: "lab-time", min: 0, max: 0, value: 0, "aria-label": "snapshot", oninput: () => { play(false); go(Number(slider.value)); } });
-  const bar = h("div", { class: "lab-player" }, button("one snapshot back", "◂", () => step(-1)), start, button("one snapshot on", "▸", () => step(1)), slider);
-  const facts = h("div", { class: "lab-facts lab-time-facts" }), jumps = h("div", { class: "lab-actions-row lab-jumps" });
-  const texts = h("div", { class: "lab-actions-row lab-jumps" }), progress = h("div", { class: "lab-progress", role: "status" }), notes = h("div", { class: "lab-time-notes" });
+  const slider = h("input", { type: "range", id: "lab-time", min: 0, max: 0, value: 0, "aria-label": "snapshot",
+    oninput: () => {
+      play(false);
+      go(Number(slider.value));
+    } });
+  const bar = h("div", { class: "lab-player" }, button("one snapshot back", "◂", () => step(-1)), start,
+    button("one snapshot on", "▸", () => step(1)), slider);
+  const facts = h("div", { class: "lab-facts lab-time-facts" }),
+    jumps = h("div", { class: "lab-actions-row lab-jumps" });
+  const texts = h("div", { class: "lab-actions-row lab-jumps" }),
+    progress = h("div", { class: "lab-progress", role: "status" }),
+    notes = h("div", { class: "lab-time-notes" });
   const found = panel(element, {
     request() {
       const wanted = request();
       if (typeof wanted === "string" && film.start && !film.start.ready) {
         const { length } = film.start.steps, bundles = film.start.probe_texts.length > 0;
-        const why = bundles ? "This text is none of the run’s probe texts, whose insides were written down while it trained." : "This run wrote down no probe texts while it trained (probes.every: 0), so nothing can be shown at once.";
-        return { empty: `${why} It can be computed by opening each of the ${count(length)} snapshots in turn. `, action: [`Compute ${count(length)} snapshots`, compute] };
+        const why = bundles
+          ? "This text is none of the run’s probe texts, whose insides were written down while it trained."
+          : "This run wrote down no probe texts while it trained (probes.every: 0), so nothing can be shown at once.";
+        return { empty: `${why} It can be computed by opening each of the ${count(length)} snapshots in turn. `,
+          action: [`Compute ${count(length)} snapshots`, compute] };
       }
       return wanted;
     },
     ask: begin,
-    numbers: () => ({ ...film.start, steps: film.frames.map((frame) => frame.step), token_loss: film.frames.map((frame) => frame.token_loss), learned: film.learned }),
+    numbers: () => ({ ...film.start, steps: film.frames.map((frame) => frame.step),
+      token_loss: film.frames.map((frame) => frame.token_loss), learned: film.learned }),
     show: all,
     update: where,
   });
@@ -57,7 +70,10 @@ export function mount(element) {
     tellTexts();
     tellProgress();
     where();
-    replace(notes, ...[...film.start.notes, ...film.problems.map((problem) => `left out: ${problem}`)].map((note) => h("p", { class: film.problems.some((p) => note.endsWith(p)) ? "lab-warn" : "lab-note" }, note)));
+    replace(notes,
+      ...[...film.start.notes, ...film.problems.map((problem) => `left out: ${problem}`)].map((note) =>
+        h("p", { class: film.problems.some((p) => note.endsWith(p)) ? "lab-warn" : "lab-note" }, note)
+      ));
     if (asked !== state.selection.run) landmarks();
     else tellJumps();
     found.root.dataset.frames = film.frames.length;
@@ -76,26 +92,41 @@ export function mount(element) {
     if (!frame) return;
     slider.value = film.at;
     slider.setAttribute("aria-valuetext", `step ${frame.step}`);
-    const row = state.info.weights.find((w) => w.step === frame.step && !w.problem), fact = (name, value) => h("span", {}, h("small", {}, name), h("b", {}, value));
+    const row = state.info.weights.find((w) => w.step === frame.step && !w.problem),
+      fact = (name, value) => h("span", {}, h("small", {}, name), h("b", {}, value));
     const mean = frame.token_loss.data.reduce((a, b) => a + b, 0) / frame.token_loss.data.length;
-    replace(facts, fact("step", count(frame.step)), fact("tokens seen", short(row?.tokens)), fact("train loss", fixed(row?.train_loss, 3)), fact("val loss", fixed(row?.val_loss, 3)), fact("loss of this text", fixed(mean, 3)), fact("snapshot", `${film.at + 1} of ${film.frames.length}`));
+    replace(facts, fact("step", count(frame.step)), fact("tokens seen", short(row?.tokens)),
+      fact("train loss", fixed(row?.train_loss, 3)), fact("val loss", fixed(row?.val_loss, 3)),
+      fact("loss of this text", fixed(mean, 3)), fact("snapshot", `${film.at + 1} of ${film.frames.length}`));
     found.root.dataset.step = frame.step;
   }
 
   function tellTexts() {
     const chosen = film.start.probe_texts.findIndex((text) => text.startsWith(currentText()));
-    const choose = film.start.probe_texts.map((text, i) => h("button", {
-      class: "lab-preset", "aria-pressed": String(i === chosen), title: text, onclick: () => select({ text }),
-    }, `${i + 1}: ${brief(text)}`));
-    replace(texts, choose.length ? h("span", { class: "lab-name" }, "Probe texts") : null, ...choose, chosen < 0 ? h("span", { class: "lab-note" }, `your own text: ${brief(currentText())}`) : null);
+    const choose = film.start.probe_texts.map((text, i) =>
+      h("button", {
+        class: "lab-preset",
+        "aria-pressed": String(i === chosen),
+        title: text,
+        onclick: () => select({ text }),
+      }, `${i + 1}: ${brief(text)}`)
+    );
+    replace(texts, choose.length ? h("span", { class: "lab-name" }, "Probe texts") : null, ...choose,
+      chosen < 0 ? h("span", { class: "lab-note" }, `your own text: ${brief(currentText())}`) : null);
   }
 
   function tellProgress() {
     const { length: of } = film.start.steps, { length: done } = film.frames, own = film.start.origin === "computed";
     if (film.ended === "done" || !film.start.ready) return replace(progress);
-    const words = { null: `${own ? "computed" : "read"} ${done} of ${of} snapshots`, stopped: `stopped after ${done} of ${of} snapshots`, failed: `${film.failure} (after ${done} of ${of} snapshots)` }[film.ended];
-    const act = film.ended === null ? h("button", { class: "lab-button", onclick: stop }, "Stop") : h("button", { class: "lab-button", onclick: () => load(JSON.parse(film.key), own) }, "Go on");
-    replace(progress, h("progress", { max: of, value: done, "aria-label": "snapshots so far" }), h("span", { class: film.ended === "failed" ? "lab-warn" : "lab-note" }, words), act);
+    const words =
+      { null: `${own ? "computed" : "read"} ${done} of ${of} snapshots`,
+        stopped: `stopped after ${done} of ${of} snapshots`,
+        failed: `${film.failure} (after ${done} of ${of} snapshots)` }[film.ended];
+    const act = film.ended === null
+      ? h("button", { class: "lab-button", onclick: stop }, "Stop")
+      : h("button", { class: "lab-button", onclick: () => load(JSON.parse(film.key), own) }, "Go on");
+    replace(progress, h("progress", { max: of, value: done, "aria-label": "snapshots so far" }),
+      h("span", { class: film.ended === "failed" ? "lab-warn" : "lab-note" }, words), act);
   }
 
   async function landmarks() {
@@ -113,9 +144,15 @@ export function mount(element) {
   }
 
   function tellJumps() {
-    const ends = [{ name: "first", step: film.frames[0]?.step, why: "the first snapshot" }, ...marks, { name: "last", step: film.frames[film.frames.length - 1]?.step, why: "the last snapshot" }];
-    replace(jumps, h("span", { class: "lab-name" }, "Jump to"), ...ends.filter((mark) => Number.isFinite(mark.step)).map((mark) =>
-      h("button", { class: "lab-preset", title: mark.why, data: { landmark: mark.name }, onclick: () => { play(false); goToStep(mark.step); } }, mark.name, h("small", {}, ` ${count(mark.step)}`))));
+    const ends = [{ name: "first", step: film.frames[0]?.step, why: "the first snapshot" }, ...marks, { name: "last",
+      step: film.frames[film.frames.length - 1]?.step, why: "the last snapshot" }];
+    replace(jumps, h("span", { class: "lab-name" }, "Jump to"),
+      ...ends.filter((mark) => Number.isFinite(mark.step)).map((mark) =>
+        h("button", { class: "lab-preset", title: mark.why, data: { landmark: mark.name }, onclick: () => {
+          play(false);
+          goToStep(mark.step);
+        } }, mark.name, h("small", {}, ` ${count(mark.step)}`))
+      ));
   }
 }
 

@@ -1,13 +1,14 @@
 // The text as the model reads it: one chip a token. Hover previews, click locks, Esc unlocks, arrows move.
 
+import { post } from "./lib/client.js";
 import { count, h, replace } from "./lib/dom.js";
 import { bodyOf } from "./lib/panel.js";
-import { post } from "./lib/client.js";
 import { currentText, on, preview, select, state } from "./lib/store.js";
 
 export function mount(element) {
   const body = bodyOf(element), root = element.querySelector(".lab-panel");
-  const strip = h("div", { class: "lab-strip", role: "listbox", "aria-label": "tokens of the text" }), note = h("span", { class: "lab-note" });
+  const strip = h("div", { class: "lab-strip", role: "listbox", "aria-label": "tokens of the text" }),
+    note = h("span", { class: "lab-note" });
   replace(body, strip, note);
   let shown = null, asking = 0;
   on(() => refresh());
@@ -40,13 +41,18 @@ export function mount(element) {
   }
 
   function fill(tokens, n, context) {
-    replace(strip, ...tokens.map((token, position) => h("button", {
-      class: "lab-token", role: "option", data: { position }, title: `token ${position}`,
-      onmouseenter: () => preview({ token: position }),
-      onmouseleave: () => preview({ token: null }),
-      onclick: () => select({ token: state.selection.token === position ? null : position }),
-      onkeydown: move,
-    }, token)));
+    replace(strip, ...tokens.map((token, position) =>
+      h("button", {
+        class: "lab-token",
+        role: "option",
+        data: { position },
+        title: `token ${position}`,
+        onmouseenter: () => preview({ token: position }),
+        onmouseleave: () => preview({ token: null }),
+        onclick: () => select({ token: state.selection.token === position ? null : position }),
+        onkeydown: move,
+      }, token)
+    ));
     const over = n > context ? `: ${count(n - context)} too many` : "";
     note.textContent = `${count(n)} of ${count(context)} tokens${over}`;
     note.classList.toggle("lab-warn", n > context);

@@ -42,9 +42,11 @@ export function paint(canvas, rows, columns, shade) {
 // `linear`: by probability instead of its square root, which is what the bytes are.
 export function paintPattern(canvas, bytes, n, linear = false) {
   if (canvas.width !== n || canvas.height !== n) Object.assign(canvas, { width: n, height: n });
-  const context = canvas.getContext("2d"), image = context.createImageData(n, n), found = new Uint32Array(image.data.buffer), colours = pixels("seq");
+  const context = canvas.getContext("2d"), image = context.createImageData(n, n),
+    found = new Uint32Array(image.data.buffer), colours = pixels("seq");
   for (let q = 0; q < n; q++) {
-    for (let at = q * n, end = at + q; at <= end; at++) found[at] = colours[linear ? Math.round((bytes[at] * bytes[at]) / 255) : bytes[at]];
+    for (let at = q * n, end = at + q; at <= end; at++)
+      found[at] = colours[linear ? Math.round((bytes[at] * bytes[at]) / 255) : bytes[at]];
   }
   context.putImageData(image, 0, 0);
   return canvas;

@@ -29,7 +29,8 @@ const X_NAMES = { step: "step", tokens: "tokens", time: "training time" };
 const NEAR = 7; // pixels within which the mouse means a marker, or has not dragged
 const TABLE_ROWS = 60;
 const DEFAULTS = {
-  ...{ label: "", unit: "", series: [], lines: [], markers: [], x: "step", xName: null, logX: false, logY: false, smoothing: 0.9, height: 220 },
+  ...{ label: "", unit: "", series: [], lines: [], markers: [], x: "step", xName: null, logX: false, logY: false,
+    smoothing: 0.9, height: 220 },
   ...{ group: null, cursor: null, range: null, pick: null, onMarker: null, empty: "nothing measured yet" },
 };
 
@@ -38,16 +39,27 @@ export const chartGroup = () => ({ charts: new Set(), at: null, zoom: null });
 export function lineChart(place, given) {
   const options = { ...DEFAULTS, ...given };
   let group = options.group ?? chartGroup(), zoomY = null, drag = null, frame = null, tabled = false, axes = null;
-  const base = h("canvas", { class: "lab-chart-base", role: "img", tabindex: 0 }), over = h("canvas", { class: "lab-chart-over", "aria-hidden": "true" });
-  const legend = h("div", { class: "lab-chart-legend" }), area = h("div", { class: "lab-chart-area" }, base, over), table = h("div", { class: "lab-scroll lab-chart-table", hidden: true, tabindex: 0 });
-  const toggle = h("button", { class: "lab-link lab-chart-toggle", "aria-pressed": "false", title: "the same numbers as a table", onclick: flip }, "table");
-  const root = h("figure", { class: "lab-chart" }, h("figcaption", {}, h("b", { class: "lab-chart-name" }), legend, toggle), area, table);
-  const chart = { root, options, set, redraw, draw, zoom, reset, crosshair: overlay, axes: () => axes, get zoomY() { return zoomY; } };
+  const base = h("canvas", { class: "lab-chart-base", role: "img", tabindex: 0 }),
+    over = h("canvas", { class: "lab-chart-over", "aria-hidden": "true" });
+  const legend = h("div", { class: "lab-chart-legend" }), area = h("div", { class: "lab-chart-area" }, base, over),
+    table = h("div", { class: "lab-scroll lab-chart-table", hidden: true, tabindex: 0 });
+  const toggle = h("button", { class: "lab-link lab-chart-toggle", "aria-pressed": "false",
+    title: "the same numbers as a table", onclick: flip }, "table");
+  const root = h("figure", { class: "lab-chart" },
+    h("figcaption", {}, h("b", { class: "lab-chart-name" }), legend, toggle), area, table);
+  const chart = { root, options, set, redraw, draw, zoom, reset, crosshair: overlay, axes: () => axes, get zoomY() {
+    return zoomY;
+  } };
   group.charts.add(chart);
   root.firstChild.append(menuOf(root, () => options.label));
-  numbersOf(root, () => ({ chart: options.label, unit: options.unit, series: options.series.map(({ name, unit, data }) => ({ name, unit, step: data.x("step"), tokens: data.x("tokens"), time: data.x("time"), values: data.y })) }));
+  numbersOf(root,
+    () => ({ chart: options.label, unit: options.unit,
+      series: options.series.map(({ name, unit, data }) => ({ name, unit, step: data.x("step"),
+        tokens: data.x("tokens"), time: data.x("time"), values: data.y })
+      ) }));
   replace(place, root);
-  for (const [name, act] of Object.entries({ pointerdown: press, pointermove: move, pointerup: release, pointerleave: leave, dblclick: reset, keydown: key })) base.addEventListener(name, act);
+  for (const [name, act] of Object.entries({ pointerdown: press, pointermove: move, pointerup: release,
+    pointerleave: leave, dblclick: reset, keydown: key })) base.addEventListener(name, act);
   onTheme(() => root.isConnected && redraw());
   new ResizeObserver(() => redraw()).observe(area);
   redraw();
@@ -66,7 +78,10 @@ export function lineChart(place, given) {
   }
 
   function redraw() {
-    frame ??= window.requestAnimationFrame(() => { frame = null; draw(); });
+    frame ??= window.requestAnimationFrame(() => {
+      frame = null;
+      draw();
+    });
   }
 
   function flip() {
@@ -114,9 +129,11 @@ export function lineChart(place, given) {
     const { series, x, logX, logY } = options, seen = series.filter(({ data }) => data.n);
     if (!seen.length) return null;
     const xs = seen.map(({ data }) => data.x(x)), shift = logX ? Math.min(...xs.map(firstPositive)) : 0;
-    let [low, high] = group.zoom ?? options.range ?? [Math.min(...xs.map((v) => v[0])), Math.max(...xs.map((v) => v[v.length - 1]))];
+    let [low, high] = group.zoom ?? options.range
+      ?? [Math.min(...xs.map((v) => v[0])), Math.max(...xs.map((v) => v[v.length - 1]))];
     if (!(high > low)) [low, high] = logX || low > 0 ? [low * 0.9, low * 1.1 || 1] : [low - 1, low + 1];
-    const ends = { left: SIDES.left, right: width - SIDES.right, top: SIDES.top, bottom: options.height - SIDES.bottom };
+    const ends = { left: SIDES.left, right: width - SIDES.right, top: SIDES.top,
+      bottom: options.height - SIDES.bottom };
     const across = scale(low, high, ends.left, ends.right, { log: logX, shift });
     let [least, most] = zoomY ?? extremes(seen, x, low, high, logY, group.zoom ? [] : options.lines);
     if (!zoomY) [least, most] = roomy(least, most, logY);
@@ -128,7 +145,8 @@ export function lineChart(place, given) {
     context.lineWidth = 1;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    const levels = ticks(up, options.height < 160 ? 4 : 5), fine = levels.length > 1 ? Math.abs(levels[1] - levels[0]) : 1;
+    const levels = ticks(up, options.height < 160 ? 4 : 5),
+      fine = levels.length > 1 ? Math.abs(levels[1] - levels[0]) : 1;
     for (const value of levels) {
       const at = Math.round(up(value)) + 0.5;
       if (at < top - 1 || at > bottom + 1) continue;
@@ -167,9 +185,12 @@ export function lineChart(place, given) {
     context.font = font();
     [context.textAlign, context.textBaseline] = ["right", "middle"];
     let before = { y: -Infinity, left: right };
-    for (const { at, label, colour } of options.lines.map((line) => ({ ...line, at: up(line.value) })).sort((a, b) => a.at - b.at)) {
+    for (const { at, label, colour } of options.lines.map((line) => ({ ...line, at: up(line.value) })).sort((a, b) =>
+      a.at - b.at
+    )) {
       if (!(at >= top - 1 && at <= bottom + 1)) continue;
-      const wide = context.measureText(label).width, y = at - 14 < top ? at + 9 : at - 8, end = Math.abs(y - before.y) < 14 ? before.left - 8 : right - 3;
+      const wide = context.measureText(label).width, y = at - 14 < top ? at + 9 : at - 8,
+        end = Math.abs(y - before.y) < 14 ? before.left - 8 : right - 3;
       context.globalAlpha = 0.85;
       context.fillStyle = css("--lab-card");
       context.fillRect(end - wide - 3, y - 7, wide + 6, 14);
@@ -185,7 +206,8 @@ export function lineChart(place, given) {
     context.strokeStyle = context.fillStyle = css(colour);
     context.lineJoin = "round";
     const smooth = style === "smooth" && options.smoothing > 0;
-    path(context, thin(xs, data.y, data.low, data.high, from, to, across), up, smooth ? 1 : style === "dots" ? 1.25 : 1.6, smooth ? 0.3 : style === "dots" ? 0.55 : 1);
+    path(context, thin(xs, data.y, data.low, data.high, from, to, across), up,
+      smooth ? 1 : style === "dots" ? 1.25 : 1.6, smooth ? 0.3 : style === "dots" ? 0.55 : 1);
     if (smooth) {
       const strong = data.smoothed(options.smoothing);
       path(context, thin(xs, strong, strong, strong, from, to, across), up, 2, 1);
@@ -198,13 +220,15 @@ export function lineChart(place, given) {
     if (end > 0 && Number.isNaN(data.y[end])) {
       let last = end;
       while (last > 0 && Number.isNaN(data.y[last])) last--;
-      shape(context, "cross", across(xs[last]), Number.isNaN(data.y[last]) ? 20 : up(data.y[last]), css("--lab-bad"), 6);
+      shape(context, "cross", across(xs[last]), Number.isNaN(data.y[last]) ? 20 : up(data.y[last]), css("--lab-bad"),
+        6);
     }
   }
 
   function mark(context, { across, bottom }, marker) {
     const at = across(marker[options.x]);
-    if (Number.isFinite(at)) shape(context, marker.kind, at, bottom - 7, css(`--lab-${marker.kind}`) || css("--lab-muted"), 4.5);
+    if (Number.isFinite(at))
+      shape(context, marker.kind, at, bottom - 7, css(`--lab-${marker.kind}`) || css("--lab-muted"), 4.5);
   }
 
   // ---------------------------------------------------------------- crosshair, legend, table
@@ -239,7 +263,8 @@ export function lineChart(place, given) {
     stroke(context, [[Math.round(at) + 0.5, axes.top], [Math.round(at) + 0.5, axes.bottom]]);
     if (text === null) return;
     context.font = font();
-    const wide = context.measureText(text).width + 12, left = Math.min(Math.max(at - wide / 2, 0), root.clientWidth - wide);
+    const wide = context.measureText(text).width + 12,
+      left = Math.min(Math.max(at - wide / 2, 0), root.clientWidth - wide);
     context.fillStyle = css("--lab-ink");
     context.beginPath();
     context.roundRect(left, axes.bottom + 3, wide, 17, 5);
@@ -251,7 +276,8 @@ export function lineChart(place, given) {
   }
 
   function box(context) {
-    const [x0, x1] = [drag.x, drag.toX].sort((a, b) => a - b), tall = drag.boxed, [y0, y1] = tall ? [drag.y, drag.toY].sort((a, b) => a - b) : [axes.top, axes.bottom];
+    const [x0, x1] = [drag.x, drag.toX].sort((a, b) => a - b), tall = drag.boxed,
+      [y0, y1] = tall ? [drag.y, drag.toY].sort((a, b) => a - b) : [axes.top, axes.bottom];
     context.fillStyle = context.strokeStyle = css("--lab-accent");
     context.globalAlpha = 0.14;
     context.fillRect(x0, y0, x1 - x0, y1 - y0);
@@ -267,34 +293,46 @@ export function lineChart(place, given) {
       const i = at === null ? lastIndex(item.data) : item.data.nearest(options.x, at);
       const text = i < 0 ? "n/a" : (item.format ?? brief)(value(item, i));
       const swatch = h("i", { style: { background: `var(${item.colour ?? "--lab-accent"})` } });
-      return h("span", { class: "lab-chart-key" }, options.series.length > 1 ? swatch : null, item.name ? `${item.name} ` : "", h("b", {}, text));
+      return h("span", { class: "lab-chart-key" }, options.series.length > 1 ? swatch : null,
+        item.name ? `${item.name} ` : "", h("b", {}, text));
     });
-    replace(legend, ...parts, options.unit ? h("small", {}, options.unit) : null, group.zoom || zoomY ? h("button", { class: "lab-link lab-chart-reset", onclick: reset }, "show all") : null);
+    replace(legend, ...parts, options.unit ? h("small", {}, options.unit) : null,
+      group.zoom || zoomY ? h("button", { class: "lab-link lab-chart-reset", onclick: reset }, "show all") : null);
   }
 
   function describe() {
     const now = options.series.filter(({ data }) => data.n).map(({ name, data }) => {
       const last = data.last();
-      return last ? `${name || options.label} ${brief(last.value)} at step ${brief(last.step, 6)}` : `${name || options.label}: no number`;
+      return last
+        ? `${name || options.label} ${brief(last.value)} at step ${brief(last.step, 6)}`
+        : `${name || options.label}: no number`;
     });
-    base.setAttribute("aria-label", `${options.label} by ${(options.xName ?? X_NAMES[options.x])}${options.unit ? `, in ${options.unit}` : ""}: ${now.join("; ") || options.empty}. Arrow keys move along it.`);
+    base.setAttribute("aria-label",
+      `${options.label} by ${(options.xName ?? X_NAMES[options.x])}${options.unit ? `, in ${options.unit}` : ""}: ${
+        now.join("; ") || options.empty
+      }. Arrow keys move along it.`);
   }
 
   // At most some sixty rows of what is in view, the newest first.
   function list() {
     const longest = options.series.reduce((a, b) => (b.data.n > (a?.data.n ?? 0) ? b : a), null);
     if (!longest || !axes) return replace(table, h("p", { class: "lab-note" }, options.empty));
-    const { data } = longest, [from, to] = data.between(options.x, axes.across.low, axes.across.high), skip = Math.max(1, Math.ceil((to - from) / TABLE_ROWS));
+    const { data } = longest, [from, to] = data.between(options.x, axes.across.low, axes.across.high),
+      skip = Math.max(1, Math.ceil((to - from) / TABLE_ROWS));
     const rows = [];
     for (let i = to - 1; i >= from; i -= skip) {
       const cells = options.series.map((item) => {
         const j = item === longest ? i : item.data.nearest("step", data.x("step")[i]);
-        return h("td", { class: "lab-number" }, j < 0 || item.data.x("step")[j] > data.x("step")[i] ? "" : (item.format ?? brief)(item.data.y[j]));
+        return h("td", { class: "lab-number" },
+          j < 0 || item.data.x("step")[j] > data.x("step")[i] ? "" : (item.format ?? brief)(item.data.y[j]));
       });
       rows.push(h("tr", {}, h("td", { class: "lab-number" }, axisText(data.x(options.x)[i], options.x)), ...cells));
     }
-    const head = [(options.xName ?? X_NAMES[options.x]), ...options.series.map(({ name }) => name || options.label)].map((text) => h("th", { scope: "col", class: "lab-number" }, text));
-    replace(table, h("table", { class: "lab-table" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)), skip > 1 ? h("p", { class: "lab-note" }, `every ${brief(skip)}th of ${brief(to - from, 6)} points`) : null);
+    const head = [options.xName ?? X_NAMES[options.x], ...options.series.map(({ name }) => name || options.label)].map((
+      text,
+    ) => h("th", { scope: "col", class: "lab-number" }, text));
+    replace(table, h("table", { class: "lab-table" }, h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows)),
+      skip > 1 ? h("p", { class: "lab-note" }, `every ${brief(skip)}th of ${brief(to - from, 6)} points`) : null);
   }
 
   function value({ data, style }, i) {
@@ -371,7 +409,8 @@ export function lineChart(place, given) {
   function under(x, y) {
     if (y < axes.bottom - 16 || y > axes.bottom + 3) return null;
     const away = (marker) => Math.abs(axes.across(marker[options.x]) - x);
-    const found = options.markers.reduce((best, marker) => (away(marker) < (best ? away(best) : NEAR) ? marker : best), null);
+    const found = options.markers.reduce((best, marker) => (away(marker) < (best ? away(best) : NEAR) ? marker : best),
+      null);
     if (!found) return null;
     const crowd = options.markers.filter((marker) => Math.abs(away(marker) - away(found)) < 1).length - 1;
     return crowd > 0 ? { ...found, rows: [...(found.rows ?? []), ["and beside it", `${crowd} more`]] } : found;
@@ -381,7 +420,8 @@ export function lineChart(place, given) {
     if (!axes) return;
     const { across } = axes, middle = group.at ?? across.high, step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step) {
-      const longest = options.series.reduce((a, b) => (b.data.n > a.data.n ? b : a)).data, many = event.shiftKey ? 10 : 1;
+      const longest = options.series.reduce((a, b) => (b.data.n > a.data.n ? b : a)).data,
+        many = event.shiftKey ? 10 : 1;
       const xs = longest.x(options.x), i = longest.nearest(options.x, middle) + (group.at === null ? 0 : step * many);
       point(xs[Math.min(xs.length - 1, Math.max(0, i))]);
     } else if (event.key === "Enter" && options.pick && group.at !== null) options.pick(group.at);
@@ -452,7 +492,10 @@ const OUTLINES = {
   sample: [[0, -0.9], [1, 0.8], [-1, 0.8]],
   pause: [[-0.8, -0.9], [-0.2, -0.9], [-0.2, 0.9], [-0.8, 0.9], null, [0.2, -0.9], [0.8, -0.9], [0.8, 0.9], [0.2, 0.9]],
   finding: [[-0.8, -1.4], [1, -0.8], [-0.5, -0.1], [-0.5, 1.2], [-0.8, 1.2]],
-  cross: [[-1, -0.7], [-0.7, -1], [0, -0.3], [0.7, -1], [1, -0.7], [0.3, 0], [1, 0.7], [0.7, 1], [0, 0.3], [-0.7, 1], [-1, 0.7], [-0.3, 0]],
+  cross: [[-1, -0.7], [-0.7, -1], [0, -0.3], [0.7, -1], [1, -0.7], [0.3, 0], [1, 0.7], [0.7, 1], [0, 0.3], [-0.7, 1], [
+    -1,
+    0.7,
+  ], [-0.3, 0]],
 };
 
 function shape(context, kind, x, y, colour, size_) {
@@ -491,7 +534,10 @@ function extremes(series, x, low, high, log, lines) {
 }
 
 function roomy(least, most, log) {
-  if (log) return least === most ? [least / 1.2, most * 1.2] : [least / (most / least) ** 0.05, most * (most / least) ** 0.05];
+  if (log)
+    return least === most
+      ? [least / 1.2, most * 1.2]
+      : [least / (most / least) ** 0.05, most * (most / least) ** 0.05];
   if (least === most) return least === 0 ? [-1, 1] : [Math.min(0, 2 * least), Math.max(0, 2 * least)];
   const room = most - least, low = least - 0.06 * room;
   return [least >= 0 && low < 0 ? 0 : low, most + 0.06 * room];
@@ -508,5 +554,6 @@ function lastIndex(data) {
   return i;
 }
 
-const axisText = (value, x) => (x === "time" ? duration(value) : x === "step" ? brief(Math.round(value), value >= 1e6 ? 5 : 6) : brief(value));
+const axisText = (value,
+  x) => (x === "time" ? duration(value) : x === "step" ? brief(Math.round(value), value >= 1e6 ? 5 : 6) : brief(value));
 const font = () => `11px ${css("--font") || "system-ui, sans-serif"}`;

@@ -38,7 +38,8 @@ export function pixels(name) {
   const key = `${name} pixels`;
   if (!tables.has(key)) {
     const found = table(name);
-    tables.set(key, Uint32Array.from({ length: 256 }, (_, i) => (255 << 24) | (found[3 * i + 2] << 16) | (found[3 * i + 1] << 8) | found[3 * i]));
+    tables.set(key, Uint32Array.from({ length: 256 }, (_, i) =>
+      (255 << 24) | (found[3 * i + 2] << 16) | (found[3 * i + 1] << 8) | found[3 * i]));
   }
   return tables.get(key);
 }

@@ -73,7 +73,9 @@ export const count = (x) => (isNumber(x) ? x.toLocaleString("en-US") : UNKNOWN);
 
 export function short(x) {
   if (!isNumber(x)) return UNKNOWN;
-  const scale = [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]].find(([size]) => Math.abs(x) >= size);
+  const scale = [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "k"]].find(([size]) =>
+    Math.abs(x) >= size
+  );
   return scale ? `${(x / scale[0]).toPrecision(3)}${scale[1]}` : String(x);
 }
 

@@ -27,9 +27,14 @@ export function offer(element) {
 // A menu that exports what `root` shows, under the title that `named()` gives.
 export function menuOf(root, named) {
   const said = h("p", { class: "lab-export-said", role: "status" });
-  const ways = [["PNG", "a picture", png], ["HTML", "a page that opens without a network", page], ["JSON", "the numbers", json]];
-  const buttons = ways.map(([name, what, make]) => h("button", { class: "lab-button", data: { export: name.toLowerCase() }, title: what, onclick: () => run(name, make) }, name));
-  const menu = h("details", { class: "lab-export", onkeydown: close, onfocusout: leave }, h("summary", { class: "lab-button", "aria-label": `Export ${named()}` }, "Export"),
+  const ways = [["PNG", "a picture", png], ["HTML", "a page that opens without a network", page], ["JSON",
+    "the numbers", json]];
+  const buttons = ways.map(([name, what, make]) =>
+    h("button", { class: "lab-button", data: { export: name.toLowerCase() }, title: what, onclick: () =>
+      run(name, make) }, name)
+  );
+  const menu = h("details", { class: "lab-export", onkeydown: close, onfocusout: leave },
+    h("summary", { class: "lab-button", "aria-label": `Export ${named()}` }, "Export"),
     h("div", { class: "lab-export-menu" }, ...buttons, said));
   return menu;
 
@@ -63,40 +68,55 @@ async function png(root) {
   const { node, css: rules, width, height } = figure(root);
   const holder = h("div", {}, Object.assign(document.createElement("style"), { textContent: rules }), node);
   const inner = new XMLSerializer().serializeToString(holder);
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><foreignObject width="100%" height="100%">${inner}</foreignObject></svg>`;
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><foreignObject width="100%" height="100%">${inner}</foreignObject></svg>`;
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
   const scale = Math.min(SHARP, Math.sqrt(MOST_PIXELS / (width * height)));
-  const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(width * scale), height: Math.round(height * scale) });
+  const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(width * scale),
+    height: Math.round(height * scale) });
   const context = canvas.getContext("2d");
   context.fillStyle = css("--lab-card");
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.scale(scale, scale);
   context.drawImage(image, 0, 0);
-  return new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("this picture is too large for the browser"))), "image/png"));
+  return new Promise((done, fail) =>
+    canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("this picture is too large for the browser"))),
+      "image/png")
+  );
 }
 
 async function page(root, title) {
-  const { node, css: rules } = figure(root), made = document.implementation.createHTMLDocument(`${title} · ${state.selection.run ?? ""}`);
+  const { node, css: rules } = figure(root),
+    made = document.implementation.createHTMLDocument(`${title} · ${state.selection.run ?? ""}`);
   const meta = (attributes) => made.head.prepend(h("meta", attributes));
   meta({ name: "viewport", content: "width=device-width" });
   // Whatever stands in it, a browser will neither run nor fetch anything.
-  meta({ "http-equiv": "Content-Security-Policy", content: "default-src 'none'; style-src 'unsafe-inline'; img-src data:" });
+  meta({ "http-equiv": "Content-Security-Policy",
+    content: "default-src 'none'; style-src 'unsafe-inline'; img-src data:" });
   meta({ charset: "utf-8" });
-  made.head.append(Object.assign(made.createElement("style"), { textContent: `body{margin:24px;background:${css("--lab-ground")}}\n${rules}` }));
+  made.head.append(
+    Object.assign(made.createElement("style"), {
+      textContent: `body{margin:24px;background:${css("--lab-ground")}}\n${rules}`,
+    }),
+  );
   made.documentElement.lang = "en";
   made.body.append(node);
   const found = numbers(root, title);
   if (size(found) <= MOST_NUMBERS) {
-    made.body.append(Object.assign(made.createElement("script"), { type: "application/json", id: "numbers", textContent: text(found).replaceAll("<", "\\u003c") }));
+    made.body.append(
+      Object.assign(made.createElement("script"), { type: "application/json", id: "numbers",
+        textContent: text(found).replaceAll("<", "\\u003c") }),
+    );
   }
   return new Blob([`<!doctype html>\n${made.documentElement.outerHTML}\n`], { type: "text/html" });
 }
 
 async function json(root, title) {
   const found = numbers(root, title), n = size(found);
-  if (n > MOST_NUMBERS) throw new Error(`${count(n)} numbers are too many for one file: shorten the text, or ask the API`);
+  if (n > MOST_NUMBERS)
+    throw new Error(`${count(n)} numbers are too many for one file: shorten the text, or ask the API`);
   return new Blob([`${text(found)}\n`], { type: "application/json" });
 }
 
@@ -115,13 +135,16 @@ function figure(root) {
 
 function whose() {
   const { run, step, compare, layer, head } = state.selection, model = state.info?.model;
-  const parts = [`run ${run}`, step === null ? null : `step ${count(step)}`, compare ? `compared with ${compare}` : null, model ? `layer ${layer}, head ${head}` : null, model ? `“${clip(currentText().replaceAll("\n", "⏎"), 90)}”` : null];
+  const parts = [`run ${run}`, step === null ? null : `step ${count(step)}`,
+    compare ? `compared with ${compare}` : null, model ? `layer ${layer}, head ${head}` : null,
+    model ? `“${clip(currentText().replaceAll("\n", "⏎"), 90)}”` : null];
   return parts.filter(Boolean).join(" · ");
 }
 
 function numbers(root, title) {
   const { tab, ...selection } = state.selection;
-  return { figure: title, selection: { ...selection, text: currentText() }, address: window.location.href, exported: new Date().toISOString(), numbers: shownBy(root) };
+  return { figure: title, selection: { ...selection, text: currentText() }, address: window.location.href,
+    exported: new Date().toISOString(), numbers: shownBy(root) };
 }
 
 // What the panel says; of one that says nothing, its charts.
@@ -162,7 +185,9 @@ function nest(flat, shape) {
 
 function fileName(root, title) {
   const { run, step } = state.selection;
-  return [run, step === null ? null : `step-${step}`, root.dataset.panel ?? title.toLowerCase()].filter(Boolean).join("-").replace(/[^\w.-]+/g, "_").slice(0, 120);
+  return [run, step === null ? null : `step-${step}`, root.dataset.panel ?? title.toLowerCase()].filter(Boolean).join(
+    "-",
+  ).replace(/[^\w.-]+/g, "_").slice(0, 120);
 }
 
 function save(blob, name) {

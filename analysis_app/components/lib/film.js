@@ -37,7 +37,8 @@ export const shown = () => film.frames[film.at] ?? null;
 export function request() {
   const wanted = { run: state.selection.run, text: currentText() };
   if (!state.info.steps.length) return "A published model is one set of weights: it has no time to go through.";
-  if (film.key === JSON.stringify(wanted) && film.start && !film.start.ready && !film.frames.length) return "Nothing is computed for this text yet: the button above does it.";
+  if (film.key === JSON.stringify(wanted) && film.start && !film.start.ready && !film.frames.length)
+    return "Nothing is computed for this text yet: the button above does it.";
   return [["time", wanted]];
 }
 
@@ -49,13 +50,18 @@ export const begin = (_, wanted) => load(wanted).began;
 
 export function load(wanted, compute = false) {
   const key = JSON.stringify(wanted);
-  if (film.key === key && !compute && (film.frames.length || film.ended === null || film.ended === "done")) return promises;
+  if (film.key === key && !compute && (film.frames.length || film.ended === null || film.ended === "done"))
+    return promises;
   controller?.abort();
   const mine = (controller = new AbortController());
   play(false);
   Object.assign(film, { key, start: null, frames: [], at: -1, ended: null, failure: "", problems: [], learned: [] });
   let started, begun, failed, failedFirst;
-  promises = { began: new Promise((yes, no) => { [begun, failed] = [yes, no]; }), first: new Promise((yes, no) => { [started, failedFirst] = [yes, no]; }) };
+  promises = { began: new Promise((yes, no) => {
+    [begun, failed] = [yes, no];
+  }), first: new Promise((yes, no) => {
+    [started, failedFirst] = [yes, no];
+  }) };
   [promises.began, promises.first].forEach((promise) => promise.catch(() => {}));
   stream("api/analyze/time", { ...wanted, compute, packed: true }, mine.signal, (event) => {
     if (mine !== controller) return;
@@ -71,12 +77,14 @@ export function load(wanted, compute = false) {
       film.problems.push(event.problem);
     } else if (event.event === "end") {
       Object.assign(film, { ended: "done", learned: event.learned });
-      if (film.start.ready && !film.frames.length) failedFirst(new Refused(film.problems[0] ?? "there is no snapshot of this run"));
+      if (film.start.ready && !film.frames.length)
+        failedFirst(new Refused(film.problems[0] ?? "there is no snapshot of this run"));
       emit("frames");
     }
   }).catch((error) => {
     if (mine !== controller) return;
-    const stopped = error.name === "AbortError", told = stopped ? new Refused("stopped before the first snapshot was computed") : error;
+    const stopped = error.name === "AbortError",
+      told = stopped ? new Refused("stopped before the first snapshot was computed") : error;
     Object.assign(film, { ended: stopped ? "stopped" : "failed", failure: stopped ? "" : error.message });
     [failed, failedFirst].forEach((reject) => reject(told));
     emit("frames");
@@ -93,8 +101,11 @@ export const stop = () => controller?.abort();
 function add(event) {
   const { tokens, ids, score_names: names, score_explanations: words, score_chance: chance } = film.start;
   const [, layers, heads] = event.scores.shape, size = layers * heads;
-  const scores = names.map((name, i) => ({ name, explanation: words[i], chance: chance[i], values: { data: event.scores.data.subarray(i * size, (i + 1) * size) } }));
-  const frame = { ...event, view: { source: { tokens, ids, step: event.step }, patterns: event.patterns, scores, period: film.start.period } };
+  const scores = names.map((name, i) => ({ name, explanation: words[i], chance: chance[i],
+    values: { data: event.scores.data.subarray(i * size, (i + 1) * size) } })
+  );
+  const frame = { ...event,
+    view: { source: { tokens, ids, step: event.step }, patterns: event.patterns, scores, period: film.start.period } };
   const at = film.frames.findIndex((other) => other.step > frame.step);
   film.frames.splice(at < 0 ? film.frames.length : at, 0, frame);
   sameScale();
@@ -104,8 +115,13 @@ function add(event) {
 // Every score is coloured alike in all frames: a share of 1, else the largest there is.
 function sameScale() {
   film.start.score_names.forEach((_, i) => {
-    const largest = film.frames.reduce((top, { view }) => view.scores[i].values.data.reduce((a, b) => (b > a ? b : a), top), 0);
-    film.frames.forEach(({ view }) => { view.scores[i].top = Math.max(1, largest); });
+    const largest = film.frames.reduce(
+      (top, { view }) => view.scores[i].values.data.reduce((a, b) => (b > a ? b : a), top),
+      0,
+    );
+    film.frames.forEach(({ view }) => {
+      view.scores[i].top = Math.max(1, largest);
+    });
   });
 }
 
@@ -114,7 +130,9 @@ function sameScale() {
 // The last frame at or before a step.
 export function nearest(step) {
   let found = 0;
-  film.frames.forEach((frame, i) => { if (frame.step <= step) found = i; });
+  film.frames.forEach((frame, i) => {
+    if (frame.step <= step) found = i;
+  });
   return film.frames.length ? found : -1;
 }
 
@@ -123,7 +141,10 @@ export function go(index) {
   if (to < 0 || to === film.at) return;
   film.at = to;
   aimed = film.frames[to].step;
-  moving ??= window.requestAnimationFrame(() => { moving = null; emit("move"); });
+  moving ??= window.requestAnimationFrame(() => {
+    moving = null;
+    emit("move");
+  });
   writing ??= window.setTimeout(write, WRITE_MS);
 }
 

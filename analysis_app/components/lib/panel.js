@@ -44,13 +44,25 @@ export function panel(element, view) {
       if (shown === null) wear("loading", words, bar);
       else wear("stale", `showing ${label}; ${words}`);
     };
-    timer = window.setTimeout(() => { waited = true; wait(); }, PATIENCE);
-    const told = (done, of) => { far = { done, of }; wait(); };
+    timer = window.setTimeout(() => {
+      waited = true;
+      wait();
+    }, PATIENCE);
+    const told = (done, of) => {
+      far = { done, of };
+      wait();
+    };
     try {
-      const answers = await Promise.all(requests.map(([kind, content, long]) => (long ? longAnalysis(kind, content, told, signal) : (view.ask ?? analysis)(kind, content))));
+      const answers = await Promise.all(
+        requests.map((
+          [kind, content, long],
+        ) => (long ? longAnalysis(kind, content, told, signal) : (view.ask ?? analysis)(kind, content))),
+      );
       if (mine !== asking) return;
       [shown, label] = [key, describe()];
-      exported = requests.map(([kind, content], i) => ({ analysis: kind, asked: { ...content, packed: undefined }, answer: answers[i] }));
+      exported = requests.map(([kind, content], i) => ({ analysis: kind, asked: { ...content, packed: undefined },
+        answer: answers[i] })
+      );
       wear("ready");
       view.show(...answers);
       root.dataset.shown = Number(root.dataset.shown ?? 0) + 1;
@@ -73,8 +85,13 @@ export function panel(element, view) {
 
   function fail(error) {
     if (error.id === undefined) console.error(error);
-    const again = h("button", { class: "lab-button", onclick: () => { wanted = null; refresh(new Set()); } }, "Try again");
-    const code = error.id ? h("code", { title: "the server’s log has the details under this id" }, `id ${error.id}`) : null;
+    const again = h("button", { class: "lab-button", onclick: () => {
+      wanted = null;
+      refresh(new Set());
+    } }, "Try again");
+    const code = error.id
+      ? h("code", { title: "the server’s log has the details under this id" }, `id ${error.id}`)
+      : null;
     wear("error", "", h("span", {}, h("b", {}, sentence(error)), " ", code ?? "", " ", again));
   }
 
@@ -83,12 +100,16 @@ export function panel(element, view) {
       if (state.failure && root.offsetParent) fail(state.failure);
       return;
     }
-    if (!state.info.runs.length) return rest("There is no run in this folder yet. Start one: python -m lab fit --config configs/quickstart.yaml");
+    if (!state.info.runs.length)
+      return rest("There is no run in this folder yet. Start one: python -m lab fit --config configs/quickstart.yaml");
     if (!view.anyModel && state.info.problem) return rest(sentence({ message: state.info.problem }));
-    if (!view.anyModel && !state.info.model) return rest("This run has no weights yet: the first snapshot is written at step 0.");
+    if (!view.anyModel && !state.info.model)
+      return rest("This run has no weights yet: the first snapshot is written at step 0.");
     const requests = view.request(state.selection);
     if (typeof requests === "string") return rest(requests);
-    if (requests.empty) return rest(requests.empty, h("button", { class: "lab-button", onclick: requests.action[1] }, requests.action[0]));
+    if (requests.empty)
+      return rest(requests.empty,
+        h("button", { class: "lab-button", onclick: requests.action[1] }, requests.action[0]));
     const key = JSON.stringify(requests);
     if (key === shown && key === wanted) {
       if (view.update) view.update(changed);

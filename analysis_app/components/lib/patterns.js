@@ -10,11 +10,15 @@ export function head(view, layer, index) {
 // The mean over the heads of a layer, in the same bytes.
 export function average(view, layer) {
   const [, heads, n] = view.patterns.shape, sums = new Float32Array(n * n), found = new Uint8Array(n * n);
-  for (let i = 0; i < heads; i++) head(view, layer, i).forEach((byte, at) => { sums[at] += byte * byte; });
+  for (let i = 0; i < heads; i++)
+    head(view, layer, i).forEach((byte, at) => {
+      sums[at] += byte * byte;
+    });
   for (let at = 0; at < sums.length; at++) found[at] = Math.round(Math.sqrt(sums[at] / heads));
   return found;
 }
 
 export const probability = (byte) => (byte / 255) ** 2;
 
-export const sameTokens = (a, b) => a.source.ids.length === b.source.ids.length && a.source.ids.every((id, i) => id === b.source.ids[i]);
+export const sameTokens = (a, b) =>
+  a.source.ids.length === b.source.ids.length && a.source.ids.every((id, i) => id === b.source.ids[i]);

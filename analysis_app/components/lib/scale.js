@@ -41,7 +41,9 @@ function round(rough) {
 }
 
 const CLOCK = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
-const clock = (rough) => (rough < 1 ? round(rough) : CLOCK.find((step) => step >= rough) ?? 86400 * round(rough / 86400));
+const clock = (
+  rough,
+) => (rough < 1 ? round(rough) : CLOCK.find((step) => step >= rough) ?? 86400 * round(rough / 86400));
 
 // A number as short as it can be said: 1.5k, 2M, 6e-4, 3.21.
 export function brief(x, digits = 3) {

@@ -82,14 +82,16 @@ export class Series {
 
   // The last value that is a number, as { step, value }; null when there is none.
   last() {
-    for (let i = this.n - 1; i >= 0; i--) if (!Number.isNaN(this._y[i])) return { step: this._x.step[i], value: this._y[i] };
+    for (let i = this.n - 1; i >= 0; i--)
+      if (!Number.isNaN(this._y[i])) return { step: this._x.step[i], value: this._y[i] };
     return null;
   }
 
   // The exponential moving average, each value weighing (1 - weight); started without a bias towards 0 (Adam's
   // correction). What was computed stays, only new points are added.
   smoothed(weight) {
-    if (!this._smooth || this._smooth.weight !== weight) this._smooth = { weight, done: 0, sum: 0, mass: 0, values: new Float32Array(this._room) };
+    if (!this._smooth || this._smooth.weight !== weight)
+      this._smooth = { weight, done: 0, sum: 0, mass: 0, values: new Float32Array(this._room) };
     const kept = this._smooth;
     if (kept.values.length < this._room) kept.values = copy(kept.values, this._room);
     for (let i = kept.done; i < this.n; i++) {
@@ -122,7 +124,8 @@ export class Series {
       [this._low, this._high] = [this._y.slice(), this._y.slice()];
       this._joined = new Float32Array(this._room).fill(1);
     }
-    const old = Math.floor(0.75 * this.n), arrays = [...AXES.map((name) => this._x[name]), this._y, this._low, this._high, this._joined];
+    const old = Math.floor(0.75 * this.n),
+      arrays = [...AXES.map((name) => this._x[name]), this._y, this._low, this._high, this._joined];
     let kept = this._gather(old);
     while (kept > 0.9 * old) {
       this._bucket *= 2;
@@ -143,7 +146,9 @@ export class Series {
         for (const name of AXES) this._x[name][at] = this._x[name][i];
         // A gap beside a number is no gap.
         if (Number.isNaN(y[at])) [y[at], low[at], high[at]] = [y[i], low[i], high[i]];
-        else if (!Number.isNaN(y[i])) [y[at], low[at], high[at]] = [(a * y[at] + b * y[i]) / (a + b), Math.min(low[at], low[i]), Math.max(high[at], high[i])];
+        else if (!Number.isNaN(y[i]))
+          [y[at], low[at], high[at]] = [(a * y[at] + b * y[i]) / (a + b), Math.min(low[at], low[i]),
+            Math.max(high[at], high[i])];
         joined[at] = a + b;
       } else {
         for (const name of AXES) this._x[name][to] = this._x[name][i];
@@ -178,7 +183,10 @@ function copy(array, room) {
 export function thin(x, y, low, high, from, to, column) {
   const found = [];
   let now = -1, first = 0, least = 0, most = 0, last = 0, open = false;
-  const close = () => { if (open) found.push(now, first, least, most, last); open = false; };
+  const close = () => {
+    if (open) found.push(now, first, least, most, last);
+    open = false;
+  };
   for (let i = from; i < to; i++) {
     if (Number.isNaN(y[i]) || Number.isNaN(x[i])) {
       close();

@@ -5,8 +5,12 @@ const XHTML = "http://www.w3.org/1999/xhtml";
 const LEFT_OUT = ".lab-export, .lab-message, script, style, template, iframe";
 const KEPT = ["title", "aria-label", "role", "colspan", "rowspan", "scope", "dir", "lang"];
 // Written out always: what would else be inherited from the parent, and borders, whose width a browser makes up.
-const ALWAYS = ["border-top-width", "border-right-width", "border-bottom-width", "border-left-width", "color", "font-family", "font-size", "font-style", "font-weight", "font-variant-numeric", "line-height", "letter-spacing", "text-align", "text-transform", "white-space-collapse", "text-wrap-mode", "visibility", "overflow-wrap", "border-collapse", "fill", "stroke"];
-const IDLE = /^(-|animation|transition|cursor|pointer-events|user-select|will-change|view-transition|scroll|perspective-origin|transform-origin)|(^|-)(inline|block)(-|$)/;
+const ALWAYS = ["border-top-width", "border-right-width", "border-bottom-width", "border-left-width", "color",
+  "font-family", "font-size", "font-style", "font-weight", "font-variant-numeric", "line-height", "letter-spacing",
+  "text-align", "text-transform", "white-space-collapse", "text-wrap-mode", "visibility", "overflow-wrap",
+  "border-collapse", "fill", "stroke"];
+const IDLE =
+  /^(-|animation|transition|cursor|pointer-events|user-select|will-change|view-transition|scroll|perspective-origin|transform-origin)|(^|-)(inline|block)(-|$)/;
 
 // → { node, css, width, height }: the copy, its rules, its size in CSS pixels. What scrolls is shown whole.
 export function standalone(root) {
@@ -33,7 +37,10 @@ function copy(node, bench, rules) {
   made.setAttribute("class", named(written(style, bench.of(node), flows ? "height" : ""), rules));
   for (const name of KEPT) if (node.hasAttribute(name)) made.setAttribute(name, printable(node.getAttribute(name)));
   if (!("value" in node) || node.localName === "button") {
-    made.append(...[pseudo(node, "::before", rules), ...[...node.childNodes].map((child) => copy(child, bench, rules)), pseudo(node, "::after", rules)].filter(Boolean));
+    made.append(
+      ...[pseudo(node, "::before", rules), ...[...node.childNodes].map((child) => copy(child, bench, rules)),
+        pseudo(node, "::after", rules)].filter(Boolean),
+    );
   }
   return made;
 }
@@ -41,16 +48,21 @@ function copy(node, bench, rules) {
 // What stands for `node` in the copy, without its children.
 function replacement(node) {
   const text = (words) => Object.assign(document.createElement("span"), { textContent: printable(words) });
-  if (node.localName === "canvas") return Object.assign(document.createElement("img"), { src: node.toDataURL(), alt: node.getAttribute("aria-label") ?? "" });
+  if (node.localName === "canvas")
+    return Object.assign(document.createElement("img"), { src: node.toDataURL(),
+      alt: node.getAttribute("aria-label") ?? "" });
   if (node.localName === "select") return text(node.selectedOptions[0]?.textContent ?? "");
   if (node.localName === "input" && ["checkbox", "radio"].includes(node.type)) return text(node.checked ? "☑" : "☐");
   if (["input", "textarea"].includes(node.localName)) return text(node.value);
   if (node.namespaceURI !== XHTML) {
     const drawn = document.createElementNS(node.namespaceURI, node.localName);
-    for (const { name, value } of node.attributes) if (!name.startsWith("on") && !/href|^style$|^class$/.test(name)) drawn.setAttribute(name, printable(value));
+    for (const { name, value } of node.attributes)
+      if (!name.startsWith("on") && !/href|^style$|^class$/.test(name)) drawn.setAttribute(name, printable(value));
     return drawn;
   }
-  return document.createElement(["button", "a", "label", "summary", "details", "form"].includes(node.localName) ? "span" : node.localName);
+  return document.createElement(
+    ["button", "a", "label", "summary", "details", "form"].includes(node.localName) ? "span" : node.localName,
+  );
 }
 
 function pseudo(node, which, rules) {
@@ -67,7 +79,8 @@ function written(style, byDefault, not = "") {
   for (const name of style) {
     const value = style.getPropertyValue(name);
     if (name === not) continue;
-    if (ALWAYS.includes(name) || (!IDLE.test(name) && value !== byDefault[name] && name !== "content")) found.push(`${name}:${value}`);
+    if (ALWAYS.includes(name) || (!IDLE.test(name) && value !== byDefault[name] && name !== "content"))
+      found.push(`${name}:${value}`);
   }
   return found.join(";");
 }
@@ -79,12 +92,15 @@ function named(style, rules) {
 
 // What a browser gives an element of its own accord, looked up in a document without any rules.
 function defaults() {
-  const frame = document.body.appendChild(Object.assign(document.createElement("iframe"), { hidden: false, title: "" }));
+  const frame = document.body.appendChild(
+    Object.assign(document.createElement("iframe"), { hidden: false, title: "" }),
+  );
   Object.assign(frame.style, { position: "fixed", width: "0", height: "0", border: "0", visibility: "hidden" });
   const known = new Map(), place = frame.contentDocument.body;
   const look = (node) => {
     const bare = place.appendChild(frame.contentDocument.createElementNS(node.namespaceURI, node.localName));
-    const style = frame.contentWindow.getComputedStyle(bare), found = Object.fromEntries([...style].map((name) => [name, style.getPropertyValue(name)]));
+    const style = frame.contentWindow.getComputedStyle(bare),
+      found = Object.fromEntries([...style].map((name) => [name, style.getPropertyValue(name)]));
     bare.remove();
     return found;
   };
@@ -98,4 +114,8 @@ function defaults() {
 }
 
 // Text that XML can carry: control characters and halves of characters cannot.
-const printable = (text) => text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
+const printable = (text) =>
+  text.replace(
+    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+    "\ufffd",
+  );

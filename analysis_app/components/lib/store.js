@@ -93,7 +93,8 @@ export const currentToken = () => state.selection.token ?? state.hover.token ?? 
 export const currentText = () => state.selection.text ?? state.info?.model?.default_text ?? "";
 
 // Whether the run is a published model's folder: weights, and nothing of how they came to be.
-export const published = () => Boolean(state.info?.runs.some((run) => run.name === state.selection.run && run.kind === "folder"));
+export const published = () =>
+  Boolean(state.info?.runs.some((run) => run.name === state.selection.run && run.kind === "folder"));
 
 // What an analysis of A (the selection) or of B (what it is compared with) is asked with.
 export function asked(side = "a") {

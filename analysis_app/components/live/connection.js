@@ -11,7 +11,9 @@ export function connect(run, handlers, { Socket = WebSocket, clock = window } = 
   open();
   window.addEventListener("online", hurry);
   document.addEventListener("visibilitychange", hurry);
-  return { close, get cursor() { return cursor; } };
+  return { close, get cursor() {
+    return cursor;
+  } };
 
   function open() {
     timer = null;

@@ -2,7 +2,7 @@
 
 import { post } from "../lib/client.js";
 import { h } from "../lib/dom.js";
-import { ASKING, answerOf, sentence } from "./words.js";
+import { answerOf, ASKING, sentence } from "./words.js";
 
 const LONG = 15_000; // milliseconds after which it is said that no answer has come yet
 
@@ -16,13 +16,19 @@ export function steering(run, changed) {
     stop: button("stop", "Stop & save", "finish the step, save a checkpoint, end the process"),
     checkpoint: button("checkpoint", "Checkpoint now", "save all that is needed to go on from this step"),
   };
-  const factor = h("input", { type: "number", id: "lab-lr-factor", step: "any", min: 0, max: 100, value: 1, "aria-label": "factor on the learning rate", onkeydown: (e) => e.key === "Enter" && rate() });
-  const set = h("button", { class: "lab-button", data: { command: "lr" }, title: "multiply the schedule by this from the next step on", onclick: rate }, "Set");
+  const factor = h("input", { type: "number", id: "lab-lr-factor", step: "any", min: 0, max: 100, value: 1,
+    "aria-label": "factor on the learning rate", onkeydown: (e) => e.key === "Enter" && rate() });
+  const set = h("button", { class: "lab-button", data: { command: "lr" },
+    title: "multiply the schedule by this from the next step on", onclick: rate }, "Set");
   const rates = h("span", { class: "lab-rate" }, h("label", { for: "lab-lr-factor" }, "Learning rate ×"), factor, set);
   const why = h("p", { class: "lab-note lab-why" });
-  const root = h("div", { class: "lab-steering" }, h("div", { class: "lab-steering-row" }, ...Object.values(buttons), rates), why, said);
-  let control = { available: false, commands: [], reason: null }, busy = new Set(), known = null, stopping = false, again = false;
-  return { root, show, ask, answered, forget, asked: (command) => (command === "stop" && stopping) || busy.has(command) || [...pending.values()].some((p) => p.command === command) };
+  const root = h("div", { class: "lab-steering" },
+    h("div", { class: "lab-steering-row" }, ...Object.values(buttons), rates), why, said);
+  let control = { available: false, commands: [], reason: null }, busy = new Set(), known = null, stopping = false,
+    again = false;
+  return { root, show, ask, answered, forget, asked: (command) =>
+    (command === "stop" && stopping) || busy.has(command)
+    || [...pending.values()].some((p) => p.command === command) };
 
   function button(command, text, title) {
     return h("button", { class: "lab-button", title, data: { command, title }, onclick: () => ask(command) }, text);
@@ -61,7 +67,15 @@ export function steering(run, changed) {
   function wait(id, command) {
     if (early.has(id)) return answered([early.get(id)]);
     pending.set(id, { command });
-    window.setTimeout(() => pending.has(id) && tell("asked", `${ASKING[command]} No answer yet: the trainer looks between two steps, and a long validation or a checkpoint comes first.`), LONG);
+    window.setTimeout(
+      () =>
+        pending.has(id)
+        && tell("asked",
+          `${
+            ASKING[command]
+          } No answer yet: the trainer looks between two steps, and a long validation or a checkpoint comes first.`),
+      LONG,
+    );
   }
 
   // Events, some of which may be answers; an answer can be faster than the server's reply to the question.

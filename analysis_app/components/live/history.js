@@ -2,7 +2,8 @@
 
 import { Series } from "../lib/series.js";
 
-const KEPT = ["train/loss", "val/loss", "val/bits_per_byte", "train/grad_norm", "train/lr", "train/clipped", "perf/tokens_per_second", "perf/memory_bytes", "stats/update_ratio"];
+const KEPT = ["train/loss", "val/loss", "val/bits_per_byte", "train/grad_norm", "train/lr", "train/clipped",
+  "perf/tokens_per_second", "perf/memory_bytes", "stats/update_ratio"];
 const FORECAST = ["forecast/final_val_loss", "forecast/low", "forecast/high"];
 // A line of training without these was not finite there; a line without `train/lr` is none of training.
 const OF_A_STEP = ["train/loss", "train/grad_norm"], ITS_SIGN = "train/lr";
@@ -54,7 +55,9 @@ export class History {
   // Of events and samples those that still count: training went back, and what lies beyond was of the way not taken.
   standing(items) {
     const back = this.events.filter((event) => event.kind === "rewound" && Number.isInteger(event.step));
-    return back.length ? items.filter((item) => !back.some((event) => item.wall < event.wall && item.step > event.step)) : items;
+    return back.length
+      ? items.filter((item) => !back.some((event) => item.wall < event.wall && item.step > event.step))
+      : items;
   }
 
   // Where a step lies on every axis, from the curve with the most points; null before anything was measured.
@@ -75,7 +78,9 @@ export class History {
 
 // Of a metric that is measured layer by layer, the mean over its layers.
 function mean(columns, name, rows) {
-  const parts = Object.keys(columns).filter((key) => key === name || key.startsWith(`${name}.`)).map((key) => columns[key]);
+  const parts = Object.keys(columns).filter((key) => key === name || key.startsWith(`${name}.`)).map((key) =>
+    columns[key]
+  );
   if (parts.length < 2) return parts[0];
   return Array.from({ length: rows }, (_, i) => {
     const found = parts.map((part) => part[i]).filter((value) => typeof value === "number");

@@ -5,8 +5,14 @@ import { brief, duration } from "../lib/scale.js";
 
 // [word, tone]; tone: good, busy, amber, bad or quiet.
 const STATES = {
-  starting: ["starting…", "busy"], running: ["running", "good"], paused: ["paused", "amber"], stopped: ["stopped", "quiet"],
-  completed: ["completed", "good"], failed: ["failed", "bad"], stale: ["no word from the trainer", "amber"], broken: ["unreadable", "bad"],
+  starting: ["starting…", "busy"],
+  running: ["running", "good"],
+  paused: ["paused", "amber"],
+  stopped: ["stopped", "quiet"],
+  completed: ["completed", "good"],
+  failed: ["failed", "bad"],
+  stale: ["no word from the trainer", "amber"],
+  broken: ["unreadable", "bad"],
 };
 
 // The state in a word. `stopping`: it was asked to stop; `lost`: its loss is no number.
@@ -18,7 +24,9 @@ export function stateOf(status, { stopping = false, lost = false } = {}) {
 
 // How far: { share: 0 … 1 or null, text }.
 export function progressOf({ step, total_steps: total, state }) {
-  if (step === null || step === undefined) return { share: null, text: state === "starting" ? "getting ready: reading the text, making the model" : "no step yet" };
+  if (step === null || step === undefined)
+    return { share: null,
+      text: state === "starting" ? "getting ready: reading the text, making the model" : "no step yet" };
   if (!total) return { share: null, text: `step ${count(step)}` };
   const share = Math.min(1, step / total);
   return { share, text: `step ${count(step)} of ${count(total)} · ${Math.floor(100 * share)} %` };
@@ -29,8 +37,12 @@ export function progressOf({ step, total_steps: total, state }) {
 export function timesOf(status, now = Date.now()) {
   const { elapsed_seconds: elapsed, eta_seconds: eta, state } = status, known = typeof eta === "number";
   const trained = typeof elapsed === "number" ? `trained ${duration(elapsed)}` : "";
-  if (state === "running") return [trained, known ? `about ${rough(eta)} left${eta > 600 ? `, until ${hour(now + 1000 * eta)}` : ""}` : "time left not known yet"];
-  if (state === "paused") return [trained, known ? `about ${rough(eta)} of training left once it goes on` : "standing still"];
+  if (state === "running")
+    return [trained, known
+      ? `about ${rough(eta)} left${eta > 600 ? `, until ${hour(now + 1000 * eta)}` : ""}`
+      : "time left not known yet"];
+  if (state === "paused")
+    return [trained, known ? `about ${rough(eta)} of training left once it goes on` : "standing still"];
   return [trained, ""];
 }
 
@@ -40,27 +52,41 @@ function rough(seconds) {
   return duration(Math.max(1, Math.round(seconds / to) * to));
 }
 
-const hour = (ms) => new Date(ms).toLocaleString("en-GB", { ...(ms - Date.now() > 72e6 ? { weekday: "short" } : {}), hour: "2-digit", minute: "2-digit" });
+const hour = (ms) =>
+  new Date(ms).toLocaleString("en-GB", { ...(ms - Date.now() > 72e6 ? { weekday: "short" } : {}), hour: "2-digit",
+    minute: "2-digit" });
 export const clock = (seconds) => new Date(1000 * seconds).toLocaleTimeString("en-GB");
 
 // Why nobody trains it and what is left of it: { tone, title, text, resume, log: the last lines its process wrote } or
 // null where there is nothing to say.
 export function troubleOf(status, lostAt) {
-  const kept = status.checkpoint ? `Last checkpoint: step ${count(status.checkpoint.step)}, ${ago(status.checkpoint.wall)}.` : "It left no checkpoint: it cannot go on, only start again.";
+  const kept = status.checkpoint
+    ? `Last checkpoint: step ${count(status.checkpoint.step)}, ${ago(status.checkpoint.wall)}.`
+    : "It left no checkpoint: it cannot go on, only start again.";
   const reason = sentence(status.reason ?? status.message ?? "");
   if (lostAt !== null && status.active) {
-    return { tone: "bad", title: `The loss is no number since step ${count(lostAt)}.`, text: `The curve keeps its last finite part. Stop it and go on from a checkpoint before that step with a lower learning rate. ${kept}`, resume: null };
+    return { tone: "bad", title: `The loss is no number since step ${count(lostAt)}.`,
+      text:
+        `The curve keeps its last finite part. Stop it and go on from a checkpoint before that step with a lower learning rate. ${kept}`,
+      resume: null };
   }
   if (status.state === "stale") {
     const since = status.since ? `since ${clock(status.since)} (${ago(status.since)})` : "";
-    return { tone: "amber", title: `No word from the trainer ${since}.`, text: `${reason} ${kept}`, resume: status.resume };
+    return { tone: "amber", title: `No word from the trainer ${since}.`, text: `${reason} ${kept}`,
+      resume: status.resume };
   }
-  if (status.state === "failed" && status.recorded_state === null) return { tone: "bad", title: "It could not start.", text: reason, resume: null, log: status.start?.log };
+  if (status.state === "failed" && status.recorded_state === null)
+    return { tone: "bad", title: "It could not start.", text: reason, resume: null, log: status.start?.log };
   if (status.state === "failed") {
-    const lost = lostAt === null ? "" : ` The loss was no number from step ${count(lostAt)} on; the curve keeps its last finite part.`;
-    return { tone: "bad", title: "This run failed.", text: `${reason}${lost} ${kept}`, resume: status.resume, log: status.start?.log };
+    const lost = lostAt === null
+      ? ""
+      : ` The loss was no number from step ${count(lostAt)} on; the curve keeps its last finite part.`;
+    return { tone: "bad", title: "This run failed.", text: `${reason}${lost} ${kept}`, resume: status.resume,
+      log: status.start?.log };
   }
-  if (status.state === "stopped") return { tone: "quiet", title: `Stopped at step ${count(status.step)}.`, text: `${reason} ${kept}`, resume: status.resume };
+  if (status.state === "stopped")
+    return { tone: "quiet", title: `Stopped at step ${count(status.step)}.`, text: `${reason} ${kept}`,
+      resume: status.resume };
   if (status.state === "broken") return { tone: "bad", title: "This run cannot be read.", text: reason, resume: null };
   return null;
 }
@@ -75,12 +101,18 @@ export function sentence(text) {
 // ---------------------------------------------------------------- events
 
 const at = (step) => (Number.isInteger(step) ? ` at step ${count(step)}` : "");
-const COMMANDS = { pause: "pause", resume: "go on", stop: "stop", checkpoint: "save", sample: "write a sample", lr: "change the learning rate" };
+const COMMANDS = { pause: "pause", resume: "go on", stop: "stop", checkpoint: "save", sample: "write a sample",
+  lr: "change the learning rate" };
 const DONE = {
-  pause: (e) => `Paused${at(e.step)}.`, resume: (e) => `Going on${at(e.step)}.`, stop: (e) => `Stopped${at(e.step)}, saved.`,
-  checkpoint: (e) => `Saved${at(e.step)}.`, sample: (e) => `Written${at(e.step)}.`, lr: (e) => `Learning rate × ${brief(factor(e) ?? NaN)}${at(e.step)}.`,
+  pause: (e) => `Paused${at(e.step)}.`,
+  resume: (e) => `Going on${at(e.step)}.`,
+  stop: (e) => `Stopped${at(e.step)}, saved.`,
+  checkpoint: (e) => `Saved${at(e.step)}.`,
+  sample: (e) => `Written${at(e.step)}.`,
+  lr: (e) => `Learning rate × ${brief(factor(e) ?? NaN)}${at(e.step)}.`,
 };
-export const ASKING = { pause: "Pausing…", resume: "Going on…", stop: "Stopping and saving…", checkpoint: "Saving…", sample: "Writing…", lr: "Changing the learning rate…" };
+export const ASKING = { pause: "Pausing…", resume: "Going on…", stop: "Stopping and saving…", checkpoint: "Saving…",
+  sample: "Writing…", lr: "Changing the learning rate…" };
 
 const factor = (event) => [event.to, event.lr_scale, event.args?.value].find((value) => typeof value === "number");
 
@@ -91,12 +123,27 @@ export function answerOf(event) {
 }
 
 const HAPPENED = {
-  started: () => "Started", paused: () => "Paused", unpaused: (e) => `Goes on${typeof e.seconds === "number" ? ` after ${duration(e.seconds)}` : ""}`, completed: () => "Completed",
-  resumed: () => "Resumed from a checkpoint", stopped: (e) => `Stopped${e.message ? `: ${e.message}` : ""}`,
-  failed: (e) => `Failed${e.message ? `: ${e.message}` : ""}`, sample: () => "Wrote a sample", finding: (e) => e.what ?? "Finding",
-  checkpoint: (e) => `Saved a checkpoint${e.best ? ", the best so far" : e.checkpoint_kind && e.checkpoint_kind !== "regular" ? ` (${e.checkpoint_kind})` : ""}`, lr_changed: (e) => `Learning rate × ${brief(factor(e) ?? NaN)}`,
+  started: () => "Started",
+  paused: () => "Paused",
+  unpaused: (e) => `Goes on${typeof e.seconds === "number" ? ` after ${duration(e.seconds)}` : ""}`,
+  completed: () => "Completed",
+  resumed: () => "Resumed from a checkpoint",
+  stopped: (e) => `Stopped${e.message ? `: ${e.message}` : ""}`,
+  failed: (e) => `Failed${e.message ? `: ${e.message}` : ""}`,
+  sample: () => "Wrote a sample",
+  finding: (e) => e.what ?? "Finding",
+  checkpoint: (e) =>
+    `Saved a checkpoint${
+      e.best
+        ? ", the best so far"
+        : e.checkpoint_kind && e.checkpoint_kind !== "regular"
+        ? ` (${e.checkpoint_kind})`
+        : ""
+    }`,
+  lr_changed: (e) => `Learning rate × ${brief(factor(e) ?? NaN)}`,
   rewound: (e) => `Went back${Number.isInteger(e.rewound_from) ? ` from step ${count(e.rewound_from)}` : ""}`,
-  command_answered: (e) => `Did as asked: ${COMMANDS[e.command] ?? e.command}`, command_refused: (e) => `Refused to ${COMMANDS[e.command] ?? e.command}: ${e.reason ?? ""}`,
+  command_answered: (e) => `Did as asked: ${COMMANDS[e.command] ?? e.command}`,
+  command_refused: (e) => `Refused to ${COMMANDS[e.command] ?? e.command}: ${e.reason ?? ""}`,
   instrument_failed: (e) => `An instrument failed: ${[e.instrument, e.message ?? e.error].filter(Boolean).join(": ")}`,
 };
 const SIGNS = { checkpoint: "checkpoint", sample: "sample", paused: "pause", finding: "finding" };
@@ -107,8 +154,12 @@ export const happened = (event) => (HAPPENED[event.kind] ?? (() => event.kind.re
 export function markersOf(events, place) {
   const found = [];
   for (const event of events) {
-    const kind = SIGNS[event.kind], where = kind && Number.isInteger(event.step) ? place(event.kind === "finding" ? event.since ?? event.step : event.step) : null;
-    if (where) found.push({ ...where, kind, event, title: happened(event), rows: [["step", count(event.step)], ["at", clock(event.wall)]] });
+    const kind = SIGNS[event.kind], where = kind && Number.isInteger(event.step)
+      ? place(event.kind === "finding" ? event.since ?? event.step : event.step)
+      : null;
+    if (where)
+      found.push({ ...where, kind, event, title: happened(event),
+        rows: [["step", count(event.step)], ["at", clock(event.wall)]] });
   }
   return found;
 }
