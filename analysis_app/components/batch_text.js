@@ -65,8 +65,8 @@ export function mount(element) {
     const sorted = sorting() === "loss"
       ? [...view.sequences].sort((a, b) => (b.mean_loss ?? 0) - (a.mean_loss ?? 0))
       : view.sequences;
-    let shown = 0, room = SHOWN_TOKENS;
-    while (shown < sorted.length && (all || room > 0 || !shown)) room -= sorted[shown++].tokens.length;
+    let shown = 0, room = all ? Infinity : SHOWN_TOKENS;
+    while (shown < sorted.length && (room > 0 || !shown)) room -= sorted[shown++].tokens.length;
     const chip = (name, value, why) =>
       h("span", { class: "lab-chip", title: why, data: { fact: name } }, `${name} `, h("b", {}, value));
     const scored = view.step === null

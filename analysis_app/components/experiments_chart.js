@@ -1,5 +1,5 @@
-// One metric of the chosen runs over steps, tokens, training time or FLOPs. A click on a curve, such as on a spike, shows
-// the batch that the step learned from.
+// One metric of the chosen runs over steps, tokens, training time or FLOPs. A click on a curve, such as on a spike,
+// shows the batch that the step learned from.
 
 import { lineChart } from "./lib/chart.js";
 import { chosenBatch, colourOf, METRIC, request, showBatch } from "./lib/chosen.js";

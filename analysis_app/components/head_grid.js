@@ -127,8 +127,8 @@ export function headGrid(element, source) {
     if (!ablation) return null;
     return { name: ABLATION,
       explanation:
-        "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted better without it",
-      values: ablation.heads, chance: null };
+        "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted "
+        + "better without it", values: ablation.heads, chance: null };
   }
 
   function paintScores() {

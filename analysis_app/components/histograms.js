@@ -48,7 +48,8 @@ export function mount(element) {
       return figure;
     })),
       h("p", { class: "lab-note" },
-        `Counted over ${view.source.tokens.length} tokens: on so few, a unit may look dead by chance. Outermost bars: everything beyond the edges.`));
+        `Counted over ${view.source.tokens.length} tokens: on so few, a unit may look dead by chance. `
+          + "Outermost bars: everything beyond the edges."));
   }
 
   function bars(canvas, counts) {

@@ -38,7 +38,8 @@ export function mount(element) {
     }));
     replace(place, h("table", { class: "lab-lens" }, h("tbody", {}, ...body), h("tfoot", {}, foot)));
     note.textContent =
-      "Each cell is the first guess for the next token. Near the start of training all rows but the top one mean little.";
+      "Each cell is the first guess for the next token. Near the start of training all rows but the top one "
+      + "mean little.";
     mark();
   }
 

@@ -304,7 +304,7 @@ export function mount(element) {
     Object.assign(view, patch);
     window.localStorage.setItem(KEPT, JSON.stringify(view));
     lossChart.set(patch);
-    const { logY, ...rest } = patch;
+    const { logY: _, ...rest } = patch;
     charts.forEach((chart) => chart.set(rest));
     refresh();
   }

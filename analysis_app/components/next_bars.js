@@ -68,8 +68,8 @@ export function mount(element) {
             h("span", { class: "lab-bar-value" }, h("b", {}, percent(chances[i])), h("small", {}, percent(raw[i]))))));
     const left = chances.reduce((sum, p) => sum + (p > 0 ? 1 : 0), 0);
     bars.append(
-      h("p", { class: "lab-note" },
-        `${left} of ${chances.length} tokens can be drawn. Solid: the drawing; outline and small number: the model’s own.`),
+      h("p", { class: "lab-note" }, `${left} of ${chances.length} tokens can be drawn. `
+        + "Solid: the drawing; outline and small number: the model’s own."),
     );
     found.root.dataset.left = left;
   }

@@ -7,10 +7,13 @@
 //   chart.set({ logY: true });
 //
 // Options, all of which `set` changes:
-//   series     [{ name, data, colour, style, unit, format }]; style "smooth" (raw faint, moving average strong), "line" or "dots"
+//   series     [{ name, data, colour, style, unit, format }]; style "smooth" (raw faint, moving average strong), "line"
+//              or "dots"
 //   lines      [{ value, label, colour }]: dashed reference lines
-//   markers    [{ step, tokens, time, kind, title, rows }]; kind: checkpoint, sample, pause, finding, cross; any other is a dot
-//   x          "step", "tokens" or "time" (training seconds), for a reader called `xName`; logX, logY; smoothing 0 … 0.999; height in pixels
+//   markers    [{ step, tokens, time, kind, title, rows }]; kind: checkpoint, sample, pause, finding, cross; any other
+//              is a dot
+//   x          "step", "tokens" or "time" (training seconds), for a reader called `xName`; logX, logY; smoothing
+//              0 … 0.999; height in pixels
 //   cursor     a place on x that stays marked, whose values stand in the legend; pick(x): a click; onMarker(marker): a
 //              click on one
 //   range      [low, high] of x, where charts stand above each other; else that of the data
@@ -28,11 +31,9 @@ const SIDES = { left: 48, right: 14, top: 10, bottom: 22 };
 const X_NAMES = { step: "step", tokens: "tokens", time: "training time" };
 const NEAR = 7; // pixels within which the mouse means a marker, or has not dragged
 const TABLE_ROWS = 60;
-const DEFAULTS = {
-  ...{ label: "", unit: "", series: [], lines: [], markers: [], x: "step", xName: null, logX: false, logY: false,
-    smoothing: 0.9, height: 220 },
-  ...{ group: null, cursor: null, range: null, pick: null, onMarker: null, empty: "nothing measured yet" },
-};
+const DEFAULTS = { label: "", unit: "", series: [], lines: [], markers: [], x: "step", xName: null, logX: false,
+  logY: false, smoothing: 0.9, height: 220, group: null, cursor: null, range: null, pick: null, onMarker: null,
+  empty: "nothing measured yet" };
 
 export const chartGroup = () => ({ charts: new Set(), at: null, zoom: null });
 

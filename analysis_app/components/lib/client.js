@@ -1,37 +1,51 @@
 // Asking the server: one sentence and an id when it refuses, and every answer kept for those who ask again.
 
 const KEPT = 40;
+/** @type {Map<string, Promise<any>>} */
 const answers = new Map();
 
 export class Refused extends Error {
+  /** @param {string} sentence @param {string} [id] under which the server's log has the details */
   constructor(sentence, id = "") {
     super(sentence);
     this.id = id;
   }
 }
 
+/** @param {string} path */
 export const address = (path) => new URL(path, document.baseURI);
 
+/** @param {string} path @returns {Promise<any>} */
 export async function get(path) {
   return unpack(await read(await reach(path, {})));
 }
 
+/** @param {string} path @param {object} body @returns {Promise<any>} */
 export async function post(path, body) {
   return unpack(await read(await reach(path, json(body))));
 }
 
-// The answer of an analysis. Who asks for the same at the same time gets the same promise.
+/**
+ * The answer of an analysis. Who asks for the same at the same time gets the same promise.
+ * @type {Lab.Ask}
+ */
 export function analysis(kind, body) {
-  const key = JSON.stringify([kind, body]);
-  if (!answers.has(key)) {
-    const answer = post(`api/analyze/${kind}`, body);
-    answer.catch(() => answers.delete(key));
-    keep(key, answer);
-  }
-  return answers.get(key);
+  const key = JSON.stringify([kind, body]), known = answers.get(key);
+  if (known) return known;
+  const answer = post(`api/analyze/${kind}`, body);
+  answer.catch(() => answers.delete(key));
+  keep(key, answer);
+  return answer;
 }
 
-// The same for one that may take seconds: `told(done, of)` as it goes, `signal` ends it, in the server too.
+/**
+ * The same for one that may take seconds.
+ * @param {string} kind
+ * @param {object} body
+ * @param {(done: number, of: number) => void} told as it goes
+ * @param {AbortSignal} signal ends it, in the server too
+ * @returns {Promise<any>}
+ */
 export async function longAnalysis(kind, body, told, signal) {
   const key = JSON.stringify([kind, body]);
   if (answers.has(key)) return answers.get(key);
@@ -45,19 +59,27 @@ export async function longAnalysis(kind, body, told, signal) {
   return found;
 }
 
+/** @param {string} key @param {Promise<any>} answer */
 function keep(key, answer) {
   answers.set(key, answer);
-  if (answers.size > KEPT) answers.delete(answers.keys().next().value);
+  const [oldest] = answers.keys();
+  if (answers.size > KEPT) answers.delete(oldest);
 }
 
-// JSON lines as they come; `signal` ends it.
+/**
+ * JSON lines as they come; `signal` ends it.
+ * @param {string} path
+ * @param {object} body
+ * @param {AbortSignal} signal
+ * @param {(event: any) => void} each
+ */
 export async function stream(path, body, signal, each) {
   const response = await reach(path, { ...json(body), signal });
-  if (!response.ok) await read(response);
+  if (!response.ok || !response.body) return void await read(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = "", part = await reader.read(); !part.done; part = await reader.read()) {
     const lines = (rest + part.value).split("\n");
-    rest = lines.pop();
+    rest = lines.pop() ?? "";
     for (const line of lines) {
       const event = JSON.parse(line);
       if (event.event === "error") throw new Refused(event.error, event.id);
@@ -66,21 +88,24 @@ export async function stream(path, body, signal, each) {
   }
 }
 
+/** @param {object} body */
 const json = (body) => ({
   method: "POST",
   headers: { "Content-Type": "application/json" },
   body: JSON.stringify(body),
 });
 
+/** @param {string} path @param {RequestInit} options */
 async function reach(path, options) {
   try {
     return await fetch(address(path), options);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error instanceof Error && error.name === "AbortError") throw error;
     throw new Refused("the server does not answer: is it still running?");
   }
 }
 
+/** @param {Response} response @returns {Promise<any>} */
 async function read(response) {
   let found = null;
   try {
@@ -92,8 +117,14 @@ async function read(response) {
   return found;
 }
 
+/** @type {Record<string, new (buffer: ArrayBufferLike) => ArrayBufferView>} */
 const TYPES = { uint8: Uint8Array, float32: Float32Array, int32: Int32Array };
 
+/**
+ * Arrays travel as base64: what is one becomes `Lab.Numbers`.
+ * @param {any} value
+ * @returns {any}
+ */
 function unpack(value) {
   if (Array.isArray(value)) return typeof value[0] === "object" ? value.map(unpack) : value;
   if (value === null || typeof value !== "object") return value;
@@ -103,6 +134,7 @@ function unpack(value) {
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, unpack(part)]));
 }
 
+/** @param {string} base64 */
 function decode(base64) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
   const binary = atob(base64), found = new Uint8Array(binary.length);

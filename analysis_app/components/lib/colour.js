@@ -1,9 +1,11 @@
 // Colours of both themes, from the page's CSS variables, as tables of 256 steps.
 
+/** @type {Set<() => unknown>} */
 const watchers = new Set();
 const tables = new Map();
 const variables = new Map(); // read once a theme: a picture asks for some of them a hundred times
 
+/** @param {() => unknown} fn */
 export function onTheme(fn) {
   watchers.add(fn);
 }

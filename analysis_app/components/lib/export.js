@@ -13,7 +13,10 @@ const SHARP = 2; // pixels of a picture for each of the page
 const MOST_PIXELS = 48e6, MOST_NUMBERS = 4e6;
 const sources = new WeakMap();
 
-// `fn()` → the numbers that the panel `root` shows: plain values and arrays as they travel.
+/**
+ * @param {Element} root a panel
+ * @param {() => unknown} fn → the numbers that it shows: plain values, and arrays as they travel
+ */
 export function numbersOf(root, fn) {
   sources.set(root, fn);
 }
@@ -68,8 +71,8 @@ async function png(root) {
   const { node, css: rules, width, height } = figure(root);
   const holder = h("div", {}, Object.assign(document.createElement("style"), { textContent: rules }), node);
   const inner = new XMLSerializer().serializeToString(holder);
-  const svg =
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><foreignObject width="100%" height="100%">${inner}</foreignObject></svg>`;
+  const foreign = `<foreignObject width="100%" height="100%">${inner}</foreignObject>`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${foreign}</svg>`;
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
@@ -142,7 +145,7 @@ function whose() {
 }
 
 function numbers(root, title) {
-  const { tab, ...selection } = state.selection;
+  const { tab: _, ...selection } = state.selection;
   return { figure: title, selection: { ...selection, text: currentText() }, address: window.location.href,
     exported: new Date().toISOString(), numbers: shownBy(root) };
 }

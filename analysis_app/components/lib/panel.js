@@ -5,7 +5,7 @@
 //   error    one sentence, an id, a way to try again
 //   ready
 
-import { analysis, longAnalysis } from "./client.js";
+import { analysis, longAnalysis, Refused } from "./client.js";
 import { onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { numbersOf } from "./export.js";
@@ -13,143 +13,205 @@ import { asked, on, state } from "./store.js";
 
 const PATIENCE = 200;
 
-// `view`: { request(selection) → [[kind, body], …], or a sentence saying what is missing, or { empty: that sentence,
-// action: [label, function] } with what fills it; show(...answers): new numbers; update(changed): the same numbers,
-// another selection; draw(): another size or theme; ask(kind, body): the answer, where it does not come from an analysis;
-// numbers(): what is exported as JSON, by default the answers }. A request [kind, body, "long"] tells how far it is, and
-// is given up when another selection is asked for.
-export function panel(element, view) {
-  const root = element.querySelector(".lab-panel");
-  const [body, message, badge] = [".lab-body", ".lab-message", ".lab-badge"].map((name) => root.querySelector(name));
-  let asking = 0, shown = null, wanted = null, timer = null, width = 0, label = "", running = null, exported = [];
+/**
+ * @param {Element} element
+ * @param {Lab.View} view
+ * @returns {Lab.Panel}
+ */
+export const panel = (element, view) => new Panel(element, view);
 
-  function wear(name, text = "", extra = null) {
-    root.dataset.state = name;
-    badge.textContent = name === "stale" ? text : "";
-    replace(message, name === "stale" || name === "ready" ? null : text, extra);
-    if (name !== "ready") root.setAttribute("aria-busy", String(name === "loading" || name === "stale"));
-    else root.removeAttribute("aria-busy");
+class Panel {
+  #asking = 0; // an answer to an earlier question than this no longer counts
+  #width = 0;
+  #label = ""; // of what is shown
+  /** @type {string | null} the questions that are answered on the page */
+  #shown = null;
+  /** @type {string | null} those that were asked last */
+  #wanted = null;
+  /** @type {AbortController | null} */
+  #running = null;
+  /** @type {unknown} */
+  #exported = [];
+  #timer = 0;
+
+  /** @param {Element} element @param {Lab.View} view */
+  constructor(element, view) {
+    this.view = view;
+    this.root = part(element, ".lab-panel");
+    this.body = part(this.root, ".lab-body");
+    this.message = part(this.root, ".lab-message");
+    this.badge = part(this.root, ".lab-badge");
+    numbersOf(this.root, () => (view.numbers ? view.numbers() : this.#exported));
+    on((changed) => this.#follow(changed));
+    onTheme(() => this.#shown && view.draw?.());
+    new ResizeObserver(() => this.#resized()).observe(this.root);
+    this.root.dataset.mounted = "yes";
+    this.refresh();
   }
 
-  async function ask(requests, key) {
-    const mine = begin();
-    wanted = key;
-    running = new AbortController();
-    const { signal } = running;
-    let waited = false, far = null;
-    const wait = () => {
-      if (mine !== asking || !waited) return;
-      const words = far ? `computing… ${far.done} of ${far.of}` : "computing…";
-      const bar = far ? h("progress", { value: far.done, max: far.of, "aria-label": "how much is done" }) : null;
-      if (shown === null) wear("loading", words, bar);
-      else wear("stale", `showing ${label}; ${words}`);
-    };
-    timer = window.setTimeout(() => {
-      waited = true;
-      wait();
-    }, PATIENCE);
-    const told = (done, of) => {
-      far = { done, of };
-      wait();
-    };
-    try {
-      const answers = await Promise.all(
-        requests.map((
-          [kind, content, long],
-        ) => (long ? longAnalysis(kind, content, told, signal) : (view.ask ?? analysis)(kind, content))),
-      );
-      if (mine !== asking) return;
-      [shown, label] = [key, describe()];
-      exported = requests.map(([kind, content], i) => ({ analysis: kind, asked: { ...content, packed: undefined },
-        answer: answers[i] })
-      );
-      wear("ready");
-      view.show(...answers);
-      root.dataset.shown = Number(root.dataset.shown ?? 0) + 1;
-    } catch (error) {
-      if (mine !== asking) return;
-      shown = null;
-      fail(error);
-    } finally {
-      if (mine === asking) window.clearTimeout(timer);
-    }
-  }
+  refresh = () => this.#follow(new Set());
 
-  // Whatever was asked before no longer counts.
-  function begin() {
-    window.clearTimeout(timer);
-    running?.abort();
-    running = null;
-    return ++asking;
-  }
+  // ---------------------------------------------------------------- what is asked for
 
-  function fail(error) {
-    if (error.id === undefined) console.error(error);
-    const again = h("button", { class: "lab-button", onclick: () => {
-      wanted = null;
-      refresh(new Set());
-    } }, "Try again");
-    const code = error.id
-      ? h("code", { title: "the server’s log has the details under this id" }, `id ${error.id}`)
-      : null;
-    wear("error", "", h("span", {}, h("b", {}, sentence(error)), " ", code ?? "", " ", again));
-  }
-
-  function refresh(changed) {
-    if (!root.offsetParent || !state.info) {
-      if (state.failure && root.offsetParent) fail(state.failure);
+  /** @param {Lab.Changed} changed */
+  #follow(changed) {
+    const { view } = this;
+    if (!this.root.offsetParent || !state.info) {
+      if (state.failure && this.root.offsetParent) this.#fail(state.failure);
       return;
     }
-    if (!state.info.runs.length)
-      return rest("There is no run in this folder yet. Start one: python -m lab fit --config configs/quickstart.yaml");
-    if (!view.anyModel && state.info.problem) return rest(sentence({ message: state.info.problem }));
-    if (!view.anyModel && !state.info.model)
-      return rest("This run has no weights yet: the first snapshot is written at step 0.");
-    const requests = view.request(state.selection);
-    if (typeof requests === "string") return rest(requests);
-    if (requests.empty)
-      return rest(requests.empty,
-        h("button", { class: "lab-button", onclick: requests.action[1] }, requests.action[0]));
-    const key = JSON.stringify(requests);
-    if (key === shown && key === wanted) {
-      if (view.update) view.update(changed);
-    } else if (key !== wanted) ask(requests, key);
+    const missing = whatIsMissing(view);
+    const wanted = missing ?? view.request(state.selection);
+    if (typeof wanted === "string") return this.#rest(wanted);
+    if (!Array.isArray(wanted)) {
+      const [label, act] = wanted.action;
+      return this.#rest(wanted.empty, h("button", { class: "lab-button", onclick: act }, label));
+    }
+    const key = JSON.stringify(wanted);
+    if (key === this.#shown && key === this.#wanted) view.update?.(changed);
+    else if (key !== this.#wanted) this.#ask(wanted, key);
   }
 
-  function rest(text, action = null) {
-    begin();
-    [shown, wanted] = [null, null];
-    wear("empty", text, action);
+  #resized() {
+    if (this.body.clientWidth === this.#width) return;
+    this.#width = this.body.clientWidth;
+    if (!this.root.offsetParent) return;
+    this.refresh();
+    if (this.#shown) this.view.draw?.();
   }
 
-  numbersOf(root, () => (view.numbers ? view.numbers() : exported));
-  on(refresh);
-  onTheme(() => shown && view.draw && view.draw());
-  new ResizeObserver(() => {
-    if (body.clientWidth === width) return;
-    width = body.clientWidth;
-    if (!root.offsetParent) return;
-    refresh(new Set());
-    if (shown && view.draw) view.draw();
-  }).observe(root);
-  root.dataset.mounted = "yes";
-  refresh(new Set());
-  return { root, body, refresh: () => refresh(new Set()) };
+  /** @param {Lab.Question[]} questions @param {string} key */
+  async #ask(questions, key) {
+    const mine = this.#begin();
+    this.#wanted = key;
+    const { signal } = this.#running = new AbortController();
+    const { told, started } = this.#progress(mine);
+    this.#timer = window.setTimeout(started, PATIENCE);
+    const ask = this.view.ask ?? analysis;
+    try {
+      const answers = await Promise.all(
+        questions.map(([kind, content, long]) => long ? longAnalysis(kind, content, told, signal) : ask(kind, content)),
+      );
+      if (mine !== this.#asking) return;
+      [this.#shown, this.#label] = [key, `step ${state.selection.step ?? "?"} of ${state.selection.run}`];
+      this.#exported = questions.map(([kind, content], i) => ({ analysis: kind,
+        asked: { ...content, packed: undefined }, answer: answers[i] })
+      );
+      this.#wear("ready");
+      this.view.show(...answers);
+      this.root.dataset.shown = String(Number(this.root.dataset.shown ?? 0) + 1);
+    } catch (error) {
+      if (mine !== this.#asking) return;
+      this.#shown = null;
+      this.#fail(error);
+    } finally {
+      if (mine === this.#asking) window.clearTimeout(this.#timer);
+    }
+  }
+
+  /** Whatever was asked before no longer counts. */
+  #begin() {
+    window.clearTimeout(this.#timer);
+    this.#running?.abort();
+    this.#running = null;
+    return ++this.#asking;
+  }
+
+  // ---------------------------------------------------------------- the states
+
+  /** How far question `mine` is, said once the patience has run out. @param {number} mine */
+  #progress(mine) {
+    let waited = false, words = "computing…";
+    /** @type {HTMLElement | null} */
+    let bar = null;
+    const say = () => {
+      if (mine !== this.#asking || !waited) return;
+      if (this.#shown === null) this.#wear("loading", words, bar);
+      else this.#wear("stale", `showing ${this.#label}; ${words}`);
+    };
+    const started = () => {
+      waited = true;
+      say();
+    };
+    /** @param {number} done @param {number} of */
+    const told = (done, of) => {
+      words = `computing… ${done} of ${of}`;
+      bar = h("progress", { value: done, max: of, "aria-label": "how much is done" });
+      say();
+    };
+    return { started, told };
+  }
+
+  /** @param {unknown} error */
+  #fail(error) {
+    const id = error instanceof Refused ? error.id : undefined;
+    if (id === undefined) console.error(error);
+    const again = h("button", { class: "lab-button", onclick: () => {
+      this.#wanted = null;
+      this.refresh();
+    } }, "Try again");
+    const code = id ? h("code", { title: "the server’s log has the details under this id" }, `id ${id}`) : "";
+    this.#wear("error", "", h("span", {}, h("b", {}, sentence(error)), " ", code, " ", again));
+  }
+
+  /** @param {string} text @param {Lab.Child} [action] */
+  #rest(text, action = null) {
+    this.#begin();
+    [this.#shown, this.#wanted] = [null, null];
+    this.#wear("empty", text, action);
+  }
+
+  /**
+   * @param {"empty" | "loading" | "stale" | "error" | "ready"} name
+   * @param {string} [text]
+   * @param {Lab.Child} [extra]
+   */
+  #wear(name, text = "", extra = null) {
+    this.root.dataset.state = name;
+    this.badge.textContent = name === "stale" ? text : "";
+    replace(this.message, name === "stale" || name === "ready" ? null : text, extra);
+    if (name !== "ready") this.root.setAttribute("aria-busy", String(name === "loading" || name === "stale"));
+    else this.root.removeAttribute("aria-busy");
+  }
 }
 
-export const bodyOf = (element) => element.querySelector(".lab-body");
-export const actionsOf = (element) => element.querySelector(".lab-actions");
+/** Why a panel cannot ask for anything; null where it can. @param {Lab.View} view */
+function whatIsMissing(view) {
+  const { runs, problem, model } = state.info ?? { runs: [], problem: null, model: null };
+  if (!runs.length)
+    return "There is no run in this folder yet. Start one: python -m lab fit --config configs/quickstart.yaml";
+  if (!view.anyModel && problem) return sentence(problem);
+  if (!view.anyModel && !model) return "This run has no weights yet: the first snapshot is written at step 0.";
+  return null;
+}
 
-// The usual request: one analysis of A, and the same of B where the panel compares.
+/** A place that `analysis_app/panel.py` has made. @param {Element} element @param {string} selector */
+export function part(element, selector) {
+  const found = element.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`the panel has no ${selector}`);
+  return found;
+}
+
+/** @param {Element} element */
+export const bodyOf = (element) => part(element, ".lab-body");
+/** @param {Element} element */
+export const actionsOf = (element) => part(element, ".lab-actions");
+
+/**
+ * The usual request: one analysis of A, and the same of B where the panel compares.
+ * @param {string} kind
+ * @param {boolean} [compares]
+ * @returns {(selection: Lab.Selection) => Lab.Question[]}
+ */
 export const of = (kind, compares = false) => (selection) => {
-  const requests = [[kind, asked()]];
-  if (compares && selection.compare) requests.push([kind, asked("b")]);
-  return requests;
+  /** @type {Lab.Question[]} */
+  const questions = [[kind, asked()]];
+  if (compares && selection.compare) questions.push([kind, asked("b")]);
+  return questions;
 };
 
-const describe = () => `step ${state.selection.step ?? "?"} of ${state.selection.run}`;
-
+/** @param {unknown} error */
 function sentence(error) {
-  const text = String(error.message ?? error);
+  const text = error instanceof Error ? error.message : String(error);
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -9,8 +9,10 @@ const ALWAYS = ["border-top-width", "border-right-width", "border-bottom-width",
   "font-family", "font-size", "font-style", "font-weight", "font-variant-numeric", "line-height", "letter-spacing",
   "text-align", "text-transform", "white-space-collapse", "text-wrap-mode", "visibility", "overflow-wrap",
   "border-collapse", "fill", "stroke"];
-const IDLE =
-  /^(-|animation|transition|cursor|pointer-events|user-select|will-change|view-transition|scroll|perspective-origin|transform-origin)|(^|-)(inline|block)(-|$)/;
+const IDLE = new RegExp(
+  "^(-|animation|transition|cursor|pointer-events|user-select|will-change|view-transition|scroll|perspective-origin"
+    + "|transform-origin)|(^|-)(inline|block)(-|$)",
+);
 
 // → { node, css, width, height }: the copy, its rules, its size in CSS pixels. What scrolls is shown whole.
 export function standalone(root) {
@@ -114,8 +116,7 @@ function defaults() {
 }
 
 // Text that XML can carry: control characters and halves of characters cannot.
-const printable = (text) =>
-  text.replace(
-    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
-    "\ufffd",
-  );
+// oxlint-disable-next-line no-control-regex -- these are what it looks for
+const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g;
+const HALF = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const printable = (text) => text.replace(CONTROL, "\ufffd").replace(HALF, "\ufffd");

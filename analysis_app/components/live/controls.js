@@ -24,8 +24,8 @@ export function steering(run, changed) {
   const why = h("p", { class: "lab-note lab-why" });
   const root = h("div", { class: "lab-steering" },
     h("div", { class: "lab-steering-row" }, ...Object.values(buttons), rates), why, said);
-  let control = { available: false, commands: [], reason: null }, busy = new Set(), known = null, stopping = false,
-    again = false;
+  const busy = new Set();
+  let control = { available: false, commands: [], reason: null }, known = null, stopping = false, again = false;
   return { root, show, ask, answered, forget, asked: (command) =>
     (command === "stop" && stopping) || busy.has(command)
     || [...pending.values()].some((p) => p.command === command) };

@@ -66,9 +66,8 @@ export function troubleOf(status, lostAt) {
   const reason = sentence(status.reason ?? status.message ?? "");
   if (lostAt !== null && status.active) {
     return { tone: "bad", title: `The loss is no number since step ${count(lostAt)}.`,
-      text:
-        `The curve keeps its last finite part. Stop it and go on from a checkpoint before that step with a lower learning rate. ${kept}`,
-      resume: null };
+      text: "The curve keeps its last finite part. Stop it and go on from a checkpoint before that step with a lower "
+        + `learning rate. ${kept}`, resume: null };
   }
   if (status.state === "stale") {
     const since = status.since ? `since ${clock(status.since)} (${ago(status.since)})` : "";

@@ -1,0 +1,107 @@
+// What the components share, for the type check alone: no browser loads this file. In JSDoc: `@param {Lab.View} view`.
+
+declare namespace Lab {
+  // ------------------------------------------------------------ the selection (lib/store.js)
+
+  type Selection = { run: string | null; step: number | null; compare: string | null; text: string | null;
+    layer: number; head: number; token: number | null; part: string | null; tab: string };
+  /** What the mouse previews; a panel may preview other things under names of its own. */
+  type Hover = { layer?: number | null; head?: number | null; token?: number | null; key?: number | null };
+  /** `kind`: "run", or "folder" for a published model. */
+  type Run = { name: string; kind: string; state: string; step: number | null; total_steps: number | null;
+    tokens: number | null; losses: Record<string, number | null> };
+  type Weights = { file: string; step: number | null; kind: string; tokens: number | null; train_loss: number | null;
+    val_loss: number | null; probe_loss: number | null; wall: number | null; size: number; sha256: string;
+    aliases: string[]; problem: string | null };
+  type Model = { n_layers: number; n_heads: number; d_model: number; d_mlp: number; context_length: number;
+    vocab_size: number; n_parameters: number; tokenizer: string; default_text: string };
+  /** What the server says of the selected run. */
+  type Info = { runs: Run[]; weights: Weights[]; steps: number[]; model: Model | null; notes: string[];
+    problem: string | null };
+  type State = { selection: Selection; hover: Hover; headLocked: boolean; info: Info | null; failure: Error | null };
+  /** Names of what changed: fields of the selection, "hover", "lock", "info", "option", "notes". */
+  type Changed = Set<string>;
+
+  // ------------------------------------------------------------ a panel (lib/panel.js)
+
+  /** Kind of analysis, what it is asked with, and "long" where it tells how far it is. */
+  type Question = [kind: string, body: Record<string, any>, long?: "long"];
+  type Missing = { empty: string; action: [label: string, act: () => void] };
+  type Ask = (kind: string, body: Record<string, any>) => Promise<any>;
+
+  interface View {
+    /** What to ask for; a sentence (or one with a button) where something is missing. */
+    request(selection: Selection): Question[] | string | Missing;
+    /** New numbers, in the order of the questions. */
+    show(...answers: any[]): void;
+    /** The same numbers, another selection. */
+    update?(changed: Changed): void;
+    /** Another size or theme. */
+    draw?(): void;
+    /** The answer, where it does not come from an analysis. */
+    ask?: Ask;
+    /** What is exported as JSON; by default the answers. */
+    numbers?(): unknown;
+    /** Whether the panel also works where the run has no weights. */
+    anyModel?: boolean;
+  }
+
+  type Panel = { root: HTMLElement; body: HTMLElement; refresh: () => void };
+
+  // ------------------------------------------------------------ elements (lib/dom.js)
+
+  type Handlers = {
+    [K in keyof HTMLElementEventMap as `on${K}`]?: ((event: HTMLElementEventMap[K]) => unknown) | null;
+  };
+  type Attributes = Handlers & { style?: Record<string, string | number>; data?: Record<string, unknown> } & {
+    [name: string]: unknown;
+  };
+  type Child = Node | string | null | undefined;
+  /** What is read at a place: its name and its value. */
+  type Row = [name: string, value: string];
+
+  // ------------------------------------------------------------ numbers as they travel
+
+  /** An array, row by row; `shape` says its axes. */
+  type Numbers<Data = Float32Array> = { shape: number[]; data: Data };
+  type Source = { run: string; step: number | null; tokens: string[]; ids: number[] };
+  type Score = { name: string; explanation: string; values: Numbers; chance: number | null };
+  /** `patterns`: [layer, head, query, key], bytes in square-root steps (lib/patterns.js). */
+  type AttentionView = { source: Source; layer: number | null; head: number | null; patterns: Numbers<Uint8Array>;
+    scores: Score[]; period: number | null };
+  type RowView = { source: Source; layer: number; head: number; query: number; d_head: number; dot_products: Numbers;
+    scores: Numbers; exponentials: Numbers; total: number; pattern: Numbers };
+  type AblationView = { source: Source; loss: number; heads: Numbers; mlps: Numbers };
+  /** norms, cosines: [quantity, layer, pos]; head_norms: [layer, head, pos]; counts: [site, edge + 1]. */
+  type ActivationView = { source: Source; layer: number | null; head: number | null; quantities: string[];
+    norms: Numbers; cosine_names: string[]; cosines: Numbers; head_norms: Numbers; dead_share: Numbers;
+    saturated_share: Numbers; sites: string[]; edges: Numbers; counts: Numbers; minimum: Numbers; maximum: Numbers };
+  /** top_probabilities: [row, pos, k]; target_loss, target_rank: [row, pos - 1]; kl_to_final: [row, pos]. */
+  type Lens = { rows: string[]; top_tokens: string[][][]; top_probabilities: Numbers; target_loss: Numbers;
+    target_rank: Numbers; kl_to_final: Numbers };
+  /** values: [part, pos]; targets, logits: [pos]. */
+  type AttributionView = { parts: string[]; values: Numbers; targets: string[]; logits: Numbers; error: number };
+  /** loss, probability, rank: [pos - 1]; top_tokens: [pos][k]; top_probabilities: [pos, k]. */
+  type PredictionView = { source: Source; layer: number | null; head: number | null; uniform_loss: number;
+    mean_loss: number | null; loss: Numbers; probability: Numbers; rank: Numbers; top_tokens: string[][];
+    top_probabilities: Numbers; lens: Lens; attribution: AttributionView | null; attribution_missing: string | null };
+  type NextView = { source: Source; position: number; logits: Numbers; ids: number[]; tokens: string[] };
+
+  // ------------------------------------------------------------ curves (lib/series.js, lib/chart.js)
+
+  type Series = import("./lib/series.js").Series;
+  type Axis = "step" | "tokens" | "time";
+  type Curve = { name: string; data: Series; colour: string; style?: "smooth" | "line" | "dots"; unit?: string;
+    format?: (x: number) => string };
+  type Line = { value: number; label: string; colour: string };
+  type Marker = { step: number; tokens: number; time: number; kind: string; title?: string; rows?: Row[];
+    [more: string]: unknown };
+  type ChartGroup = { charts: Set<Chart>; at: number | null; zoom: [number, number] | null };
+  /** What lib/chart.js explains at its top. */
+  type ChartOptions = { label: string; unit: string; series: Curve[]; lines: Line[]; markers: Marker[]; x: Axis;
+    xName: string | null; logX: boolean; logY: boolean; smoothing: number; height: number; group: ChartGroup | null;
+    cursor: number | null; range: [number, number] | null; pick: ((x: number) => void) | null;
+    onMarker: ((marker: Marker) => void) | null; empty: string };
+  type Chart = { root: HTMLElement; options: ChartOptions; set(patch: Partial<ChartOptions>): void; redraw(): void;
+    draw(): void; zoom(x: [number, number] | null, y?: [number, number] | null): void; reset(): void };
+}
