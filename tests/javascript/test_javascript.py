@@ -26,7 +26,7 @@ COMPONENTS = ROOT / "analysis_app" / "components"
 SCRIPTS = sorted(path for ending in ("*.js", "*.ts") for path in COMPONENTS.rglob(ending))
 TOOLS = ROOT / "node_modules" / ".bin"
 NOT_YET: dict[str, list[str]] = json.loads(Path(__file__).with_name("not_yet.json").read_text(encoding="utf-8"))
-PATH = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 LINE = 120
 
 
