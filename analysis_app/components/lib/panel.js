@@ -185,7 +185,7 @@ function whatIsMissing(view) {
   return null;
 }
 
-/** A place that `analysis_app/panel.py` has made. @param {Element} element @param {string} selector */
+/** A place that `analysis_app/page/panel.py` has made. @param {Element} element @param {string} selector */
 export function part(element, selector) {
   const found = element.querySelector(selector);
   if (!(found instanceof HTMLElement)) throw new Error(`the panel has no ${selector}`);
