@@ -10,7 +10,7 @@ import torch
 
 import lab
 from lab.__main__ import main
-from lab.interp import probe, repeated_random_tokens
+from lab.interp import record_texts, repeated_random_tokens, summarise
 from lab.runs import Run, open_run
 
 FOLDER = Path("configs/experiments")
@@ -35,7 +35,7 @@ def induction(tmp_path: Path, *more: str) -> tuple[float, float]:
     model, _ = lab.load(str(run.path))
     repeated = repeated_random_tokens(16, PERIOD, 16, 0)
     with torch.no_grad():
-        scores = probe(model, repeated[:2], repeated, PERIOD)
+        scores = summarise(*record_texts(model, repeated[:2], repeated), PERIOD)
     return scores.scalars()["induction"], run.metrics().latest("val/loss") or 0.0
 
 

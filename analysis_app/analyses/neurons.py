@@ -99,7 +99,7 @@ def neuron_examples(
     config = opened.model.config
     check_index(("layer", layer, config.n_layers), ("unit", unit, config.mlp_width))
     pieces = validation_pieces(opened)
-    found: interp.UnitExamples = library.results.get((opened.key, "units"), lambda: _scan(opened, progress))
+    found: interp.NeuronExamples = library.results.get((opened.key, "units"), lambda: _scan(opened, progress))
     examples = [
         _example(opened, pieces[found.sequences[layer, unit, i]].tolist(), int(found.positions[layer, unit, i]), value)
         for i, value in enumerate(found.values[layer, unit].tolist())
@@ -108,10 +108,10 @@ def neuron_examples(
     return ExamplesView(opened.loaded.name, opened.loaded.step, layer, unit, found.n_tokens, on_rate, examples)
 
 
-def _scan(opened: Opened, progress: Progress) -> interp.UnitExamples:
+def _scan(opened: Opened, progress: Progress) -> interp.NeuronExamples:
     pieces = validation_pieces(opened)
     with opened.lock:
-        return interp.unit_examples(opened.model, pieces, EXAMPLES, considerate(opened, progress))
+        return interp.neuron_examples(opened.model, pieces, EXAMPLES, considerate(opened, progress))
 
 
 def _example(opened: Opened, piece: list[int], position: int, value: float) -> Example:

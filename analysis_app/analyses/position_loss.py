@@ -72,12 +72,12 @@ def _position_loss(opened: Opened, progress: Progress) -> PositionLoss:
             losses.append(interp.token_losses(cache))
             tell(i + 1, len(batches))
     found = np.concatenate(losses)
-    mean, quarter = found.mean(0), found.shape[1] // 4
+    mean = found.mean(0)
     return PositionLoss(
         run=opened.loaded.name,
         step=opened.loaded.step,
         loss=mean,
         error=found.std(0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.full_like(mean, np.nan),
         pieces=len(found),
-        in_context=float(mean[-quarter:].mean() - mean[:quarter].mean()) if quarter else None,
+        in_context=interp.in_context_score(found),
     )

@@ -35,7 +35,7 @@ from analysis_app.page.selection import MAX_TEXT
 from analysis_app.server.jobs import considerate, no_progress
 from lab import interp
 from lab.interp.ablation import Progress
-from lab.model.probe import probe_loss
+from lab.model.reference import reference_loss
 from lab.runs import Run
 
 DEFAULT_TEXT_TOKENS = 48
@@ -46,14 +46,7 @@ REPEATED_BATCH = 8
 TOP_GUESSES = 10
 LENS_GUESSES = 5
 SHOWN_CANDIDATES = 200
-SCORES = {
-    "entropy": "how spread out: 0 reads one token, 1 all alike",
-    "first token": "share of attention on the first token, the sink",
-    "distance": "how many tokens back, on average",
-    "previous token": "share on the token just before",
-    "duplicate token": "share on this token's earlier copy",
-    "induction": "share on what followed the earlier copy",
-}
+SCORES = {name.replace("_", " "): measure.meaning for name, measure in interp.HEAD_MEASURES.items()}
 REPRODUCES_WITHIN = 1e-4  # nats: fp32 on another machine stays far below it, other weights far above
 
 
@@ -207,12 +200,12 @@ def activations(
     opened = library.open(run, step)
     source = read(opened, text)
     layers, heads = check_part(opened, layer, head)
-    sites = {*interp.RESIDUAL_SITES, *interp.UNIT_SITES, *interp.HISTOGRAM_SITES, *interp.WRITING_SITES}
+    sites = {*interp.RESIDUAL_SITES, *interp.NEURON_SITES, *interp.HISTOGRAM_SITES, *interp.WRITING_SITES}
     with opened.lock:
         cache = interp.run_with_cache(opened.model, source.ids, tuple(sorted(sites)))
         norms, cosines = interp.residual_norms(cache), interp.branch_cosines(cache)
         writing = interp.head_norms(opened.model, cache)[:, 0]
-        units, histograms = interp.unit_activity(cache), interp.activation_histograms(cache)
+        units, histograms = interp.neuron_activity(cache), interp.activation_histograms(cache)
     kept = [i for i, site in enumerate(histograms.labels) if layer is None or site.startswith(f"blocks.{layer}.")]
     return ActivationView(
         source=source,
@@ -307,7 +300,7 @@ def reproduction(library: Library, run: str, step: int | None = None) -> Reprodu
         why = "no probe loss was recorded with these weights" if recorded is None else "data.json has no probe text"
         return Reproduction(loaded.name, loaded.step, recorded, None, None, why)
     with opened.lock:
-        computed = probe_loss(opened.model, torch.tensor(ids))
+        computed = reference_loss(opened.model, torch.tensor(ids))
     difference = abs(computed - recorded)
     same = difference <= REPRODUCES_WITHIN
     why = f"recorded {recorded:.4f}, computed {computed:.4f}: {'the same' if same else 'not the same'} weights"
@@ -327,13 +320,12 @@ def check_index(*indices: tuple[str, int | None, int]) -> None:
 
 def text_scores(cache: interp.ActivationCache) -> list[Score]:
     """The three scores that are measured on the text itself."""
-    entropy, first = interp.attention_entropy(cache), interp.first_token_attention(cache)
-    distance = interp.attention_distance(cache)
-    return [score("entropy", entropy), score("first token", first), score("distance", distance)]
+    return [score(name, found) for name, found in interp.text_scores(cache).items()]
 
 
 def score(name: str, found: interp.HeadScore) -> Score:
     """A head score in the words of this page."""
+    name = name.replace("_", " ")
     return Score(name, SCORES[name], found.values, found.chance)
 
 
@@ -350,9 +342,7 @@ def repeated_scores(opened: Opened) -> list[Score]:
         return []
     tokens = interp.repeated_random_tokens(opened.model.config.vocab_size, period, REPEATED_BATCH)
     cache = interp.run_with_cache(opened.model, tokens, interp.HEAD_SITES)
-    previous = interp.previous_token_score(cache, period)
-    duplicate, induction = interp.duplicate_token_score(cache, period), interp.induction_score(cache, period)
-    return [score("previous token", previous), score("duplicate token", duplicate), score("induction", induction)]
+    return [score(name, found) for name, found in interp.repeat_scores(cache, period).items()]
 
 
 def _attribution(opened: Opened, found: interp.Attribution, layer: int | None, head: int | None) -> AttributionView:

@@ -10,15 +10,7 @@ from lab.callbacks.instrument import Instrument
 from lab.callbacks.outlets import Outlets
 from lab.callbacks.recording import Recording, recording, token_labels
 from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores
-from lab.interp import (
-    HeadScore,
-    attention_entropy,
-    attention_patterns,
-    duplicate_token_score,
-    first_token_attention,
-    induction_score,
-    previous_token_score,
-)
+from lab.interp import attention_patterns, head_scores
 from lab.training.module import PretrainingModule
 
 _HEAD = re.compile(r"(\d+)\.(\d+)")
@@ -77,7 +69,11 @@ class AttentionMaps(Instrument):
                 ),
                 step,
             )
-        scores = {name: (score.values, score.chance) for name, score in head_scores(found).items()}
+        scores = {
+            name.replace("_", " "): (score.values, score.chance)
+            for name, score in head_scores(found.text, found.repeated, found.period).items()
+            if name != "distance"  # in tokens, the others are shares
+        }
         outlets.picture(
             "attention/scores",
             lambda: draw_head_scores(scores, numbers=False, remark=f"{when}; chance: attending evenly"),
@@ -100,16 +96,3 @@ class AttentionMaps(Instrument):
                 lambda p=pattern, t=labels, n=f"Layer {layer}, head {head}": draw_attention(p, t, title=n, remark=when),
                 step,
             )
-
-
-def head_scores(found: Recording) -> dict[str, HeadScore]:
-    """One number for each head: spread and sink on text, and, where there are repeated tokens, the three that
-    tell what it looks for."""
-    scores = {"entropy": attention_entropy(found.text), "first token": first_token_attention(found.text)}
-    if found.repeated is None or found.period is None:
-        return scores | {"previous token": previous_token_score(found.text)}
-    return scores | {
-        "previous token": previous_token_score(found.repeated, found.period),
-        "same token before": duplicate_token_score(found.repeated, found.period),
-        "induction": induction_score(found.repeated, found.period),
-    }

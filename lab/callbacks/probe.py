@@ -8,13 +8,13 @@ import lightning as L
 import torch
 
 from lab.data.datamodule import LabDataModule
-from lab.model.probe import probe_loss
+from lab.model.reference import reference_loss
 from lab.training.module import PretrainingModule
 
 
 def probe_loss_now(trainer: L.Trainer) -> float:
-    """`lab.model.probe.probe_loss` of the weights of this moment, nats per token."""
+    """`lab.model.reference.reference_loss` of the weights of this moment, nats per token."""
     module = cast(PretrainingModule, trainer.lightning_module)
     data = cast(LabDataModule, trainer.datamodule)
     tokens = data.sequences.val_stream(module.config.context_length + 1)
-    return probe_loss(module.model, torch.from_numpy(tokens))
+    return reference_loss(module.model, torch.from_numpy(tokens))

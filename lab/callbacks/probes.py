@@ -17,8 +17,8 @@ from lab.figures.predictions import draw_logit_lens, draw_token_loss
 from lab.figures.residual import draw_residual_norms
 from lab.interp import (
     LogitLens,
-    Probe,
     ResidualMap,
+    Summary,
     attention_patterns,
     logit_lens,
     residual_norms,
@@ -35,7 +35,7 @@ PICTURES = 10
 """Bundles and numbers with every look, pictures with every so-manyth (and all of the log-spaced start)."""
 INDUCTION_FORMED = THRESHOLDS["induction_formed"].value
 
-# What `lab.interp.Probe.scalars` calls it, and its name as a metric. Left out: what says the same twice.
+# What `lab.interp.Summary.scalars` calls it, and its name as a metric. Left out: what says the same twice.
 METRIC_NAMES = {
     "loss": "stats/probe_loss",
     "entropy": "stats/entropy",
@@ -114,18 +114,17 @@ class Probes(Instrument):
             guesses = np.array(names, dtype=object).reshape(lens.top_tokens.shape[0], -1)
             draw(outlets, step, module.config.vocab_size, labels[0], guesses, lens, norms, losses[0])
 
-    def _tell_induction(self, trainer: L.Trainer, summary: Probe, step: int) -> None:
+    def _tell_induction(self, trainer: L.Trainer, summary: Summary, step: int) -> None:
         """The first head above the threshold, once a run."""
-        if summary.repetition is None or self._induction_head is not None:
+        found = summary.scores.get("induction")
+        if found is None or self._induction_head is not None:
             return
-        scores = summary.repetition.induction.values
+        scores = found.values
         layer, head = (int(i) for i in np.unravel_index(int(scores.argmax()), scores.shape))
         if scores[layer, head] > INDUCTION_FORMED:
             self._induction_head = f"{layer}.{head}"
-            found = induction_finding(layer, head, float(scores[layer, head]), step)
-            logbook_of(trainer).event(
-                "finding", step, **found.payload(), layer=layer, head=head, chance=summary.repetition.induction.chance
-            )
+            finding = induction_finding(layer, head, float(scores[layer, head]), step)
+            logbook_of(trainer).event("finding", step, **finding.payload(), layer=layer, head=head, chance=found.chance)
 
     def state_dict(self) -> dict[str, str | None]:
         """Whether the induction head has been told of."""
@@ -156,7 +155,7 @@ def induction_finding(layer: int, head: int, score: float, step: int) -> Finding
     )
 
 
-def metrics(summary: Probe) -> dict[str, float]:
+def metrics(summary: Summary) -> dict[str, float]:
     """The summary's numbers under the names of metrics.jsonl."""
     found = {}
     for name, value in summary.scalars().items():
@@ -167,22 +166,13 @@ def metrics(summary: Probe) -> dict[str, float]:
 
 
 def bundle(
-    found: Recording, summary: Probe, lens: LogitLens, norms: ResidualMap, values: dict[str, float]
+    found: Recording, summary: Summary, lens: LogitLens, norms: ResidualMap, values: dict[str, float]
 ) -> dict[str, Any]:
     """The arrays of a bundle, but for what only the trainer knows; see `lab.runs.probes`."""
-    scores = {
-        "entropy": (summary.entropy.values, summary.entropy.chance),
-        "first_token": (summary.first_token.values, summary.first_token.chance),
-        "distance": (summary.distance.values, summary.distance.chance),
-        "attn_logit_max": (summary.largest_score, float("nan")),
-        "previous_token": (summary.previous_token.values, summary.previous_token.chance),
-    }
+    scores = {name: (score.values, score.chance) for name, score in summary.scores.items()}
+    scores["attn_logit_max"] = (summary.largest_score, float("nan"))
     arrays: dict[str, Any] = {}
-    if found.repeated is not None and summary.repetition is not None:
-        repetition = summary.repetition
-        for name in ("previous_token", "duplicate_token", "induction"):
-            score = getattr(repetition, name)
-            scores[name] = (score.values, score.chance)
+    if found.repeated is not None:
         arrays = {
             "repeated_ids": found.repeated.tokens.cpu().numpy().astype(np.int32),
             "period": np.int64(found.period or 0),

@@ -17,10 +17,10 @@ from lab.data.datamodule import LabDataModule
 from lab.figures.tokens import show_token
 from lab.interp import (
     HISTOGRAM_SITES,
-    PROBE_SITES,
+    SUMMARY_SITES,
     ActivationCache,
+    record_texts,
     repeated_random_tokens,
-    run_with_cache,
 )
 from lab.training.module import PretrainingModule
 
@@ -28,7 +28,7 @@ TEXTS, REPEATED = 3, 2
 """Sequences of each kind: as many as still cost less than a small model's training step."""
 MOST_POSITIONS = 64
 SEED = 0
-SITES = tuple(dict.fromkeys((*PROBE_SITES, *HISTOGRAM_SITES)))
+SITES = tuple(dict.fromkeys((*SUMMARY_SITES, *HISTOGRAM_SITES)))
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,5 @@ def _record(trainer: L.Trainer) -> Recording:
     config = module.config
     texts = probe_texts(data, config.context_length)
     found = probe_repeated(config.vocab_size, config.context_length)
-    if found is None:
-        return Recording(run_with_cache(module.model, texts, SITES), None, None)
-    repeated, period = found
-    # The shorter kind is filled up behind its end, which nothing before it can see, and cut off again.
-    longest = max(texts.shape[1], repeated.shape[1])
-    batch = torch.zeros(len(texts) + len(repeated), longest, dtype=torch.int64)
-    batch[: len(texts), : texts.shape[1]] = texts
-    batch[len(texts) :, : repeated.shape[1]] = repeated
-    cache = run_with_cache(module.model, batch, SITES)
-    return Recording(
-        cache.select(slice(0, len(texts)), texts.shape[1]),
-        cache.select(slice(len(texts), None), repeated.shape[1]),
-        period,
-    )
+    repeated, period = (None, None) if found is None else found
+    return Recording(*record_texts(module.model, texts, repeated, SITES), period)

@@ -19,26 +19,44 @@ from lab.interp.attention import (
     attention_patterns,
     attention_rollout,
     attention_row,
-    head_average,
 )
 from lab.interp.attribution import ATTRIBUTION_SITES, Attribution, direct_logit_attribution
-from lab.interp.cache import ActivationCache, Stack, estimate_bytes, run_with_cache
+from lab.interp.cache import ActivationCache, estimate_bytes, run_with_cache
 from lab.interp.embeddings import EmbeddingMap, Neighbours, PCABasis, embedding_pca, token_neighbours
 from lab.interp.forward import check_tokens
 from lab.interp.heads import (
+    HEAD_MEASURES,
     HEAD_SITES,
-    SCORE_SITES,
     HeadScore,
     attention_distance,
     attention_entropy,
     duplicate_token_score,
     first_token_attention,
+    head_scores,
     induction_score,
     largest_score,
     previous_token_score,
+    repeat_scores,
     repeated_random_tokens,
+    text_scores,
 )
-from lab.interp.lens import LENS_SITES, LogitLens, lens_logits, logit_lens
+from lab.interp.histograms import (
+    HISTOGRAM_SITES,
+    Histograms,
+    activation_histograms,
+    histogram,
+    linear_edges,
+    symmetric_log_edges,
+)
+from lab.interp.lens import LENS_SITES, LogitLens, logit_lens
+from lab.interp.neurons import (
+    EXAMPLE_SITES,
+    NEURON_SITES,
+    NeuronActivity,
+    NeuronExamples,
+    neuron_activity,
+    neuron_examples,
+)
 from lab.interp.patching import Patching, activation_patching
 from lab.interp.predictions import (
     PREDICTION_SITES,
@@ -46,41 +64,26 @@ from lab.interp.predictions import (
     TokenPredictions,
     in_context_score,
     induction_loss,
-    loss_by_position,
     token_losses,
     token_predictions,
 )
-from lab.interp.probe import PROBE_SITES, Probe, Repetition, probe, record_probe, summarise
 from lab.interp.residual import RESIDUAL_SITES, WRITING_SITES, ResidualMap, branch_cosines, head_norms, residual_norms
+from lab.interp.summary import SUMMARY_SITES, Summary, record_texts, summarise
 from lab.interp.taps import Chain, Edit, Recorder, Sites
-from lab.interp.units import (
-    EXAMPLE_SITES,
-    HISTOGRAM_SITES,
-    UNIT_SITES,
-    Histograms,
-    UnitActivity,
-    UnitExamples,
-    activation_histograms,
-    histogram,
-    linear_edges,
-    symmetric_log_edges,
-    unit_activity,
-    unit_examples,
-)
 
 __all__ = [
     "ATTRIBUTION_SITES",
     "EXAMPLE_SITES",
+    "HEAD_MEASURES",
     "HEAD_SITES",
     "HISTOGRAM_SITES",
     "LENS_SITES",
+    "NEURON_SITES",
     "PATTERN_SITES",
     "PREDICTION_SITES",
-    "PROBE_SITES",
     "RESIDUAL_SITES",
     "ROW_SITES",
-    "SCORE_SITES",
-    "UNIT_SITES",
+    "SUMMARY_SITES",
     "WRITING_SITES",
     "Ablation",
     "ActivationCache",
@@ -94,17 +97,15 @@ __all__ = [
     "InductionLoss",
     "LogitLens",
     "Neighbours",
+    "NeuronActivity",
+    "NeuronExamples",
     "PCABasis",
     "Patching",
-    "Probe",
     "Recorder",
-    "Repetition",
     "ResidualMap",
     "Sites",
-    "Stack",
+    "Summary",
     "TokenPredictions",
-    "UnitActivity",
-    "UnitExamples",
     "ablate",
     "activation_histograms",
     "activation_patching",
@@ -120,28 +121,27 @@ __all__ = [
     "embedding_pca",
     "estimate_bytes",
     "first_token_attention",
-    "head_average",
     "head_norms",
+    "head_scores",
     "histogram",
     "in_context_score",
     "induction_loss",
     "induction_score",
     "largest_score",
-    "lens_logits",
     "linear_edges",
     "logit_lens",
-    "loss_by_position",
+    "neuron_activity",
+    "neuron_examples",
     "previous_token_score",
-    "probe",
-    "record_probe",
+    "record_texts",
+    "repeat_scores",
     "repeated_random_tokens",
     "residual_norms",
     "run_with_cache",
     "summarise",
     "symmetric_log_edges",
+    "text_scores",
     "token_losses",
     "token_neighbours",
     "token_predictions",
-    "unit_activity",
-    "unit_examples",
 ]

@@ -1,4 +1,4 @@
-"""Where attention looks: patterns of heads, their average, rollout through the layers, and how one row of a
+"""Where attention looks: patterns of heads, rollout through the layers, and how one row of a
 pattern came to be.
 
 A pattern `[head, query, key]` says how much the position `query` (row) reads from `key` (column): each row
@@ -27,12 +27,6 @@ ROW_SITES = ("q", "k")
 def attention_patterns(cache: ActivationCache) -> Array:
     """Every head's pattern, `[layer, batch, head, query, key]` (Vaswani et al. 2017, §3.2.1)."""
     return to_array(cache.stack("pattern"))
-
-
-def head_average(cache: ActivationCache) -> Array:
-    """The mean pattern over the heads of each layer, `[layer, batch, query, key]`; hides what heads
-    specialise in."""
-    return to_array(cache.stack("pattern").float().mean(dim=2))
 
 
 def attention_rollout(cache: ActivationCache) -> Array:

@@ -1,4 +1,4 @@
-"""The activations of one forward pass, kept to be looked at, and what they add up to.
+"""The activations of one forward pass, kept to be looked at.
 
 `run_with_cache` says what they would take before it runs, and refuses what doesn't fit its budget.
 """
@@ -7,25 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lab.interp.arrays import Array, to_array
 from lab.interp.forward import Tokens, check_tokens, forward, plain
 from lab.interp.taps import LOGITS, Chain, Names, Recorder, Site, Sites
 from lab.model import GPT, GPTConfig, Tap
 
 DEFAULT_BUDGET_BYTES = 2**30
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Parts of the residual stream: `values` `[part, batch, pos, d_model]`, one of `labels` each."""
-
-    labels: list[str]
-    values: Array
 
 
 class ActivationCache:
@@ -89,7 +79,7 @@ class ActivationCache:
     def select(self, sequences: slice = slice(None), n_pos: int | None = None) -> ActivationCache:
         """The cache of some of the sequences, or of their first `n_pos` positions alone.
 
-        Exact, as no position depends on a later one. Shares the memory, which nobody can write to.
+        Exact, as no position depends on a later one. Shares the memory, which no caller can write to.
         """
         n_pos = self.shape[1] if n_pos is None else n_pos
         tokens = self._tokens[sequences, :n_pos]
@@ -103,39 +93,6 @@ class ActivationCache:
             square = name.endswith(("hook_attn_scores", "hook_pattern"))
             kept[name] = x[sequences, :, :n_pos, :n_pos] if square else x[sequences, :n_pos]
         return ActivationCache(self.sites, tokens, kept)
-
-    def accumulated_resid(self, mid: bool = False) -> Stack:
-        """The residual stream as it grows: before each layer and after the last, `[n_layers+1, batch, pos,
-        d_model]`.
-
-        With `mid` also between attention and MLP. Labels as in TransformerLens: `0_pre`, `0_mid`, …,
-        `final_post`. Needs `resid_pre`, `resid_post`, and `resid_mid` where asked for.
-        """
-        labels, parts = [], []
-        for layer in range(self.config.n_layers):
-            for where in ("pre", "mid") if mid else ("pre",):
-                labels.append(f"{layer}_{where}")
-                parts.append(self[f"resid_{where}", layer])
-        labels.append("final_post")
-        parts.append(self["resid_post", -1])
-        return Stack(labels, to_array(torch.stack(parts)))
-
-    def decompose_resid(self) -> Stack:
-        """Everything that was added to the residual stream: embeddings, then each attention and each MLP;
-        their sum is the final stream (Elhage et al. 2021, "the residual stream").
-
-        `[2·n_layers + 1 or 2, batch, pos, d_model]`, labels as in TransformerLens: `embed`, `pos_embed`
-        (learned positions only), `0_attn_out`, `0_mlp_out`, …. Raises ValueError under post-norm, where each
-        sum is normalised and so the stream is not one.
-        """
-        refuse_post_norm(self.config, "taking the residual stream apart")
-        labels = ["embed", *(["pos_embed"] if self.config.positions == "learned" else [])]
-        parts = [self[label] for label in labels]
-        for layer in range(self.config.n_layers):
-            for branch in ("attn_out", "mlp_out"):
-                labels.append(f"{layer}_{branch}")
-                parts.append(self[branch, layer])
-        return Stack(labels, to_array(torch.stack(parts)))
 
     def _recorded(self, name: str) -> Tensor:
         if name not in self._activations:

@@ -39,7 +39,7 @@ def check_tokens(config: GPTConfig, tokens: Tokens, at_least: int = 1) -> Tensor
             f"{n_pos - config.context_length} of them, for example the first"
         )
     if n_pos < at_least:
-        why = "a text of one token leaves nothing to predict and nobody to attend to: " if n_pos == 1 else ""
+        why = "a text of one token leaves nothing to predict or to attend to: " if n_pos == 1 else ""
         problems.append(f"{n_pos} tokens: {why}give at least {at_least}")
     outside = (found < 0) | (found >= config.vocab_size)
     if outside.any():

@@ -7,6 +7,7 @@ and comes with the value that attending evenly to all visible keys would give.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -77,6 +78,44 @@ def induction_score(cache: ActivationCache, period: int) -> HeadScore:
     return _score(cache, distance=period - 1, start=_checked(cache, period))
 
 
+@dataclass(frozen=True)
+class HeadMeasure:
+    """One of `HEAD_MEASURES`: `score(cache)`, or `score(cache, period)` where it is measured `on_repeats`."""
+
+    meaning: str  # of its number, in a few words
+    score: Callable[..., HeadScore]
+    on_repeats: bool = False
+
+
+HEAD_MEASURES = {
+    "entropy": HeadMeasure("how spread out: 0 reads one token, 1 all alike", attention_entropy),
+    "first_token": HeadMeasure("share of attention on the first token, the sink", first_token_attention),
+    "distance": HeadMeasure("how many tokens back, on average", attention_distance),
+    "previous_token": HeadMeasure("share on the token just before", previous_token_score, on_repeats=True),
+    "duplicate_token": HeadMeasure("share on this token's earlier copy", duplicate_token_score, on_repeats=True),
+    "induction": HeadMeasure("share on what followed the earlier copy", induction_score, on_repeats=True),
+}
+
+
+def text_scores(text: ActivationCache) -> dict[str, HeadScore]:
+    """Those of `HEAD_MEASURES` that are measured on any text."""
+    return {name: measure.score(text) for name, measure in HEAD_MEASURES.items() if not measure.on_repeats}
+
+
+def repeat_scores(repeated: ActivationCache, period: int) -> dict[str, HeadScore]:
+    """Those of `HEAD_MEASURES` that are measured on text repeated with `period`."""
+    return {name: measure.score(repeated, period) for name, measure in HEAD_MEASURES.items() if measure.on_repeats}
+
+
+def head_scores(
+    text: ActivationCache, repeated: ActivationCache | None = None, period: int | None = None
+) -> dict[str, HeadScore]:
+    """All of `HEAD_MEASURES`, by name; without `repeated` the previous token's on the text, and none of copies."""
+    if repeated is None or period is None:
+        return text_scores(text) | {"previous_token": previous_token_score(text)}
+    return text_scores(text) | repeat_scores(repeated, period)
+
+
 def largest_score(cache: ActivationCache) -> Array:
     """The largest attention score q·k/√d_head of each head over all visible pairs, `[layer, head]`.
 
@@ -133,7 +172,7 @@ def _checked(cache: ActivationCache, period: int) -> int:
 def _patterns(cache: ActivationCache) -> Tensor:
     """`[layer, batch, head, query, key]` of a text in which some query has a choice."""
     if cache.shape[1] < 2:
-        raise ValueError("a text of one token has nobody to attend to but itself: give at least 2 tokens")
+        raise ValueError("a text of one token can only attend to itself: give at least 2 tokens")
     return cache.stack("pattern").float()
 
 

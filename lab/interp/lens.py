@@ -64,14 +64,10 @@ def logit_lens(model: GPT, cache: ActivationCache, top_k: int = 5) -> LogitLens:
     )
 
 
-def lens_logits(model: GPT, cache: ActivationCache, row: int) -> Array:
+def lens_logits(model: GPT, cache: ActivationCache, row: int) -> Tensor:
     """One row of the logit lens in full, `[batch, pos, vocab_size]`: before layer `row`, or after the last
     where it is n_layers; -1 is the last row."""
     row = check_index("lens row", row, cache.config.n_layers + 1)
-    return to_array(_row_logits(model, cache, row))
-
-
-def _row_logits(model: GPT, cache: ActivationCache, row: int) -> Tensor:
     last = row == cache.config.n_layers
     residual = cache["resid_post", -1] if last else cache["resid_pre", row]
     model = plain(model)
@@ -80,4 +76,4 @@ def _row_logits(model: GPT, cache: ActivationCache, row: int) -> Tensor:
 
 
 def _log_probabilities(model: GPT, cache: ActivationCache, row: int) -> Tensor:
-    return torch.log_softmax(_row_logits(model, cache, row).float(), dim=-1)
+    return torch.log_softmax(lens_logits(model, cache, row).float(), dim=-1)

@@ -1,5 +1,5 @@
-"""What the model says comes next, and how wrong it is: loss, rank and best guesses at each token; loss by
-position; how much context helps.
+"""What the model says comes next, and how wrong it is: loss, rank and best guesses at each token; how much
+context helps.
 """
 
 from __future__ import annotations
@@ -65,27 +65,17 @@ def ranks(logits: Tensor, targets: Tensor) -> Tensor:
     return (logits > logits.gather(-1, targets.unsqueeze(-1))).sum(-1) + 1
 
 
-def loss_by_position(cache: ActivationCache) -> Array:
-    """The mean loss over the batch at each position, `[pos-1]` in nats: entry t is for token t+1, which t+1
-    tokens of context help to predict.
-
-    It falls as far as the model uses context. Noisy below some 100 sequences.
-    """
-    return to_array(_losses(cache).mean(dim=0))
-
-
-def in_context_score(cache: ActivationCache) -> float:
+def in_context_score(losses: Array) -> float | None:
     """How much better the model predicts late in its context than early, in nats per token: the mean loss of
-    the last quarter of positions less that of the first quarter. Negative where context helps.
+    the last quarter of positions less that of the first quarter. Negative where context helps; None below 5 tokens.
 
-    Olsson et al. (2022, "in-context learning score") take the 500th and the 50th token; quarters suit any
-    length and are less noisy. On random tokens it measures nothing. Raises ValueError below 5 tokens.
+    `losses` are those of `token_losses`, `[batch, pos-1]`; noisy below some 100 sequences. Olsson et al. (2022,
+    "in-context learning score") take the 500th and the 50th token; quarters suit any length and are less noisy. On
+    random tokens it measures nothing.
     """
-    losses = _losses(cache).mean(dim=0)
-    quarter = len(losses) // 4
-    if quarter < 1:
-        raise ValueError(f"{cache.shape[1]} tokens have no early and late quarter: give at least 5")
-    return float(losses[-quarter:].mean() - losses[:quarter].mean())
+    mean = losses.mean(axis=0)
+    quarter = len(mean) // 4
+    return float(mean[-quarter:].mean() - mean[:quarter].mean()) if quarter else None
 
 
 @dataclass(frozen=True)

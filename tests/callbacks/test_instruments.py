@@ -14,7 +14,7 @@ import lab
 from lab.__main__ import main
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.probes import Probes
-from lab.interp import logit_lens, record_probe, summarise, token_losses
+from lab.interp import logit_lens, record_texts, summarise, token_losses
 from lab.interp.attention import attention_patterns
 from lab.runs import open_run
 from lab.runs.metrics import undeclared
@@ -204,7 +204,7 @@ def test_bundles_are_what_the_snapshots_weights_compute(watched: Path) -> None:
         arrays = read_probe(info.path)
         model, tokenizer = lab.load(str(watched), step=info.step)
         texts, repeated = torch.tensor(arrays["token_ids"]), torch.tensor(arrays["repeated_ids"])
-        text, twice = record_probe(model, texts, repeated)
+        text, twice = record_texts(model, texts, repeated)
         assert twice is not None
         np.testing.assert_allclose(decode_pattern(arrays["patterns"]), attention_patterns(text), atol=0.004)
         np.testing.assert_allclose(arrays["token_loss"], token_losses(text), atol=1e-4)
@@ -213,9 +213,9 @@ def test_bundles_are_what_the_snapshots_weights_compute(watched: Path) -> None:
         np.testing.assert_allclose(arrays["lens_probabilities"], lens.top_probabilities[..., 0], atol=1e-4)
         summary = summarise(text, twice, int(arrays["period"]))
         scores = dict(zip(arrays["score_names"].tolist(), arrays["scores"], strict=True))
-        assert summary.repetition is not None
-        np.testing.assert_allclose(scores["induction"], summary.repetition.induction.values, atol=1e-5)
-        np.testing.assert_allclose(scores["entropy"], summary.entropy.values, atol=1e-5)
+        assert summary.induction_loss is not None
+        np.testing.assert_allclose(scores["induction"], summary.scores["induction"].values, atol=1e-5)
+        np.testing.assert_allclose(scores["entropy"], summary.scores["entropy"].values, atol=1e-5)
         first = "".join(arrays["token_strings"][0])
         assert first == tokenizer.decode(texts[0].tolist()).replace(" ", "·").replace("\n", "⏎")
         named = dict(zip(arrays["scalar_names"].tolist(), arrays["scalars"], strict=True))

@@ -69,12 +69,12 @@ def test_every_checkpoint_holds_data_only(finished: Path) -> None:
 
 def test_the_probe_loss_beside_the_weights_is_theirs(finished: Path) -> None:
     import lab
-    from lab.model.probe import probe_loss
+    from lab.model.reference import reference_loss
 
     tokens = torch.tensor(json.loads((finished / "data.json").read_text())["probe"]["tokens"])
     for info in (*open_run(finished).snapshots()[-2:], *open_run(finished).checkpoints()[-2:]):
         model, _ = lab.load(str(finished), step=info.step)
-        assert probe_loss(model, tokens) == pytest.approx(info.probe_loss, abs=1e-4)
+        assert reference_loss(model, tokens) == pytest.approx(info.probe_loss, abs=1e-4)
 
 
 def test_the_stored_configuration_repeats_the_run(finished: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Patterns, their average and rollout, and a row of one step by step."""
+"""Patterns, rollout, and a row of one step by step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lab.interp import (
     attention_patterns,
     attention_rollout,
     attention_row,
-    head_average,
     run_with_cache,
 )
 from lab.model import GPTConfig
@@ -33,11 +32,10 @@ def test_rows_sum_to_one_and_nobody_looks_ahead(config: GPTConfig) -> None:
     patterns = attention_patterns(cache)
     assert patterns.shape == (2, 2, 4, 12, 12)
     assert patterns.dtype == np.float32
-    for stack in (patterns, head_average(cache), attention_rollout(cache)):
+    for stack in (patterns, attention_rollout(cache)):
         np.testing.assert_allclose(stack.sum(-1), 1, atol=1e-5)
         assert (stack[..., above[0], above[1]] == 0).all()
         assert (stack >= 0).all()
-    np.testing.assert_allclose(head_average(cache), patterns.mean(2), atol=1e-6)
 
 
 @VARIANTS

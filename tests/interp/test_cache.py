@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
@@ -91,8 +90,6 @@ def test_nobody_can_write_into_a_cache() -> None:
     part = cache.select(slice(0, 1), 5)
     for handed_out in (*(cache[name] for name in cache.names), *(part[name] for name in part.names)):
         handed_out.fill_(7)
-    for array in (cache.accumulated_resid().values, cache.decompose_resid().values):
-        array.fill(7)
     cache.stack("z").fill_(7)
     cache.tokens.fill_(7)
     mine.fill_(7)
@@ -117,31 +114,3 @@ def test_selecting_nothing_is_refused() -> None:
     for sequences, n_pos in ((slice(5, 6), 3), (slice(None), 13), (slice(None), 0)):
         with pytest.raises(ValueError, match="2 sequences of 12 positions"):
             cache.select(sequences, n_pos)
-
-
-@VARIANTS
-def test_the_stream_accumulates(config: GPTConfig) -> None:
-    cache = run_with_cache(lively(config), random_tokens(config))
-    stack = cache.accumulated_resid(mid=True)
-    assert stack.labels == ["0_pre", "0_mid", "1_pre", "1_mid", "final_post"]
-    assert stack.values.shape == (5, 2, 12, 32)
-    assert np.array_equal(stack.values[2], cache["resid_post", 0].numpy())
-    plain = cache.accumulated_resid()
-    assert plain.labels == ["0_pre", "1_pre", "final_post"]
-    assert np.array_equal(plain.values, stack.values[::2])
-
-
-@pytest.mark.parametrize("config", all_pairs_configs(norm_position="pre"), ids=describe)
-def test_the_parts_of_the_stream_add_up(config: GPTConfig) -> None:
-    cache = run_with_cache(lively(config), random_tokens(config))
-    stack = cache.decompose_resid()
-    learned = config.positions == "learned"
-    assert stack.labels[: 2 + learned] == ["embed", *(["pos_embed"] if learned else []), "0_attn_out"]
-    assert len(stack.labels) == len(stack.values) == 5 + learned
-    np.testing.assert_allclose(stack.values.sum(0), cache["resid_post", -1].numpy(), atol=1e-4)
-
-
-def test_under_post_norm_there_is_nothing_to_add_up() -> None:
-    config = GPTConfig(**TINY, norm_position="post")
-    with pytest.raises(ValueError, match="does not apply to norm_position='post'"):
-        run_with_cache(lively(config), random_tokens(config)).decompose_resid()

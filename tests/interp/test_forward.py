@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.interp import ablate, logit_lens, probe, repeated_random_tokens, run_with_cache
+from lab.interp import ablate, logit_lens, record_texts, repeated_random_tokens, run_with_cache, summarise
 from lab.interp.forward import analysing, check_index, check_tokens, forward
 from lab.model import GPT, GPTConfig
 from tests.interp.models import lively, random_tokens
@@ -97,7 +97,7 @@ def test_modes_gradients_and_random_state_are_as_before() -> None:
     tokens = random_tokens(CONFIG)
     cache = run_with_cache(model, tokens)
     logit_lens(model, cache)
-    probe(model, tokens, repeated_random_tokens(65, 8, 2), 8)
+    record_texts(model, tokens, repeated_random_tokens(65, 8, 2))
     ablate(model, tokens)
     assert [module.training for module in model.modules()] == before
     assert attributes == {name: set(vars(module)) for name, module in model.named_modules()}
@@ -127,7 +127,7 @@ def test_dropout_and_autocast_play_no_part() -> None:
 
 def test_a_model_in_bf16_is_analysed_too() -> None:
     model = GPT(CONFIG).to(torch.bfloat16)
-    assert np.isfinite(probe(model, random_tokens(CONFIG)).loss)
+    assert np.isfinite(summarise(*record_texts(model, random_tokens(CONFIG))).loss)
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -161,4 +161,4 @@ def test_broken_weights_are_named() -> None:
     with pytest.raises(ValueError, match=r"(?s)not finite.*blocks.1.hook_mlp_out, at index \[0, 0, 0\]"):
         run_with_cache(model, random_tokens(CONFIG))
     with pytest.raises(ValueError, match="not finite"):
-        probe(model, random_tokens(CONFIG))
+        record_texts(model, random_tokens(CONFIG))

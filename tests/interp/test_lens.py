@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lab.interp import lens_logits, logit_lens, run_with_cache, token_predictions
+from lab.interp import logit_lens, run_with_cache, token_predictions
+from lab.interp.lens import lens_logits
 from lab.model import GPTConfig
 from tests.interp.models import lively, random_tokens
 from tests.variants import TINY, all_pairs_configs, describe

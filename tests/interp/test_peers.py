@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from lab.exporting import save_gpt2
-from lab.interp import attention_patterns, lens_logits, logit_lens, run_with_cache, token_losses
+from lab.interp import attention_patterns, logit_lens, run_with_cache, token_losses
+from lab.interp.lens import lens_logits
 from lab.model import GPT, GPTConfig
 from tests.interp.models import lively, random_tokens
 

@@ -1,4 +1,4 @@
-"""Recognising weights by what they do: the loss on one fixed text, in fp32."""
+"""The loss on one fixed text in fp32, by which weights are recognised."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from torch import Tensor
 from lab.model.gpt import GPT
 
 
-def probe_loss(model: GPT, tokens: Tensor) -> float:
+def reference_loss(model: GPT, tokens: Tensor) -> float:
     """Mean loss of predicting `tokens[1:]` `[pos]` from what precedes each, in nats per token.
 
-    Cut to the model's context, computed in fp32 and evaluation mode whatever the training does. Noted
-    beside every checkpoint and snapshot; whoever opens the weights later computes it again, and within 1e-4
-    they are the weights that were written.
+    Cut to the model's context, computed in fp32 and evaluation mode whatever the training does. Recorded beside every
+    checkpoint and snapshot: weights that are opened later and give the same within 1e-4 are those that were written.
     """
     tokens = tokens[: model.config.context_length + 1].to(next(model.parameters()).device)
     training = model.training

@@ -13,8 +13,7 @@ from torch import Tensor
 import lab.interp as interp
 from lab.interp import (
     ActivationCache,
-    probe,
-    record_probe,
+    record_texts,
     repeated_random_tokens,
     residual_norms,
     run_with_cache,
@@ -42,7 +41,7 @@ def test_both_kinds_of_sequence_share_one_forward_pass(
         return forward(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr("lab.interp.cache.forward", counted)
-    found = probe(model, text, repeated, 5).scalars()
+    found = summarise(*record_texts(model, text, repeated), 5).scalars()
     assert len(passes) == 1
     separate = summarise(run_with_cache(model, text), run_with_cache(model, repeated), 5).scalars()
     assert found.keys() == separate.keys()
@@ -53,7 +52,8 @@ def test_both_kinds_of_sequence_share_one_forward_pass(
 
 def test_the_scalars_of_the_induction_model_say_what_it_is() -> None:
     model = induction_model()
-    scalars = probe(model, random_tokens(model.config, n_pos=32), repeated_random_tokens(16, 16, 2), 16).scalars()
+    text, repeated = random_tokens(model.config, n_pos=32), repeated_random_tokens(16, 16, 2)
+    scalars = summarise(*record_texts(model, text, repeated), 16).scalars()
     assert scalars["induction"] == scalars["induction.layer1"] > 0.99
     assert scalars["previous_token"] == scalars["previous_token.layer0"] > 0.99
     assert scalars["induction.layer0"] < 0.01
@@ -62,9 +62,9 @@ def test_the_scalars_of_the_induction_model_say_what_it_is() -> None:
     assert scalars["entropy.layer0"] < 0.01  # it looks at one place
 
 
-def test_a_probe_without_repeated_tokens() -> None:
-    found = probe(lively(CONFIG), random_tokens(CONFIG))
-    assert found.repetition is None
+def test_a_summary_without_repeated_tokens() -> None:
+    found = summarise(*record_texts(lively(CONFIG), random_tokens(CONFIG)))
+    assert found.induction_loss is None
     scalars = found.scalars()
     assert "induction" not in scalars
     assert "previous_token.layer1" in scalars
@@ -73,31 +73,30 @@ def test_a_probe_without_repeated_tokens() -> None:
 def test_norms_leave_out_the_first_position() -> None:
     model, text = lively(CONFIG), random_tokens(CONFIG)
     every = residual_norms(run_with_cache(model, text))
-    found = probe(model, text)
+    found = summarise(*record_texts(model, text))
     assert found.norm_labels == every.labels
     np.testing.assert_allclose(found.norms, every.values[..., 1:].mean((2, 3)), rtol=1e-5)
     assert not np.allclose(found.norms, every.values.mean((2, 3)), rtol=1e-3)
 
 
-def test_bad_probes_are_refused() -> None:
+def test_what_cannot_be_summarised_is_refused() -> None:
     model = lively(CONFIG)
     repeated = repeated_random_tokens(65, 5)
-    text, _ = record_probe(model, random_tokens(CONFIG))
+    text, twice = record_texts(model, random_tokens(CONFIG), repeated)
     with pytest.raises(ValueError, match="go together"):
         summarise(text, None, 5)
     with pytest.raises(ValueError, match="go together"):
-        probe(model, random_tokens(CONFIG), repeated)
+        summarise(text, twice)
     with pytest.raises(ValueError, match="give at least 2"):
-        probe(model, [1])
+        record_texts(model, [1])
     with pytest.raises(ValueError, match="context_length=16"):
-        probe(model, random_tokens(CONFIG), repeated_random_tokens(65, 9), 9)
+        record_texts(model, random_tokens(CONFIG), repeated_random_tokens(65, 9))
 
 
 # Everything that takes a cache, or a model and one. Post-norm is refused where that is marked.
 PRE_NORM_ONLY = {"direct_logit_attribution"}
 ANALYSES: dict[str, Callable[[GPT, ActivationCache], object]] = {
     "attention_patterns": lambda model, cache: interp.attention_patterns(cache),
-    "head_average": lambda model, cache: interp.head_average(cache),
     "attention_rollout": lambda model, cache: interp.attention_rollout(cache),
     "attention_row": lambda model, cache: interp.attention_row(model, cache, 0, 1, 2),
     "attention_entropy": lambda model, cache: interp.attention_entropy(cache),
@@ -106,20 +105,21 @@ ANALYSES: dict[str, Callable[[GPT, ActivationCache], object]] = {
     "previous_token_score": lambda model, cache: interp.previous_token_score(cache),
     "duplicate_token_score": lambda model, cache: interp.duplicate_token_score(cache, 6),
     "induction_score": lambda model, cache: interp.induction_score(cache, 6),
+    "text_scores": lambda model, cache: interp.text_scores(cache),
+    "repeat_scores": lambda model, cache: interp.repeat_scores(cache, 6),
+    "head_scores": lambda model, cache: interp.head_scores(cache, cache, 6),
     "largest_score": lambda model, cache: interp.largest_score(cache),
     "residual_norms": lambda model, cache: interp.residual_norms(cache),
     "head_norms": lambda model, cache: interp.head_norms(model, cache),
     "branch_cosines": lambda model, cache: interp.branch_cosines(cache),
-    "unit_activity": lambda model, cache: interp.unit_activity(cache),
-    "unit_examples": lambda model, cache: interp.unit_examples(model, cache.tokens, 2),
+    "neuron_activity": lambda model, cache: interp.neuron_activity(cache),
+    "neuron_examples": lambda model, cache: interp.neuron_examples(model, cache.tokens, 2),
     "activation_histograms": lambda model, cache: interp.activation_histograms(cache),
     "logit_lens": lambda model, cache: interp.logit_lens(model, cache),
-    "lens_logits": lambda model, cache: interp.lens_logits(model, cache, 0),
     "direct_logit_attribution": lambda model, cache: interp.direct_logit_attribution(model, cache),
     "token_losses": lambda model, cache: interp.token_losses(cache),
     "token_predictions": lambda model, cache: interp.token_predictions(cache),
-    "loss_by_position": lambda model, cache: interp.loss_by_position(cache),
-    "in_context_score": lambda model, cache: interp.in_context_score(cache),
+    "in_context_score": lambda model, cache: interp.in_context_score(interp.token_losses(cache)),
     "induction_loss": lambda model, cache: interp.induction_loss(cache, 6),
     "ablate": lambda model, cache: interp.ablate(model, cache.tokens),
     "activation_patching": lambda model, cache: interp.activation_patching(
@@ -153,7 +153,7 @@ def test_every_analysis_answers_in_json_or_says_why_not(config: GPTConfig) -> No
 def test_every_public_function_of_a_model_is_among_them() -> None:
     helpers = {
         "run_with_cache", "estimate_bytes", "check_tokens", "repeated_random_tokens", "histogram",
-        "linear_edges", "symmetric_log_edges", "probe", "record_probe",
+        "linear_edges", "symmetric_log_edges", "record_texts",
     }  # fmt: skip
     functions = {name for name in interp.__all__ if name[0].islower()}
     assert functions - helpers == set(ANALYSES)
