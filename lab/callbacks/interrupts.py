@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Any
 
@@ -34,6 +35,8 @@ class Interrupts(Callback):
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
+        if threading.current_thread() is not threading.main_thread():
+            return self  # a notebook's worker: Python lets only the main thread listen to signals
         self._previous = {number: signal.getsignal(number) for number in SIGNALS}
         self._listen()
         return self
@@ -43,7 +46,7 @@ class Interrupts(Callback):
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
     def _listen(self) -> None:
-        for number in SIGNALS:
+        for number in self._previous:
             signal.signal(number, self._take_note)
 
     def _take_note(self, number: int, frame: FrameType | None) -> None:

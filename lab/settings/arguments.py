@@ -16,11 +16,15 @@ CONFIG_FLAGS = ("--config", "-c")
 
 @dataclass
 class Given:
-    """One file of settings (`tree`), one flag with its value (`key`), or a word that belongs to no flag (neither)."""
+    """One tree of settings (`tree`), one flag with its value (`key`), or a word that belongs to no flag (neither).
+
+    `file` names where a tree comes from; None for overrides from Python, which lie over a configuration as flags do.
+    """
 
     words: list[str]
     key: str | None = None
     tree: dict[str, Any] | None = None
+    file: str | None = None
 
     @property
     def value(self) -> str:
@@ -46,7 +50,7 @@ class Arguments:
         `overrides` are trees (`horizon={"steps": 10}`) or dotted names (`**{"horizon.steps": 10}`).
         """
         layers = [] if config is None else config if isinstance(config, list | tuple) else [config]
-        given = [_file(str(find_settings(x))) if isinstance(x, str | Path) else _tree(x) for x in layers]
+        given = [_file(str(find_settings(x))) if isinstance(x, str | Path) else _tree(x, "config") for x in layers]
         tree: dict[str, Any] = {}
         for key, value in overrides.items():
             lay_over(tree, nested(key, value))
@@ -62,8 +66,8 @@ class Arguments:
 
     @property
     def has_files(self) -> bool:
-        """Whether a file of settings was given."""
-        return any(one.tree is not None for one in self.given)
+        """Whether a configuration was given, rather than flags alone."""
+        return any(one.file is not None for one in self.given)
 
     def over_file(self, path: str) -> Arguments:
         """The same, over a file of settings that lies beneath all others."""
@@ -112,12 +116,12 @@ def _split(words: list[str]) -> Iterator[Given]:
 def _file(name: str) -> Given:
     if not name or name.startswith("--"):
         raise ValueError(f"--config {name}: give a file of settings, such as configs/quickstart.yaml")
-    return Given(["--config", name], tree=read_settings(name))
+    return Given(["--config", name], tree=read_settings(name), file=name)
 
 
-def _tree(tree: Mapping[str, Any]) -> Given:
+def _tree(tree: Mapping[str, Any], name: str | None = None) -> Given:
     plain = lay_over({}, tree)
-    return Given(["--config", yaml.safe_dump(plain)], tree=plain)
+    return Given(["--config", yaml.safe_dump(plain)], tree=plain, file=name)
 
 
 def _word(value: Any) -> str:

@@ -183,7 +183,7 @@ def unknown_settings(parser: LabParser, arguments: Arguments) -> Iterator[str]:
     for one in arguments.given:
         if one.tree is not None:
             for key, value in _leaves(one.tree, keys):
-                yield from (f"{line} (in {one.words[1]})" for line in _misplaced(key, value, keys, in_file=True))
+                yield from (_told(line, one) for line in _misplaced(key, value, keys, in_file=True))
         elif one.key is None:
             if one.words[0] != "-h":
                 yield stray_word(one.words[0])
@@ -227,9 +227,13 @@ def bad_values(parser: LabParser, arguments: Arguments) -> Iterator[str]:
         if one.tree is not None:
             for key, value in _leaves(one.tree, keys):
                 if key in keys and (line := _refusal(parser, key, value, keys[key], None)):
-                    yield f"{line} (in {one.words[1]})"
+                    yield _told(line, one)
         elif one.key in keys and (line := _refusal(parser, one.key, one.value, keys[one.key], one)):
             yield line
+
+
+def _told(line: str, one: Given) -> str:
+    return f"{line} (in {one.file})" if one.file else line
 
 
 def _refusal(parser: LabParser, key: str, value: Any, type_: Any, flag: Given | None) -> str | None:
