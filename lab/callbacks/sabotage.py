@@ -95,7 +95,7 @@ class Sabotage(Callback):
         assert isinstance(pl_module, PretrainingModule)
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, LabDataModule)
-        data._sequences = SpoiledSequences(data.sequences, self, data.sequences_per_step, data.vocab_size)
+        data.sequences = SpoiledSequences(data.sequences, self, data.sequences_per_step, data.vocab_size)
         if not self.causal:
             for module in pl_module.model.modules():
                 if isinstance(module, Attention):

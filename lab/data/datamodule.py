@@ -10,11 +10,12 @@ import numpy as np
 
 from lab.data.batches import as_tensor
 from lab.data.dataset import Batch, LabData
+from lab.data.settings import DataSettings
 
 
 class LabDataModule(LabData, L.LightningDataModule):
     # What `fit --help` prints of each setting.
-    __doc__ = LabData.__doc__
+    __doc__ = DataSettings.__doc__
 
     @property
     def world_size(self) -> int:

@@ -7,7 +7,6 @@ the text tokenised when they are first needed, and kept in the cache.
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from functools import cached_property
@@ -18,141 +17,36 @@ from torch import Tensor
 
 from lab.data.baselines import kept, made_baselines, text_baselines
 from lab.data.batches import MadeSequences, Sequences, TextSequences, sequences_per_epoch, step_batch
-from lab.data.bpe import SMALLEST
-from lab.data.corpora import CORPORA, corpus_problems, open_corpus
+from lab.data.corpora import open_corpus
+from lab.data.settings import DataSettings, raise_problems
 from lab.data.tokenfile import Split, TokenFile, open_token_files, token_folder
-from lab.data.tokenizers import KINDS, Tokenizer, make_tokenizer
+from lab.data.tokenizers import Tokenizer, make_tokenizer
 from lab.data.vocabulary import CharTokenizer
 
 Batch = tuple[Tensor, Tensor]
-# Of a made corpus, unless val_tokens says otherwise: enough that the loss is within 0.3 % of its mean.
-MADE_VAL_TOKENS = 1 << 16
-SLICE_BYTES = 20_000
-_FEW_TOKENS_PER_ID = 20
+MADE_VAL_TOKENS = 1 << 16  # of a made corpus where val_tokens is unset: the loss is within 0.3 % of its mean
+SLICE_BYTES = 20_000  # of validation text in data.json
+_FEW_TOKENS_PER_ID = 20  # training tokens per id of the vocabulary; with fewer there is a warning
 
 
 class LabData:
-    """Which text a run learns from, as which tokens, in which batches.
+    """The data that `DataSettings` describe, whose arguments it takes."""
 
-    Batch n is a pure function of (`seed`, n): it is what the update from step n to n+1 sees. One item of
-    the training loader is one whole optimizer step.
-
-    Args:
-        corpus: `python` (the standard library's source), `text` (your own, see `path`), `shakespeare`,
-            `tinystories`, `fineweb-edu`; or made: `markov`, `induction`, `copy`, `arithmetic`.
-        path: Your text for `corpus: text`: a file, a folder, a glob or a list of them.
-        tokenizer: `char`, `bytes`, `bpe` (learned from the corpus in seconds), `gpt2`, `r50k_base`,
-            `p50k_base`, `cl100k_base`, `o200k_base`, or the path of a tokenizer.json.
-        vocab_size: Ids of a `bpe` vocabulary; unset: 4096, or fewer where the text gives no more.
-        context_length: Tokens a sequence has; unset: as many as the model has positions.
-        batch_size: Sequences in one forward pass: what fits into memory. It changes no result.
-        tokens_per_step: Tokens one optimizer step learns from; a multiple of batch_size · context_length,
-            reached by accumulating. Unset: one forward pass.
-        seed: Chooses the split, the order of the sequences, and what a made corpus is made of.
-        val_fraction: Share of the text that is held out.
-        val_tokens: Validate on the first so many tokens of the held-out text; unset: on all of it (65 536 of
-            a made corpus).
-        cache_dir: Where vocabularies and token files are kept; unset: LAB_CACHE_DIR, else
-            ~/.cache/pretraining-lab.
-        data_dir: Where downloaded corpora are kept; unset: LAB_DATA_DIR, else beside the cache.
-        corpus_options: What one corpus alone understands, such as `{text_key: body}` (the field of .jsonl
-            and .parquet).
-        repeat_first_batch: Every step learns from batch 0: its loss must go to nearly zero, or something is broken.
-
-    Raises:
-        ValueError: for settings that cannot be, all of them at once; later, for a text that is too short
-            for one step.
-    """
-
-    def __init__(
-        self,
-        corpus: str = "python",
-        path: str | list[str] | None = None,
-        tokenizer: str = "bpe",
-        vocab_size: int | None = None,
-        context_length: int | None = None,
-        batch_size: int = 16,
-        tokens_per_step: int | None = None,
-        seed: int = 1337,
-        val_fraction: float = 0.1,
-        val_tokens: int | None = None,
-        cache_dir: str | None = None,
-        data_dir: str | None = None,
-        corpus_options: dict[str, Any] | None = None,
-        repeat_first_batch: bool = False,
-    ) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__()
-        self.corpus_name, self.path = corpus, path
-        self.tokenizer_kind, self._asked_vocab_size = tokenizer, vocab_size
-        self._context_length = context_length
-        self.batch_size = batch_size
-        self._asked_tokens_per_step = tokens_per_step
-        self.seed, self.val_fraction, self.val_tokens = seed, val_fraction, val_tokens
-        self.cache_dir, self.data_dir = cache_dir, data_dir
-        self.corpus_options = dict(corpus_options or {})
-        self.repeat_first_batch = repeat_first_batch
-        self._sequences: Sequences | None = None
-        _raise(self._problems())
-
-    # ---------------------------------------------------------------- settings
-
-    def _problems(self) -> list[str]:
-        problems = [
-            f"data.{name} is {value}: it must be at least 1"
-            for name, value in (
-                ("vocab_size", self._asked_vocab_size),
-                ("context_length", self._context_length),
-                ("batch_size", self.batch_size),
-                ("tokens_per_step", self._asked_tokens_per_step),
-                ("val_tokens", self.val_tokens),
-            )
-            if value is not None and value < 1
-        ]
-        if not abs(self.seed) < 1 << 63:
-            problems.append(f"data.seed is {self.seed}: it must be less than 2^63")
-        if self.corpus_name in CORPORA:
-            problems += corpus_problems(self.corpus_name, self.path, self.val_fraction, self.corpus_options)
-        else:
-            close = difflib.get_close_matches(self.corpus_name, CORPORA, 1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            problems.append(f"data.corpus is {self.corpus_name!r}: {hint}there are {', '.join(CORPORA)}")
-        kind = self.tokenizer_kind
-        if kind not in KINDS and not kind.endswith(".json"):
-            problems.append(f"data.tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or a tokenizer.json")
-        if kind == "bpe" and self._asked_vocab_size in range(1, SMALLEST):
-            problems.append(
-                f"data.vocab_size is {self._asked_vocab_size}: 'bpe' needs {SMALLEST} or more, for 256 bytes"
-                f" and the end of text"
-            )
-        return problems or self._step_problems()
-
-    def _step_problems(self, world_size: int = 1) -> list[str]:
-        """What is wrong with the number of tokens in a step, once the context length is known."""
-        asked, context = self._asked_tokens_per_step, self._context_length
-        if asked is None or context is None:
-            return []
-        unit = self.batch_size * context * world_size
-        if asked % unit == 0:
-            return []
-        nearest = " or ".join(str(n * unit) for n in (asked // unit, asked // unit + 1) if n)
-        by = f"batch_size · context_length = {self.batch_size} · {context}"
-        by += f", on {world_size} processes: {unit}" if world_size > 1 else f" = {unit}"
-        return [f"data.tokens_per_step is {asked}: it must be a multiple of {by}; the nearest are {nearest}"]
+        self.settings = DataSettings(**settings)
 
     @property
     def context_length(self) -> int:
-        """Tokens a sequence has. Raises `ValueError` while nobody has set it."""
-        if self._context_length is None:
+        """Tokens a sequence has. Raises `ValueError` where it is not set."""
+        if self.settings.context_length is None:
             raise ValueError("data.context_length is not set: give it, or let the model's context_length decide")
-        return self._context_length
+        return self.settings.context_length
 
-    @context_length.setter
-    def context_length(self, value: int) -> None:
-        self._context_length = value
-        self._sequences = None
-        self.__dict__.pop("_val_counts", None)
-        self.__dict__.pop("baselines", None)
-        _raise(self._problems())
+    @property
+    def batch_size(self) -> int:
+        """Sequences in one forward pass."""
+        return self.settings.batch_size
 
     @property
     def world_size(self) -> int:
@@ -167,7 +61,7 @@ class LabData:
     @property
     def tokens_per_step(self) -> int:
         """Tokens one optimizer step learns from, over all processes."""
-        return self._asked_tokens_per_step or self.batch_size * self.context_length * self.world_size
+        return self.settings.tokens_per_step or self.batch_size * self.context_length * self.world_size
 
     @property
     def sequences_per_step(self) -> int:
@@ -184,13 +78,14 @@ class LabData:
     @cached_property
     def corpus(self) -> Any:
         """The open corpus. Raises `ValueError` for what cannot be read or fetched."""
+        asked = self.settings
         return open_corpus(
-            self.corpus_name,
-            self.path,
-            val_fraction=self.val_fraction,
-            seed=self.seed,
-            data_dir=self.data_dir,
-            **self.corpus_options,
+            asked.corpus,
+            asked.path,
+            val_fraction=asked.val_fraction,
+            seed=asked.seed,
+            data_dir=asked.data_dir,
+            **(asked.corpus_options or {}),
         )
 
     @property
@@ -200,19 +95,18 @@ class LabData:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The vocabulary, learned if need be. A made corpus has its own: its symbols."""
-        if self._made:
-            return self._own_symbols()
-        return make_tokenizer(self.tokenizer_kind, self.corpus, self._asked_vocab_size, self.cache_dir)
-
-    def _own_symbols(self) -> Tokenizer:
+        kind, vocab_size = self.settings.tokenizer, self.settings.vocab_size
+        if not self._made:
+            return make_tokenizer(kind, self.corpus, vocab_size, self.settings.cache_dir)
         symbols = CharTokenizer(self.corpus.alphabet)
-        if self.tokenizer_kind not in ("bpe", "char"):  # the default, and what it is
-            problem = f"data.tokenizer is {self.tokenizer_kind!r}: leave it out"
-        elif self._asked_vocab_size not in (None, symbols.vocab_size):
-            problem = f"data.vocab_size is {self._asked_vocab_size}: leave it out"
+        if kind not in ("bpe", "char"):  # the default, and what it is
+            problem = f"data.tokenizer is {kind!r}: leave it out"
+        elif vocab_size not in (None, symbols.vocab_size):
+            problem = f"data.vocab_size is {vocab_size}: leave it out"
         else:
             return symbols
-        raise ValueError(f"{problem}, the made corpus '{self.corpus_name}' has its own {symbols.vocab_size} symbols")
+        name = self.settings.corpus
+        raise ValueError(f"{problem}, the made corpus '{name}' has its own {symbols.vocab_size} symbols")
 
     @property
     def vocab_size(self) -> int:
@@ -222,7 +116,7 @@ class LabData:
     @cached_property
     def token_files(self) -> dict[Split, TokenFile]:
         """Both splits as ids on disk, tokenised if need be."""
-        return open_token_files(self.corpus, self.tokenizer, self.cache_dir)
+        return open_token_files(self.corpus, self.tokenizer, self.settings.cache_dir)
 
     def prepare(self) -> None:
         """Download, learn the vocabulary, tokenise: all that takes time is done after this."""
@@ -231,28 +125,24 @@ class LabData:
 
     def check_step(self) -> None:
         """Raise `ValueError` unless the tokens of a step divide among the processes that share it."""
-        _raise(self._step_problems(self.world_size))
+        raise_problems(self.settings.step_problems(self.world_size))
 
-    @property
+    @cached_property
     def sequences(self) -> Sequences:
         """The source of all batches.
 
         Raises `ValueError` for a text too short for one step, or for one validation sequence.
         """
-        if self._sequences is None:
-            self._sequences = self._open_sequences()
-        return self._sequences
-
-    def _open_sequences(self) -> Sequences:
         context = self.context_length
         if self._made:
-            n_val = math.ceil((self.val_tokens or MADE_VAL_TOKENS) / context)
+            n_val = math.ceil((self.settings.val_tokens or MADE_VAL_TOKENS) / context)
             return MadeSequences(self.corpus.sequences, context, n_val)
         self._check_lengths()
-        return TextSequences(self.token_files["train"].array(), self._val_array(), context, self.seed)
+        return TextSequences(self.token_files["train"].array(), self._val_array(), context, self.settings.seed)
 
     def _val_array(self) -> np.ndarray:
-        return self.token_files["val"].array()[: None if self.val_tokens is None else self.val_tokens + 1]
+        most = self.settings.val_tokens
+        return self.token_files["val"].array()[: None if most is None else most + 1]
 
     def _check_lengths(self) -> None:
         context, need = self.context_length, self.sequences_per_step
@@ -260,17 +150,17 @@ class LabData:
         problems = []
         if (fits := sequences_per_epoch(train, context)) < need:
             problems.append(
-                f"the training text of '{self.corpus_name}' is shorter than one step: its {train} tokens make"
+                f"the training text of '{self.settings.corpus}' is shorter than one step: its {train} tokens make"
                 f" {fits} sequences of {context}, a step takes {need}; add text, or lower"
                 f" data.context_length, data.batch_size or data.tokens_per_step"
             )
         if val < context + 1:
             problems.append(
-                f"the validation text of '{self.corpus_name}' is shorter than one sequence: it has {val}"
+                f"the validation text of '{self.settings.corpus}' is shorter than one sequence: it has {val}"
                 f" tokens, {context + 1} are needed; add text, raise data.val_fraction"
-                f" (now {self.val_fraction}), or lower data.context_length"
+                f" (now {self.settings.val_fraction}), or lower data.context_length"
             )
-        _raise(problems)
+        raise_problems(problems)
         if train < _FEW_TOKENS_PER_ID * self.vocab_size:
             warnings.warn(
                 f"{train} training tokens for a vocabulary of {self.vocab_size}: most ids will hardly be"
@@ -290,7 +180,7 @@ class LabData:
         return step_batch(self.sequences, self._batch_of(step), self.sequences_per_step, self.batch_size, *share)
 
     def _batch_of(self, step: int) -> int:
-        return min(step, 0) if self.repeat_first_batch else step
+        return min(step, 0) if self.settings.repeat_first_batch else step
 
     def batch_text(self, step: int) -> list[str]:
         """The text of every sequence of a step, over all processes, its last target included."""
@@ -337,10 +227,10 @@ class LabData:
         lengths = self.tokenizer.byte_lengths
         if self._made:
             return made_baselines(self.sequences, lengths, self.corpus.entropy)
-        folder = token_folder(self.corpus, self.tokenizer, self.cache_dir)
+        folder = token_folder(self.corpus, self.tokenizer, self.settings.cache_dir)
         train, val = self.token_files["train"].array(), self._val_array()
         return kept(
-            folder / f"baselines-2-{self.val_tokens or 'all'}.json",
+            folder / f"baselines-2-{self.settings.val_tokens or 'all'}.json",
             lambda: text_baselines(train, val, lengths, self.tokenizer.decode_bytes),
         )
 
@@ -354,13 +244,13 @@ class LabData:
             }
         per_epoch = self.sequences.per_epoch
         tokens, n_bytes = self._val_counts
-        probe = self.sequences.val_stream(2 * self.context_length)
+        reference = self.sequences.val_stream(2 * self.context_length)
         excerpt = self.sequences.val_stream(SLICE_BYTES)
         lengths = np.cumsum(self.tokenizer.byte_lengths[excerpt])
         excerpt = excerpt[: int(np.searchsorted(lengths, SLICE_BYTES, side="right"))]
         return {
             "corpus": {
-                "name": self.corpus_name,
+                "name": self.settings.corpus,
                 "fingerprint": self.corpus.fingerprint(),
                 **self.corpus.describe(),
             },
@@ -380,13 +270,8 @@ class LabData:
             "sequences_per_step": self.sequences_per_step,
             "sequences_per_epoch": per_epoch,
             "steps_per_epoch": None if per_epoch is None else per_epoch / self.sequences_per_step,
-            "seed": self.seed,
+            "seed": self.settings.seed,
             "baselines": self.baselines,
-            "probe": {"text": self.tokenizer.decode(probe), "tokens": probe.tolist()},
+            "probe": {"text": self.tokenizer.decode(reference), "tokens": reference.tolist()},
             "val_slice": {"text": self.tokenizer.decode(excerpt), "tokens": excerpt.tolist()},
         }
-
-
-def _raise(problems: list[str]) -> None:
-    if problems:
-        raise ValueError("\n".join(problems))

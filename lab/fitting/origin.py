@@ -146,6 +146,6 @@ def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data:
             was = (run.data() or {})["corpus"]["fingerprint"]
         if was not in (None, data.corpus.fingerprint()):
             raise SettingsError(
-                f"the text of corpus {data.corpus_name!r} is no longer what run {run.name!r} began with (its"
+                f"the text of corpus {data.settings.corpus!r} is no longer what run {run.name!r} began with (its"
                 f" fingerprint differs): put it back, or learn from the new text in a run of its own: --fork {run.name}"
             )

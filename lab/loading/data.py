@@ -32,14 +32,15 @@ def load_data(run: Run, *, download: bool = True) -> LabData:
     except (KeyError, TypeError) as error:
         files = f"{run.config_path} or {run.data_path.name}"
         raise ValueError(f"{files} does not describe data that this version knows: {error}") from None
-    if not download and (missing_files := files_to_download(data.corpus_name, data.data_dir, **data.corpus_options)):
+    corpus, options = data.settings.corpus, data.settings.corpus_options or {}
+    if not download and (missing_files := files_to_download(corpus, data.settings.data_dir, **options)):
         raise ValueError(
-            f"the corpus {data.corpus_name!r} of {run.name!r} is not on this machine any more "
+            f"the corpus {corpus!r} of {run.name!r} is not on this machine any more "
             f"({missing_files[0].name} is missing); `python -m lab batch {run.name} 0` fetches it again"
         )
     if data.corpus.fingerprint() != was:
         raise ValueError(
-            f"the corpus {data.corpus_name!r} is no longer the one that {run.name!r} learned from (its "
+            f"the corpus {corpus!r} is no longer the one that {run.name!r} learned from (its "
             f"fingerprint differs). Was it another version of Python, or has a file changed?"
         )
     return data

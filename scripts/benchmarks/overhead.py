@@ -105,9 +105,9 @@ def build_pair(workload: Workload, steps: int, threads: int, text: str, folder: 
 
     def bare(n: int) -> list[float]:
         data = LabDataModule(
-            "text",
-            text,
-            "char",
+            corpus="text",
+            path=text,
+            tokenizer="char",
             context_length=config.context_length,
             batch_size=workload.batch_size,
             cache_dir=str(root / "cache"),

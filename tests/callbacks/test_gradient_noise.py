@@ -40,7 +40,9 @@ def test_a_fit_logs_what_its_gradients_say(tmp_path: Path) -> None:
     run = open_run(tmp_path / "runs" / "tiny")
     model = lab.load(str(run.path), step=0).model
     corpus = write_corpus(tmp_path / "again.txt")
-    data = LabDataModule("text", str(corpus), "char", batch_size=4, tokens_per_step=192, context_length=16)
+    data = LabDataModule(
+        corpus="text", path=str(corpus), tokenizer="char", batch_size=4, tokens_per_step=192, context_length=16
+    )
     data.prepare_data()
     tokens, targets = data.step_batch(0)
     squares, total = [], [torch.zeros_like(p) for p in model.parameters()]

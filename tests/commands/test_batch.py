@@ -22,9 +22,8 @@ def begin(root: Path, name: str, **settings: Any) -> tuple[Run, LabDataModule]:
     """A run directory as `fit` leaves it before the first step, and the data that it would train on."""
     import yaml
 
-    data = LabDataModule(**settings)
-    if settings.get("context_length") is None:
-        data.context_length = 24  # as the model would decide
+    context = settings.get("context_length") or 24  # as the model would decide
+    data = LabDataModule(**settings | {"context_length": context})
     run = create_run(root, name)
     run.config_path.write_text(yaml.safe_dump({"data": settings, "model": {"config": {"context_length": 24}}}))
     write_json(run.data_path, data.facts())

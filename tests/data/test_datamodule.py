@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from lab.data.datamodule import LabDataModule
 from lab.data.dataset import LabData
+from lab.data.settings import DataSettings
 
 
 @pytest.fixture
@@ -134,6 +136,6 @@ def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(LabDataModule, "data")
     explained = {a.dest: a.help for a in parser._actions if a.dest.startswith("data.")}
-    settings = {name for name in LabData.__init__.__annotations__ if name != "return"}
+    settings = {field.name for field in fields(DataSettings)}
     assert set(explained) == {f"data.{name}" for name in settings}
     assert all(explained[f"data.{name}"] for name in settings)
