@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.__main__ import main
+from lab.settings.parse import build_parser
 from tests.tiny import tiny_args
 
 
@@ -93,3 +94,11 @@ def test_a_horizon_on_the_command_line_replaces_the_one_in_the_file(
 def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fti"]) == 2
     assert "did you mean 'fit'" in capsys.readouterr().err
+
+
+def test_the_help_explains_every_setting_of_the_lab() -> None:
+    parser = build_parser("fit")
+    settings = [action for action in parser._actions if "." in action.dest and not action.dest.startswith("trainer.")]
+    assert len(settings) > 50
+    groups = ("model.config", "model.optimizer", "model.schedule")
+    assert not [s.dest for s in settings if s.dest not in groups and "vocab_size" not in s.dest and not s.help]
