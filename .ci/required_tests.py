@@ -1,4 +1,4 @@
-"""A pytest plugin for the automatic checks: a skipped browser or JavaScript test fails, since skips go unread there."""
+"""A pytest plugin for the automatic checks: a skipped test of a kind in `REQUIRED` fails, since skips go unread there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-REQUIRED = ("browser", "javascript")
+REQUIRED = ("browser", "javascript", "site")
 
 
 @pytest.hookimpl(wrapper=True)

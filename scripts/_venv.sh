@@ -57,7 +57,8 @@ pip_install() {
     "$VENV_PYTHON" -m pip install --disable-pip-version-check $quiet --editable "$1"
 }
 
-# set_up project | set_up test: .venv holds the project (and what its tests need); instant when it does already.
+# set_up project | set_up docs | set_up test: .venv holds the project (and what its site or its tests need); instant
+# when it does already. The extra `test` includes `docs`.
 set_up() {
     is_installed "$1" && runs_well "$VENV_PYTHON" && return
     make_venv || return 1
@@ -72,6 +73,7 @@ set_up() {
     fi
     mark_installed "$1"
     mark_installed project
+    [ "$1" != test ] || mark_installed docs
 }
 
 # bounded SECONDS COMMAND …: COMMAND, and everything it started, ended after that time (macOS has no `timeout`).

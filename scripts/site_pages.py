@@ -68,12 +68,13 @@ def reference() -> Iterator[tuple[str, str]]:
     yield (
         "reference/index.md",
         "# Reference\n\nEvery public class and function of the package `lab`, from its docstring.\n\n"
+        + "::: lab\n    options: {members: false, heading_level: 2}\n\n"
         + table([(dotted(path), page_of(path).removeprefix("reference/"), path) for _, path, _ in rooms()]),
     )
     for _, path, modules in rooms():
         folder = path.parent
         rows = [(dotted(m), m.relative_to(folder).with_suffix(".md").as_posix(), m) for m in modules]
-        members = "\n    options:\n      members: false\n" if modules else "\n"
+        members = "\n    options: {members: false}\n" if modules else "\n"
         yield page_of(path), f"::: {dotted(path)}{members}\n" + (f"\n## Modules\n\n{table(rows)}" if rows else "")
         for module in modules:
             yield page_of(module), f"::: {dotted(module)}\n"

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Before anything imports these libraries: no look-ups, no telemetry, no hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -48,6 +49,18 @@ def chromium() -> str:
     if not found:
         pytest.skip(f"no Chromium found: {CHROMIUM_FIX}")
     return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Any]:
+    """A headless Chromium that can reach this machine and nothing else."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    offline = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", offline]
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=chromium, args=flags)
+        yield found
+        found.close()
 
 
 @pytest.fixture(scope="session")

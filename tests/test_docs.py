@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis_app.selection import LABELS
+from analysis_app.page.selection import LABELS
 from lab.__main__ import COMMANDS, main
 from lab.runs import open_run
 from scripts import run_picture
@@ -140,6 +140,12 @@ def find_tool(program: str) -> None:
     assert Path(sys.executable).with_name(Path(program).name).exists(), program
 
 
+def find_npm_script(words: list[str], desk: Path) -> None:
+    """`npm install && npm run check`: package.json has the script."""
+    assert words[-2] == "run"
+    assert words[-1] in json.loads((ROOT / "package.json").read_text())["scripts"]
+
+
 def activate(words: list[str], desk: Path) -> None:
     """The environment is where the set-up scripts make it."""
     assert f"{Path(words[0]).parent}/python" in (ROOT / "scripts" / "_venv.sh").read_text()
@@ -150,6 +156,7 @@ RUNNERS: dict[str, Callable[[list[str], Path], None]] = {
     "tensorboard": parse_tensorboard,
     "wandb": parse_wandb,
     ".": activate,
+    "npm": find_npm_script,
 }
 
 

@@ -87,9 +87,10 @@ def group_by_configuration(configs: Mapping[str, Mapping[str, Any] | None]) -> l
 
     A run whose configuration is not known (None) is alone.
 
-    >>> a, b = {"seed_everything": 1, "lr": 0.1}, {"seed_everything": 2, "lr": 0.1}
-    >>> [group.runs for group in group_by_configuration({"a": a, "b": b, "c": {"lr": 0.2}})]
-    [('a', 'b'), ('c',)]
+    Examples:
+        >>> a, b = {"seed_everything": 1, "lr": 0.1}, {"seed_everything": 2, "lr": 0.1}
+        >>> [group.runs for group in group_by_configuration({"a": a, "b": b, "c": {"lr": 0.2}})]
+        [('a', 'b'), ('c',)]
     """
     found: dict[str, list[str]] = {}
     seeds: dict[str, tuple[Any, Any]] = {}

@@ -78,18 +78,6 @@ def server(runs: Path) -> Iterator[Server]:
     stop_server(found)
 
 
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Any]:
-    """A headless Chromium that can reach this machine and nothing else."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    offline = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", offline]
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=chromium, args=flags)
-        yield found
-        found.close()
-
-
 APP = Path(__file__).parents[2] / "analysis_app"
 NOWHERE = "http://127.0.0.1:9"  # answered by `_serve`, not by the network
 

@@ -1,4 +1,4 @@
-"""`.ci/run`: where it looks for data, and that browser and JavaScript tests may not be skipped there."""
+"""`.ci/run`: where it looks for data, and that tests of browser, JavaScript and site may not be skipped there."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_without_it_the_environment_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def pytest_with_plugin(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n browser: needs a browser\n javascript: needs Node\n")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n browser: needs a browser\n javascript: needs Node\n site: needs MkDocs\n")
     (folder / "test_it.py").write_text("import pytest\n" + test)
     environment = os.environ | {"PYTHONPATH": str(ROOT / ".ci"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-p", "required_tests", str(folder)]
@@ -58,6 +58,7 @@ def test_a_skipped_test_that_is_required_fails_with_its_reason_and_other_skips_d
         "@pytest.mark.browser\ndef test_page(chromium): ...\n"
         "@pytest.mark.browser\ndef test_other_page(): pytest.skip('not today')\n"
         "@pytest.mark.javascript\ndef test_types(): pytest.skip('no Node found')\n"
+        "@pytest.mark.site\ndef test_site(): pytest.skip('no MkDocs')\n"
         "@pytest.mark.skip(reason='no GPU')\ndef test_gpu(): ...\n",
     )
     assert done.returncode == 1
@@ -65,6 +66,7 @@ def test_a_skipped_test_that_is_required_fails_with_its_reason_and_other_skips_d
     assert "not today" in done.stdout
     assert "a javascript test may not be skipped here" in done.stdout
     assert "no Node found" in done.stdout
+    assert "a site test may not be skipped here" in done.stdout
     last = done.stdout.rstrip().splitlines()[-1]
     assert "1 skipped" in last
     assert "failed" in last or "error" in last

@@ -21,7 +21,7 @@ case "$1 $2" in
         for target; do :; done
         mkdir -p "$target/bin" && cp "$0" "$target/bin/python" ;;
     "-m pip") [ "$3" = --version ] || echo "pip $*" >>"$LOG"; [ -z "$PIP_FAILS" ] ;;
-    "-m lab" | "-m pytest") echo "$*" >>"$LOG" ;;
+    "-m mkdocs" | "-m lab" | "-m pytest") echo "$*" >>"$LOG" ;;
     "--version "*) echo "Python $VERSION" ;;
     *) exec {python} "$@" ;;
 esac
@@ -39,7 +39,7 @@ class Machine:
         (self.project / "scripts").mkdir(parents=True)
         (self.project / "tests").mkdir()
         self.bin.mkdir()
-        for script in ("_venv.sh", "quickstart", "test"):
+        for script in ("_venv.sh", "docs", "quickstart", "test"):
             shutil.copy(ROOT / "scripts" / script, self.project / "scripts" / script)
         (self.project / "pyproject.toml").write_text("[project]\nname = 'small'\n")
         for program in NEEDED:
@@ -158,6 +158,20 @@ def test_tests_get_their_extras_then_pytest_with_its_arguments(machine: Machine)
     assert machine.asked() == [FIT], "what the tests need includes the project"
 
 
+def test_the_site_is_served_or_built_strictly_and_tests_bring_what_it_needs(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    machine.run("docs")
+    install, serve = machine.asked()
+    assert install.endswith("--editable .[docs]")
+    assert serve == "-m mkdocs serve"
+    machine.run("docs", "--build", "--site-dir", "elsewhere")
+    assert machine.asked() == ["-m mkdocs build --strict --site-dir elsewhere"]
+    (machine.project / ".venv/installed-docs").unlink()
+    machine.run("test", LAB_NO_PEERS="1")
+    machine.run("docs")
+    assert machine.asked() == ["-m mkdocs serve"]
+
+
 def test_peers_that_cannot_be_installed_do_not_keep_the_tests_from_running(machine: Machine) -> None:
     failing = WORKING.replace('[ -z "$PIP_FAILS" ]', 'case "$*" in *peers*) exit 1 ;; esac')
     machine.put("python3", failing)
@@ -265,7 +279,9 @@ def test_where_node_is_missing_or_too_old_it_is_asked_of_pip(with_javascript: Ma
     assert "their tests will be skipped" in done.stderr
 
 
-@pytest.mark.parametrize("script", ["scripts/quickstart", "scripts/test", "scripts/_venv.sh", ".ci/run"])
+@pytest.mark.parametrize(
+    "script", ["scripts/docs", "scripts/quickstart", "scripts/test", "scripts/_venv.sh", ".ci/run"]
+)
 def test_scripts_are_clean(script: str) -> None:
     beside = Path(sys.executable).with_name("shellcheck")
     shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
