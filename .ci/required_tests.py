@@ -1,4 +1,4 @@
-"""A pytest plugin for the automatic checks: a skipped test of a kind in `REQUIRED` fails, since skips go unread there."""
+"""A pytest plugin for the automatic checks: a skipped test of a kind in `REQUIRED` fails; skips go unread there."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ def test_without_it_the_environment_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def pytest_with_plugin(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n browser: needs a browser\n javascript: needs Node\n site: needs MkDocs\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n browser: needs a browser\n javascript: needs Node\n site: needs MkDocs\n"
+    )
     (folder / "test_it.py").write_text("import pytest\n" + test)
     environment = os.environ | {"PYTHONPATH": str(ROOT / ".ci"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-p", "required_tests", str(folder)]
