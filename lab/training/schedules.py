@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Literal, assert_never, get_args
 
 Kind = Literal["cosine", "linear", "wsd", "constant"]
 DecayShape = Literal["linear", "sqrt", "cosine"]
+
+REMAINING: dict[DecayShape, Callable[[float], float]] = {
+    "linear": lambda progress: 1 - progress,
+    "sqrt": lambda progress: 1 - math.sqrt(progress),
+    "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
+}
+"""How a decay falls, from 1 at progress 0 to 0 at progress 1."""
 
 
 @dataclass
@@ -70,11 +78,14 @@ class ScheduleConfig:
 
     def decay(self, total_steps: int) -> int:
         """Steps over which the learning rate falls in a run of `total_steps`; they are its last ones."""
-        if self.kind == "constant":
-            return 0
-        if self.kind == "wsd":
-            return max(1, round(self.decay_fraction * total_steps))
-        return total_steps - self.warmup(total_steps)
+        match self.kind:
+            case "constant":
+                return 0
+            case "wsd":
+                return max(1, round(self.decay_fraction * total_steps))
+            case "linear" | "cosine":
+                return total_steps - self.warmup(total_steps)
+        assert_never(self.kind)
 
     def phases(self, total_steps: int) -> list[tuple[str, int, int]]:
         """`(name, first step, step after the last)` of warm-up, stable, decay, as far as the run has them."""
@@ -126,11 +137,4 @@ def lr_factor(step: int, total_steps: int, config: ScheduleConfig) -> float:
         return 1.0
     progress = min(1.0, (step - (total_steps - decay)) / decay)
     shape = config.decay_shape if config.kind == "wsd" else config.kind
-    return config.final_lr_fraction + (1 - config.final_lr_fraction) * _remaining(shape, progress)
-
-
-def _remaining(shape: str, progress: float) -> float:
-    """From 1 at progress 0 to 0 at progress 1."""
-    if shape == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
-    return 1 - (math.sqrt(progress) if shape == "sqrt" else progress)
+    return config.final_lr_fraction + (1 - config.final_lr_fraction) * REMAINING[shape](progress)

@@ -11,18 +11,21 @@ import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lab.model import GPTConfig
 from lab.report import Writer, report_on
 from lab.report.page import render_page
 from lab.report.record import read_record
 from lab.report.retrospective import retrospective
 from lab.report.sections.ahead import questions
 from lab.report.sections.attention import strongest
+from lab.report.sections.built import PARTS
 from lab.report.sections.instruments import signs_of
 from lab.runs import Run, create_run
 from lab.runs.records import write_json
@@ -35,6 +38,11 @@ TITLES = (
     "In your own words",
 )  # fmt: skip
 FILES = ("run.json", "config.yaml", "data.json", "metrics.jsonl", "events.jsonl", "samples.jsonl")
+
+
+def test_every_switch_of_a_model_has_a_name() -> None:
+    switches = {name: get_args(kind) for name, kind in get_type_hints(GPTConfig).items() if get_origin(kind) is Literal}
+    assert {name: tuple(named) for name, named in PARTS.items()} == switches
 
 
 def text_of(run: Run) -> str:

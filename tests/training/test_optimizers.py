@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from lightning.fabric.plugins.precision.amp import _optimizer_handles_unscaling
 from torch import Tensor, nn
 
 from lab.model import GPT, GPTConfig
-from lab.training.muon import Muon
+from lab.training.muon import Muon, Scale
 from lab.training.optimizers import (
     Name,
     OptimizerConfig,
@@ -24,7 +24,7 @@ from lab.training.optimizers import (
 )
 from tests.variants import TINY, all_pairs_configs, describe
 
-NAMES: tuple[Name, ...] = ("adamw", "muon")
+NAMES: tuple[Name, ...] = get_args(Name)
 
 
 def tiny(**settings: Any) -> GPT:
@@ -71,6 +71,13 @@ def test_training_lowers_the_loss(name: Name, mlp: str) -> None:
     optimizer = build_optimizer(model, OptimizerConfig(name=name, lr=3e-3))
     first = train(model, optimizer, 1)
     assert train(model, optimizer, 30) < first - 1
+
+
+def test_no_two_optimizers_and_no_two_scales_are_alike() -> None:
+    configs = [OptimizerConfig(name=name) for name in NAMES if name != "muon"]
+    configs += [OptimizerConfig(name="muon", muon_scale=scale) for scale in get_args(Scale)]
+    losses = {train(model, build_optimizer(model, config), 3) for config in configs if (model := tiny())}
+    assert len(losses) == len(configs)
 
 
 def test_queries_keys_and_values_are_orthogonalised_apart() -> None:

@@ -120,6 +120,21 @@ def test_every_bad_setting_is_named_at_once() -> None:
     assert [line.split(" ")[0] for line in lines] == [f"schedule.{name}" for name in named]
 
 
+def test_no_two_kinds_and_no_two_shapes_of_decay_are_alike() -> None:
+    configs = [ScheduleConfig(kind=kind) for kind in get_args(Kind) if kind != "wsd"]
+    configs += [ScheduleConfig(kind="wsd", decay_shape=shape) for shape in get_args(DecayShape)]
+    curves = {tuple(lr_factor(step, 50, config) for step in range(50)) for config in configs}
+    assert len(curves) == len(configs)
+
+
+@pytest.mark.parametrize("setting", ["kind", "decay_shape"])
+def test_a_choice_that_is_not_implemented_is_no_other_one(setting: str) -> None:
+    config = ScheduleConfig(kind="wsd")
+    setattr(config, setting, "square")
+    with pytest.raises((AssertionError, KeyError), match="square"):
+        lr_factor(49, 50, config)
+
+
 def test_what_only_the_length_of_the_run_can_tell() -> None:
     assert "100" in ScheduleConfig(warmup_steps=100).problems(100)[0]
     assert not ScheduleConfig(warmup_steps=99).problems(100)
