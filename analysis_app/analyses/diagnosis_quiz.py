@@ -1,6 +1,6 @@
 """Sick runs: the curves of a broken run, a guess at the cause, the answer with its evidence, and the healthy twin.
 
-The recordings in `broken_runs/` are made by `scripts/record_zoo.py` from the runs of `configs/broken`:
+The recordings in `broken_runs/` are made by `scripts/record_broken_runs.py` from the runs of `configs/broken`:
 `{"format": 1, "name", "rule", "total_steps", "facts", "lines", "curves": {metric: [steps, values]}, "evidence",
 "findings", "command", "comment"}`. What would give the answer away (evidence, findings, comment) is sent after the
 guess only. Guesses are kept in the runs folder (`lab.runs.guesses`).
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from analysis_app.library.runs import Library, NotFoundError
 from analysis_app.server.answers import answer
 from lab.diagnosis import RULES
-from lab.diagnosis.zoo import TWIN, ZOO
+from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
 from lab.runs.guesses import add_guess, first_guesses, read_guesses
 
 FOLDER = Path(__file__).parent / "broken_runs"
@@ -37,7 +37,7 @@ class Guess(BaseModel):
 
 def cases() -> list[str]:
     """The recorded diseases that curves can tell, in an order that gives nothing away."""
-    names = [name for name, disease in ZOO.items() if disease.cause and (FOLDER / f"{name}.json").exists()]
+    names = [name for name, broken in BROKEN_RUNS.items() if broken.cause and (FOLDER / f"{name}.json").exists()]
     random.Random("sick runs").shuffle(names)
     return names
 
@@ -55,11 +55,11 @@ def choices(name: str) -> list[dict[str, str]]:
     What the doctor saw in this run too is no wrong answer, and is not offered.
     """
     rng = random.Random(name)
-    seen = {ZOO[name].rule, *(finding["rule"] for finding in recording(name)["findings"])}
-    others = [n for n, d in ZOO.items() if d.cause and d.rule not in seen]
+    seen = {BROKEN_RUNS[name].rule, *(finding["rule"] for finding in recording(name)["findings"])}
+    others = [n for n, d in BROKEN_RUNS.items() if d.cause and d.rule not in seen]
     picked = [name, *rng.sample(others, CHOICES - 1)]
     rng.shuffle(picked)
-    return [{"id": n, "cause": str(ZOO[n].cause)} for n in picked]
+    return [{"id": n, "cause": str(BROKEN_RUNS[n].cause)} for n in picked]
 
 
 def question(number: int) -> dict[str, Any]:
@@ -74,12 +74,12 @@ def solution(number: int, choice: str) -> dict[str, Any]:
     name = _name(number)
     if choice not in [c["id"] for c in choices(name)]:
         raise ValueError(f"{choice[:40]!r} is none of the choices of run {number}")
-    found, rule = recording(name), RULES[ZOO[name].rule]
-    twin = f"{name}.{TWIN}" if (FOLDER / f"{name}.{TWIN}.json").exists() else TWIN
+    found, rule = recording(name), RULES[BROKEN_RUNS[name].rule]
+    twin = f"{name}.{HEALTHY}" if (FOLDER / f"{name}.{HEALTHY}.json").exists() else HEALTHY
     return {
         "right": choice == name,
         "name": name,
-        "cause": ZOO[name].cause,
+        "cause": BROKEN_RUNS[name].cause,
         "rule": rule.name,
         "why": rule.why,
         "tries": rule.tries,

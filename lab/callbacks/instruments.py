@@ -9,7 +9,7 @@ from __future__ import annotations
 from lab.callbacks.activation_histograms import ActivationHistograms
 from lab.callbacks.attention_maps import AttentionMaps
 from lab.callbacks.audit import Audit
-from lab.callbacks.doctor import Bedside
+from lab.callbacks.diagnose import Diagnose
 from lab.callbacks.gradient_noise import GradientNoise
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.probes import Probes
@@ -24,5 +24,5 @@ INSTRUMENTS: tuple[type[Instrument], ...] = (
     Probes,
     AttentionMaps,
     Samples,
-    Bedside,
+    Diagnose,
 )

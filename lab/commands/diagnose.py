@@ -1,4 +1,4 @@
-"""`python -m lab diagnose RUN`: what ails a run, from its files, with evidence and what to try."""
+"""`python -m lab diagnose RUN`: what is wrong with a run, from its files, with evidence and what to try."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def as_dict(run: Run, diagnosis: Diagnosis) -> dict[str, object]:
 
     return {
         "run": run.name,
-        "steps": diagnosis.history.step,
-        "total_steps": diagnosis.history.facts.total_steps,
+        "steps": diagnosis.evidence.step,
+        "total_steps": diagnosis.evidence.facts.total_steps,
         "findings": plain(diagnosis.findings),
         "told": plain(diagnosis.told),
     }
@@ -70,13 +70,13 @@ def print_diagnosis(run: Run, diagnosis: Diagnosis) -> None:
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    history = diagnosis.history
-    planned = f" of {history.facts.total_steps:,}" if history.facts.total_steps else ""
-    console.print(Text.assemble((visible(run.name), "bold"), f"  step {history.step:,}{planned}"))
-    if not history.names():
+    evidence = diagnosis.evidence
+    planned = f" of {evidence.facts.total_steps:,}" if evidence.facts.total_steps else ""
+    console.print(Text.assemble((visible(run.name), "bold"), f"  step {evidence.step:,}{planned}"))
+    if not evidence.columns.names():
         console.print("  no metrics yet: nothing to examine")
     elif not diagnosis.findings:
-        console.print(f"  nothing to say: {len(RULES)} rules, none of them objects", style="green")
+        console.print(f"  no findings: none of the {len(RULES)} rules applies", style="green")
     for finding in diagnosis.findings:
         console.print()
         style = "dim" if finding.ended is not None else STYLES[finding.level]

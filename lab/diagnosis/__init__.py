@@ -1,16 +1,18 @@
-"""The doctor: what ails a run, told from its curves, its events and what was known before its start.
+"""What is wrong with a run: rules over its curves, its events and what was known before its start.
 
     from lab.diagnosis import diagnose
     for finding in diagnose(open_run("last")).findings: print(finding.level, finding.what)
 
-A rule is a small pure function of the run so far (`history.py`) and the thresholds (`thresholds.py`); rules of one
-kind share a file, `rules.py` lists all. Imports neither torch nor Lightning. Live it is `lab.callbacks.doctor`.
+A rule is a small pure function of the run so far (`evidence`) and the thresholds (`thresholds`). To read in this order:
+`finding` (what a rule gives) ← one file for each family of rules: `stability`, `leaks`, `start`, `learning_rate`,
+`attention`, `activations`, `plateaus`, `generalisation`, `texts`, `budget`, `speed` ← `rules` (all of them) ← `monitor`
+(applies them as a run grows). `broken_runs` names the runs of `configs/broken`, one for each fault. Imports neither
+torch nor Lightning.
 """
 
-from lab.diagnosis.doctor import Diagnosis, Doctor, cadence, diagnose
-from lab.diagnosis.facts import Facts
+from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import LEVELS, Finding
-from lab.diagnosis.history import Curve, History
+from lab.diagnosis.monitor import Diagnosis, Monitor, apply_rules, cadence, diagnose, limits_of
 from lab.diagnosis.rules import RULES
 from lab.diagnosis.thresholds import THRESHOLDS, limits
 
@@ -18,13 +20,13 @@ __all__ = [
     "LEVELS",
     "RULES",
     "THRESHOLDS",
-    "Curve",
     "Diagnosis",
-    "Doctor",
-    "Facts",
+    "Evidence",
     "Finding",
-    "History",
+    "Monitor",
+    "apply_rules",
     "cadence",
     "diagnose",
     "limits",
+    "limits_of",
 ]

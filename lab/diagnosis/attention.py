@@ -1,4 +1,4 @@
-"""Attention that looks nowhere, everywhere, or far too hard."""
+"""Attention that is too sharp, spread evenly over everything, or without effect."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from lab.diagnosis.curves import run_of
-from lab.diagnosis.finding import Family, Found
-from lab.diagnosis.history import History
+from lab.diagnosis.evidence import Evidence, unbroken_since
+from lab.diagnosis.finding import Family, Found, Level
 
 ATTENTION = Family("attention")
 LOOKS = 3
 
 
 @ATTENTION.rule(
-    "The softmax of such logits is one-hot and passes on hardly any gradient: what a head looks at can no longer be "
-    "unlearned, and in half precision the next step is infinity. Seen before divergences of models of every size.",
+    "The softmax of such logits is one-hot and passes on hardly any gradient: what a head attends to can no longer "
+    "change, and half precision overflows soon. Seen before divergences of models of every size.",
     "model.config.qk_norm: true, which bounds them",
     "a lower learning rate; model.optimizer.weight_decay: 0.1",
 )
-def attention_logits(history: History, limits: Any) -> Found | None:
+def attention_logits(evidence: Evidence, limits: Any) -> Found | None:
     """Attention logits grow too large."""
     worst: Found | None = None
-    for layer, curve in enumerate(history.layers("stats/attn_logit_max")):
+    for layer, curve in evidence.layers("stats/attn_logit_max").items():
         high = curve.values > limits.logit_high
-        begin = run_of(high, LOOKS)
+        begin = unbroken_since(high, LOOKS)
         if begin is None or (worst and curve.values[-1] <= (worst.value or 0)):
             continue
         value = float(curve.values[-1])
-        level = "alarm" if value > limits.logit_alarming else "warning"
+        level: Level = "alarm" if value > limits.logit_alarming else "warning"
         what = f"attention logits of layer {layer} reach {value:.0f}"
         metric = f"stats/attn_logit_max.layer{layer}"
         worst = Found(level, what, int(curve.steps[begin]), metric, value, limits.logit_high)
@@ -37,16 +36,16 @@ def attention_logits(history: History, limits: Any) -> Found | None:
 
 
 @ATTENTION.rule(
-    "A layer whose every query reads a single token, from the start, has stopped choosing: its softmax is saturated "
-    "and learns nothing (entropy collapse, Zhai et al. 2023).",
+    "Where every query of a layer attends to a single token, the softmax is saturated and passes on no gradient: the "
+    "layer learns nothing (entropy collapse, Zhai et al. 2023).",
     "model.config.qk_norm: true",
     "smaller initial weights, a lower learning rate, a longer warm-up",
     explains=("attention_logits",),
 )
-def attention_collapse(history: History, limits: Any) -> Found | None:
+def attention_collapse(evidence: Evidence, limits: Any) -> Found | None:
     """A layer's attention has collapsed to single tokens."""
-    for layer, curve in enumerate(history.layers("stats/entropy")):
-        begin = run_of(curve.values < limits.entropy_collapsed, LOOKS)
+    for layer, curve in evidence.layers("stats/entropy").items():
+        begin = unbroken_since(curve.values < limits.entropy_collapsed, LOOKS)
         if begin is not None:
             value = float(curve.values[-1])
             what = f"every head of layer {layer} reads a single token: entropy {value:.3f} of even attention's"
@@ -56,51 +55,52 @@ def attention_collapse(history: History, limits: Any) -> Found | None:
 
 
 @ATTENTION.rule(
-    "Heads that spread their attention evenly over everything see an average of the past: no order, no neighbours. "
-    "Nothing above the present token's own statistics can be learned from that.",
-    "a higher learning rate or more steps: heads begin to choose after the unigram line",
+    "A head that attends evenly to everything passes on an average of the past: no order, no neighbours. The model "
+    "learns hardly more from it than from the present token alone.",
+    "a higher learning rate or more steps: heads begin to differ once the loss is below the unigram baseline",
     "model.config.positions: rope; larger initial weights of queries and keys",
     explains=("bigram_plateau",),
 )
-def uniform_heads(history: History, limits: Any) -> Found | None:
-    """No head of any layer has found something to look for."""
-    curves = history.layers("stats/entropy")
-    progress = None if history.is_try(limits) else history.progress
+def uniform_heads(evidence: Evidence, limits: Any) -> Found | None:
+    """All heads of all layers attend evenly."""
+    curves = list(evidence.layers("stats/entropy").values())
+    progress = None if evidence.is_try(limits) else evidence.progress
     if not curves or progress is None or progress < limits.uniform_progress or min(map(len, curves)) < LOOKS:
         return None
-    lowest = min(float(curve.last(LOOKS)[1].min()) for curve in curves)
-    if lowest < limits.entropy_uniform or _task_waits(history, limits):
+    lowest = min(float(curve.tail(LOOKS).values.min()) for curve in curves)
+    if lowest < limits.entropy_uniform or _before_circuit(evidence):
         return None
-    what = f"all layers spread their attention evenly: entropy {lowest:.3f} of 1"
-    since = int(min(curve.steps[run_of(curve.values >= limits.entropy_uniform, 1) or 0] for curve in curves))
+    what = f"all layers attend evenly: entropy {lowest:.3f} of 1"
+    since = int(min(curve.steps[unbroken_since(curve.values >= limits.entropy_uniform, 1) or 0] for curve in curves))
     return Found("warning", what, since, "stats/entropy", lowest, limits.entropy_uniform)
 
 
 @ATTENTION.rule(
-    "Attention is the only way from one position to another. Where it adds nothing to the stream, each token is "
-    "left to itself, and no loss below the bigram's line can be reached.",
+    "Attention is the only path from one position to another. Where it adds nothing to the stream, the model sees the "
+    "present token alone, and the loss cannot fall below the bigram baseline.",
     "look at the output projections of attention: are they zero, frozen, or without a gradient (stats/grad_norm)?",
-    "model.config.zero_init: true is not it: those weights grow from the first step on",
+    "model.config.zero_init: true is not the cause: those weights grow from the first step on",
     explains=("uniform_heads", "bigram_plateau"),
 )
-def attention_idle(history: History, limits: Any) -> Found | None:
-    """What attention adds to the stream is nothing."""
-    outs, streams = history.layers("stats/attn_out_norm"), history.layers("stats/resid_norm")
-    if not outs or len(outs) != len(streams) or min(map(len, outs)) < LOOKS + 2:
+def attention_idle(evidence: Evidence, limits: Any) -> Found | None:
+    """Attention adds next to nothing to the stream."""
+    outs, streams = evidence.layers("stats/attn_out_norm"), evidence.layers("stats/resid_norm")
+    if not outs or outs.keys() != streams.keys() or min(map(len, outs.values())) < LOOKS + 2:
         return None
     shares = [
-        float((out.last(LOOKS)[1] / np.maximum(stream.last(LOOKS)[1], 1e-9)).max())
-        for out, stream in zip(outs, streams, strict=True)
-        if len(stream) == len(out)
+        float((out.tail(LOOKS).values / np.maximum(streams[layer].tail(LOOKS).values, 1e-9)).max())
+        for layer, out in outs.items()
+        if len(streams[layer]) == len(out)
     ]
     if not shares or max(shares) > limits.attention_share:
         return None
     what = f"attention adds {max(shares):.1g} of the residual stream's length in every layer"
-    return Found("warning", what, int(outs[0].steps[1]), "stats/attn_out_norm", max(shares), limits.attention_share)
+    since = int(next(iter(outs.values())).steps[1])
+    return Found("warning", what, since, "stats/attn_out_norm", max(shares), limits.attention_share)
 
 
-def _task_waits(history: History, limits: Any) -> bool:
-    """Whether the loss is still where even guessing is: made tasks lie there until a circuit forms."""
-    uniform, losses = history.facts.baseline("uniform"), history["train/loss"].last(10)[1]
-    floor = history.facts.baseline("floor")
+def _before_circuit(evidence: Evidence) -> bool:
+    """Whether the loss of a made task is still that of guessing evenly: it stays there until a circuit forms."""
+    uniform, losses = evidence.facts.baseline("uniform"), evidence["train/loss"].tail(10).values
+    floor = evidence.facts.baseline("floor")
     return bool(floor is not None and uniform and len(losses) and np.median(losses) > 0.9 * uniform)

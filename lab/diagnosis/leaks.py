@@ -1,4 +1,4 @@
-"""Losses that are too good: the model sees what it should predict, or was trained on what it is tested with."""
+"""Losses that are too low: the model sees what it should predict, or was trained on its validation text."""
 
 from __future__ import annotations
 
@@ -6,98 +6,99 @@ from typing import Any
 
 import numpy as np
 
-from lab.diagnosis.curves import near, smooth
-from lab.diagnosis.finding import Family, Found
-from lab.diagnosis.history import History
+from lab.diagnosis.evidence import Evidence
+from lab.diagnosis.finding import Family, Found, Level
+from lab.runs.series import window_mean
 
 LEAKS = Family("leaks")
 
 
 @LEAKS.rule(
-    "Without a causal mask each position reads the token it is asked for: the loss falls to nearly nothing, and the "
-    "model writes nonsense, because when it writes there is no next token to read.",
+    "Without a causal mask each position reads the token it is to predict: the loss falls to nearly 0, and the samples "
+    "are nonsense, because there is no next token to read while writing.",
     "look at the attention maps: the triangle above the diagonal must be empty",
-    "whatever replaced lab/model/attention.py has to add causal_mask to the scores",
+    "code that replaces lab/model/attention.py has to add causal_mask to the scores",
     explains=("too_good",),
 )
-def sees_future(history: History, limits: Any) -> Found | None:
+def sees_future(evidence: Evidence, limits: Any) -> Found | None:
     """Outputs depend on later tokens."""
-    curve = history["audit/sees_future"]
+    curve = evidence["audit/sees_future"]
     seen = np.flatnonzero(curve.values > limits.future)
     if not len(seen):
         return None
     value = float(curve.values[seen[0]])
-    what = f"changing later tokens moves earlier predictions, by {value:.2g} of the logits' spread"
+    what = f"changing later tokens changes earlier predictions, by {value:.2g} of the logits' spread"
     return Found("alarm", what, int(curve.steps[seen[0]]), "audit/sees_future", value, limits.future)
 
 
 @LEAKS.rule(
-    "Position t is to predict token t+1. Unshifted labels ask for the token that is already there, twice shifted ones "
-    "for the one after the next: either way another task is learned, and what it writes is not text.",
+    "Position t is to predict token t+1. Unshifted labels ask for the present token, labels shifted twice for the one "
+    "after the next: either way another task is learned, and the samples are not text.",
     "targets = tokens[1:]: look at one batch, python -m lab batch RUN 0",
     "a data loader that shifts and a model that shifts again make two shifts",
     explains=("too_good", "initial_loss", "memorised"),
 )
-def labels(history: History, limits: Any) -> Found | None:
+def labels(evidence: Evidence, limits: Any) -> Found | None:
     """Targets are not the next tokens."""
-    following, same = history["audit/next_targets"], history["audit/same_targets"]
+    following, same = evidence["audit/next_targets"], evidence["audit/same_targets"]
     wrong = np.flatnonzero(following.values < limits.targets_next)
     if not len(wrong):
         return None
     step, value = int(following.steps[wrong[0]]), float(following.values[wrong[0]])
     own = same.at(step)
-    kind = "the very tokens they stand at" if own and own > limits.targets_same else "another token"
+    kind = "the present tokens" if own and own > limits.targets_same else "another token"
     what = f"only {value:.0%} of the targets are the next token; the others are {kind}"
     return Found("alarm", what, step, "audit/next_targets", value, limits.targets_next)
 
 
 @LEAKS.rule(
-    "A loss like that within the first pass over a text is not learning but seeing the answer.",
+    "No model learns a text that well within the first pass: it sees the tokens that it should predict.",
     "look for a missing causal mask and for labels that are not shifted",
     "look for duplicates: a text that repeats itself is predicted from its own past",
 )
-def too_good(history: History, limits: Any) -> Found | None:
-    """The loss is too good, too early."""
-    floor, vals = history.facts.baseline("floor"), history["val/loss"]
+def too_good(evidence: Evidence, limits: Any) -> Found | None:
+    """The loss is too low, too early."""
+    floor, vals = evidence.facts.baseline("floor"), evidence["val/loss"]
     if floor and len(vals) and vals.values[-1] < limits.below_floor * floor:
         what = f"val/loss is {vals.values[-1]:.3f}, and the text's own entropy is {floor:.3f}"
         return Found("alarm", what, int(vals.steps[-1]), "val/loss", float(vals.values[-1]), limits.below_floor * floor)
-    bigram, curve = history.facts.baseline("bigram"), history["train/loss"]
-    epochs = history.facts.epochs(history.step)
+    bigram, curve = evidence.facts.baseline("bigram"), evidence["train/loss"]
+    epochs = evidence.facts.epochs(evidence.step)
     if (
         not bigram
         or floor is not None
         or epochs is None
         or len(curve) < 10
-        or history.facts.says("data.repeat_first_batch", True)
+        or evidence.facts.says("data.repeat_first_batch", True)
     ):
         return None
-    low = np.flatnonzero(smooth(curve.values, 10) < limits.too_good * bigram)
-    if not len(low) or (history.facts.epochs(int(curve.steps[low[0]])) or 0) > 1:
+    low = np.flatnonzero(window_mean(curve.values, 9) < limits.too_good * bigram)
+    if not len(low) or (evidence.facts.epochs(int(curve.steps[low[0]])) or 0) > 1:
         return None
     at, value = int(curve.steps[low[0]]), float(curve.values[low[0]])
-    what = f"the loss was {value:.2f} at step {at}, {value / bigram:.0%} of the bigram's, within the first epoch"
+    what = f"the loss was {value:.2f} at step {at}, {value / bigram:.0%} of the bigram baseline, in the first epoch"
     return Found("warning", what, at, "train/loss", value, limits.too_good * bigram)
 
 
 @LEAKS.rule(
-    "Validation is the one number that says whether anything general was learned. On text that was trained on it says "
-    "how well that is remembered.",
+    "Validation loss says how well the model predicts new text. On text that it was trained on it says how well that "
+    "was memorised.",
     "split by documents, before anything is cut or shuffled; take duplicates out",
-    "data.val_fraction, and data.path without the validation text in it",
+    "data.val_fraction, or a data.path without the validation text in it",
 )
-def leakage(history: History, limits: Any) -> Found | None:
+def leakage(evidence: Evidence, limits: Any) -> Found | None:
     """Validation text was trained on."""
-    share = history["audit/val_in_train"].at(0)
+    share = evidence["audit/val_in_train"].at(0)
     if share is not None and share > limits.leak_share:
-        what = f"{share:.0%} of the validation stretches stand in the training text, verbatim"
+        what = f"{share:.0%} of the validation stretches are in the training text, verbatim"
         return Found("alarm", what, 0, "audit/val_in_train", share, limits.leak_share)
-    steps, vals = history["val/loss"].last(int(limits.leak_looks))
-    text = history.facts.epochs(history.step) is not None  # a made corpus cannot leak
-    early = (history.progress or 0) < limits.leak_progress
-    if early or not text or len(vals) < limits.leak_looks or history.facts.number("model.config.dropout"):
+    part = evidence["val/loss"].tail(int(limits.leak_looks))
+    steps, vals = part.steps, part.values
+    text = evidence.facts.epochs(evidence.step) is not None  # a made corpus cannot leak
+    early = (evidence.progress or 0) < limits.leak_progress
+    if early or not text or len(vals) < limits.leak_looks or evidence.facts.number("model.config.dropout"):
         return None
-    trains = [near(history["train/loss"], int(step), history.span(0.03, 5)) for step in steps]
+    trains = [evidence["train/loss"].near(int(step), evidence.span(0.03, 5)) for step in steps]
     pairs = [(train, float(val)) for train, val in zip(trains, vals, strict=True) if train is not None]
     if len(pairs) < len(vals) or any(t - v < max(limits.leak_nats, limits.leak_below * t) for t, v in pairs):
         return None
@@ -107,18 +108,18 @@ def leakage(history: History, limits: Any) -> Found | None:
 
 
 @LEAKS.rule(
-    "Dropout damages the model on purpose, to make it robust. Where it stays on for validation, val/loss is that of "
-    "the damaged model, and changes from one look to the next.",
+    "Dropout removes parts of the activations at random, which is meant for training alone. Where it stays on, "
+    "val/loss is that of the reduced model, and changes from one validation to the next.",
     "model.eval() before validation, model.train() after it",
-    "whatever callback changes the mode has to change it back",
+    "a callback that changes the mode has to change it back",
 )
-def dropout_in_evaluation(history: History, limits: Any) -> Found | None:
+def dropout_in_evaluation(evidence: Evidence, limits: Any) -> Found | None:
     """The model is validated in training mode."""
-    curve, dropout = history["audit/training_mode"], history.facts.number("model.config.dropout") or 0.0
+    curve, dropout = evidence["audit/training_mode"], evidence.facts.number("model.config.dropout") or 0.0
     on = np.flatnonzero(curve.values > 0)
     if not len(on):
         return None
     value = float(curve.values[on[0]])
     what = f"{value:.0%} of the model's parts are in training mode while it is validated, with a dropout of {dropout:g}"
-    level = "alarm" if dropout else "note"
+    level: Level = "alarm" if dropout else "note"
     return Found(level, what, int(curve.steps[on[0]]), "audit/training_mode", value, 0.0)

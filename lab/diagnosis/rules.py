@@ -1,7 +1,7 @@
-"""All rules, one family a file.
+"""All rules, one file for each family.
 
-Whoever adds a rule adds it to its family's file, its threshold to `thresholds.py`, and a run that has the disease to
-`configs/broken`.
+A new rule goes into its family's file, its threshold into `thresholds.py`, and a run with the fault into
+`configs/broken` and `broken_runs.py`.
 """
 
 from __future__ import annotations
@@ -22,5 +22,5 @@ from lab.diagnosis.texts import TEXTS
 FAMILIES = (
     STABILITY, LEAKS, START, LEARNING_RATE, ATTENTION, ACTIVATIONS, PLATEAUS, GENERALISATION, TEXTS, BUDGET, SPEED,
 )  # fmt: skip
-"""Where several rules speak at once, the cause is named before what follows from it."""
+"""Where several rules find something, the cause comes before what follows from it."""
 RULES: dict[str, Rule] = {rule.name: rule for family in FAMILIES for rule in family.rules}

@@ -1,4 +1,4 @@
-"""A model that waits, and a machine that tires."""
+"""Training that waits for its data, and steps that take longer than before."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from lab.diagnosis.curves import run_of
+from lab.diagnosis.evidence import Evidence, unbroken_since
 from lab.diagnosis.finding import Family, Found
-from lab.diagnosis.history import History
 
 SPEED = Family("speed")
 
 
 @SPEED.rule(
-    "While the model waits for its next batch, what it runs on stands idle.",
+    "While the model waits for its next batch, the processor or GPU is idle.",
     "put the data on a local disk; tokenise beforehand (the lab's cache does)",
     "a larger data.batch_size, so that batches are asked for less often",
 )
-def data_bound(history: History, limits: Any) -> Found | None:
+def data_bound(evidence: Evidence, limits: Any) -> Found | None:
     """Much of the time is spent waiting for data."""
-    curve = history["perf/data_share"]
-    begin = run_of(curve.values > limits.data_share, int(limits.speed_looks))
+    curve = evidence["perf/data_share"]
+    begin = unbroken_since(curve.values > limits.data_share, int(limits.speed_looks))
     if begin is None:
         return None
     value = float(np.median(curve.values[begin:]))
@@ -31,17 +30,17 @@ def data_bound(history: History, limits: Any) -> Found | None:
 
 @SPEED.rule(
     "The same work takes longer than before: another program, a processor that is too hot, memory that runs out.",
-    "look at what else runs on the machine, and at perf/memory_bytes",
+    "look at which other programs run on the machine, and at perf/memory_bytes",
     "stop and resume: python -m lab fit --resume RUN loses nothing",
 )
-def slowing_down(history: History, limits: Any) -> Found | None:
+def slowing_down(evidence: Evidence, limits: Any) -> Found | None:
     """Steps take much longer than they did."""
-    curve = history["perf/step_seconds"]
+    curve = evidence["perf/step_seconds"]
     if len(curve) < 8:
         return None
     usual = float(np.percentile(curve.values, 20))
-    begin = run_of(curve.values > limits.slower * usual, int(limits.speed_looks))
-    if begin is None or begin == 0 or history.step - curve.steps[begin] < history.span(limits.slower_share):
+    begin = unbroken_since(curve.values > limits.slower * usual, int(limits.speed_looks))
+    if begin is None or begin == 0 or evidence.step - curve.steps[begin] < evidence.span(limits.slower_share):
         return None
     value = float(np.median(curve.values[begin:]))
     what = f"a step takes {value:.3g} s, and took {usual:.3g} s before"

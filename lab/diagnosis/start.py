@@ -1,32 +1,33 @@
-"""What is wrong before anything was learned: the first loss, the head's weights, the first update."""
+"""Faults that show before anything was learned: the first loss, the head's weights, the first update."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from lab.diagnosis.finding import Family, Found
-from lab.diagnosis.history import History
+from lab.diagnosis.evidence import Evidence
+from lab.diagnosis.finding import Family, Found, Level
 
 START = Family("start")
 
 
 @START.rule(
-    "An untrained model knows nothing: its loss is ln(vocabulary size). Above, it is sure of nonsense and has to "
-    "unlearn its own initial weights first; below, it has been told something.",
+    "An untrained model knows nothing: its loss is ln(vocabulary size). Above it, the initial weights predict random "
+    "tokens with confidence and have to be unlearned first; below it, the weights are trained ones or the input holds "
+    "the answers.",
     "model.config.init_std: leave it out (0.02)",
-    "for a model that was not started fresh (a fork, loaded weights) this is as it should be",
+    "no remedy where the run began with trained weights (a fork): then this is as it should be",
 )
-def initial_loss(history: History, limits: Any) -> Found | None:
+def initial_loss(evidence: Evidence, limits: Any) -> Found | None:
     """The first loss is not ln(vocabulary)."""
-    expected = history.facts.baseline("uniform")
-    first = history["train/loss"].at(0)
+    expected = evidence.facts.baseline("uniform")
+    first = evidence["train/loss"].at(0)
     if first is None or not expected:
         return None
     off = first / expected - 1
     if abs(off) <= limits.initial_loss_off:
         return None
-    level = "alarm" if abs(off) > limits.initial_loss_far else "warning"
+    level: Level = "alarm" if abs(off) > limits.initial_loss_far else "warning"
     what = f"the first loss is {first:.2f}, and ln(vocabulary) is {expected:.2f}: {abs(off):.0%} {_side(off)}"
     return Found(level, what, 0, "train/loss", first, expected * (1 + math.copysign(limits.initial_loss_off, off)))
 
@@ -37,15 +38,15 @@ def _side(off: float) -> str:
 
 @START.rule(
     "Logits are products of the stream (length √width after the last norm) with the rows of the head. Rows that are "
-    "too long make an untrained model certain of random tokens; a tied embedding as PyTorch draws it (std 1) "
-    "starts GPT-2 at a loss of 168.",
+    "too long make an untrained model certain of random tokens; a tied embedding as PyTorch draws it (std 1) starts "
+    "GPT-2 at a loss of 168.",
     "model.config.init_std: leave it out (0.02)",
     "model.config.tie_embeddings: false, if the embedding has to be large",
     explains=("initial_loss",),
 )
-def head_scale(history: History, limits: Any) -> Found | None:
+def head_scale(evidence: Evidence, limits: Any) -> Found | None:
     """The (tied) head starts too large."""
-    norm, facts = history["stats/weight_norm.embedding"].at(0), history.facts
+    norm, facts = evidence["stats/weight_norm.embedding"].at(0), evidence.facts
     width, vocabulary = facts.number("model.config.d_model"), facts.of_data("vocab_size")
     if norm is None or not width or not vocabulary or not facts.says("model.config.tie_embeddings", True):
         return None
@@ -59,22 +60,23 @@ def head_scale(history: History, limits: Any) -> Found | None:
 
 
 @START.rule(
-    "Adam divides by averages that know nothing yet: its first updates move every weight by the whole learning rate, "
-    "each in the direction of one batch. Deep or post-norm models do not recover (Xiong et al. 2020).",
+    "Adam divides by averages over few steps: its first updates change every weight by the whole learning rate, each "
+    "in the direction of one batch. Deep or post-norm models do not recover (Xiong et al. 2020).",
     "model.schedule.warmup_fraction: 0.05, or a few hundred warmup_steps",
     "a lower model.optimizer.lr",
 )
-def warmup_missing(history: History, limits: Any) -> Found | None:
-    """The first update has the full learning rate and moves the weights far."""
-    rates = history["train/lr"]
+def warmup_missing(evidence: Evidence, limits: Any) -> Found | None:
+    """The first update has the full learning rate and changes the weights much."""
+    rates = evidence["train/lr"]
     first = rates.at(0)
-    if first is None or len(rates) < 3 or history.is_try(limits):
+    if first is None or len(rates) < 3 or evidence.is_try(limits):
         return None
     peak = float(rates.values.max())
     if peak <= 0 or first < limits.warmup_lr * peak:
         return None
-    moved = max((ratio for curve in history.layers("stats/update_ratio") if (ratio := curve.at(1))), default=0.0)
-    level = "warning" if moved > limits.warmup_update else "note"
+    ratios = [series.at(1) for series in evidence.layers("stats/update_ratio").values()]
+    moved = max((ratio for ratio in ratios if ratio), default=0.0)
+    level: Level = "warning" if moved > limits.warmup_update else "note"
     what = f"the first update has {first / peak:.0%} of the highest learning rate"
-    what += f" and moves a layer by {moved:.1%} of its size" if moved else ""
+    what += f" and changes a layer by {moved:.1%} of its norm" if moved else ""
     return Found(level, what, 0, "stats/update_ratio" if moved else "train/lr", moved or first, limits.warmup_update)

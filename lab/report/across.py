@@ -16,13 +16,14 @@ from lab.figures.scaling import draw_scaling
 from lab.report.document import Blank, Block, Document, Picture, Points, Section, Table, Verbatim, Words
 from lab.report.files import words_of
 from lab.report.markup import code
-from lab.report.record import Record, dig, read_record
+from lab.report.record import Record, read_record
 from lab.report.sections.findings import diagnosed
 from lab.report.sections.prediction import NAMES, predictions
 from lab.report.sections.promises import guessed
 from lab.report.words import day, listed, loss, number, percent, plural
 from lab.runs import list_runs
 from lab.runs.compare import group_by_configuration, text_of, vocabulary_of
+from lab.runs.facts import dig
 from lab.runs.predictions import Predictions, calibration
 from lab.runs.statistics import pooled_spread, t_quantile
 from lab.units import count, duration

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lab.figures.loss import moving_average
-from lab.report.record import Record, Series
+from lab.report.record import Record
+from lab.runs.series import Series
 
 LEVELS = ("uniform", "unigram", "bigram", "xz")
 LEARNED = {

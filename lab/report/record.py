@@ -6,59 +6,24 @@ more than a traceback about what is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lab.diagnosis import diagnose
 from lab.report.words import plural
 from lab.runs import CheckpointInfo, Run, Status, open_run
-from lab.runs.compare import flatten
-from lab.runs.history import RESERVED, MetricsHistory
+from lab.runs.facts import Facts, dig
+from lab.runs.history import MetricsHistory
 from lab.runs.journal import Row
 from lab.runs.predictions import Predictions, outcomes, read_predictions
 from lab.runs.probes import ProbeInfo, read_probe
+from lab.runs.series import Columns, Series
 
-Numbers = NDArray[np.float64]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """A metric where it has a value: `steps` `[n]` and `values` `[n]`, by step."""
-
-    steps: Numbers
-    values: Numbers
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    @property
-    def last(self) -> float | None:
-        """The newest value."""
-        return float(self.values[-1]) if len(self) else None
-
-    @property
-    def first(self) -> float | None:
-        """The oldest value."""
-        return float(self.values[0]) if len(self) else None
-
-    def at(self, step: float) -> float | None:
-        """The newest value at or before a step."""
-        index = int(np.searchsorted(self.steps, step, side="right"))
-        return float(self.values[index - 1]) if index else None
-
-    def between(self, start: float, stop: float) -> Series:
-        """The part with start <= step <= stop."""
-        kept = slice(np.searchsorted(self.steps, start, side="left"), np.searchsorted(self.steps, stop, side="right"))
-        return Series(self.steps[kept], self.values[kept])
-
-
-NOTHING = Series(np.empty(0), np.empty(0))
 
 
 @dataclass
@@ -75,7 +40,7 @@ class Record:
     checkpoints: list[CheckpointInfo]
     snapshots: list[CheckpointInfo]
     probes: list[ProbeInfo]
-    series: dict[str, Series]
+    columns: Columns
     rows: int
     outcomes: dict[str, float | None] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -87,25 +52,26 @@ class Record:
 
     def of(self, metric: str) -> Series:
         """A metric; an empty series where it was never measured."""
-        return self.series.get(metric, NOTHING)
+        return self.columns[metric]
 
     def layers(self, metric: str) -> dict[int, Series]:
         """`stats/entropy.layer0`, … by layer."""
-        prefix = f"{metric}.layer"
-        found = {name[len(prefix) :]: series for name, series in self.series.items() if name.startswith(prefix)}
-        return {int(layer): found[layer] for layer in sorted(filter(str.isdigit, found), key=int)}
+        return self.columns.layers(metric)
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
+        """The configuration, data.json and the plan, by type."""
+        return Facts.gather(self.config, self.data, self.status)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
         """The configuration under dotted names."""
-        return flatten(self.config)
+        return self.facts.settings
 
-    @cached_property
+    @property
     def baselines(self) -> dict[str, float]:
         """Losses to compare with, in nats per token, worst first: uniform, unigram, bigram, xz, floor."""
-        found = dig(self.data, "baselines", "nats_per_token")
-        known = {k: float(v) for k, v in found.items() if is_number(v)} if isinstance(found, dict) else {}
-        return dict(sorted(known.items(), key=lambda item: -item[1]))
+        return self.facts.baselines
 
     @cached_property
     def train(self) -> Series:
@@ -120,14 +86,13 @@ class Record:
     @property
     def steps(self) -> int:
         """Optimizer steps done, by the status or else by the metrics."""
-        seen = max((int(s.steps[-1]) for s in self.series.values() if len(s)), default=0)
+        seen = self.columns.step
         return max(self.status.step or 0, seen) if self.status.state == "broken" else (self.status.step or seen)
 
     @cached_property
     def tokens_per_step(self) -> int | None:
         """Tokens a step learns from."""
-        found = self.data.get("tokens_per_step")
-        if is_number(found) and found > 0:
+        if (found := self.facts.of_data("tokens_per_step")) and found > 0:
             return int(found)
         return self.status.tokens // self.status.step if self.status.tokens and self.status.step else None
 
@@ -150,8 +115,7 @@ class Record:
     @property
     def parameters(self) -> int | None:
         """How many the model has."""
-        found = self.status.details.get("parameters")
-        return int(found) if is_number(found) else None
+        return self.facts.parameters
 
     @property
     def seconds(self) -> float | None:
@@ -215,16 +179,16 @@ def read_record(run: Run) -> Record:
     record = Record(
         run=run,
         status=status,
-        config=tried(run.config, None) or {},
-        data=tried(run.data, None) or {},
+        config=tried(lambda: run.config() or {}, {}),
+        data=tried(lambda: run.data() or {}, {}),
         predictions=tried(lambda: read_predictions(run), None),
         outcomes=outcomes(history),
-        events=[e for e in tried(run.events, []) if isinstance(e.get("kind"), str)],
+        events=[e for e in tried(run.events, list[Row]()) if isinstance(e.get("kind"), str)],
         samples=tried(run.samples, []),
         checkpoints=tried(run.checkpoints, []),
         snapshots=tried(run.snapshots, []),
         probes=tried(run.probes, []),
-        series=columns(history),
+        columns=Columns.of(history),
         rows=len(history),
         problems=problems,
     )
@@ -235,19 +199,6 @@ def read_record(run: Run) -> Record:
     if not len(history):
         problems.append("there are no metrics: nothing is known of the training itself")
     return record
-
-
-def columns(history: MetricsHistory) -> dict[str, Series]:
-    """Every metric as a series, and `time` and `wall` likewise; one pass over the rows."""
-    found: dict[str, tuple[list[int], list[float]]] = {}
-    for row in history.rows:
-        step = row["step"]
-        for name, value in row.items():
-            if value is not None and (name not in RESERVED or name in ("time", "wall", "tokens")):
-                steps, values = found.setdefault(name, ([], []))
-                steps.append(step)
-                values.append(value)
-    return {name: Series(np.array(steps, float), np.array(values, float)) for name, (steps, values) in found.items()}
 
 
 def parent_of(record: Record) -> tuple[str, int | None, Run | None] | None:
@@ -261,15 +212,3 @@ def parent_of(record: Record) -> tuple[str, int | None, Run | None] | None:
     except (ValueError, OSError):
         run = None
     return parent["run"], step if isinstance(step, int) else None, run
-
-
-def dig(tree: Any, *names: str) -> Any:
-    """What lies under nested names; None where any of them is missing."""
-    for name in names:
-        tree = tree.get(name) if isinstance(tree, dict) else None
-    return tree
-
-
-def is_number(value: Any) -> bool:
-    """A finite number, and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))

@@ -1,7 +1,7 @@
-"""`diagnose`: does the doctor name every disease of the zoo, how soon, and is it silent on healthy runs?
+"""`diagnose`: do the rules find every fault of `configs/broken`, how soon, and are they silent on healthy runs?
 
     python scripts/bench.py diagnose
-    python -m scripts.benchmarks.diagnosis --folder /tmp/zoo --seconds 200        a part, and what is known so far
+    python -m scripts.benchmarks.diagnosis --folder /tmp/broken --seconds 200        a part, and what is known so far
 
 Healthy runs are drawn at random from a seed: sizes, corpora, optimizers, schedules. A run that is there is not trained
 again, so the whole can be cut into pieces; each run is a line of results.jsonl. Rules are judged anew each time, from
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.__main__ import main as lab_main
 from lab.diagnosis import LEVELS, diagnose
-from lab.diagnosis.zoo import TWIN, ZOO
+from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
 from lab.runs import Run, open_run
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ QUIET = ("--tensorboard", "false", "--checkpoint.every", "0")
 
 @dataclass(frozen=True)
 class Result:
-    """What the doctor said of one run.
+    """What the rules found in one run.
 
     `named` is the step at which the right rule spoke first, None if it never did; `loudest` the highest level of all
     findings, None where there were none.
@@ -59,9 +59,9 @@ class Result:
 
 
 def sick_args(name: str) -> list[str]:
-    """The arguments of `fit` for a run of the zoo; of the healthy twin for its name."""
-    args = ["--config", f"{BROKEN}/{TWIN}.yaml"]
-    return args if name == TWIN else [*args, "--config", f"{BROKEN}/{name}.yaml"]
+    """The arguments of `fit` for a broken run; of the healthy one for its name."""
+    args = ["--config", f"{BROKEN}/{HEALTHY}.yaml"]
+    return args if name == HEALTHY else [*args, "--config", f"{BROKEN}/{name}.yaml"]
 
 
 def healthy_args(series: str, number: int) -> list[str]:
@@ -127,16 +127,16 @@ def judge(run: Run, rule: str | None, args: list[str]) -> Result:
             levels[finding.rule] = finding.level
     named = next((finding.step for finding in diagnosis.told if finding.rule == rule), None)
     loudest = max(levels.values(), key=LEVELS.index, default=None)
-    total = diagnosis.history.facts.total_steps or diagnosis.history.step
+    total = diagnosis.evidence.facts.total_steps or diagnosis.evidence.step
     return Result(run.name, rule, total, named, loudest, levels, args)
 
 
 def plan(series: str, healthy: int) -> Iterator[tuple[str, list[str], str | None]]:
-    """`(name, arguments, rule)` of every run, the zoo's first; any series but the reported one is healthy alone."""
+    """`(name, arguments, rule)` of every run, broken ones first; any series but the reported one is healthy alone."""
     if series == SERIES:
-        for name, disease in ZOO.items():
-            yield name, sick_args(name), disease.rule
-    yield TWIN, sick_args(TWIN), None
+        for name, broken in BROKEN_RUNS.items():
+            yield name, sick_args(name), broken.rule
+    yield HEALTHY, sick_args(HEALTHY), None
     for number in range(healthy):
         yield f"{series}-{number}", healthy_args(series, number), None
 
@@ -177,7 +177,7 @@ def summary(found: list[Result]) -> dict[str, str]:
     when = f", at {statistics.median(r.named / r.total for r in named):.0%} of the run in the median" if named else ""
     share = f"{len(early)} of {len(sick)} = {len(early) / max(1, len(sick)):.0%}{when}"
     return {
-        "diseases named by their own rule (bar: all)": f"{len(named)} of {len(sick)}",
+        "faults found by their own rule (bar: all)": f"{len(named)} of {len(sick)}",
         "before half of the run (bar: 80 %)": share,
         "healthy runs with nothing above a note (bar: all)": f"{len(quiet)} of {len(healthy)}",
     }

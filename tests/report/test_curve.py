@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from lab.report.curve import crossing, lingering, phases, smooth, spikes, tail_slope, warm_up_and_decay, way_down
-from lab.report.record import Record, Series, read_record
+from lab.report.record import Record, read_record
+from lab.runs.series import Columns, Series
 from tests.report.runs import BASELINES, curve, make_run
 
 
@@ -33,15 +35,15 @@ def test_phases_end_where_the_curve_crosses_the_baselines(record: Record) -> Non
 
 
 def test_a_run_without_baselines_or_losses_has_no_phases(record: Record) -> None:
-    bare = Record(record.run, record.status, {}, {}, None, [], [], [], [], [], {}, 0)
-    assert phases(bare) == []
-    assert phases(Record(record.run, record.status, {}, {}, None, [], [], [], [], [], record.series, 401)) == []
+    assert phases(replace(record, data={}, columns=Columns())) == []
+    assert phases(replace(record, data={})) == []
 
 
-def test_a_plateau_is_measured_in_steps() -> None:
+def test_a_plateau_is_measured_in_steps(record: Record) -> None:
     values = np.concatenate([np.linspace(4.6, 4.0, 100), np.full(300, 4.0), np.linspace(4.0, 2.0, 100)])
-    flat = Record(None, None, {}, {"baselines": {"nats_per_token": {"unigram": 4.0}}}, None, [], [], [], [], [],  # type: ignore[arg-type]
-                  {"train/loss": series(values)}, 500)  # fmt: skip
+    columns = Columns()
+    columns.add({"step": step, "train/loss": value} for step, value in enumerate(values.tolist()))
+    flat = replace(record, data={"baselines": {"nats_per_token": {"unigram": 4.0}}}, columns=columns)
     assert 300 <= lingering(flat, "unigram") <= 340
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from lab.report.curve import TAIL, tail_slope
 from lab.report.document import Block, Section, Table, Verbatim
 from lab.report.markup import code
-from lab.report.record import Record, is_number
+from lab.report.record import Record
 from lab.report.sections.attention import strongest
 from lab.report.sections.findings import diagnosed
 from lab.report.sections.losses import SURE, best_step, overfits
@@ -20,6 +20,7 @@ from lab.report.sections.rates import CLOSE
 from lab.report.words import number, percent, quoted
 from lab.runs import list_runs
 from lab.runs.compare import group_by_configuration
+from lab.runs.facts import is_number
 from lab.units import count, duration
 
 When = Literal["now", "soon", "later"]

@@ -6,8 +6,9 @@ from typing import Any
 
 from lab.report.document import Block, Section, Table, Words
 from lab.report.markup import code
-from lab.report.record import Record, dig, is_number
+from lab.report.record import Record
 from lab.report.words import day, number, percent, plural
+from lab.runs.facts import dig, is_number
 from lab.units import UNKNOWN, count
 
 PARTS = {

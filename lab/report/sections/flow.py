@@ -58,7 +58,7 @@ def _updates(record: Record) -> str:
     found = {}
     for layer, series in record.layers("stats/update_ratio").items():
         at_peak = series.between(pair[0], max(pair))
-        value = float(np.median(at_peak.values)) if len(at_peak) else series.at(pair[0])
+        value = float(np.median(at_peak.values)) if len(at_peak) else series.as_of(pair[0])
         if value is not None:
             found[layer] = value
     if not found:

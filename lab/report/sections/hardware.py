@@ -6,9 +6,11 @@ import numpy as np
 
 from lab.figures.curves import Panel, draw_curves
 from lab.report.document import Block, Picture, Points, Section, Table, Words
-from lab.report.record import Record, Series, dig, is_number
+from lab.report.record import Record
 from lab.report.sections.rates import thinned
 from lab.report.words import percent, plural
+from lab.runs.facts import dig, is_number
+from lab.runs.series import Series
 from lab.units import UNKNOWN, count, duration, size
 
 SLOWER = 0.1
@@ -118,7 +120,7 @@ def _memory(record: Record) -> str:
     memory = record.of("perf/memory_bytes")
     if len(memory) < 5:
         return ""
-    start, end = memory.at(STEADY * record.steps) or memory.values[0], float(memory.values.max())
+    start, end = memory.as_of(STEADY * record.steps) or memory.values[0], float(memory.values.max())
     grown = end - start
     if grown < FLAT * end:
         return f"Memory was flat after the start, at {size(end)}."

@@ -22,8 +22,9 @@ from lab.report.curve import (
 )
 from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.markup import code
-from lab.report.record import Record, is_number
+from lab.report.record import Record
 from lab.report.words import listed, loss, percent, plural
+from lab.runs.facts import is_number
 from lab.units import count
 
 MOST_SPIKES = 5
@@ -184,7 +185,7 @@ def overfits(record: Record) -> bool:
 
 def _gap(record: Record) -> str:
     val, train = record.val, smooth(record.train)
-    beside = train.at(float(val.steps[-1])) if len(val) > 1 else None
+    beside = train.as_of(float(val.steps[-1])) if len(val) > 1 else None
     if beside is None or val.last is None or not beside > 0:
         return ""
     if overfits(record):

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 
 from lab.report.document import Block, Section, Table, Words
-from lab.report.record import Record, is_number
+from lab.report.record import Record
 from lab.report.words import day, listed, loss, number, percent, plural
+from lab.runs.facts import is_number
 from lab.runs.predictions import Prediction
 from lab.units import UNKNOWN, size
 
@@ -106,10 +107,10 @@ def _forecasts(record: Record) -> list[Block]:
     rows = []
     for share in FORECASTS_AT:
         step = share * record.status.total_steps
-        said = series.at(step)
+        said = series.as_of(step)
         if said is None or series.steps[0] > step or (record.steps < step):
             continue
-        bounds = f"{loss(low.at(step))} to {loss(high.at(step))}"
+        bounds = f"{loss(low.as_of(step))} to {loss(high.as_of(step))}"
         off = percent(abs(said - final) / final) if record.ended_well and final else UNKNOWN
         rows.append((percent(share), loss(said), bounds, off))
     if not rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.diagnosis.zoo import ZOO
+from lab.diagnosis.broken_runs import BROKEN_RUNS
 from lab.report.document import Blank, Block, Section, Table, Verbatim, Words
 from lab.report.record import Record
 from lab.report.sections.attention import strongest
@@ -93,7 +93,7 @@ def _diagnose(record: Record) -> str:
 def guessed(root: Path) -> str:
     """How many of the sick runs the person has told from their curves, at the first try."""
     first = first_guesses(read_guesses(root))
-    asked = sum(disease.cause is not None for disease in ZOO.values())
+    asked = sum(broken.cause is not None for broken in BROKEN_RUNS.values())
     if not first:
         return "none of the sick runs guessed yet"
     right = f"{sum(first.values())} of {plural(len(first), 'sick run')} right at first sight"

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from lab.figures.curves import Panel, draw_curves
 from lab.report.curve import smooth, warm_up_and_decay
 from lab.report.document import Block, Picture, Points, Section
-from lab.report.record import Record, Series, is_number
+from lab.report.record import Record
 from lab.report.words import loss, number, percent, plural
+from lab.runs.facts import is_number
+from lab.runs.series import Series
 from lab.units import count
 
 POINTS = 1500
@@ -71,7 +73,7 @@ def _warm_up(record: Record) -> str:
     if pair is None or lr.steps[0] > 0:  # a fork begins in the middle
         return ""
     peak = float(lr.values.max())
-    before, after = smooth(record.train).at(0), smooth(record.train).at(pair[0])
+    before, after = smooth(record.train).as_of(0), smooth(record.train).as_of(pair[0])
     if pair[0] <= lr.steps[0]:
         return f"There was no warm-up: the learning rate began at its peak, {number(peak)}."
     fell = (
@@ -92,11 +94,11 @@ def _decay(record: Record) -> str:
     if lr.last > 0.5 * peak or length < 10:
         constant = lr.last > 0.999 * peak and end > pair[0]
         return "The learning rate stayed at its peak: what a decay would bring is not known." if constant else ""
-    start, stop = curve.at(pair[1]), curve.last
+    start, stop = curve.as_of(pair[1]), curve.last
     if pair[1] - pair[0] < 0.02 * (end - pair[0]):
         low = percent(lr.last / peak)
         return f"It fell from there to {low} of its peak: what the decay did and what time did cannot be told apart."
-    before = curve.at(max(pair[0], pair[1] - length))
+    before = curve.as_of(max(pair[0], pair[1] - length))
     if start is None or stop is None or before is None:
         return ""
     steps = min(length, pair[1] - pair[0])

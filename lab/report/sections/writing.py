@@ -7,8 +7,9 @@ from typing import Any
 
 from lab.report.document import Block, Section, Verbatim, Words
 from lab.report.markup import code
-from lab.report.record import Record, dig
+from lab.report.record import Record
 from lab.report.words import plural
+from lab.runs.facts import dig
 
 TELLING = 8
 """Tokens in a row: fewer are found in any text by chance."""

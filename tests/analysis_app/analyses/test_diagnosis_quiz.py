@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from analysis_app.analyses.diagnosis_quiz import FOLDER, cases, choices, recording
-from lab.diagnosis.zoo import TWIN, ZOO
+from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
 from lab.runs.guesses import first_guesses, read_guesses
 from lab.runs.metrics import undeclared
 from tests.analysis_app.conftest import Person, start_server, stop_server
@@ -32,7 +32,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestClient, Path]:
 
 
 def test_every_disease_that_can_be_asked_is_recorded_and_small() -> None:
-    assert set(cases()) == {name for name, disease in ZOO.items() if disease.cause}
+    assert set(cases()) == {name for name, broken in BROKEN_RUNS.items() if broken.cause}
     for path in FOLDER.glob("*.json"):
         assert path.stat().st_size < 30_000, path.name
     for name in cases():
@@ -40,11 +40,11 @@ def test_every_disease_that_can_be_asked_is_recorded_and_small() -> None:
         assert found["format"] == 1
         assert len(found["curves"]["train/loss"][0]) == len(found["curves"]["train/loss"][1]) > 10
         assert undeclared(found["curves"]) == []
-        assert ZOO[name].rule in [finding["rule"] for finding in found["findings"]], (
+        assert BROKEN_RUNS[name].rule in [finding["rule"] for finding in found["findings"]], (
             f"{name} is not named in its recording"
         )
         assert found["command"].startswith("python -m lab fit --config configs/broken/healthy.yaml")
-    assert recording(TWIN)["findings"] == [f for f in recording(TWIN)["findings"] if f["level"] == "note"]
+    assert recording(HEALTHY)["findings"] == [f for f in recording(HEALTHY)["findings"] if f["level"] == "note"]
 
 
 def test_choices_are_distinct_causes_the_right_one_among_them() -> None:
@@ -52,8 +52,8 @@ def test_choices_are_distinct_causes_the_right_one_among_them() -> None:
         found = choices(name)
         assert name in [c["id"] for c in found]
         assert len({c["cause"] for c in found}) == len(found) == 4
-        seen = {ZOO[name].rule, *(finding["rule"] for finding in recording(name)["findings"])}
-        assert [c["id"] for c in found if ZOO[c["id"]].rule in seen] == [name], "no second right answer"
+        seen = {BROKEN_RUNS[name].rule, *(finding["rule"] for finding in recording(name)["findings"])}
+        assert [c["id"] for c in found if BROKEN_RUNS[c["id"]].rule in seen] == [name], "no second right answer"
 
 
 def test_a_question_gives_nothing_away(client: tuple[TestClient, Path]) -> None:
@@ -61,7 +61,7 @@ def test_a_question_gives_nothing_away(client: tuple[TestClient, Path]) -> None:
     name = cases()[0]
     assert not {"rule", "findings", "evidence", "comment", "command", "name"} & asked.keys()
     assert not [metric for metric in asked["curves"] if metric.startswith("audit/")]
-    assert ZOO[name].rule not in json.dumps({k: v for k, v in asked.items() if k != "choices"})
+    assert BROKEN_RUNS[name].rule not in json.dumps({k: v for k, v in asked.items() if k != "choices"})
 
 
 def test_a_guess_is_answered_with_evidence_and_kept(client: tuple[TestClient, Path]) -> None:
@@ -69,7 +69,7 @@ def test_a_guess_is_answered_with_evidence_and_kept(client: tuple[TestClient, Pa
     name = cases()[1]
     wrong = next(c["id"] for c in choices(name) if c["id"] != name)
     first = browser.post("/api/sick/2/guess", json={"choice": wrong}).json()
-    assert (first["right"], first["name"], first["cause"]) == (False, name, ZOO[name].cause)
+    assert (first["right"], first["name"], first["cause"]) == (False, name, BROKEN_RUNS[name].cause)
     assert first["twin"]["train/loss"]
     assert first["why"]
     assert first["tries"]
@@ -104,7 +104,7 @@ def test_a_person_guesses_and_learns_why(browser: Any, tmp_path: Path) -> None:
         page = person.page
         page.click(f'.lab-sick-choice[data-choice="{name}"]')
         page.wait_for_selector('.lab-sick-answer[data-right="true"]')
-        assert str(ZOO[name].cause) in str(panel.inner_text())
+        assert str(BROKEN_RUNS[name].cause) in str(panel.inner_text())
         assert "1 of 1 right" in str(panel.inner_text())
         assert person.page.locator(".lab-sick-choice:disabled").count() == 4
         page.click(".lab-sick-verdict .lab-primary")

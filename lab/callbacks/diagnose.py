@@ -1,4 +1,4 @@
-"""The doctor at the bedside: examines the run while it trains, and says each thing once."""
+"""Applies the diagnosis rules during training; reports each finding once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dataclasses import replace
 import lightning as L
 
 from lab.callbacks.instrument import Instrument
-from lab.diagnosis import Doctor, Facts, Finding, History, cadence, limits
+from lab.diagnosis import Evidence, Finding, Monitor, cadence, limits
 from lab.runs import EventReader, MetricsReader
+from lab.runs.facts import Facts
 from lab.training.module import NonFiniteLoss, PretrainingModule
 from lab.training.trainer import logbook_of
 
 
-class Bedside(Instrument):
-    """Looks for what ails the run (`lab.diagnosis`) and writes it down: a `finding` event and a line on the screen.
+class Diagnose(Instrument):
+    """Applies the rules of `lab.diagnosis`; what they find becomes a `finding` event and a line on the screen.
 
     It reads what the other instruments have written, the run's own metrics.jsonl, and nothing else: a few hundred
     microseconds an examination. `python -m lab diagnose RUN` does the same afterwards.
@@ -39,7 +40,7 @@ class Bedside(Instrument):
             raise ValueError("\n".join(problems))
         super().__init__(every)
         self.thresholds = thresholds
-        self._doctor: Doctor | None = None
+        self._monitor: Monitor | None = None
 
     def cadence(self, trainer: L.Trainer) -> int:
         """That of `lab.diagnosis`, so that a diagnosis afterwards finds the same at the same steps."""
@@ -51,18 +52,18 @@ class Bedside(Instrument):
             run = logbook_of(trainer).run
             self._metrics, self._events = MetricsReader(run), EventReader(run)
             facts = replace(Facts.of(run), total_steps=trainer.max_steps)
-            self._doctor = Doctor(History(facts), self.thresholds)
+            self._monitor = Monitor(Evidence(facts), self.thresholds)
             events = self._events.poll().events
-            self._doctor.recall(events)
-            self._doctor.history.events += events
+            self._monitor.recall(events)
+            self._monitor.evidence.events += events
         super().on_train_start(trainer, pl_module)
 
     def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
-        """Examine, and tell what is new."""
-        if self._doctor is None:
+        """Examine, and report what is new."""
+        if self._monitor is None:
             return
-        self._doctor.history.apply(self._metrics.poll(), self._events.poll().events)
-        for finding in self._doctor.examine(step):
+        self._monitor.evidence.apply(self._metrics.poll(), self._events.poll().events)
+        for finding in self._monitor.examine(step):
             logbook_of(trainer).event("finding", step, **finding.payload())
             say(trainer, line(finding))
 
@@ -76,17 +77,17 @@ class Bedside(Instrument):
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """A number that is not finite ends a run before anything logs it."""
-        if self._doctor is None or not isinstance(exception, NonFiniteLoss):
+        if self._monitor is None or not isinstance(exception, NonFiniteLoss):
             return
-        with contextlib.suppress(Exception):  # the run fails for a reason of its own, which is what is to be seen
-            self._doctor.history.events.append({"kind": "failed", "message": str(exception)})
+        with contextlib.suppress(Exception):  # the run fails for a reason of its own: that one is to be seen
+            self._monitor.evidence.events.append({"kind": "failed", "message": str(exception)})
             self.look(trainer, pl_module, trainer.global_step)  # type: ignore[arg-type]
 
 
 def line(finding: Finding) -> str:
     """A finding in one line."""
     remedy = f"; try {finding.tries[0]}" if finding.tries and finding.ended is None and finding.level != "note" else ""
-    return f"doctor, {finding.level} at step {finding.step:,}: {finding.what} ({finding.rule}){remedy}"
+    return f"{finding.level} at step {finding.step:,}: {finding.what} ({finding.rule}){remedy}"
 
 
 def say(trainer: L.Trainer, text: str) -> None:

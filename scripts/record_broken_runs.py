@@ -1,7 +1,7 @@
 """The recordings of the page's tab "Sick runs", from the runs of `scripts/benchmarks/diagnosis.py`.
 
-    python -m scripts.benchmarks.diagnosis --folder /tmp/zoo        trains what is not there yet
-    python scripts/record_zoo.py /tmp/zoo
+    python -m scripts.benchmarks.diagnosis --folder /tmp/broken      trains what is not there yet
+    python scripts/record_broken_runs.py /tmp/broken
 
 Curves only, thinned to what a chart of 600 pixels can show, a few kilobytes each; no weights, no text.
 """
@@ -11,17 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lab.diagnosis import Curve, Diagnosis, diagnose
-from lab.diagnosis.zoo import TWIN, ZOO
+from lab.diagnosis import Diagnosis, diagnose
+from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
 from lab.runs import Run, open_run
+from lab.runs.series import Series, extremes
 from scripts.benchmarks.diagnosis import BROKEN, sick_args, train
 
 FOLDER = Path(__file__).resolve().parents[1] / "analysis_app/analyses/broken_runs"
@@ -37,11 +35,11 @@ LINES = ("uniform", "unigram", "bigram")
 def record(run: Run, name: str) -> dict[str, Any]:
     """All that the tab knows of a run."""
     diagnosis = diagnose(run)
-    history = diagnosis.history
+    evidence, facts = diagnosis.evidence, diagnosis.evidence.facts
     curves = {metric: thinned(curve) for metric in SHOWN if (curve := merged(diagnosis, metric)) and len(curve)}
-    evidence = {
-        metric: thinned(history[metric])
-        for metric in history.names()
+    proof = {
+        metric: thinned(evidence[metric])
+        for metric in evidence.columns.names()
         if metric.startswith(("audit/", "stats/weight_norm.embedding"))
     }
     text = (Path(BROKEN) / f"{name}.yaml").read_text("utf-8").splitlines()
@@ -49,63 +47,54 @@ def record(run: Run, name: str) -> dict[str, Any]:
     return {
         "format": 1,
         "name": name,
-        "rule": ZOO[name].rule if name in ZOO else None,
-        "total_steps": history.facts.total_steps,
+        "rule": BROKEN_RUNS[name].rule if name in BROKEN_RUNS else None,
+        "total_steps": facts.total_steps,
         "facts": {
-            "parameters": history.facts.parameters,
-            "tokens_per_step": history.facts.of_data("tokens_per_step"),
-            "epochs": history.facts.epochs(history.step),
-            "dropout": history.facts.number("model.config.dropout"),
-            "clip": history.facts.number("model.optimizer.clip"),
+            "parameters": facts.parameters,
+            "tokens_per_step": facts.of_data("tokens_per_step"),
+            "epochs": facts.epochs(evidence.step),
+            "dropout": facts.number("model.config.dropout"),
+            "clip": facts.number("model.optimizer.clip"),
         },
-        "lines": {line: value for line in LINES if (value := history.facts.baseline(line))},
+        "lines": {line: value for line in LINES if (value := facts.baseline(line))},
         "curves": curves,
-        "evidence": evidence,
+        "evidence": proof,
         "findings": [{"step": f.step, **f.payload()} for f in diagnosis.findings],
         "command": text[0].removeprefix("# "),
         "comment": comment,
     }
 
 
-def merged(diagnosis: Diagnosis, metric: str) -> Curve:
+def merged(diagnosis: Diagnosis, metric: str) -> Series:
     """A metric of a layer as its extreme over the layers: the lowest entropy, else the largest value."""
-    layers = diagnosis.history.layers(metric)
+    layers = list(diagnosis.evidence.layers(metric).values())
     if not layers:
-        return diagnosis.history[metric]
-    found, choose = Curve(), min if metric == "stats/entropy" else max
-    for step in layers[0].steps:
-        values = [value for layer in layers if (value := layer.at(int(step))) is not None]
-        found.add(int(step), float(choose(values)))
-    return found
+        return diagnosis.evidence[metric]
+    choose = min if metric == "stats/entropy" else max
+    steps = layers[0].steps.tolist()
+    return Series(steps, [choose(v for layer in layers if (v := layer.at(step)) is not None) for step in steps])
 
 
-def thinned(curve: Curve) -> list[list[float]]:
-    """`[steps, values]`: of each stretch the first, the lowest and the highest point, so that a spike stays one."""
-    n = len(curve)
-    keep = set(range(n))
-    if n > POINTS:
-        edges = np.linspace(0, n, POINTS // 3 + 1).astype(int)
-        pairs = list(pairwise(edges))
-        keep = {int(a) for a, _ in pairs} | {n - 1}
-        keep |= {int(a + f(curve.values[a:b])) for a, b in pairs for f in (np.argmin, np.argmax)}
-    at = sorted(keep)
-    return [[int(s) for s in curve.steps[at]], [float(f"{v:.4g}") for v in curve.values[at]]]
+def thinned(curve: Series) -> list[list[float]]:
+    """`[steps, values]`, so few that a file stays small; a spike stays one."""
+    at = extremes(curve.values, POINTS, first=1)
+    return [curve.steps[at].tolist(), [float(f"{v:.4g}") for v in curve.values[at]]]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Record every run of the zoo that is in the folder."""
+    """Record every broken run that is in the folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="the folder of the benchmark's runs")
     args = parser.parse_args(argv)
     FOLDER.mkdir(exist_ok=True)
-    for name in (TWIN, *(name for name, disease in ZOO.items() if disease.cause)):
+    for name in (HEALTHY, *(name for name, broken in BROKEN_RUNS.items() if broken.cause)):
         if not (args.runs / name).is_dir():
             print(f"{name}: not there, left out")
             continue
         write(record(open_run(name, args.runs), name), name)
-        if name in ZOO and ZOO[name].twin:
-            twin = f"{name}.{TWIN}"
-            train([*sick_args(name), *ZOO[name].twin], args.runs, twin)
+        if name in BROKEN_RUNS and BROKEN_RUNS[name].healthy:
+            twin = f"{name}.{HEALTHY}"
+            train([*sick_args(name), *BROKEN_RUNS[name].healthy], args.runs, twin)
             write(record(open_run(twin, args.runs), name) | {"name": twin, "rule": None, "findings": []}, twin)
     return 0
 

@@ -1,4 +1,4 @@
-"""The doctor in a real fit: it speaks, in events and on the screen, of runs that were made sick, and costs no bit."""
+"""The rules in a real fit: they find faults that were built in, as events and on the screen, and change no bit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.__main__ import main
-from lab.callbacks.doctor import Bedside
+from lab.callbacks.diagnose import Diagnose
 from lab.diagnosis import diagnose
 from lab.runs import Run, open_run
 from tests.shrunk import shrunk
@@ -112,7 +112,7 @@ def test_a_resumed_run_is_not_told_twice(tmp_path: Path) -> None:
 
 def test_settings_that_cannot_be_are_refused_all_at_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"doctor\.every is -1") as caught:
-        Bedside(every=-1, thresholds={"logit_hi": 3})
+        Diagnose(every=-1, thresholds={"logit_hi": 3})
     assert "did you mean 'logit_high'" in str(caught.value)
     assert main(["fit", *tiny_args(tmp_path, "--doctor.thresholds", '{"logit_hi": 3}', "--check")]) == 2
     assert "doctor.thresholds has 'logit_hi'" in capsys.readouterr().err

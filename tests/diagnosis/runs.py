@@ -1,4 +1,4 @@
-"""Runs that never were: histories drawn by hand, healthy ones and ones with a disease."""
+"""Curves of runs made by hand, healthy ones and ones with a fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lab.diagnosis import Doctor, Facts, Finding, History, cadence
+from lab.diagnosis import LEVELS, Evidence, Finding, Monitor, cadence
+from lab.runs.facts import Facts
+from lab.runs.history import MetricsDelta
+from lab.runs.metrics import describe
 from lab.runs.snapshots import is_snapshot_step
 
 BASELINES = {"uniform": math.log(256), "unigram": 3.08, "bigram": 2.43, "xz": 1.57}
@@ -96,16 +99,66 @@ def rows(curves: dict[str, dict[int, float | None]]) -> list[dict[str, Any]]:
 
 
 def told(curves: dict[str, dict[int, Any]], about: Facts | None = None, **thresholds: float) -> list[Finding]:
-    """What the doctor says of a run as it grows."""
-    doctor = Doctor(History(about or facts()), thresholds)
-    every, said = cadence(doctor.history.facts.total_steps), []
+    """What is reported of a run as it grows."""
+    monitor = Monitor(Evidence(about or facts()), thresholds)
+    every, said = cadence(monitor.evidence.facts.total_steps), []
     for row in rows(curves):
-        doctor.history.add(row)
+        monitor.evidence.apply(MetricsDelta([row]))
         if is_snapshot_step(row["step"], every):
-            said += doctor.examine(row["step"])
-    return said + doctor.examine()
+            said += monitor.examine(row["step"])
+    return said + monitor.examine()
 
 
 def names(found: list[Finding]) -> set[str]:
-    """The rules that spoke."""
+    """The rules that found something."""
     return {finding.rule for finding in found}
+
+
+LOOKS = sorted(healthy()["stats/entropy.layer0"])
+
+
+def at_looks(value: float) -> dict[int, float]:
+    """The same at every look."""
+    return dict.fromkeys(LOOKS, value)
+
+
+def flat(level: float, steps: int = STEPS) -> dict[int, float]:
+    """A loss that falls to a level and stays there."""
+    return dict(enumerate(curve(BASELINES["uniform"], level, steps, 0.005)))
+
+
+def resting(level: float) -> dict[str, dict[int, Any]]:
+    """A run whose loss stays at a level, on both texts."""
+    losses = flat(level)
+    return healthy() | {"train/loss": losses, "val/loss": {s: losses[min(s, STEPS - 1)] for s in LOOKS}}
+
+
+def changed(name: str, change: Any) -> dict[str, dict[int, Any]]:
+    """A healthy run but for one curve."""
+    found = healthy()
+    found[name] = {step: change(step, value) for step, value in found[name].items()}
+    return found
+
+
+def after(step: int, factor: float) -> Any:
+    """A change for `changed`: `factor` times as much from a step on."""
+    return lambda s, value: value * factor if s >= step else value
+
+
+def both_layers(name: str, value: float) -> dict[str, dict[int, Any]]:
+    """A healthy run but for one metric of its layers."""
+    return healthy() | {f"stats/{name}.layer{layer}": at_looks(value) for layer in range(2)}
+
+
+def check_finding(rule: str, curves: dict[str, dict[int, Any]], about: Facts | None = None) -> None:
+    """The rule finds its own fault, and says all that a finding says."""
+    found = [finding for finding in told(curves, about) if finding.rule == rule]
+    assert found, names(told(curves, about))
+    finding = found[0]
+    assert finding.level in LEVELS
+    assert 0 <= finding.since <= finding.step <= STEPS
+    assert finding.what[0].islower() or finding.what[0].isdigit()
+    assert finding.why
+    assert finding.tries
+    assert finding.source == f"lab/diagnosis/{finding.family}.py"
+    assert finding.metric is None or describe(finding.metric), "the metric it names is declared"

@@ -1,35 +1,51 @@
-"""The doctor: examines a run again and again as it grows, and says each thing once.
+"""Applies the rules to a run again and again as it grows, and reports each finding once.
 
-Live and afterwards are the same: `diagnose` reads a finished run's rows in their order and examines at the same steps
-at which the callback would have.
+Live and afterwards are the same: `diagnose` reads a finished run's rows in their order and applies the rules at the
+same steps as `lab.callbacks` does during training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
-from lab.diagnosis.facts import Facts
-from lab.diagnosis.finding import LEVELS, Finding
-from lab.diagnosis.history import History
+from lab.diagnosis.evidence import Evidence
+from lab.diagnosis.finding import LEVELS, Finding, Found
 from lab.diagnosis.rules import RULES
 from lab.diagnosis.thresholds import limits
+from lab.runs.facts import Facts
 from lab.runs.history import MetricsDelta
 from lab.runs.run import Run
 from lab.runs.snapshots import is_snapshot_step
 
-EXAMINATIONS = 100
-LEAST_STEPS = 5
-CLEAR = 3
-"""So many examinations in a row without it, and a finding is over."""
-MOST_EVENTS = 6
-"""Of one rule in one run: what comes and goes is not told for ever."""
+EXAMINATIONS = 100  # of a run
+LEAST_STEPS = 5  # between two examinations
+CLEAR = 3  # examinations in a row without it before a finding ends
+MOST_EVENTS = 6  # per rule and run, for findings that come and go
 
 
 def cadence(total_steps: int | None) -> int:
     """Optimizer steps between two examinations, after a start at 0, 1, 2, 4, 8, …"""
     return max(LEAST_STEPS, (total_steps or 0) // EXAMINATIONS)
+
+
+def apply_rules(evidence: Evidence, limits: Any) -> dict[str, Found | None]:
+    """What each rule finds now, by its name; without rules whose finding only follows from another rule's."""
+    found = {name: rule.check(evidence, limits) for name, rule in RULES.items()}
+    explained = {other for name, hit in found.items() if hit for other in RULES[name].explains}
+    return {name: hit for name, hit in found.items() if name not in explained}
+
+
+def limits_of(facts: Facts, overrides: Mapping[str, float] | None = None) -> SimpleNamespace:
+    """The thresholds of a run: those of its configuration (`doctor.thresholds`), less what is none, and `overrides`."""
+    own = {}
+    for setting, value in facts.settings.items():
+        name = setting.removeprefix("doctor.thresholds.")
+        if name != setting and _is_threshold(name, value):
+            own[name] = value
+    return limits(own | dict(overrides or {}))
 
 
 @dataclass
@@ -39,16 +55,16 @@ class _State:
     told: int = 1
 
 
-class Doctor:
-    """Watches one run. Feed `history`, then `examine`.
+class Monitor:
+    """Follows one run. Feed its `evidence`, then `examine`.
 
     Args:
-        history: The run so far; grows outside of this.
+        evidence: The run so far; grows outside of this.
         thresholds: Overrides by name; `ValueError` for one that does not exist.
     """
 
-    def __init__(self, history: History, thresholds: Mapping[str, float] | None = None) -> None:
-        self.history = history
+    def __init__(self, evidence: Evidence, thresholds: Mapping[str, float] | None = None) -> None:
+        self.evidence = evidence
         self.limits = limits(thresholds)
         self._known: dict[str, _State] = {}
 
@@ -63,7 +79,7 @@ class Doctor:
         return sorted(found, key=lambda f: (f.ended is not None, f.level == "note", f.step, order.index(f.rule)))
 
     def recall(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Take over what an earlier process of this run has told."""
+        """Take over the findings that an earlier process of this run has reported."""
         for event in events:
             rule = RULES.get(str(event.get("rule"))) if event.get("kind") == "finding" else None
             if rule is None or event.get("level") not in LEVELS:
@@ -79,18 +95,12 @@ class Doctor:
 
     def examine(self, step: int | None = None) -> list[Finding]:
         """What is new, has grown worse or is over since the last examination, as of `step` (the newest)."""
-        step = self.history.step if step is None else step
-        found = {name: hit for name, rule in RULES.items() if (hit := rule.check(self.history, self.limits))}
-        silenced = {other for name in found for other in RULES[name].explains}
-        told = []
-        for name, rule in RULES.items():
-            if name in silenced:
-                continue
-            hit = found.get(name)
-            finding = rule.finding(hit, step) if hit else None
-            if (change := self._compare(name, finding, step)) is not None:
-                told.append(change)
-        return told
+        step = self.evidence.step if step is None else step
+        changes = [
+            self._compare(name, RULES[name].finding(hit, step) if hit else None, step)
+            for name, hit in apply_rules(self.evidence, self.limits).items()
+        ]
+        return [change for change in changes if change is not None]
 
     def _compare(self, name: str, now: Finding | None, step: int) -> Finding | None:
         state = self._known.get(name)
@@ -118,11 +128,11 @@ class Doctor:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A run examined from its first row to its last: what was found when, and what stands at the end."""
+    """A run examined from its first row to its last: what was found when, and what holds at the end."""
 
     told: list[Finding]  # in the order of discovery, with what became worse or was over
     findings: list[Finding]  # as of the end
-    history: History
+    evidence: Evidence
 
 
 def diagnose(run: Run, thresholds: Mapping[str, float] | None = None) -> Diagnosis:
@@ -131,20 +141,15 @@ def diagnose(run: Run, thresholds: Mapping[str, float] | None = None) -> Diagnos
     `thresholds` come on top of those of the run's own configuration (`doctor.thresholds`).
     """
     facts = Facts.of(run)
-    own = {
-        k.removeprefix("doctor.thresholds."): v for k, v in facts.settings.items() if k.startswith("doctor.thresholds.")
-    }
-    known = {name: value for name, value in own.items() if _is_threshold(name, value)}
-    doctor = Doctor(History(facts), known | dict(thresholds or {}))
+    monitor = Monitor(Evidence(facts), vars(limits_of(facts, thresholds)))
     every, told = cadence(facts.total_steps), []
     events = [event for event in run.events() if event.get("kind") != "finding"]
-    rows = run.metrics().rows
-    for step, part in examinations(rows, every):
-        doctor.history.apply(MetricsDelta(rows=part))
-        told += doctor.examine(step)
-    doctor.history.apply(MetricsDelta(), events)
-    told += doctor.examine()
-    return Diagnosis(told, doctor.findings, doctor.history)
+    for step, part in examinations(run.metrics().rows, every):
+        monitor.evidence.apply(MetricsDelta(rows=part))
+        told += monitor.examine(step)
+    monitor.evidence.apply(MetricsDelta(), events)
+    told += monitor.examine()
+    return Diagnosis(told, monitor.findings, monitor.evidence)
 
 
 def examinations(rows: list[dict[str, Any]], every: int) -> Iterator[tuple[int, list[dict[str, Any]]]]:

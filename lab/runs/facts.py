@@ -1,0 +1,127 @@
+"""What is known of a run before its first step: settings, text, baselines, size; each by its type.
+
+`config.yaml` and `data.json` may be missing, torn, edited by hand or of another version. So every reader here gives a
+number, a name or a mapping, or None where the file does not hold one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeGuard
+
+from lab.runs.compare import flatten
+from lab.runs.run import Run
+from lab.runs.status import Status
+
+
+def dig(tree: Any, *names: str) -> Any:
+    """What lies under nested names; None where any of them is missing.
+
+    >>> dig({"model": {"config": {"n_layers": 4}}}, "model", "config", "n_layers")
+    4
+    """
+    for name in names:
+        tree = tree.get(name) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def as_number(value: Any) -> float | None:
+    """The value if it is a finite number, else None."""
+    return value if is_number(value) else None
+
+
+def as_text(value: Any) -> str | None:
+    """The value if it is text, else None."""
+    return value if isinstance(value, str) else None
+
+
+def baselines_of(data: Any, unit: str = "nats_per_token") -> dict[str, float]:
+    """Losses to compare with from `data.json`, by name, worst first; `unit`: `nats_per_token` or `bits_per_byte`.
+
+    Names: uniform, unigram, bigram, xz, and floor for a corpus whose entropy is known (`lab.data.baselines`).
+    """
+    found = dig(data, "baselines", unit)
+    known = {name: float(v) for name, v in found.items() if is_number(v)} if isinstance(found, Mapping) else {}
+    return dict(sorted(known.items(), key=lambda item: -item[1]))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Settings by dotted name, `data.json`, and what `run.json` says of the plan.
+
+    Args:
+        settings: `config.yaml`, flat: `model.optimizer.lr`, …
+        data: `data.json`.
+        total_steps: Optimizer steps of the whole run.
+        parameters: Of the model.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    total_steps: int | None = None
+    parameters: int | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> Facts:
+        """Read what there is; a file that is missing or damaged leaves a gap and is no error."""
+        return cls.gather(_tried(run.config), _tried(run.data), run.status())
+
+    @classmethod
+    def gather(cls, config: Mapping[str, Any], data: Mapping[str, Any], status: Status) -> Facts:
+        """The same from files that have been read already."""
+        return cls(
+            flatten(config), data, _positive(status.total_steps), _positive(dig(status.details, "parameters"))
+        )  # fmt: skip
+
+    def number(self, setting: str) -> float | None:
+        """A setting that is a number, such as `model.optimizer.lr`."""
+        return as_number(self.settings.get(setting))
+
+    def says(self, setting: str, value: object) -> bool:
+        """Whether a setting has that value."""
+        return bool(self.settings.get(setting) == value)
+
+    def of_data(self, *names: str) -> float | None:
+        """A number of `data.json`, such as `tokens_per_step`, or nested: `splits`, `train`, `tokens`."""
+        return as_number(dig(self.data, *names))
+
+    @cached_property
+    def baselines(self) -> dict[str, float]:
+        """`baselines_of` the run's text, in nats per token."""
+        return baselines_of(self.data)
+
+    def baseline(self, name: str) -> float | None:
+        """One of the baselines, in nats per token."""
+        return self.baselines.get(name)
+
+    @property
+    def tokens_per_parameter(self) -> float | None:
+        """Of the whole plan; 20 is compute-optimal (Hoffmann et al. 2022)."""
+        per_step = self.of_data("tokens_per_step")
+        if not (per_step and self.total_steps and self.parameters):
+            return None
+        return per_step * self.total_steps / self.parameters
+
+    def epochs(self, step: int) -> float | None:
+        """How often the text was read by then; None where it never repeats or its length is not known."""
+        per_epoch = self.of_data("steps_per_epoch")
+        return step / per_epoch if per_epoch else None
+
+
+def _tried(read: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+    try:
+        return read() or {}
+    except (ValueError, OSError):
+        return {}
+
+
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
