@@ -11,8 +11,7 @@ import sys
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from lab.console.format import print_json
 from lab.console.terminal import Parser, guarded, visible
 from lab.runs import Run, open_run
 
@@ -49,7 +48,7 @@ def _batch(args: argparse.Namespace) -> int:
         print(f"{run.name} has {total:,} steps: it never learns from batch {args.step:,}", file=sys.stderr)
     data = load_data(run)
     if args.json:
-        sys.stdout.write(orjson.dumps(as_dict(run, data, args.step), option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(as_dict(run, data, args.step))
     else:
         print_batch(run, data, args.step)
     return 0

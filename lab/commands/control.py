@@ -10,8 +10,7 @@ import argparse
 import sys
 from typing import Any
 
-import orjson
-
+from lab.console.format import print_json
 from lab.console.terminal import MISTAKE, Parser, guarded, visible
 from lab.runs import open_run
 from lab.runs.control import COMMANDS, send_command, wait_for_answer
@@ -63,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     run = open_run(args.run, args.root)
     answer = wait_for_answer(run, send_command(run, args.command, **known), args.timeout)
     if args.json:
-        sys.stdout.write(orjson.dumps(answer).decode() + "\n")
+        print_json(answer, indent=False)
     if answer is None:
         status = run.status()
         waits = "it is carried out when the step in progress is done" if status.active else "nobody is there any more"

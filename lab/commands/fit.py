@@ -12,20 +12,19 @@ def main(args: list[str]) -> int:
 
 def fit(args: list[str]) -> int:
     """Train, or with `--check` only check."""
-    from rich.console import Console
-
     from lab.console.fit import TerminalListener, model_line
+    from lab.console.format import console
     from lab.fitting.lifecycle import Fit
     from lab.fitting.quiet import quieten
     from lab.model import GPTConfig
     from lab.settings.arguments import Arguments
 
     quieten()
-    console = Console(highlight=False)
-    found = Fit(Arguments.of(args).renamed("root", "run.root"), TerminalListener(console))
+    screen = console()
+    found = Fit(Arguments.of(args).renamed("root", "run.root"), TerminalListener(screen))
     if found.settings.values.check:
         # The vocabulary is known only once there is data; the size is that of everything else.
         config = GPTConfig(**{**vars(found.settings.values.model.config), "vocab_size": 2})
-        console.print(f"settings are fine: {model_line(config)}, plus its vocabulary")
+        screen.print(f"settings are fine: {model_line(config)}, plus its vocabulary")
         return 0
     return found.train().exit_code

@@ -13,8 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from lab.console.format import print_json
 from lab.console.terminal import INTERRUPTED, Parser, guarded, visible
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def _generate(args: argparse.Namespace) -> int:
     steps = stream(loaded.model, prompt.tokens, sampling, stop=writing.stop, alternatives=5 if args.json else 0)
     writing.follow(steps)
     if args.json:
-        sys.stdout.write(orjson.dumps(writing.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(writing.as_dict())
     print(writing.summary(), file=sys.stderr)
     return INTERRUPTED if writing.ended == "interrupted" else 0
 

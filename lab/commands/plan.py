@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from lab.console.terminal import guarded
 
 
@@ -14,9 +12,9 @@ def main(args: list[str]) -> int:
 
 def plan(args: list[str]) -> int:
     """Make the plan and print it, or with `--json` write it."""
-    import orjson
     from rich.console import Console
 
+    from lab.console.format import console, print_json
     from lab.console.plan import print_plan
     from lab.fitting.lifecycle import schedule_figure
     from lab.fitting.quiet import quieten
@@ -35,7 +33,7 @@ def plan(args: list[str]) -> int:
         except (OSError, ValueError) as error:
             raise ValueError(f"--schedule {values.schedule}: {error}") from None
     if values.json:
-        sys.stdout.write(orjson.dumps(found.as_dict(), default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_json(found.as_dict())
     else:
-        print_plan(Console(highlight=False), found)
+        print_plan(console(), found)
     return 0

@@ -12,9 +12,8 @@ def main(args: list[str]) -> int:
 
 def validate(args: list[str]) -> int:
     """Measure and print beside the baselines."""
-    from rich.console import Console
-
     from lab.console.fit import scoreboard
+    from lab.console.format import console
     from lab.fitting import validate as measuring
     from lab.fitting.quiet import quieten
     from lab.settings.arguments import Arguments
@@ -29,7 +28,7 @@ def validate(args: list[str]) -> int:
     if not arguments.value("weights"):
         raise ValueError("say which run to validate: python -m lab validate RUN, or RUN@STEP")
     found = measuring.validate(arguments)
-    console = Console(highlight=False)
-    console.print(f"[bold]{found.run.name}[/bold] at step {found.step:,}")
-    console.print(scoreboard(found.losses, found.baselines))
+    screen = console()
+    screen.print(f"[bold]{found.run.name}[/bold] at step {found.step:,}")
+    screen.print(scoreboard(found.losses, found.baselines))
     return 0

@@ -7,30 +7,17 @@ run that is over too. Without a terminal, and with `--once`, it prints one pictu
 from __future__ import annotations
 
 import argparse
-import math
-import shlex
 import time
-from typing import TYPE_CHECKING, Any
 
-from lab.console.format import STATE_STYLES, console, count, duration, number, sparkline
-from lab.console.terminal import Parser, guarded, visible
-from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status, open_run
-from lab.runs.journal import Row
-
-if TYPE_CHECKING:
-    from rich.console import Console, Group
-    from rich.panel import Panel
+from lab.console.format import console
+from lab.console.terminal import Parser, guarded
+from lab.console.watch import Watched, picture
+from lab.runs import open_run
 
 PROGRAM = "python -m lab watch"
 USAGE = f"{PROGRAM} [RUN] [--once] [--root ROOT]"
 DESCRIPTION = "Show RUN (a name under the root, a path, or `last`) while it trains; Ctrl-C ends the watching alone."
 SECONDS = 0.5  # between two pictures
-SHOWN = (
-    *("val/loss", "val/perplexity", "val/bits_per_byte", "train/lr", "train/grad_norm"),
-    *("perf/tokens_per_second", "perf/memory_bytes"),
-)
-FRAME = ("kind", "step", "wall", "id", "args", "command", "asked", "source", "why", "try", "family", "level")
-LAST_EVENTS, SAMPLE_CHARACTERS, NARROW = 6, 400, 60
 
 
 def main(argv: list[str]) -> int:
@@ -44,27 +31,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", help="print one picture and leave")
     parser.add_root()
     return parser.parse_args(argv)
-
-
-class Watched:
-    """What is known of a run, kept up to date by `look`."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.metrics = MetricsHistory()
-        self.events: list[Row] = []
-        self.sample: Row | None = None
-        self.status: Status = run.status()
-        self._readers = MetricsReader(run), EventReader(run), SampleReader(run)
-
-    def look(self) -> None:
-        """Read what is new."""
-        metrics, events, samples = self._readers
-        self.metrics.apply(metrics.poll())
-        happened, written = events.poll(), samples.poll()
-        self.events = ([] if happened.reset else self.events) + happened.events
-        self.sample = written.samples[-1] if written.samples else (None if written.reset else self.sample)
-        self.status = self.run.status()
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -84,92 +50,3 @@ def _run(args: argparse.Namespace) -> int:
             watched.look()
             live.update(picture(watched, screen), refresh=True)
     return 0
-
-
-def picture(watched: Watched, screen: Console) -> Group:
-    """All of it, as wide as the terminal."""
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    status = watched.status
-    style = STATE_STYLES[status.state]
-    head = Text.assemble((visible(status.name), "bold"), "  ", (status.state, style), f"  {_progress(status)}")
-    parts: list[Any] = [head, *(Text(f"  {visible(why)}", style=style) for why in _remarks(watched.run, status))]
-    if status.total_steps:
-        bar = ProgressBar(total=status.total_steps, completed=status.step or 0, width=screen.width)
-        parts.append(Padding(bar, 0))  # which ends its line
-    _, losses = watched.metrics.series("train/loss")
-    if losses:
-        parts.append(Text(f"{sparkline(losses, max(8, screen.width - 24))} {number(losses[0])} → {number(losses[-1])}"))
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(1 if screen.width < NARROW else 2):
-        grid.add_column(style="dim", no_wrap=True)
-        grid.add_column(no_wrap=True)
-    cells = [cell for name in SHOWN if (cell := _cell(name, watched.metrics.latest(name)))]
-    per_row = len(grid.columns) // 2
-    for i in range(0, len(cells), per_row):
-        grid.add_row(*(word for cell in cells[i : i + per_row] for word in cell))
-    parts += [grid] if cells else []
-    parts += [_sample(watched.sample)] if watched.sample else []
-    parts += [Text(_event(event), style=_event_style(event), overflow="ellipsis", no_wrap=True) for event in
-              watched.events[-LAST_EVENTS:]]  # fmt: skip
-    return Group(*parts)
-
-
-def _progress(status: Status) -> str:
-    if status.step is None:
-        return ""
-    share = f" ({status.step / status.total_steps:.0%})" if status.total_steps else ""
-    done = f"step {status.step:,}/{status.total_steps:,}{share}" if status.total_steps else f"step {status.step:,}"
-    elapsed = status.details.get("training_seconds")
-    parts = [done, f"{duration(elapsed)} trained" if isinstance(elapsed, int | float) else ""]
-    if status.active and status.eta_seconds is not None:
-        parts.append(f"{duration(status.eta_seconds)} left")
-    return ", ".join(filter(None, parts))
-
-
-def _remarks(run: Run, status: Status) -> list[str]:
-    found = [word for word in (status.reason, status.message) if word]
-    if status.state == "stale" and status.heartbeat is not None:
-        found.append(f"last heard of {duration(time.time() - status.heartbeat)} ago")
-    if status.state in ("stale", "stopped", "failed") and run.checkpoints():
-        root = "" if str(run.path.parent) == "runs" else f" --run.root {shlex.quote(str(run.path.parent))}"
-        found.append(f"go on: python -m lab fit --resume {shlex.quote(run.name)}{root}")
-    return found
-
-
-def _cell(name: str, value: float | None) -> tuple[str, str] | None:
-    if value is None or not math.isfinite(value):
-        return None
-    if name == "train/lr":
-        return name, f"{value:.2e}"
-    if name.startswith("perf/"):
-        return name, f"{value / 1e6:,.0f} MB" if name.endswith("bytes") else count(value)
-    return name, number(value)
-
-
-def _sample(sample: Row) -> Panel:
-    from rich.panel import Panel
-    from rich.text import Text
-
-    text = visible(str(sample["text"]))[:SAMPLE_CHARACTERS].strip("\n")
-    body = Text.assemble((visible(str(sample.get("prompt", "")))[:SAMPLE_CHARACTERS], "dim"), text)
-    return Panel(body, title=f"sample, step {sample['step']:,}", title_align="left", border_style="dim")
-
-
-def _event(event: Row) -> str:
-    step = f"step {event['step']:,}" if isinstance(event.get("step"), int) else ""
-    kind = str(event["kind"]).replace("_", " ")
-    if event["kind"].startswith("command_"):
-        kind = f"{event.get('command')} {kind.removeprefix('command ')}"
-    said = event.get("what") or ", ".join(f"{name} {value}" for name, value in event.items() if name not in FRAME)
-    return visible(f"{step:>10}  {kind}{f': {said}' if said else ''}".replace("\n", " "))
-
-
-def _event_style(event: Row) -> str:
-    if event["kind"] == "finding":
-        return {"alarm": "bold red", "warning": "yellow"}.get(str(event.get("level")), "")
-    return "red" if event["kind"] in ("failed", "instrument_failed", "command_refused") else "dim"

@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from lab.console.format import named_lines
 from lab.console.predictions import interview, print_verdicts
 from lab.fitting.lifecycle import Fit
 from lab.fitting.listener import Listener
@@ -92,11 +93,7 @@ def introduction(fit: Fit) -> Table:
         rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in decisions.changed.items())
     if notes := module.optimizer_config.unused() + module.schedule_config.unused():
         rows["note"] = "\n".join(notes)
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right", style="bold")
-    for name, text in rows.items():
-        table.add_row(name, Text(text))
-    return table
+    return named_lines(rows.items(), style="bold", right=True)
 
 
 def model_line(config: GPTConfig) -> str:

@@ -1,10 +1,11 @@
-"""Numbers, times and curves in few characters, as the commands that show runs print them."""
+"""Numbers, times, curves, tables and JSON, as every command prints them."""
 
 from __future__ import annotations
 
 import datetime
 import os
 import sys
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from lab import units
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 SPARKS = "▁▂▃▄▅▆▇█"
 STATE_STYLES = {
@@ -36,12 +38,45 @@ def sparkline(values: list[float], width: int = 16) -> str:
     return "".join(SPARKS[round((mean - low) * scale)] for mean in means)
 
 
-def console(piped_width: int = 200) -> Console:
+def console(piped_width: int = 80) -> Console:
     """A terminal as wide as it is; a pipe has no width to fold to, so it gets `piped_width`."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else piped_width
     return Console(width=width, highlight=False)
+
+
+def print_json(value: Any, *, indent: bool = True) -> None:
+    """A value as JSON on stdout; what JSON does not know becomes text."""
+    import orjson
+
+    option = orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0)
+    sys.stdout.write(orjson.dumps(value, default=str, option=option).decode())
+
+
+def table(*headings: str, right: Collection[str] = (), style: str = "dim", fold: bool = True) -> Table:
+    """An empty table without lines; columns named in `right` are numbers."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=style)
+    for heading in headings:
+        made.add_column(
+            heading, justify="right" if heading in right else "left", overflow="fold" if fold else "ellipsis"
+        )
+    return made
+
+
+def named_lines(lines: Iterable[tuple[str, Any]], *, style: str = "dim", right: bool = False, width: int = 0) -> Table:
+    """Lines with a name before each: names in `style`, at least `width` wide, at the `right` of their column."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style=style, no_wrap=True, justify="right" if right else "left", min_width=width)
+    made.add_column(overflow="fold")
+    for name, text in lines:
+        made.add_row(name, Text(str(text)))
+    return made
 
 
 def number(value: float | None, digits: int = 3) -> str:

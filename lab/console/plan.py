@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.console.fit import data_line, model_line
+from lab.console.format import named_lines
 from lab.forecasting.plan import Plan, schedule_values
 from lab.planning.law import Forecast
 from lab.planning.sizes import Sizes
@@ -68,12 +69,7 @@ def facts_table(plan: Plan) -> Table:
 
 def rows(lines: dict[str, str], *, bold: bool = False) -> Table:
     """Named lines."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right", style="bold" if bold else "dim", no_wrap=True, min_width=18)
-    table.add_column()
-    for name, text in lines.items():
-        table.add_row(name, Text(text))
-    return table
+    return named_lines(lines.items(), style="bold" if bold else "dim", right=True, width=18)
 
 
 def bars(parts: dict[str, int], shown: Any) -> Table:

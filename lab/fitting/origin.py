@@ -89,9 +89,8 @@ def pick_checkpoint(run: Run, step: str | None) -> CheckpointInfo:
     if not step.isdigit() or int(step) not in known:
         steps = ", ".join(map(str, known)) or "none"
         raise SettingsError(f"run {run.name!r} has no checkpoint at step {step}; it has {steps}")
-    problem = check_file(known[int(step)])
-    if problem:
-        raise SettingsError(problem)
+    if damage := check_file(known[int(step)]):
+        raise SettingsError(damage)
     return known[int(step)]
 
 

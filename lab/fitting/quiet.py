@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import partial
 
 NOISE = {
     "lightning.pytorch.utilities.rank_zero": (
@@ -32,11 +33,13 @@ WARNINGS = (
 )
 
 
+def _tells(noise: tuple[str, ...], record: logging.LogRecord) -> bool:
+    return not any(line in record.getMessage() for line in noise)
+
+
 def quieten() -> None:
     """Drop the lines of `NOISE` and `WARNINGS`."""
     for name, starts in NOISE.items():
-        logging.getLogger(name).addFilter(
-            lambda record, starts=starts: not any(s in record.getMessage() for s in starts)
-        )
+        logging.getLogger(name).addFilter(partial(_tells, starts))
     for message in WARNINGS:
         warnings.filterwarnings("ignore", message=message)

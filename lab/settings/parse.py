@@ -86,7 +86,8 @@ DESCRIPTIONS = {
 def add_option(parser: LabParser, name: str, option: Option) -> None:
     """One setting outside of any group; a yes or no that is off by default needs no value."""
     kind, default, text = option
-    flag = {"nargs": "?", "const": True} if kind is bool and name not in SHARED_OPTIONS else {}
+    bare = kind is bool and name not in SHARED_OPTIONS
+    flag: dict[str, Any] = {"nargs": "?", "const": True} if bare else {}
     parser.add_argument(f"--{name}", type=kind, default=default, help=text, **flag)
 
 
@@ -249,8 +250,9 @@ def _refusal(parser: LabParser, key: str, value: Any, type_: Any, flag: Given | 
 
 def _keep_newest_horizon(values: Any, arguments: Arguments) -> None:
     """`--horizon.steps 100` over a YAML that says `minutes: 5` means 100 steps, not a contradiction."""
-    layers = arguments.layers_of("horizon")
-    newest = next((layer for layer in reversed(layers) if any(layer.get(k) is not None for k in HORIZONS)), {})
+    newest: Mapping[str, Any] = {}
+    for layer in arguments.layers_of("horizon"):
+        newest = layer if any(layer.get(unit) is not None for unit in HORIZONS) else newest
     for key in HORIZONS:
         if newest.get(key) is None:
             values.horizon[key] = None

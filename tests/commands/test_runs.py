@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.commands.runs import LOSSES, main, print_run, print_table
+from lab.commands.runs import main
 from lab.console.format import STATE_STYLES, count, duration, sparkline
+from lab.console.runs import LOSSES, print_run, print_table
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, list_runs
 from lab.runs.checkpoints import step_path, write_checkpoint
 from lab.runs.records import write_json

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.commands.watch import Watched, main, picture
+from lab.commands.watch import main
 from lab.console.format import STATE_STYLES
+from lab.console.watch import Watched, picture
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.checkpoints import write_checkpoint
 

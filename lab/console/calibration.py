@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from lab.console.format import table
 from lab.console.terminal import visible
 from lab.runs import Run
 from lab.runs.predictions import Predictions, calibration, read_predictions
@@ -38,7 +39,6 @@ def as_dict(runs: Iterable[Run]) -> dict[str, Any]:
 
 def print_calibration(runs: Iterable[Run], console: Console) -> None:
     """A sentence for each predictor and a table below; what there is to do where nothing was predicted."""
-    from rich.table import Table
     from rich.text import Text
 
     found, problems = gather(runs)
@@ -50,16 +50,13 @@ def print_calibration(runs: Iterable[Run], console: Console) -> None:
         waiting = sum(bool(one.predictions) for one in found)
         console.print(f"No prediction has been scored yet ({waiting} are sealed). Make one:\n  {HINT}", soft_wrap=True)
     else:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for heading in ("who", "what"):
-            table.add_column(heading)
-        for heading in ("scored", "intervals", "held", "median error"):
-            table.add_column(heading, justify="right")
+        right = ("scored", "intervals", "held", "median error")
+        rows = table("who", "what", *right, right=right, style="bold", fold=False)
         for line in lines:
             held = f"{line.inside} of {line.intervals}" if line.intervals else "–"
             error = "–" if line.error is None else f"{line.error:.1%}"
             who = "you" if line.by == "person" else "the lab"
-            table.add_row(who, line.quantity, str(line.scored), str(line.intervals), held, error)
-        console.print(table)
+            rows.add_row(who, line.quantity, str(line.scored), str(line.intervals), held, error)
+        console.print(rows)
     for problem in problems:
         console.print(Text(visible(problem), style="red"))

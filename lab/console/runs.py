@@ -1,0 +1,242 @@
+"""Runs in the terminal: all of them in a table, or everything of one on a page.
+
+What is shown may come from anywhere (a run directory can be a download), so control characters are taken out.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from lab import units
+from lab.console.format import STATE_STYLES, count, duration, moment, named_lines, number, sparkline
+from lab.console.format import console as make_console
+from lab.console.terminal import visible
+from lab.runs import CheckpointInfo, MetricsHistory, Run, Status
+from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
+
+
+MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
+
+
+NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
+
+
+LAST_EVENTS = 8
+
+
+EVENT_FRAME = ("kind", "step", "wall", "id")
+
+
+START_HINT = "python -m lab fit --config configs/quickstart.yaml"
+
+
+def summary(run: Run) -> Status:
+    """The status; where run.json has no losses, they come from the metrics."""
+    status = run.status()
+    if not status.losses:
+        with suppress(OSError):  # unreadable: the row stays, without numbers
+            metrics = run.metrics()
+            status.losses.update({name: metrics.latest(name) for name in LOSSES})
+    return status
+
+
+def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
+    """A row a run, newest first; below it, what is wrong with those that something is wrong with."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or make_console(piped_width=200)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("run", overflow="fold", vertical="bottom")
+    table.add_column("state", no_wrap=True)
+    headings = ["step", "train\nloss", "val\nloss", "bits/\nbyte", "tokens\n/s", "age"]
+    shown = [0, 2] if console.width < NARROW else range(len(headings))
+    for i in shown:
+        table.add_column(headings[i], justify="right", no_wrap=True)
+    remarks = []
+    for run in reversed(list(runs)):
+        status = summary(run)
+        style = STATE_STYLES[status.state]
+        numbers = (
+            _progress(status),
+            *(number(status.losses.get(name)) for name in LOSSES),
+            count(status.tokens_per_second),
+            "–" if status.started is None else duration(time.time() - status.started),
+        )
+        name, state = Text(visible(run.name), style="bold"), Text(status.state, style=style)
+        table.add_row(name, state, *(numbers[i] for i in shown))
+        if remark := status.reason or (status.message if status.state == "failed" else None):
+            remarks.append(Text.assemble((visible(run.name), "bold"), ": ", (visible(remark), style)))
+    console.print(table)
+    if remarks:
+        console.print()
+    for line in remarks:
+        console.print(line)
+
+
+def print_run(run: Run, console: Console | None = None) -> None:
+    """State, what is trained on what, losses, what is saved, what happened last, and what to do next."""
+    from rich.rule import Rule
+    from rich.text import Text
+
+    console = console or make_console(piped_width=100)
+    status, metrics, events = run.status(), run.metrics(), run.events()
+    records, problems = records_of(run)
+    data = records["data"] or {}
+    style = STATE_STYLES[status.state]
+    console.print(Text.assemble((visible(run.name), "bold"), "  ", (status.state, style)))
+    for remark in filter(None, (status.reason, status.message, *problems)):
+        console.print(Text(f"  {visible(remark)}", style=style))
+    sections = {
+        "Progress": _progress_lines(run, status),
+        "Model and data": _setting_lines(run, data),
+        "Losses": _loss_lines(run, metrics, data),
+        "Saved": _saved_lines(run),
+        f"Events, the last of {len(events)}": _event_lines(events),
+        "Next": _next_lines(run, status),
+    }
+    for heading, lines in sections.items():
+        if not lines:
+            continue
+        console.print(Rule(Text(heading, style="bold"), align="left", characters="─", style="dim"))
+        console.print(named_lines((visible(label), visible(str(value))) for label, value in lines))
+
+
+Lines = list[tuple[str, str]]
+
+
+def _progress_lines(run: Run, status: Status) -> Lines:
+    eta = status.eta_seconds if status.active else None
+    parent = _mapping(status.as_dict(), "parent")
+    parts = {
+        "step": _progress(status, percent=True),
+        "tokens": count(status.tokens),
+        "speed": f"{count(status.tokens_per_second)} tokens/s" if status.tokens_per_second else "–",
+        "time left": "–" if eta is None else duration(eta),
+        "started": moment(status.started),
+        "parent": f"{parent.get('run')} at step {parent.get('step')}" if parent else "–",
+        "command": status.command or "–",
+        "folder": str(run.path),
+    }
+    return [(label, value) for label, value in parts.items() if value != "–"]
+
+
+def _setting_lines(run: Run, data: Mapping[str, Any]) -> Lines:
+    lines: Lines = []
+    weights = run.snapshots() or run.checkpoints()
+    if weights and (model := defaultdict(lambda: "n/a", weights[-1].model_config)):
+        lines.append(("model", MODEL_SHAPE.format_map(model)))
+    if data:
+        splits = _mapping(data, "splits")
+        sizes = [f"{name} {count(_mapping(splits, name).get('tokens'))}" for name in splits]
+        tokens = f"; tokens: {', '.join(sizes)}" if sizes else ""
+        lines.append(("corpus", f"{_mapping(data, 'corpus').get('name', 'n/a')}{tokens}"))
+        density = data.get("bytes_per_token")
+        unit = f"; {density:.2f} bytes per token" if isinstance(density, int | float) else ""
+        lines.append(("tokenizer", f"{_mapping(data, 'tokenizer').get('name', 'n/a')}{unit}"))
+    return lines
+
+
+def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> Lines:
+    lines: Lines = []
+    for name in LOSSES:
+        values = metrics.series(name)[1]
+        best = metrics.best(name)
+        if best:
+            lowest = "" if name == "train/loss" else f"   lowest {number(best[1])} (step {best[0]})"
+            curve = f"{sparkline(values)}  {number(values[0])} → {number(values[-1])}{lowest}"
+            lines.append((name, curve))
+    for unit, name in (("nats_per_token", "val/loss"), ("bits_per_byte", "val/bits_per_byte")):
+        reached = metrics.latest(name)
+        rivals = _mapping(_mapping(data, "baselines"), unit).items()
+        known = [(rival, value) for rival, value in rivals if isinstance(value, int | float)]
+        if known:
+            beaten = [" ✓" if reached is not None and reached < value else "" for _, value in known]
+            marks = [f"{r} {number(value)}{mark}" for (r, value), mark in zip(known, beaten, strict=True)]
+            lines.append((f"to beat, {unit.partition('_')[0]}", ", ".join(marks)))
+    if metrics.skipped:
+        lines.append(("damaged", f"{metrics.skipped} lines of {run.metrics_path.name} were skipped"))
+    return lines
+
+
+def _saved_lines(run: Run) -> Lines:
+    lines: Lines = []
+    checkpoints, snapshots = run.checkpoints(), run.snapshots()
+    if checkpoints:
+        total = units.size(sum(info.size for info in checkpoints))
+        lines.append(("checkpoints", f"{', '.join(map(_checkpoint_word, checkpoints))}; {total}"))
+    if snapshots:
+        total = units.size(sum(info.size for info in snapshots))
+        span = f"steps {snapshots[0].step} to {snapshots[-1].step}"
+        lines.append(("snapshots", f"{len(snapshots)}, {span}; {total}"))
+    if samples := run.samples():
+        lines.append(("samples", f"{len(samples)} in {run.samples_path.name}"))
+    for path in unusable_files(run.checkpoints_dir, CHECKPOINT_SUFFIX):
+        lines.append(("unusable", f"{path.name}: its .json is missing or does not fit it"))
+    return lines
+
+
+def _checkpoint_word(info: CheckpointInfo) -> str:
+    names = [*info.aliases, *([info.kind] if info.kind not in ("regular", "final") else [])]
+    return f"step {info.step}" + (f" ({', '.join(names)})" if names else "")
+
+
+def _event_lines(events: list[dict[str, Any]]) -> Lines:
+    lines: Lines = []
+    for event in events[-LAST_EVENTS:]:
+        shown = [f"{name} {value}" for name, value in event.items() if name not in EVENT_FRAME]
+        said = f" ({', '.join(shown)})" if shown else ""
+        step = f"step {event['step']}: " if isinstance(event.get("step"), int) else ""
+        lines.append((moment(event.get("wall")), f"{step}{event['kind'].replace('_', ' ')}{said}"[:300]))
+    return lines
+
+
+def _next_lines(run: Run, status: Status) -> Lines:
+    # Quoted: a folder may be called anything, and these lines are made to be copied.
+    parent, name, lab = str(run.path.parent), shlex.quote(run.name), "python -m lab"
+    root = "" if parent == "runs" else f" --root {shlex.quote(parent)}"
+    lines: Lines = []
+    if status.state in ("stopped", "failed", "stale") and run.checkpoints():
+        lines.append(("go on", f"{lab} fit --resume {name}{root.replace('--root', '--run.root')}"))
+    if run.snapshots() or run.checkpoints():
+        lines.append(("let it write", f"{lab} generate {name}{root} --prompt …"))
+    if run.config_path.exists():
+        lines.append(("what it read", f"{lab} batch {name} 0{root}"))
+    if run.tensorboard_dir.is_dir():
+        lines.append(("curves", f"tensorboard --logdir {shlex.quote(str(run.tensorboard_dir))}"))
+    return lines or [("start anew", START_HINT)]
+
+
+def records_of(run: Run) -> tuple[dict[str, dict[str, Any] | None], list[str]]:
+    """The single records by name, None where missing or damaged, and what is wrong with the damaged ones."""
+    records: dict[str, dict[str, Any] | None] = {}
+    problems = []
+    for name, read in (("data", run.data), ("config", run.config), ("predictions", run.predictions)):
+        try:
+            records[name] = read()
+        except (ValueError, OSError) as error:
+            records[name] = None
+            problems.append(str(error))
+    return records, problems
+
+
+def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _progress(status: Status, *, percent: bool = False) -> str:
+    if status.step is None:
+        return "–"
+    share = f" ({status.step / status.total_steps:.0%})" if percent and status.total_steps else ""
+    return f"{count(status.step)}/{count(status.total_steps)}{share}" if status.total_steps else count(status.step)
