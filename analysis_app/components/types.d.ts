@@ -60,6 +60,13 @@ declare namespace Lab {
   /** What is read at a place: its name and its value. */
   type Row = [name: string, value: string];
 
+  // ------------------------------------------------------------ colours (lib/colour.js)
+
+  /** Magnitudes, losses, differences (the middle is none). */
+  type Palette = "seq" | "warm" | "div";
+  /** A colour: the place of a value in 0 … 1 on a palette. */
+  type Shade = [palette: Palette, value: number];
+
   // ------------------------------------------------------------ numbers as they travel
 
   /** An array, row by row; `shape` says its axes. */
