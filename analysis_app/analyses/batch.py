@@ -1,22 +1,21 @@
-"""The very text that a step of a run learned from, and how surprised a snapshot is by every token of it.
+"""The text of one batch: what a step of a run learned from, with the loss of every token under some weights.
 
-Batch n is a function of (seed, n), so this is a look-up: nothing of it was stored. Corpora that are gone, or are no
-longer what they were, are said in words.
+Batch n is a function of (seed, n), so this is a look-up: nothing of it was stored.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from analysis_app.analyses.declaration import Array, PackedRequest, analysis
 from analysis_app.analyses.token_labels import labels
-from analysis_app.analyses.views import Array
-from analysis_app.library.runs import Library, NotFoundError, Opened
+from analysis_app.library import Library, NotFoundError, Opened
 from lab.data.dataset import LabData
 from lab.loading import load_data
 from lab.model import cross_entropy
@@ -24,7 +23,6 @@ from lab.runs import Run
 
 MAX_TOKENS = 16_384  # shown and scored at once; the rest of a large batch on asking
 MAX_LOGITS = 1 << 25  # of one forward pass, 128 MB
-OPEN_CORPORA = 4
 
 
 @dataclass(frozen=True)
@@ -59,64 +57,57 @@ class BatchView:
     notes: list[str]
 
 
-class Batches:
-    """The batches of the runs in `library`; the corpora used last stay open."""
+@analysis("batch", PackedRequest)
+def batch_text(
+    library: Library,
+    run: Annotated[str, Field(description="a run's name, or `last`", max_length=200)],
+    batch: Annotated[int, Field(description="optimizer steps done before it: 0 is the first", ge=0, lt=10**12)],
+    step: Annotated[
+        int | None, Field(description="of the weights; left out: the last at or before it", ge=0, lt=10**18)
+    ] = None,
+    first: Annotated[int, Field(description="the sequence to begin with", ge=0, lt=10**9)] = 0,
+) -> BatchView:
+    """The text that one step learned from, with the loss of every token under the weights of a step.
 
-    def __init__(self, library: Library) -> None:
-        self.library = library
-        self._open: OrderedDict[tuple[object, ...], LabData] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def show(self, name: str, batch: int, step: int | None = None, first: int = 0) -> BatchView:
-        """Batch `batch` from its sequence `first` on, scored by the weights of `step`.
-
-        `step=None`: the last weights at or before the batch, those that met it. Raises `ValueError` for a batch that
-        cannot be shown: no such sequence, no record of the data, a corpus that is gone or has changed.
-        """
-        run = self.library.run(name)
-        if not isinstance(run, Run):
-            raise ValueError(f"{name} is a published model: what it learned from is not on this machine")
-        data = self._data(run)
-        tokens, targets = (part.flatten(0, 1) for part in data.step_batch(batch))
-        n = len(tokens)
-        if not 0 <= first < n:
-            raise NotFoundError(f"sequence {first}: batch {batch:,} has {n}, from 0 to {n - 1}")
-        most = max(1, MAX_TOKENS // data.context_length)
-        tokens, targets = tokens[first : first + most], targets[first : first + most]
-        steps = self.library.steps(run.name)
-        step = _before(steps, batch) if step is None else step
-        losses = None if step is None else _losses(self.library.open(run.name, step), tokens, targets)
-        epochs = data.epochs_seen(batch)
-        found = [
+    Raises `ValueError` for a batch that cannot be shown: no such sequence, no record of the data, a corpus that is
+    gone or has changed.
+    """
+    trained = library.trained(run, "what it learned from is not on this machine")
+    data = _data(library, trained)
+    tokens, targets = (part.flatten(0, 1) for part in data.step_batch(batch))
+    n = len(tokens)
+    if not 0 <= first < n:
+        raise NotFoundError(f"sequence {first}: batch {batch:,} has {n}, from 0 to {n - 1}")
+    most = max(1, MAX_TOKENS // data.context_length)
+    tokens, targets = tokens[first : first + most], targets[first : first + most]
+    steps = library.steps(trained.name)
+    step = _before(steps, batch) if step is None else step
+    losses = None if step is None else _losses(library.open(trained.name, step), tokens, targets)
+    epochs = data.epochs_seen(batch)
+    return BatchView(
+        run=trained.name,
+        batch=batch,
+        step=step,
+        steps=steps,
+        recorded_loss=_recorded(trained, batch),
+        mean_loss=None if losses is None else _mean(losses),
+        uniform_loss=float(np.log(data.vocab_size)),
+        epoch=None if epochs is None else int(epochs) + 1,
+        context_length=data.context_length,
+        n_sequences=n,
+        first=first,
+        sequences=[
             _sequence(data, first + i, tokens[i], targets[i], None if losses is None else losses[i])
             for i in range(len(tokens))
-        ]
-        return BatchView(
-            run=run.name,
-            batch=batch,
-            step=step,
-            steps=steps,
-            recorded_loss=_recorded(run, batch),
-            mean_loss=None if losses is None else _mean(losses),
-            uniform_loss=float(np.log(data.vocab_size)),
-            epoch=None if epochs is None else int(epochs) + 1,
-            context_length=data.context_length,
-            n_sequences=n,
-            first=first,
-            sequences=found,
-            notes=_notes(run, batch, step, n, len(found)),
-        )
+        ],
+        notes=_notes(trained, batch, step, n, len(tokens)),
+    )
 
-    def _data(self, run: Run) -> LabData:
-        stamps = [path.stat().st_mtime_ns if path.exists() else None for path in (run.config_path, run.data_path)]
-        key = (run.path, *stamps)
-        with self._lock:  # two that ask at once must not both tokenise
-            if key not in self._open:
-                self._open[key] = load_data(run, download=False)
-                while len(self._open) > OPEN_CORPORA:
-                    self._open.popitem(last=False)
-            self._open.move_to_end(key)
-            return self._open[key]
+
+def _data(library: Library, run: Run) -> LabData:
+    stamps = [path.stat().st_mtime_ns if path.exists() else None for path in (run.config_path, run.data_path)]
+    data: LabData = library.corpora.get((run.path, *stamps), lambda: load_data(run, download=False))
+    return data
 
 
 def _losses(opened: Opened, tokens: Tensor, targets: Tensor) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis_app.analyses.views import Array
+from analysis_app.analyses.declaration import Array
 from lab.runs import MetricsHistory, Run
 
 MAX_POINTS = 40_000  # of one curve; more are thinned, and every spike stays

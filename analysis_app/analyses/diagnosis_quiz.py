@@ -14,30 +14,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
-
-from analysis_app.library.runs import Library, NotFoundError
-from analysis_app.server.answers import answer
+from analysis_app.library import NotFoundError
 from lab.diagnosis import RULES
 from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
-from lab.runs.guesses import add_guess, first_guesses, read_guesses
+from lab.runs.guesses import first_guesses, read_guesses
 
 FOLDER = Path(__file__).parent / "broken_runs"
 CHOICES = 4
 HIDDEN = ("evidence", "findings", "comment", "command", "rule", "name")
 
 
-class Guess(BaseModel):
-    """What a person thinks is wrong."""
-
-    model_config = ConfigDict(extra="forbid")
-    choice: str = Field(description="one of the choices of the case", max_length=100)
-
-
 def cases() -> list[str]:
     """The recorded diseases that curves can tell, in an order that gives nothing away."""
-    names = [name for name, broken in BROKEN_RUNS.items() if broken.cause and (FOLDER / f"{name}.json").exists()]
+    names = [name for name, disease in BROKEN_RUNS.items() if disease.cause and (FOLDER / f"{name}.json").exists()]
     random.Random("sick runs").shuffle(names)
     return names
 
@@ -88,32 +77,8 @@ def solution(number: int, choice: str) -> dict[str, Any]:
     }
 
 
-def routes(library: Library) -> APIRouter:
-    """The quiz under `/api/sick`."""
-    router = APIRouter(prefix="/api/sick")
-
-    @router.get("")
-    def overview() -> Response:
-        """How many runs there are, and how each was guessed the first time: true, false, or null for not yet."""
-        return answer(_score(library))
-
-    @router.get("/{number}")
-    def case(number: int) -> Response:
-        """The curves of a sick run, and what may be wrong with it."""
-        return answer(question(number))
-
-    @router.post("/{number}/guess")
-    def guess(number: int, given: Guess) -> Response:
-        """Say what is wrong: the answer, its evidence, the healthy twin's curves."""
-        found = solution(number, given.choice)
-        add_guess(library.root, found["name"], given.choice, found["right"])
-        return answer(found | {"score": _score(library)})
-
-    return router
-
-
-def _score(library: Library) -> dict[str, Any]:
-    first = first_guesses(read_guesses(library.root))
+def score(root: Path) -> dict[str, Any]:
+    first = first_guesses(read_guesses(root))
     return {"guessed": [first.get(name) for name in cases()]}
 
 

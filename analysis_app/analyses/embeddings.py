@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from analysis_app.analyses.position_loss import validation_ids
-from analysis_app.analyses.services import check_index
+from pydantic import Field
+
+from analysis_app.analyses.declaration import Array, WeightsRequest, analysis
+from analysis_app.analyses.text import check_index, validation_ids
 from analysis_app.analyses.token_labels import label, labels
-from analysis_app.analyses.views import Array
-from analysis_app.library.runs import Library, NotFoundError, Opened
+from analysis_app.library import Library, NotFoundError, Opened
 from lab import interp
 
 MOST_POINTS = 2000  # more are a cloud: of a larger vocabulary the most frequent ones are drawn
@@ -51,12 +52,17 @@ class NeighbourView:
 KINDS = ("lower case", "capital", "digit", "space", "punctuation", "other")
 
 
+@analysis("embeddings")
 def embedding_map(library: Library, run: str, step: int | None = None) -> EmbeddingView:
-    """The embeddings of a step, projected on the principal directions of the run's last weights."""
+    """Token embeddings, projected on the two principal directions of the run's last weights."""
     opened, last = library.open(run, step), library.open(run)
     ids, counts = _shown(opened)
-    with last.lock:
-        fitted: interp.EmbeddingMap = last.memo("embedding_map", lambda: interp.embedding_pca(last.model, ids))
+
+    def fit() -> interp.EmbeddingMap:
+        with last.lock:
+            return interp.embedding_pca(last.model, ids)
+
+    fitted: interp.EmbeddingMap = last.cached("embedding_map", fit)
     with opened.lock:
         found = interp.embedding_pca(opened.model, ids, basis=fitted.basis)
     pieces = [opened.tokenizer.tokens[i] for i in ids]
@@ -76,9 +82,13 @@ def embedding_map(library: Library, run: str, step: int | None = None) -> Embedd
     )
 
 
-def neighbours(library: Library, run: str, step: int | None, token: int, k: int = NEIGHBOURS) -> NeighbourView:
-    """The `k` nearest tokens of one token, by the cosine of their embeddings."""
-    opened = library.open(run, step)
+@analysis("neighbours", WeightsRequest)
+def neighbours(
+    opened: Opened,
+    token: Annotated[int, Field(description="the token's id", ge=0)],
+    k: Annotated[int, Field(ge=1, le=200)] = NEIGHBOURS,
+) -> NeighbourView:
+    """The `k` tokens whose embeddings are most like one token's, by cosine."""
     check_index(("token", token, opened.tokenizer.vocab_size))
     with opened.lock:
         found = interp.token_neighbours(opened.model, [token], k)
@@ -89,9 +99,9 @@ def neighbours(library: Library, run: str, step: int | None, token: int, k: int 
     )
 
 
-def find_token(library: Library, run: str, step: int | None, text: str) -> dict[str, Any]:
-    """The one token that a text is, `{"id", "token"}`. Raises `ValueError` for one that is several."""
-    opened = library.open(run, step)
+@analysis("piece", WeightsRequest)
+def find_token(opened: Opened, text: Annotated[str, Field(max_length=200)]) -> dict[str, Any]:
+    """The one token that a text is, `{"id", "token"}`. Raises `NotFoundError` for a text of several tokens."""
     ids = opened.tokenizer.encode(text[:200]).tolist()
     if len(ids) != 1:
         parts = " | ".join(labels(opened.tokenizer, ids[:20]))

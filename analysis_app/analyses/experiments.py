@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+from pydantic import Field
 
 from analysis_app.analyses.curves import Curve, curve
-from analysis_app.library.runs import Library
+from analysis_app.analyses.declaration import PackedRequest, analysis
+from analysis_app.library import Library
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import MetricsHistory, Run
 from lab.runs.compare import compare_losses, config_differences
@@ -48,18 +50,25 @@ class Overlay:
     differences: list[tuple[str, dict[str, str]]]  # setting, run → value
 
 
-def overlay(library: Library, names: list[str], metric: str = "train/loss") -> Overlay:
-    """Lay `metric` of the runs over each other, and list every setting that is not the same in all of them.
+@analysis("overlay", PackedRequest)
+def overlay(
+    library: Library,
+    runs: Annotated[list[str], Field(description="names of runs", max_length=100)],
+    metric: Annotated[
+        str, Field(description="one that the runs log, such as val/bits_per_byte", max_length=200)
+    ] = "train/loss",
+) -> Overlay:
+    """One metric of several runs over steps, tokens, minutes and FLOPs, and the settings that differ between them.
 
     Raises `NotFoundError` for a run that is not there, `ValueError` for too many or none.
     """
-    names = list(dict.fromkeys(names))
+    names = list(dict.fromkeys(runs))
     if not 1 <= len(names) <= MAX_RUNS:
         raise ValueError(f"{len(names)} runs: choose 1 to {MAX_RUNS}, more could not be told apart")
     if (declared := describe(metric)) is None:
         raise ValueError(f"there is no metric {metric[:60]!r}; there are {', '.join(METRICS)}")
-    runs = {run.name: run for run in (_run(library, name) for name in names)}
-    histories = {name: run.metrics() for name, run in runs.items()}
+    found = {run.name: run for run in (library.trained(name, "it has no curves to lay over others") for name in names)}
+    histories = {name: run.metrics() for name, run in found.items()}
     comparison = compare_losses(histories, "tokens")
     known = {name for history in histories.values() for name in history.names() if name in METRICS}
     return Overlay(
@@ -68,8 +77,8 @@ def overlay(library: Library, names: list[str], metric: str = "train/loss") -> O
         how_to_read=declared.how_to_read,
         metrics=[name for name in METRICS if name in known],
         common_tokens=comparison.at,
-        runs=[_line(run, histories[name], metric, comparison.values[name]) for name, run in runs.items()],
-        differences=differences(runs),
+        runs=[_line(run, histories[name], metric, comparison.values[name]) for name, run in found.items()],
+        differences=differences(found),
     )
 
 
@@ -87,13 +96,6 @@ def differences(runs: Mapping[str, Run]) -> list[tuple[str, dict[str, str]]]:
         for setting, values in found.items()
         if setting not in HIDDEN
     ]
-
-
-def _run(library: Library, name: str) -> Run:
-    run = library.run(name)
-    if not isinstance(run, Run):
-        raise ValueError(f"{name} is a published model: it has no curves to lay over others")
-    return run
 
 
 def _line(run: Run, history: MetricsHistory, metric: str, at_common: dict[str, float | None]) -> RunLine:

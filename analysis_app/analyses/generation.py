@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis_app.analyses.services import default_text
+from analysis_app.analyses.text import MAX_TEXT, default_text
 from analysis_app.analyses.token_labels import labels
-from analysis_app.library.runs import Library, Opened
-from analysis_app.page.selection import MAX_TEXT
+from analysis_app.library import Opened
 from lab.generation import Sampling, Step, read_prompt, stream, with_text
 
 MAX_NEW_TOKENS = 2000
@@ -29,11 +28,10 @@ class Settings:
     stop: str = ""
 
 
-def prompt_notes(library: Library, run: str, step: int | None, text: str) -> list[str]:
-    """What a person should know of a text before the model goes on with it, a sentence each: what is left out."""
+def prompt_notes(opened: Opened, text: str) -> list[str]:
+    """What the model will leave out of a prompt, a sentence each."""
     if len(text) > MAX_TEXT:
         return [_too_long(text)]
-    opened = library.open(run, step)
     return list(read_prompt(text, opened.tokenizer, opened.model.config.context_length).notes)
 
 
@@ -41,10 +39,10 @@ def _too_long(text: str) -> str:
     return f"the prompt has {len(text):,} characters, at most {MAX_TEXT:,} are read"
 
 
-def write(
-    library: Library, run: str, step: int | None, text: str | None, settings: Settings, after: Sequence[int] = ()
+def generate(
+    opened: Opened, text: str | None, settings: Settings, after: Sequence[int] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Events of one writing: `start`, one `token` each, `end`.
+    """Events of one generated text: `start`, one `token` each, `end`.
 
     `after`: ids that follow the prompt's and have been written already, to branch from a token. Raises
     `ValueError` before the first event for what cannot be.
@@ -52,7 +50,6 @@ def write(
     if not 1 <= settings.max_tokens <= MAX_NEW_TOKENS:
         raise ValueError(f"max_tokens={settings.max_tokens}: must lie between 1 and {MAX_NEW_TOKENS:,}")
     sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_k, settings.top_p, settings.seed)
-    opened = library.open(run, step)
     text = default_text(opened) if text is None else text
     if len(text) > MAX_TEXT:
         raise ValueError(_too_long(text))

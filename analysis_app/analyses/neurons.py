@@ -1,17 +1,16 @@
-"""The hidden units of the MLPs: what one of them does on a text, and where in validation text it fires most."""
+"""The hidden units of the MLPs: what one of them does on a text, and where in validation text it is most active."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
-from analysis_app.analyses.position_loss import validation_pieces
-from analysis_app.analyses.services import check_index, read
+from analysis_app.analyses.declaration import Array, LongRequest, analysis
+from analysis_app.analyses.text import Source, check_index, read_text, validation_pieces
 from analysis_app.analyses.token_labels import labels
-from analysis_app.analyses.views import Array, Source
-from analysis_app.library.runs import Library, Opened
-from analysis_app.server.jobs import considerate, no_progress
+from analysis_app.library import Opened, no_progress
 from lab import interp
 from lab.interp.ablation import Progress
 
@@ -57,19 +56,20 @@ class ExamplesView:
     examples: list[Example]
 
 
+class NeuronRequest(LongRequest):
+    """Which unit."""
+
+    layer: int = 0
+    unit: int = Field(0, description="of the layer's MLP, from 0")
+    position: int | None = Field(None, description="where the strongest units are looked for; left out: anywhere")
+
+
+@analysis("neuron", NeuronRequest)
 def neuron(
-    library: Library,
-    run: str,
-    step: int | None = None,
-    text: str | None = None,
-    *,
-    layer: int = 0,
-    unit: int = 0,
-    position: int | None = None,
+    opened: Opened, text: str | None = None, layer: int = 0, unit: int = 0, position: int | None = None
 ) -> NeuronView:
-    """A unit's activation at every token of a text, and the strongest of its layer (at `position`, or anywhere)."""
-    opened = library.open(run, step)
-    source = read(opened, text)
+    """One MLP unit at every token of a text, and the strongest units of its layer (at `position`, or anywhere)."""
+    source = read_text(opened, text)
     config = opened.model.config
     check_index(("layer", layer, config.n_layers), ("unit", unit, config.mlp_width))
     check_index(("position", position, len(source.ids)))
@@ -83,35 +83,28 @@ def neuron(
     )
 
 
-def neuron_examples(
-    library: Library,
-    run: str,
-    step: int | None = None,
-    *,
-    layer: int = 0,
-    unit: int = 0,
-    progress: Progress = no_progress,
-) -> ExamplesView:
-    """Where a unit is most active in the validation slice. The first question about some weights reads the slice and
-    finds the examples of all their units; the others are answered from what it found.
+@analysis("neuron_examples", NeuronRequest)
+def neuron_examples(opened: Opened, layer: int = 0, unit: int = 0, progress: Progress = no_progress) -> ExamplesView:
+    """The tokens of the validation text at which one MLP unit is most active.
+
+    The first request for some weights reads the whole slice and finds the examples of all their units; later ones are
+    answered from what it found.
     """
-    opened = library.open(run, step)
     config = opened.model.config
     check_index(("layer", layer, config.n_layers), ("unit", unit, config.mlp_width))
     pieces = validation_pieces(opened)
-    found: interp.NeuronExamples = library.results.get((opened.key, "units"), lambda: _scan(opened, progress))
+
+    def scan() -> interp.NeuronExamples:
+        with opened.lock:
+            return interp.neuron_examples(opened.model, pieces, EXAMPLES, opened.taking_turns(progress))
+
+    found: interp.NeuronExamples = opened.cached("unit_examples", scan)
     examples = [
         _example(opened, pieces[found.sequences[layer, unit, i]].tolist(), int(found.positions[layer, unit, i]), value)
         for i, value in enumerate(found.values[layer, unit].tolist())
     ]
     on_rate = float(found.on_rate[layer, unit])
     return ExamplesView(opened.loaded.name, opened.loaded.step, layer, unit, found.n_tokens, on_rate, examples)
-
-
-def _scan(opened: Opened, progress: Progress) -> interp.NeuronExamples:
-    pieces = validation_pieces(opened)
-    with opened.lock:
-        return interp.neuron_examples(opened.model, pieces, EXAMPLES, considerate(opened, progress))
 
 
 def _example(opened: Opened, piece: list[int], position: int, value: float) -> Example:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Annotated, get_args
 
+from pydantic import Field
 from torch import Tensor
 
-from analysis_app.analyses.services import read
+from analysis_app.analyses.declaration import Array, analysis
+from analysis_app.analyses.text import MAX_TEXT, Source, read_text
 from analysis_app.analyses.token_labels import label
-from analysis_app.analyses.views import Array, Source
-from analysis_app.library.runs import Library, Opened
-from analysis_app.server.jobs import considerate, no_progress
+from analysis_app.library import Opened, no_progress
 from lab import interp
 from lab.interp.ablation import Progress
 from lab.interp.patching import PatchSite
@@ -38,30 +38,29 @@ class PatchingView:
     restored: Array  # [layer, pos] 0: nothing changes, 1: the first text's answer is all back
 
 
-def patch(
-    library: Library,
-    run: str,
-    step: int | None,
+@analysis("patching")
+def patching(
+    opened: Opened,
     text: str | None,
-    other: str,
-    site: str = "resid_pre",
+    other: Annotated[str, Field(description="the second text, of as many tokens", max_length=MAX_TEXT)],
+    site: Annotated[str, Field(description=f"one of {', '.join(SITES)}")] = "resid_pre",
     progress: Progress = no_progress,
 ) -> PatchingView:
-    """Patch every layer and position of `site` from `text` into `other` and read the answer off the last position.
+    """How far each layer and position of a first text brings back its answer in a second.
 
     The answer is the model's own first guess after each text: the metric is how far the logit of the first's lies
     above that of the second's. Where both are the same it is the log-probability of one token: of the five best after
-    the first text that which the second changes most. Raises `ValueError` showing both as tokens where they are not
-    equally many, and for texts between which there is next to nothing to restore.
+    the first text the one that the second changes most. Raises `ValueError` for texts of unequal length, showing both
+    as tokens, and for texts whose answers differ too little to measure a share of the difference.
     """
     if site not in SITES:
         raise ValueError(f"site {site[:40]!r}: choose one of {', '.join(SITES)}")
-    opened = library.open(run, step)
-    clean, corrupt = read(opened, text, at_least=2), read(opened, other, at_least=2)
+    clean, corrupt = read_text(opened, text, at_least=2), read_text(opened, other, at_least=2)
     _refuse_unequal(clean, corrupt)
     _refuse_too_much(opened, len(clean.ids))
-    asked = (opened.key, "patching", tuple(clean.ids), tuple(corrupt.ids), site)
-    return library.results.get(asked, lambda: _patch(opened, clean, corrupt, site, progress))
+    asked = ("patching", tuple(clean.ids), tuple(corrupt.ids), site)
+    found: PatchingView = opened.cached(asked, lambda: _patch(opened, clean, corrupt, site, progress))
+    return found
 
 
 def _patch(opened: Opened, clean: Source, corrupt: Source, site: str, progress: Progress) -> PatchingView:
@@ -75,7 +74,7 @@ def _patch(opened: Opened, clean: Source, corrupt: Source, site: str, progress: 
             answer,
             wrong,
             site=site,  # type: ignore[arg-type]
-            progress=considerate(opened, progress),
+            progress=opened.taking_turns(progress),
         )
     name = label(opened.tokenizer.tokens[answer])
     other = None if wrong is None else label(opened.tokenizer.tokens[wrong])

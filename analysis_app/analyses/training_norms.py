@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from analysis_app.analyses.views import Array
-from analysis_app.library.runs import Library
+from analysis_app.analyses.declaration import Array, analysis
+from analysis_app.library import Library
 from lab.runs import Run
 from lab.runs.metrics import METRICS
 
@@ -36,11 +35,10 @@ class NormsView:
     measures: list[Measure]
 
 
+@analysis("norms")
 def training_norms(library: Library, run: str) -> NormsView:
-    """The norms of a run so far. Raises `ValueError` for what never logged any."""
-    found = library.run(run)
-    if isinstance(found, Path):
-        raise ValueError(f"{run!r} is a published model: nobody wrote down its gradients")
+    """Gradient, update and weight norms of each layer over training, as they were logged."""
+    found = library.trained(run, "it comes without a training log, so there are no gradient norms")
     try:
         facts = found.metrics_path.stat()
     except OSError:
@@ -49,7 +47,7 @@ def training_norms(library: Library, run: str) -> NormsView:
     view: NormsView | None = library.results.get(key, lambda: _read(found))
     if view is None:
         raise ValueError(
-            f"run {run!r} has logged no norms of its layers: they come from --activation_histograms, at every look"
+            f"run {run!r} has logged no norms of its layers: train with --activation_histograms to log them"
         )
     return view
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gradio as gr
 
-from analysis_app.library.runs import Library
 from analysis_app.page import panels as make
 from analysis_app.page.selection import DEFAULT_TAB, LABELS, from_query
 from analysis_app.page.tabs import BUILDERS
-from analysis_app.server.endpoints import add_endpoints
 
 TITLE = "Look inside · pretraining lab"
 _REMEMBER = """async () => {{
@@ -18,8 +18,8 @@ _REMEMBER = """async () => {{
 }}"""
 
 
-def build_page(library: Library) -> gr.Blocks:
-    """The page, without data: each panel asks for its own when it is seen; and its endpoints for other programs."""
+def build_page(add_endpoints: Callable[[], None]) -> gr.Blocks:
+    """The page without data: each panel asks for its own when it is seen. `add_endpoints` adds those for programs."""
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
         with gr.Sidebar(width=300):
             make.selection_panel()
@@ -30,7 +30,7 @@ def build_page(library: Library) -> gr.Blocks:
                 with gr.Tab(label, id=name) as tab:
                     BUILDERS[name]()
                 tab.select(None, js=_REMEMBER.format(tab=name), queue=False, api_visibility="private")
-        add_endpoints(library)
+        add_endpoints()
         page.load(_opened, outputs=tabs, queue=False, show_progress="hidden", api_visibility="private")
     return page
 

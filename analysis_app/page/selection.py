@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from analysis_app.analyses.text import MAX_TEXT
+
 LABELS = {
     "live": "Live",
     "checkpoints": "Checkpoints",
@@ -28,7 +30,6 @@ LABELS = {
 """What stands on each tab, in the order of the page."""
 TABS = tuple(LABELS)
 DEFAULT_TAB = "live"
-MAX_TEXT = 20_000  # characters; more is refused before anything reads it
 _NUMBERS = ("step", "layer", "head", "token")
 
 

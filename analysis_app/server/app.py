@@ -15,17 +15,24 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from analysis_app.analyses import diagnosis_quiz as sick_runs
-from analysis_app.library.runs import Library
+from analysis_app.library import Library
 from analysis_app.page.layout import build_page
-from analysis_app.server import answers as api
-from analysis_app.server import websocket as live
+from analysis_app.server import websocket
 from analysis_app.server.answers import add_error_answers
+from analysis_app.server.endpoints import add_endpoints
 from analysis_app.server.guard import Guard
-from analysis_app.server.routes import anatomy, studies, training
-from analysis_app.server.routes import experiments as experiments_api
-from analysis_app.server.routes import plan as plan_api
-from analysis_app.server.routes import time as time_api
+from analysis_app.server.routes import (
+    analyses,
+    diagnosis_quiz,
+    generate,
+    metrics,
+    plan,
+    runs,
+    selection,
+    source_code,
+    tokens,
+    training,
+)
 from analysis_app.steering.launch import Launcher
 
 ROOM = Path(__file__).parents[1]
@@ -46,10 +53,10 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     )
     library = Library(root)
     launcher = Launcher(library.root)
-    for made in (api, studies, time_api, experiments_api, sick_runs, anatomy):
-        app.include_router(made.routes(library))
-    for made in (live, training, plan_api):
-        app.include_router(made.routes(library, launcher))
+    for subject in (runs, selection, tokens, generate, analyses, source_code, diagnosis_quiz):
+        app.include_router(subject.routes(library))
+    for subject in (training, plan, metrics, websocket):
+        app.include_router(subject.routes(library, launcher))
     add_error_answers(app)
 
     @app.get("/docs", include_in_schema=False)
@@ -60,7 +67,7 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     app.mount("/documents", _Fresh(directory=ROOM / "documents"))
     app.add_middleware(Guard, password=password)
     theme = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONO)
-    page = build_page(library)
+    page = build_page(lambda: add_endpoints(library))
     mounted = gr.mount_gradio_app(
         app,
         page,

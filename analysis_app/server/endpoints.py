@@ -1,25 +1,29 @@
-"""The same analyses for `gradio_client`, as named endpoints of the page.
+"""The endpoints of the page for `gradio_client`: the analyses declared as endpoints, the lists, and generation.
 
     from gradio_client import Client
     page = Client("http://127.0.0.1:7861/")
     page.predict(run="last", text="To be or not", layer=0, api_name="/attention")["patterns"]  # [head][query][key]
-    for written in page.submit(run="last", text="To be", api_name="/generate"): print(written)
+    for text in page.submit(run="last", text="To be", api_name="/generate"): print(text)
 
-Arguments and answers are those of the routes under `/api/` (`analysis_app.server.answers`).
+Arguments and answers are those of the routes under `/api/`.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import orjson
 
-from analysis_app.analyses import generation as writing
-from analysis_app.analyses import services
-from analysis_app.library.runs import Library
+from analysis_app.analyses import generation
+from analysis_app.analyses.declaration import ANALYSES, Analysis
+from analysis_app.library import Library
 from analysis_app.server.answers import encode, explain
+
+HOW = ("packed", "progress")  # fields of a request that only say how it is answered
 
 
 def add_endpoints(library: Library) -> None:
@@ -28,41 +32,11 @@ def add_endpoints(library: Library) -> None:
     # Parameters are typed with what `gr.api` can say to a client: no defaults but plain values.
     def runs() -> list:
         """All runs, the newest first."""
-        return _told(library.runs)
+        return _answer(library.runs)
 
     def checkpoints(run: str = "last") -> list:
         """Every checkpoint and snapshot of a run."""
-        return _told(lambda: library.weights(run))
-
-    def attention(
-        run: str = "last",
-        step: int | None = None,
-        text: str | None = None,
-        layer: int | None = None,
-        head: int | None = None,
-    ) -> dict:
-        """Patterns of all heads, of a layer, or of a head, and what each head does."""
-        return _told(lambda: services.attention(library, run, step, text, layer, head))
-
-    def activations(
-        run: str = "last",
-        step: int | None = None,
-        text: str | None = None,
-        layer: int | None = None,
-        head: int | None = None,
-    ) -> dict:
-        """Norms along the residual stream, histograms, dead units."""
-        return _told(lambda: services.activations(library, run, step, text, layer, head))
-
-    def predictions(
-        run: str = "last",
-        step: int | None = None,
-        text: str | None = None,
-        layer: int | None = None,
-        head: int | None = None,
-    ) -> dict:
-        """Loss and guesses at each token, the logit lens, direct logit attribution."""
-        return _told(lambda: services.predictions(library, run, step, text, layer, head))
+        return _answer(lambda: library.weights(run))
 
     def generate(
         run: str = "last",
@@ -75,33 +49,46 @@ def add_endpoints(library: Library) -> None:
         seed: int = 1337,
     ) -> Iterator[str]:
         """What the model writes, longer with every token."""
-        settings = writing.Settings(max_tokens, temperature, top_k, top_p, seed)
-        yield from _written(library, run, step, text, settings)
+        settings = generation.Settings(max_tokens, temperature, top_k, top_p, seed)
+        so_far = ""
+        try:
+            for event in generation.generate(library.open(run, step), text, settings):
+                so_far = event["text"] if event["event"] == "end" else so_far + event.get("text", "")
+                yield so_far
+        except Exception as error:
+            raise _error(error) from error
 
-    for endpoint in (runs, checkpoints, attention, activations, predictions, generate):
+    analyses = [_endpoint(declared, library) for declared in ANALYSES.values() if declared.endpoint]
+    for endpoint in (runs, checkpoints, *analyses, generate):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
 
 
-def _told(ask: Callable[[], Any]) -> Any:
-    """The answer as plain JSON values; what goes wrong as one sentence with its id."""
+def _endpoint(declared: Analysis, library: Library) -> Callable[..., Any]:
+    """A function with a parameter for each field of the request."""
+    fields = {name: field for name, field in declared.request.model_fields.items() if name not in HOW}
+
+    def endpoint(*values: Any) -> Any:
+        asked = SimpleNamespace(**dict(zip(fields, values, strict=True)))
+        return _answer(lambda: declared.compute(library, asked))
+
+    kind, types = inspect.Parameter.POSITIONAL_OR_KEYWORD, {name: field.annotation for name, field in fields.items()}
+    defaults = {name: "last" if name == "run" else field.default for name, field in fields.items()}
+    endpoint.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind, default=defaults[name], annotation=types[name]) for name in fields]
+    )
+    endpoint.__name__, endpoint.__doc__ = declared.name, declared.about
+    endpoint.__annotations__ = types | {"return": dict}
+    return endpoint
+
+
+def _answer(ask: Callable[[], Any]) -> Any:
+    """The answer as plain JSON values; an error as one sentence with its id."""
     try:
         return orjson.loads(encode(ask()))
     except Exception as error:
-        raise _refused(error) from error
+        raise _error(error) from error
 
 
-def _written(
-    library: Library, run: str, step: int | None, text: str | None, settings: writing.Settings
-) -> Iterator[str]:
-    so_far = ""
-    try:
-        for event in writing.write(library, run, step, text, settings):
-            so_far = event["text"] if event["event"] == "end" else so_far + event.get("text", "")
-            yield so_far
-    except Exception as error:
-        raise _refused(error) from error
-
-
-def _refused(error: Exception) -> gr.Error:
+def _error(error: Exception) -> gr.Error:
     sentence, code, _ = explain(error)
     return gr.Error(f"{sentence} (id {code})", print_exception=False)

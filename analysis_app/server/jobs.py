@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from analysis_app.library.runs import Opened
 from lab.interp.ablation import Progress
 
 TOLD_EVERY = 0.05  # seconds between two events of progress, at least
@@ -19,10 +18,6 @@ TOLD_EVERY = 0.05  # seconds between two events of progress, at least
 
 class GivenUpError(Exception):
     """Nobody waits for this work any more."""
-
-
-def no_progress(done: int, of: int) -> None:
-    """For those who only want the result."""
 
 
 def follow(work: Callable[[Progress], Any]) -> Iterator[dict[str, Any]]:
@@ -61,17 +56,3 @@ def follow(work: Callable[[Progress], Any]) -> Iterator[dict[str, Any]]:
             yield {"event": "progress", "done": value[0], "of": value[1]}
     finally:
         given_up.set()
-
-
-def considerate(opened: Opened, progress: Progress) -> Progress:
-    """`progress` for work that holds the model's lock: after each step others have their turn with the model."""
-
-    def tell(done: int, of: int) -> None:
-        progress(done, of)
-        opened.lock.release()
-        try:
-            time.sleep(0.001)  # a released lock goes to whoever waits only if we are slower
-        finally:
-            opened.lock.acquire()
-
-    return tell

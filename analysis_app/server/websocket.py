@@ -1,4 +1,4 @@
-"""Following a run while it trains: `WS /ws/runs/{name}?cursor=` and `GET /api/runs/{name}/metrics?cursor=`.
+"""The WebSocket that follows a run while it trains: `WS /ws/runs/{name}?cursor=`.
 
 The WebSocket sends JSON objects, and reads nothing:
 
@@ -11,12 +11,12 @@ The WebSocket sends JSON objects, and reads nothing:
     {"type": "heartbeat", "wall", "heartbeat_age"}     every 3 seconds
     {"type": "error", "reason"}                  then the connection is closed (code 1008)
 
-`status` is `analysis_app.steering.status.situation` (state, reason, step, total_steps, tokens, tokens_per_second,
+`status` is `analysis_app.steering.status.run_status` (state, reason, step, total_steps, tokens, tokens_per_second,
 eta_seconds, elapsed_seconds, losses, heartbeat_age, since, lr_scale, control, checkpoint, resume, …), `facts` is
-`analysis_app.steering.status.facts`. `reset` in a hello: forget all rows, events and samples, they come again from the
-first. It is true when no cursor was given. A hello comes once more on an open connection: with `reset` when a file
-turns out to be another one than was read (truncated, replaced), without it when the facts are new (the run has begun,
-or goes on in another process).
+`run_facts` of the same module. `reset` in a hello: forget all rows, events and samples, they come again from the first.
+It is true when no cursor was given. A hello comes once more on an open connection: with `reset` when a file turns out
+to be another one than was read (truncated, replaced), without it when the facts are new (the run has begun, or goes on
+in another process).
 
 Rows are merged by step: the validation of a step comes in a line of its own, perhaps in a later message, so a value
 that is null here adds nothing and takes nothing away. A long history comes in messages of some 20,000 rows.
@@ -36,14 +36,13 @@ from functools import partial
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from analysis_app.library.runs import Library
-from analysis_app.server.answers import answer
-from analysis_app.server.routes.training import find_run
-from analysis_app.steering.follow import Feed, Feeds, Place, read_delta
+from analysis_app.library import Library
+from analysis_app.steering.control import find_run
+from analysis_app.steering.follow import Feed, Feeds, Place
 from analysis_app.steering.launch import Launcher
-from analysis_app.steering.status import facts, situation
+from analysis_app.steering.status import run_facts, run_status
 from lab.runs import Run
 
 HEARTBEAT_SECONDS = 3.0
@@ -52,21 +51,10 @@ REFUSED = 1008
 
 
 def routes(library: Library, launcher: Launcher) -> APIRouter:
-    """The routes over the runs of `library`, and of those that `launcher` has started."""
+    """The WebSocket over the runs of `library`, and of those that `launcher` has started."""
     router = APIRouter()
-    feeds = Feeds(lambda run: situation(run, launcher.last(run.name)))
+    feeds = Feeds(lambda run: run_status(run, launcher.last(run.name)))
     find = partial(find_run, library, launcher)
-
-    @router.get("/api/runs/{name}/metrics")
-    def metrics(name: str, cursor: str = "") -> Response:
-        """Metrics, events and samples after a cursor, as columns; without a cursor from the start."""
-        run, place = find(name), Place.read(cursor)
-        delta = read_delta(run, place)
-        reset = delta.reset or place == Place()
-        if delta.reset:
-            delta = read_delta(run, Place())
-        found = {"columns": delta.columns, "events": delta.events, "samples": delta.samples, "rewind": delta.rewind}
-        return answer(found | {"cursor": str(delta.place), "reset": reset, "more": delta.behind})
 
     @router.websocket("/ws/runs/{name}")
     async def follow(socket: WebSocket, name: str, cursor: str = "") -> None:
@@ -127,7 +115,7 @@ def _process(feed: Feed) -> tuple[Any, bool]:
 
 async def _hello(socket: WebSocket, feed: Feed, place: Place, *, reset: bool) -> None:
     message = {"type": "hello", "run": feed.run.name, "format": 1, "status": feed.status}
-    known = await asyncio.to_thread(facts, feed.run)
+    known = await asyncio.to_thread(run_facts, feed.run)
     await _send(socket, message | {"facts": known, "reset": reset, "cursor": str(place)})
 
 

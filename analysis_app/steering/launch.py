@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from analysis_app.library.runs import ConflictError
+from analysis_app.library import ConflictError
 from lab.runs import Run
 from lab.runs.paths import check_name
 from lab.runs.processes import process_start, this_machine

@@ -93,6 +93,21 @@ def presets() -> dict[str, Path]:
     return {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
 
 
+def options() -> dict[str, Any]:
+    """What can be started, and with which settings: configurations, model presets, settings, own texts."""
+    found = []
+    for name, path in configurations().items():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        about = [line.lstrip("# ") for line in lines if line.startswith("#")][1:]
+        found.append({"name": name, "about": " ".join(about).strip(), "settings": content_of(name, {})})
+    known = {
+        name: {"flag": s.flag, "kind": s.kind, "what": s.what, "least": s.least, "most": s.most, "choices": s.choices}
+        for name, s in SETTINGS.items()
+    }
+    shapes = [{"name": name, **yaml.safe_load(path.read_text(encoding="utf-8"))} for name, path in presets().items()]
+    return {"configurations": found, "presets": shapes, "settings": known, "files": own_files()}
+
+
 def command_of(path: Path) -> list[str]:
     """The arguments of `fit` in a configuration's first line, which says what it is laid over; paths made absolute."""
     with open(path, encoding="utf-8") as file:

@@ -28,7 +28,7 @@ TOLD = (
 RESUMABLE = ("stopped", "failed", "stale")
 
 
-def situation(run: Run, start: Start | None = None) -> dict[str, Any]:
+def run_status(run: Run, start: Start | None = None) -> dict[str, Any]:
     """The present state of a run. Times are Unix seconds, durations seconds, losses nats per token.
 
     Beside fields of `lab.runs.Status`: `elapsed_seconds` (of training, pauses left out), `heartbeat_age`, `since` (of
@@ -80,7 +80,7 @@ def resume_command(run: Run) -> str:
     return f"python -m lab fit --resume {shlex.quote(run.name)}{where}"
 
 
-def facts(run: Run) -> dict[str, Any]:
+def run_facts(run: Run) -> dict[str, Any]:
     """What stays: the yardsticks of the loss, the length, the model's size, the settings that the curves show.
 
     `baselines`: {"nats_per_token": {name: loss}, "bits_per_byte": {…}}; `clip`: the threshold of the gradient norm;

@@ -12,8 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+import numpy as np
 import pytest
 
+from analysis_app.library import Library
+from lab.loading import load
+from lab.runs import open_run
 from tests.tiny import lab, tiny_args, write_corpus
 
 MARKUP = "<img src=x onerror=hacked()>"
@@ -32,6 +37,24 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hostile.mkdir()
     (hostile / "run.json").write_text(json.dumps({"format": 1, "name": MARKUP, "state": "completed", "step": 1}))
     return folder / "runs"
+
+
+@pytest.fixture(scope="module")
+def library(runs: Path) -> Library:
+    """The library over `runs`, its own in each module."""
+    return Library(runs)
+
+
+@pytest.fixture(scope="module")
+def loaded(runs: Path) -> Any:
+    """The newest model of `tiny`, opened by the lab itself."""
+    return load("tiny", root=runs)
+
+
+def validation_pieces(runs: Path, context: int = 16) -> np.ndarray:
+    """The validation slice of `tiny` in pieces of the context's length."""
+    ids = np.array((open_run("tiny", runs).data() or {})["val_slice"]["tokens"])
+    return ids[: len(ids) // context * context].reshape(-1, context)
 
 
 @dataclass
@@ -76,6 +99,21 @@ def server(runs: Path) -> Iterator[Server]:
     found = start_server(runs)
     yield found
     stop_server(found)
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[httpx.Client]:
+    """A client of the server's routes."""
+    with httpx.Client(base_url=server.url, timeout=120) as found:
+        yield found
+
+
+def post(client: httpx.Client, path: str, **body: object) -> dict[str, Any]:
+    """The answer of a route to a body that it accepts."""
+    answer = client.post(f"/api/{path}", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 APP = Path(__file__).parents[2] / "analysis_app"

@@ -3,3 +3,7 @@
 `source_code` finds the functions, `descriptions` explains each part for the switches of the model at hand, `parts`
 puts them in order with their shapes, parameters and numbers.
 """
+
+from analysis_app.analyses.anatomy.parts import anatomy, inside
+
+__all__ = ["anatomy", "inside"]

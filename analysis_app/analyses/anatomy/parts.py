@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from analysis_app.analyses.anatomy import descriptions as words
 from analysis_app.analyses.anatomy.descriptions import Words
 from analysis_app.analyses.anatomy.source_code import FUNCTIONS, Function, Place, place_of
-from analysis_app.analyses.services import read
+from analysis_app.analyses.declaration import Array, analysis
+from analysis_app.analyses.text import Source, read_text
 from analysis_app.analyses.token_labels import label
-from analysis_app.analyses.views import Array, Source
-from analysis_app.library.runs import Library, NotFoundError, Opened
+from analysis_app.library import NotFoundError, Opened
 from lab import interp
 from lab.generation.sampling import own_probabilities
 from lab.interp.cache import site_shape
@@ -111,10 +113,10 @@ class PartView:
     steps: list[Step]
 
 
-def anatomy(library: Library, run: str, step: int | None = None, text: str | None = None) -> AnatomyView:
-    """The model of a run and step as its data flows, with the numbers of a text."""
-    opened = library.open(run, step)
-    source = read(opened, text)
+@analysis("anatomy")
+def anatomy(opened: Opened, text: str | None = None) -> AnatomyView:
+    """Every part of the model in the order in which data passes it, with shapes, parameters and the text's numbers."""
+    source = read_text(opened, text)
     model, written = opened.model, opened.tokenizer.decode(source.ids)
     drawn = list(_draw(opened, source, written))
     with opened.lock:
@@ -138,15 +140,19 @@ def anatomy(library: Library, run: str, step: int | None = None, text: str | Non
 _STREAM = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out")
 
 
+@analysis("anatomy_part")
 def inside(
-    library: Library, run: str, step: int | None, text: str | None, *, part: str, layer: int = 0, head: int = 0
+    opened: Opened,
+    text: str | None,
+    part: Annotated[str, Field(description="its key, such as `embed`, `ln1`, `attn`, `mlp`, `logits`", max_length=40)],
+    layer: Annotated[int, Field(description="of the block it stands in")] = 0,
+    head: Annotated[int, Field(description="of attention")] = 0,
 ) -> PartView:
-    """The activations inside one part (`key`, and `layer` where it stands in a block); of attention, those of a head.
+    """The activations inside one part, in the order of computation; of attention, those of one head.
 
     Raises `NotFoundError` for a part, layer or head that the model does not have.
     """
-    opened = library.open(run, step)
-    source = read(opened, text)
+    source = read_text(opened, text)
     config = opened.model.config
     keys = {drawn.key: drawn for drawn in _draw(opened, source, "") if drawn.layer in (None, layer)}
     if part not in keys or not 0 <= layer < config.n_layers or not 0 <= head < config.n_heads:

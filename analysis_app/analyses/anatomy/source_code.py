@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lab
-from analysis_app.library.runs import NotFoundError
+from analysis_app.library import NotFoundError
 from lab.data.bpe import BPETokenizer
 from lab.data.vocabulary import ByteTokenizer, CharTokenizer
 from lab.generation.sampling import own_probabilities

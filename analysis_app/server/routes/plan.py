@@ -17,10 +17,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from analysis_app.library.runs import Library
+from analysis_app.library import Library
 from analysis_app.server.answers import answer
-from analysis_app.server.routes.training import StartAsked
-from analysis_app.steering import start_form as settings
+from analysis_app.server.routes.training import StartRequest
+from analysis_app.steering import start_form
 from analysis_app.steering.launch import Launcher
 from lab.planning.sizes import size_of
 from lab.runs import list_runs
@@ -33,16 +33,16 @@ def routes(library: Library, launcher: Launcher) -> APIRouter:
     router = APIRouter(prefix="/api/train")
 
     @router.post("/plan")
-    def plan(asked: StartAsked) -> Response:
+    def plan(asked: StartRequest) -> Response:
         """What it would cost."""
-        content = settings.content_of(asked.config, asked.overrides)
+        content = start_form.content_of(asked.config, asked.overrides)
         found = size_of(content, levers=newest_levers(library)).as_dict()
-        return answer(settings.shape_of(content) | {"horizon": content.get("horizon", {})} | found)
+        return answer(start_form.shape_of(content) | {"horizon": content.get("horizon", {})} | found)
 
     @router.post("/rehearse")
-    def rehearse(asked: StartAsked) -> Response:
+    def rehearse(asked: StartRequest) -> Response:
         """What it would cost here, measured."""
-        arguments = settings.arguments(asked.config, asked.overrides)
+        arguments = start_form.arguments(asked.config, asked.overrides)
         found = launcher.plan([*arguments, f"--run.root={library.root}"])
         kept = {name: found[name] for name in ("forecasts", "unsaid", "epochs")}
         return answer(kept | {"seconds": found["rehearsal"]["seconds"]})

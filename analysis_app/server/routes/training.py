@@ -24,51 +24,46 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-import yaml
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from analysis_app.library.runs import ConflictError, Library, NotFoundError
+from analysis_app.analyses.declaration import Request
+from analysis_app.library import Library
 from analysis_app.server.answers import answer
-from analysis_app.steering import start_form as settings
+from analysis_app.steering import control, start_form
 from analysis_app.steering.launch import Launcher, Start
-from analysis_app.steering.status import RESUMABLE, situation
-from lab.runs import Run
-from lab.runs.control import command_problem, send_command, wait_for_answer
-from lab.runs.paths import NEWEST, check_name
-from lab.runs.run import check_new_run, new_name
+from analysis_app.steering.status import run_status
+from lab.runs.paths import NEWEST
 
 
-class Steered(BaseModel):
+class CommandRequest(Request):
     """Which run."""
 
-    model_config = ConfigDict(extra="forbid")
     run: str = Field(description="a run's name, or `last`", max_length=200)
     wait: float = Field(0, description="seconds to wait for the trainer's answer", ge=0, le=60)
 
 
-class ResumeAsked(Steered):
+class ResumeRequest(CommandRequest):
     """Which run, and how long it shall be."""
 
     steps: int | None = Field(None, description="a longer horizon, for a run that starts again", ge=1, le=10**12)
 
 
-class SampleAsked(Steered):
+class SampleRequest(CommandRequest):
     """What to go on with."""
 
     prompt: str | None = Field(None, description="left out: the prompts of the run's own samples", max_length=10_000)
 
 
-class RateAsked(Steered):
+class RateRequest(CommandRequest):
     """How fast."""
 
     value: float = Field(description="factor on the schedule's learning rate: 1 is as planned", ge=0, le=1000)
 
 
-class StartAsked(BaseModel):
+class StartRequest(Request):
     """What to train."""
 
-    model_config = ConfigDict(extra="forbid")
     config: str = Field(description="name of a configuration, such as `quickstart`", max_length=200)
     overrides: dict[str, int | float | str | bool | None] = Field({}, description="known settings and their values")
     run: str | None = Field(None, description="its name; left out: the date and two words", max_length=200)
@@ -82,66 +77,22 @@ def routes(library: Library, launcher: Launcher) -> APIRouter:
     return router
 
 
-def find_run(library: Library, launcher: Launcher, name: str) -> Run:
-    """A run by its name, one that is only being prepared too. Raises `NotFoundError`."""
-    try:
-        run = library.run(name)
-    except NotFoundError:
-        if (started := launcher.known(name)) is None:
-            raise
-        return started
-    if not isinstance(run, Run):
-        raise NotFoundError(f"{name!r} is a published model: it was not trained here, so there is nothing to follow")
-    return run
-
-
 def _add_starts(router: APIRouter, library: Library, launcher: Launcher) -> None:
     @router.get("/options")
     def options() -> Response:
         """What can be started, and with which settings."""
-        return answer(_options())
+        return answer(start_form.options())
 
     @router.post("/start", status_code=202)
-    def start(asked: StartAsked) -> Response:
+    def start(asked: StartRequest) -> Response:
         """Check the settings, then start a training of its own."""
-        arguments = settings.arguments(asked.config, asked.overrides)
-        name = new_name() if asked.run is None else check_name(asked.run)
-        with launcher.claim(name):
-            _refuse_taken(library, name)
-            place = [f"--run.root={library.root}", f"--run.name={name}"]
-            launcher.check([*arguments, *place])
-            return _started(launcher.launch(name, "new", [*arguments, *place]))
+        return _started(control.start_run(library, launcher, asked.config, asked.overrides, asked.run))
 
     @router.get("/status")
     def status(run: str = NEWEST) -> Response:
         """How a run is doing."""
-        found = find_run(library, launcher, run)
-        return answer(situation(found, launcher.last(found.name)))
-
-
-def _options() -> dict[str, Any]:
-    found = []
-    for name, path in settings.configurations().items():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        about = [line.lstrip("# ") for line in lines if line.startswith("#")][1:]
-        found.append({"name": name, "about": " ".join(about).strip(), "settings": settings.content_of(name, {})})
-    known = {
-        name: {"flag": s.flag, "kind": s.kind, "what": s.what, "least": s.least, "most": s.most, "choices": s.choices}
-        for name, s in settings.SETTINGS.items()
-    }
-    shapes = [
-        {"name": name, **yaml.safe_load(path.read_text(encoding="utf-8"))} for name, path in settings.presets().items()
-    ]
-    return {"configurations": found, "presets": shapes, "settings": known, "files": settings.own_files()}
-
-
-def _refuse_taken(library: Library, name: str) -> None:
-    try:
-        run = library.run(name)
-    except NotFoundError:
-        return check_new_run(library.root, name)
-    state = run.status().state if isinstance(run, Run) else "published"
-    raise ConflictError(f"run {name!r} exists already and is {state}: choose another name, or go on with it")
+        found = control.find_run(library, launcher, run)
+        return answer(run_status(found, launcher.last(found.name)))
 
 
 def _started(start: Start) -> Response:
@@ -150,51 +101,37 @@ def _started(start: Start) -> Response:
 
 
 def _add_commands(router: APIRouter, library: Library, launcher: Launcher) -> None:
-    def ask(asked: Steered, command: str, **args: Any) -> Response:
-        run = find_run(library, launcher, asked.run)
-        if problem := command_problem(command, args):
-            raise ValueError(problem)
-        try:
-            identity = send_command(run, command, **args)
-        except ValueError as error:
-            raise ConflictError(str(error)) from None
-        found = wait_for_answer(run, identity, asked.wait) if asked.wait else None
-        return answer({"run": run.name, "command": command, "id": identity, "answer": found}, status=202)
+    def send(asked: CommandRequest, command: str, **args: Any) -> Response:
+        run = control.find_run(library, launcher, asked.run)
+        return answer(control.send(run, command, asked.wait, **args), status=202)
 
     @router.post("/pause", status_code=202)
-    def pause(asked: Steered) -> Response:
+    def pause(asked: CommandRequest) -> Response:
         """Stand still between two steps."""
-        return ask(asked, "pause")
+        return send(asked, "pause")
 
     @router.post("/resume", status_code=202)
-    def resume(asked: ResumeAsked) -> Response:
+    def resume(asked: ResumeRequest) -> Response:
         """Go on: after a pause, or in a new process where the old one has stopped or died."""
-        run = find_run(library, launcher, asked.run)
-        state = run.status().state
-        if state not in RESUMABLE and not (state == "completed" and asked.steps):
-            return ask(asked, "resume")
-        with launcher.claim(run.name):
-            arguments = [f"--resume={run.name}", f"--run.root={library.root}"]
-            if asked.steps is not None:  # else the settings are those that it ran with
-                launcher.check(arguments := [*arguments, f"--horizon.steps={asked.steps}"])
-            return _started(launcher.launch(run.name, "resume", arguments))
+        start = control.resume_run(library, launcher, control.find_run(library, launcher, asked.run), asked.steps)
+        return send(asked, "resume") if start is None else _started(start)
 
     @router.post("/stop", status_code=202)
-    def stop(asked: Steered) -> Response:
+    def stop(asked: CommandRequest) -> Response:
         """Save and end."""
-        return ask(asked, "stop")
+        return send(asked, "stop")
 
     @router.post("/checkpoint", status_code=202)
-    def checkpoint(asked: Steered) -> Response:
+    def checkpoint(asked: CommandRequest) -> Response:
         """Save now."""
-        return ask(asked, "checkpoint")
+        return send(asked, "checkpoint")
 
     @router.post("/sample", status_code=202)
-    def sample(asked: SampleAsked) -> Response:
+    def sample(asked: SampleRequest) -> Response:
         """Let the model write now."""
-        return ask(asked, "sample", **({} if asked.prompt is None else {"prompt": asked.prompt}))
+        return send(asked, "sample", **({} if asked.prompt is None else {"prompt": asked.prompt}))
 
     @router.post("/lr", status_code=202)
-    def lr(asked: RateAsked) -> Response:
+    def lr(asked: RateRequest) -> Response:
         """Multiply the schedule's learning rate from the next step on."""
-        return ask(asked, "lr", value=asked.value)
+        return send(asked, "lr", value=asked.value)

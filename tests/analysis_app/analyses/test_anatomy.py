@@ -16,7 +16,8 @@ import torch
 import lab
 from analysis_app.analyses.anatomy.parts import AnatomyView, Part, anatomy, inside
 from analysis_app.analyses.anatomy.source_code import FUNCTIONS, HOME, code_of
-from analysis_app.library.runs import Library, NotFoundError, Opened
+from analysis_app.library import Library, NotFoundError, Opened
+from analysis_app.library.result_cache import ResultCache
 from lab import interp
 from lab.data.vocabulary import ByteTokenizer
 from lab.loading import Loaded
@@ -28,32 +29,20 @@ TEXT = "the cat sat"
 STATION = '[data-panel="anatomy"] [data-key="{}"] '
 
 
-@pytest.fixture(scope="module")
-def library(runs: Path) -> Library:
-    return Library(runs)
-
-
 def of(view: AnatomyView, key: str, layer: int | None = None) -> Part:
     return next(part for part in view.parts if (part.key, part.layer) == (key, layer))
 
 
-class OneModel(Library):
-    """A library of a single model that no run holds."""
-
-    def __init__(self, model: GPT) -> None:
-        super().__init__("nowhere")
-        self.opened = Opened(
-            loaded=Loaded(model, ByteTokenizer(), "made"), size=0, lock=threading.RLock(), key=("made",)
-        )
-
-    def open(self, name: str, step: int | None = None) -> Opened:
-        return self.opened
+def open_model(model: GPT) -> Opened:
+    """A single model that no run holds."""
+    loaded = Loaded(model, ByteTokenizer(), "made")
+    return Opened(loaded, key=("made",), size=0, lock=threading.RLock(), results=ResultCache())
 
 
 def test_the_numbers_are_those_of_the_cache(library: Library, runs: Path) -> None:
     model, tokenizer = lab.load("tiny", root=runs)
     cache = interp.run_with_cache(model, tokenizer.encode(TEXT))
-    view = anatomy(library, "tiny", text=TEXT)
+    view = anatomy(library.open("tiny"), text=TEXT)
     for part in view.parts:
         if part.site is None:
             continue
@@ -68,7 +57,7 @@ def test_the_numbers_are_those_of_the_cache(library: Library, runs: Path) -> Non
     expected = interp.token_predictions(cache, 10)
     np.testing.assert_allclose(view.top_probabilities, expected.top_probabilities[0], atol=1e-6)
     assert view.text == TEXT
-    attn = inside(library, "tiny", None, TEXT, part="attn", layer=1, head=1)
+    attn = inside(library.open("tiny"), TEXT, part="attn", layer=1, head=1)
     for step in attn.steps:
         x = cache[str(step.site)][0]
         assert step.shape == [1, *x.shape]
@@ -80,8 +69,8 @@ def test_the_numbers_are_those_of_the_cache(library: Library, runs: Path) -> Non
 def test_every_variant_is_drawn_whole(config: GPTConfig) -> None:
     torch.manual_seed(0)
     model = GPT(config).eval()
-    only = OneModel(model)
-    view = anatomy(only, "made", text="one two one")
+    only = open_model(model)
+    view = anatomy(only, text="one two one")
     sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
     assert view.n_parameters == sum(weight.numel() for weight in model.parameters())
     drawn = [name for part in view.parts for name, _ in part.weights]
@@ -93,7 +82,7 @@ def test_every_variant_is_drawn_whole(config: GPTConfig) -> None:
         assert part.code
     keys = {part.key: part for part in view.parts if part.layer in (None, 1)}
     for key, part in keys.items():
-        found = inside(only, "made", None, "one two one", part=key, layer=1, head=3)
+        found = inside(only, "one two one", part=key, layer=1, head=3)
         assert all(np.isfinite(step.numbers.std) for step in found.steps)
         if part.numbers is not None and key != "logits" and not key.startswith("ln"):
             np.testing.assert_allclose(found.steps[-1].numbers.norms, part.numbers.norms, rtol=1e-5)
@@ -102,7 +91,7 @@ def test_every_variant_is_drawn_whole(config: GPTConfig) -> None:
 def test_the_words_are_true_for_the_switches() -> None:
     def said(**switches: Any) -> dict[str, str]:
         settings = {"n_layers": 1, "n_heads": 4, "d_model": 32, "context_length": 16, "vocab_size": 257} | switches
-        parts = anatomy(OneModel(GPT(GPTConfig(**settings)).eval()), "made", text="one").parts
+        parts = anatomy(open_model(GPT(GPTConfig(**settings)).eval()), text="one").parts
         return {part.key: f"{part.words.title}: {part.words.words} {part.words.formula}" for part in parts}
 
     plain, modern = (
@@ -168,7 +157,7 @@ def test_open_a_part_and_read_its_numbers(person: Person, library: Library) -> N
     person.open("anatomy", text=quote(TEXT), layer=1, head=1, token=4)
     page = person.page
     panel = person.panel("anatomy")
-    view = anatomy(library, "tiny", text=TEXT)
+    view = anatomy(library.open("tiny"), text=TEXT)
     assert str(panel.locator('[data-fact="total"]').text_content()) == f"{view.n_parameters:,} parameters"
     for key, layer in (("embed", None), ("attn", 1), ("mlp", 1), ("ln_final", None)):
         page.click(STATION.format(key) + ".lab-station-head")
@@ -184,7 +173,7 @@ def test_open_a_part_and_read_its_numbers(person: Person, library: Library) -> N
         assert person.query("part") == key
     page.click(STATION.format("attn") + ".lab-station-head")
     pattern = page.locator('[data-site="blocks.1.attn.hook_pattern"] [data-fact="std"]')
-    steps = inside(library, "tiny", None, TEXT, part="attn", layer=1, head=1).steps
+    steps = inside(library.open("tiny"), TEXT, part="attn", layer=1, head=1).steps
     expected = next(step for step in steps if step.site == "blocks.1.attn.hook_pattern")
     assert float(str(pattern.text_content()).split()[-1]) == pytest.approx(expected.numbers.std, abs=6e-4)
     page.click(STATION.format("probabilities") + ".lab-station-head")

@@ -21,7 +21,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestClient, Path]:
     from fastapi import FastAPI
 
     from analysis_app.analyses import diagnosis_quiz as sick_runs
-    from analysis_app.library.runs import Library
+    from analysis_app.library import Library
     from analysis_app.server.answers import add_error_answers
 
     root = tmp_path_factory.mktemp("sick") / "runs"

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
-from analysis_app.analyses.batch import Batches
-from analysis_app.library.runs import Library
+from analysis_app.analyses.batch import batch_text
+from analysis_app.library import Library
 from tests.analysis_app.conftest import STEPS, Person
 
 pytestmark = pytest.mark.browser
@@ -64,7 +64,7 @@ def test_choose_runs_read_what_differs_and_click_on_a_spike(person: Person, othe
     panel = person.panel("batch_text")
     person.wait("document.querySelector('[data-panel=batch_text]').dataset.run === 'other'")
     assert (person.query("run"), person.query("batch")) == ("other", str(SPIKE))
-    expected = Batches(Library(runs)).show("other", SPIKE)
+    expected = batch_text(Library(runs), "other", SPIKE)
     assert panel.locator('[data-fact="training measured"] b').text_content() == f"{HEIGHT:.4f} nats"
     assert f"{expected.mean_loss:.4f}" in str(
         panel.locator(f'[data-fact="loss at step {expected.step}"]').text_content()
@@ -102,7 +102,7 @@ def test_axes_and_metrics(person: Person, other: Path) -> None:
 
 
 def test_a_step_typed_in_and_the_weights_chosen(person: Person, runs: Path) -> None:
-    before = Batches(Library(runs)).show("tiny", 9).step
+    before = batch_text(Library(runs), "tiny", 9).step
     page = compare(person, run="tiny", runs="tiny", step=4)
     page.fill("#lab-batch", "9")
     page.keyboard.press("Enter")
@@ -110,7 +110,7 @@ def test_a_step_typed_in_and_the_weights_chosen(person: Person, runs: Path) -> N
     assert panel.locator(f'[data-fact="loss at step {before}"]').count() == 1
     page.select_option('[data-panel="batch_text"] [aria-label="Coloured by"]', "selected")
     panel.locator('[data-fact="loss at step 4"]').wait_for()
-    expected = Batches(Library(runs)).show("tiny", 9, 4).mean_loss
+    expected = batch_text(Library(runs), "tiny", 9, 4).mean_loss
     assert f"{expected:.4f}" in str(panel.locator('[data-fact="loss at step 4"]').text_content())
 
 

@@ -10,19 +10,15 @@ from urllib.parse import quote
 
 import pytest
 
-from analysis_app.analyses import services
-from analysis_app.library.runs import Library
+from analysis_app.analyses.attention import attention
+from analysis_app.analyses.predictions import predictions
+from analysis_app.library import Library
 from analysis_app.page.selection import TABS
 from tests.analysis_app.conftest import MARKUP, Person
 
 pytestmark = pytest.mark.browser
 
 TEXT = "the <i> sat"
-
-
-@pytest.fixture(scope="module")
-def library(runs: Path) -> Library:
-    return Library(runs)
 
 
 def export(person: Person, panel: str, kind: str) -> Path:
@@ -45,7 +41,7 @@ def test_the_numbers_are_those_of_the_analysis(person: Person, library: Library)
     assert found["selection"]["run"] == "tiny"
     assert found["selection"]["layer"] == 1
     assert "tab=attention" in found["address"] or "layer=1" in found["address"]
-    expected = services.attention(library, "tiny", text="the cat sat")
+    expected = attention(library.open("tiny"), text="the cat sat")
     answer = found["numbers"][0]["answer"]
     assert answer["source"]["ids"] == expected.source.ids
     assert answer["scores"][0]["values"] == [pytest.approx(row, abs=1e-6) for row in expected.scores[0].values.tolist()]
@@ -88,7 +84,7 @@ def test_the_page_opens_alone_and_asks_for_nothing(person: Person, browser: Any,
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: problems.append(message.text))
     page.goto(copy.as_uri())
-    expected = services.predictions(library, "tiny", text=TEXT)
+    expected = predictions(library.open("tiny"), text=TEXT)
     assert page.text_content("h2") == "How surprised it was"
     body = str(page.text_content("section"))
     assert f"{expected.mean_loss:.3f} nats" in body

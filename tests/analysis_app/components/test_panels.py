@@ -14,21 +14,20 @@ from urllib.parse import quote
 import pytest
 
 import lab
-from analysis_app.analyses import embeddings, neurons, patching, services
-from analysis_app.analyses import position_loss as validation
-from analysis_app.analyses import training_norms as norms
-from analysis_app.library.runs import Library
+from analysis_app.analyses import patching
+from analysis_app.analyses.attention import attention
+from analysis_app.analyses.embeddings import embedding_map, neighbours
+from analysis_app.analyses.neurons import neuron, neuron_examples
+from analysis_app.analyses.position_loss import position_loss
+from analysis_app.analyses.predictions import predictions
+from analysis_app.analyses.training_norms import training_norms
+from analysis_app.library import Library
 from tests.analysis_app.conftest import MARKUP, STEPS, Person
 
 pytestmark = pytest.mark.browser
 
 TEXT, OTHER = "the ca", "a do i"
 PANEL = "document.querySelector('[data-panel={}]').dataset.{}"
-
-
-@pytest.fixture(scope="module")
-def library(runs: Path) -> Library:
-    return Library(runs)
 
 
 def number(text: Any) -> float:
@@ -39,13 +38,13 @@ def number(text: Any) -> float:
 def test_a_neuron_on_the_text_and_where_it_fires_most(person: Person, library: Library) -> None:
     person.open("activations", text=quote(TEXT), layer=1, unit=5)
     page = person.page
-    found = neurons.neuron(library, "tiny", text=TEXT, layer=1, unit=5)
+    found = neuron(library.open("tiny"), text=TEXT, layer=1, unit=5)
     chips = person.panel("neuron").locator(".lab-token")
     values = [float(str(chips.nth(i).get_attribute("data-value"))) for i in range(6)]
     assert values == pytest.approx(found.activation.tolist(), abs=6e-4)
     person.panel("neuron_examples", "empty").get_by_role("button", name="Scan the validation slice").click()
     examples = person.panel("neuron_examples")
-    expected = neurons.neuron_examples(library, "tiny", layer=1, unit=5).examples
+    expected = neuron_examples(library.open("tiny"), layer=1, unit=5).examples
     first = examples.locator("li").first
     assert float(str(first.get_attribute("data-value"))) == pytest.approx(expected[0].value, abs=6e-4)
     assert first.locator(".lab-hit").text_content() == expected[0].tokens[expected[0].at]
@@ -82,7 +81,7 @@ def test_layers_over_training_are_read_and_jumped_to(person: Person, library: Li
     person.open("activations", norms="stats/update_ratio")
     page = person.page
     person.panel("training_norms")
-    found = norms.training_norms(library, "tiny")
+    found = training_norms(library, "tiny")
     page.focus('[data-panel="training_norms"] canvas')
     for _ in found.steps[2:]:
         page.keyboard.press("ArrowLeft")
@@ -101,14 +100,14 @@ def test_the_vocabulary_finds_a_token_and_its_neighbours(person: Person, library
     page.press("#lab-find-token", "Enter")
     token = int(lab.load("tiny", root=runs).tokenizer.encode("t")[0])
     person.wait(f"{PANEL.format('embedding_map', 'token')} === '{token}'")
-    near = embeddings.neighbours(library, "tiny", 0, token)
+    near = neighbours(library.open("tiny", 0), token)
     bars = page.locator(".lab-neighbours .lab-bar")
     assert [int(str(bars.nth(i).get_attribute("data-id"))) for i in range(bars.count())] == near.ids
     assert number(bars.first.locator("b").text_content()) == pytest.approx(near.cosines[0], abs=6e-3)
     page.focus('[data-panel="embedding_map"] canvas')
     page.keyboard.press("ArrowLeft")
     reading = str(page.text_content('[data-panel="embedding_map"] .lab-reading'))
-    where = embeddings.embedding_map(library, "tiny", 0)
+    where = embedding_map(library, "tiny", 0)
     at = where.ids.index(int(re.findall(r"id (\d+)", reading)[0]))
     assert at != where.ids.index(token)
     assert number(reading) == pytest.approx(float(where.points[at, 1]), abs=6e-4)
@@ -122,13 +121,13 @@ def test_loss_by_position_is_read(person: Person, library: Library) -> None:
     person.open("predictions", text=quote(TEXT))
     person.panel("position_loss", "empty").get_by_role("button").click()
     panel = person.panel("position_loss")
-    found = validation.position_loss(library, "tiny")
+    found = position_loss(library.open("tiny"))
     assert float(str(panel.get_attribute("data-first"))) == pytest.approx(found.loss[0], abs=6e-4)
     person.page.focus('[data-panel="position_loss"] canvas')
     for _ in range(15):  # to the first of them
         person.page.keyboard.press("ArrowLeft")
     shown = [float(text) for text in panel.locator(".lab-chart-key b").all_text_contents()]
-    own = services.predictions(library, "tiny", text=TEXT).loss[0]
+    own = predictions(library.open("tiny"), text=TEXT).loss[0]
     assert shown == pytest.approx([found.loss[0], own], rel=5e-3)
     person.page.keyboard.press("Enter")
     person.wait("new URL(location).searchParams.get('token') === '1'")
@@ -140,7 +139,7 @@ def test_patching_between_two_texts(person: Person, library: Library, monkeypatc
     person.panel("patching", "empty")
     page.fill("#lab-other-text", OTHER)
     monkeypatch.setattr(patching, "LEAST_DIFFERENCE", 0)
-    expected = patching.patch(library, "tiny", None, TEXT, OTHER)
+    expected = patching.patching(library.open("tiny"), TEXT, OTHER)
     if abs(expected.clean - expected.corrupt) < 0.05:
         person.panel("patching", "error")
     else:
@@ -161,7 +160,7 @@ def test_patching_between_two_texts(person: Person, library: Library, monkeypatc
 def test_the_parts_are_checked_against_the_logit(person: Person, library: Library) -> None:
     person.open("predictions", text=quote(TEXT), token=2)
     panel = person.panel("attribution_bars")
-    attribution = services.predictions(library, "tiny", text=TEXT).attribution
+    attribution = predictions(library.open("tiny"), text=TEXT).attribution
     assert attribution is not None
     said = str(panel.locator(".lab-note").last.text_content())
     assert f"the logit is {attribution.logits[2]:.3f}" in said
@@ -175,7 +174,7 @@ def test_the_mean_of_a_layer_and_what_the_address_keeps(person: Person, library:
     person.panel("head_grid")
     page.focus('[data-panel="heatmap"] canvas')
     page.keyboard.press("ArrowRight")
-    patterns = services.attention(library, "tiny", text=TEXT).patterns
+    patterns = attention(library.open("tiny"), text=TEXT).patterns
     reading = page.text_content('[data-panel="heatmap"] .lab-reading')
     assert number(reading) == pytest.approx(patterns[1, :, 5, 1].mean(), abs=0.005)
     assert page.get_attribute('[data-panel="head_grid"]', "data-metric") == "entropy"

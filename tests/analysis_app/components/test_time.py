@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from analysis_app.analyses import services
-from analysis_app.library.runs import Library
+from analysis_app.analyses.predictions import predictions
+from analysis_app.library import Library
 from lab.runs import open_run
 from lab.runs.probes import decode_pattern, read_probe
 from tests.analysis_app.conftest import Person
@@ -146,7 +146,7 @@ def test_a_text_of_ones_own_is_computed_and_then_as_quick(person: Person, runs: 
     page.focus("#lab-time")
     page.keyboard.press("Home")
     at(person, 0)
-    expected = services.predictions(Library(runs), "tiny", 0, TEXT).mean_loss
+    expected = predictions(Library(runs).open("tiny", 0), TEXT).mean_loss
     assert float(fact(page, "loss of this text")) == pytest.approx(expected, abs=6e-4)
     person.wait("new URL(location).searchParams.get('step') === '0'")
     page.reload()  # the server remembers

@@ -11,8 +11,11 @@ from urllib.parse import quote
 import pytest
 
 import lab
-from analysis_app.analyses import services
-from analysis_app.library.runs import Library
+from analysis_app.analyses.ablation import ablation
+from analysis_app.analyses.activations import activations
+from analysis_app.analyses.attention import attention, attention_row
+from analysis_app.analyses.predictions import predictions
+from analysis_app.library import Library
 from analysis_app.page.selection import TABS
 from lab.generation import Sampling, stream
 from tests.analysis_app.conftest import MARKUP, STEPS, Person, Server, start_server, stop_server
@@ -21,11 +24,6 @@ pytestmark = pytest.mark.browser
 
 TEXT = "the cat sat"
 HEAD = '[data-panel="head_grid"] .lab-head[data-layer="{}"][data-head="{}"]'
-
-
-@pytest.fixture(scope="module")
-def library(runs: Path) -> Library:
-    return Library(runs)
 
 
 def number(text: str) -> float:
@@ -43,7 +41,7 @@ def test_attention_choose_type_click_and_read(person: Person, library: Library) 
         "document.querySelector('[data-panel=heatmap] canvas').getAttribute('aria-label').includes('11 tokens')"
     )
     page.click(HEAD.format(1, 0))
-    expected = services.attention(library, "tiny", text=TEXT)
+    expected = attention(library.open("tiny"), text=TEXT)
     entropy = page.text_content('[data-panel="heatmap"] [data-score="entropy"] b')
     assert float(str(entropy)) == pytest.approx(expected.scores[0].values[1, 0], abs=6e-4)
     # By keyboard to query 4, key 2: from the last row's first key.
@@ -55,7 +53,7 @@ def test_attention_choose_type_click_and_read(person: Person, library: Library) 
     assert number(reading) == pytest.approx(expected.patterns[1, 0, 4, 2], abs=0.005)
     page.keyboard.press("Enter")
     person.panel("row_steps")
-    row = services.attention_row(library, "tiny", None, TEXT, layer=1, head=0, query=4)
+    row = attention_row(library.open("tiny"), TEXT, layer=1, head=0, query=4)
     last = page.locator('[data-panel="row_steps"] tbody tr').last.locator("td")
     assert [float(str(last.nth(i).text_content())) for i in range(5)] == pytest.approx(
         row.pattern[:5].tolist(), abs=6e-4
@@ -110,7 +108,7 @@ def test_difference_of_two_snapshots(person: Person, library: Library) -> None:
     page.keyboard.press("ArrowUp")
     shown = page.evaluate("document.querySelector('[data-panel=heatmap] select').value")
     assert shown == "difference"
-    a = services.attention(library, "tiny", None, TEXT).patterns[1, 1, 9, 0]
+    a = attention(library.open("tiny"), TEXT).patterns[1, 1, 9, 0]
     assert number(str(page.text_content('[data-panel="heatmap"] .lab-reading'))) == pytest.approx(a, abs=0.005)
 
 
@@ -120,7 +118,7 @@ def test_ablation_shows_the_rise_of_the_loss(person: Person, library: Library) -
     page = person.page
     page.select_option('[data-panel="head_grid"] select', "Δ loss without it")
     person.wait("document.querySelector('[data-panel=head_grid]').dataset.metric.startsWith('Δ')")
-    expected = services.ablation(library, "tiny", text=TEXT).heads[0, 1]
+    expected = ablation(library.open("tiny"), text=TEXT).heads[0, 1]
     assert float(str(page.text_content(HEAD.format(0, 1) + " .lab-head-score"))) == pytest.approx(expected, abs=6e-4)
 
 
@@ -143,7 +141,7 @@ def test_predictions_click_and_read(person: Person, library: Library) -> None:
     person.open("predictions", text=quote(TEXT))
     page = person.page
     panel = person.panel("loss_text")
-    expected = services.predictions(library, "tiny", text=TEXT)
+    expected = predictions(library.open("tiny"), text=TEXT)
     chips = panel.locator(".lab-token")
     losses = [float(str(chips.nth(i).get_attribute("data-loss"))) for i in range(1, 11)]
     assert losses == pytest.approx(expected.loss.tolist(), abs=6e-4)
@@ -185,7 +183,7 @@ def test_activations_read_a_norm(person: Person, library: Library) -> None:
     page = person.page
     person.panel("residual_bars")
     person.panel("histograms")
-    norms = services.activations(library, "tiny", text=TEXT)
+    norms = activations(library.open("tiny"), text=TEXT)
     for quantity in ("resid_pre", "attn_out", "mlp_out"):
         bar = page.locator(f'[data-panel="residual_bars"] [data-quantity="{quantity}"][data-layer="1"] b')
         expected = norms.norms[norms.quantities.index(quantity), 1, 3]

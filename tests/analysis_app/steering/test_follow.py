@@ -233,7 +233,7 @@ def test_pages_of_another_origin_are_refused(live: Server, root: Path, origin: s
 
 
 def test_a_clock_that_jumps_makes_no_run_dead(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from analysis_app.steering.status import situation
+    from analysis_app.steering.status import run_status
 
     with StatusWriter(run) as status:
         status.update(state="running")
@@ -242,7 +242,7 @@ def test_a_clock_that_jumps_makes_no_run_dead(run: Run, monkeypatch: pytest.Monk
         now = time.time()
         for jump in (3600, -3600):
             monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
-            found = situation(run)
+            found = run_status(run)
             assert (found["state"], found["control"]["available"]) == ("running", True)
             assert found["heartbeat_age"] >= 0
         monkeypatch.undo()

@@ -251,7 +251,7 @@ def test_every_configuration_can_be_named(folder: Path) -> None:
 
 
 def test_a_start_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from analysis_app.steering.status import situation
+    from analysis_app.steering.status import run_status
 
     launcher = Launcher(tmp_path)
     monkeypatch.setattr(
@@ -260,7 +260,7 @@ def test_a_start_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
     launcher.launch("fox", "new", [])
     failed = wait_until(lambda: (last := launcher.last("fox")) and not last.alive and last)
     assert failed.failure == "no room"
-    found = situation(Run(tmp_path / "fox"), launcher.last("fox"))
+    found = run_status(Run(tmp_path / "fox"), launcher.last("fox"))
     assert (found["state"], found["message"], found["control"]["available"]) == ("failed", "no room", False)
     (tmp_path / ".starts" / "fox.json").write_text("{")
     assert launcher.last("fox") is None

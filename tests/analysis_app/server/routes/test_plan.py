@@ -41,7 +41,7 @@ def test_what_cannot_be_is_a_sentence(client: TestClient, overrides: dict[str, o
 
 
 def test_kernels_are_those_of_the_newest_run(tmp_path: Path) -> None:
-    from analysis_app.library.runs import Library
+    from analysis_app.library import Library
     from analysis_app.server.routes.plan import newest_levers
     from lab.runs import StatusWriter, create_run
 

@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from analysis_app.analyses import services
 from analysis_app.analyses.anatomy.parts import anatomy
-from analysis_app.library.runs import Library
+from analysis_app.analyses.embeddings import embedding_map
+from analysis_app.analyses.neurons import neuron_examples
+from analysis_app.analyses.position_loss import position_loss
+from analysis_app.analyses.reproduction import reproduction
+from analysis_app.analyses.training_norms import training_norms
+from analysis_app.library import Library
 from analysis_app.page.selection import TABS
 from tests.analysis_app.conftest import Person, Server, start_server, stop_server
 
@@ -45,7 +49,7 @@ def test_its_numbers_are_theirs(theirs: tuple[Path, Any]) -> None:
     folder, model = theirs
     library = Library(folder)
     assert [(run.name, run.kind, run.state) for run in library.runs()] == [(NAME, "folder", "published")]
-    view = anatomy(library, NAME, text=TEXT)
+    view = anatomy(library.open(NAME), text=TEXT)
     with torch.no_grad():
         out = model(torch.tensor([view.source.ids]), output_hidden_states=True)
     np.testing.assert_allclose(view.top_logits, out.logits[0].topk(10).values, atol=1e-4)
@@ -56,7 +60,27 @@ def test_its_numbers_are_theirs(theirs: tuple[Path, Any]) -> None:
             assert stream.numbers is not None
             np.testing.assert_allclose(stream.numbers.norms, out.hidden_states[1][0].norm(dim=-1), rtol=1e-4)
     assert view.n_parameters == sum(weight.numel() for weight in model.parameters())
-    assert services.reproduction(library, NAME).reproduces is None
+    assert reproduction(library.open(NAME)).reproduces is None
+
+
+@pytest.fixture(scope="module")
+def converted(runs: Path, tmp_path_factory: pytest.TempPathFactory, loaded) -> Library:
+    from lab.exporting import save_gpt2
+
+    model, tokenizer = loaded
+    folder = tmp_path_factory.mktemp("published")
+    save_gpt2(model, folder / "gpt")
+    (folder / "gpt" / "tokenizer.json").write_text(tokenizer.to_json())
+    return Library(folder)
+
+
+def test_what_a_published_model_lacks_is_said(converted: Library) -> None:
+    assert embedding_map(converted, "gpt").points.shape[1] == 2
+    for ask in (neuron_examples, position_loss):
+        with pytest.raises(ValueError, match="no validation text"):
+            ask(converted.open("gpt"))
+    with pytest.raises(ValueError, match="there are no gradient norms"):
+        training_norms(converted, "gpt")
 
 
 @pytest.fixture(scope="module")

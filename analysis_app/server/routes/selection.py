@@ -1,0 +1,66 @@
+"""`GET /api/selection`: what an address of the page stands for now."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, replace
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from analysis_app.analyses.model_shape import model_shape
+from analysis_app.library import Library
+from analysis_app.page.selection import Selection, clamp, from_query
+from analysis_app.server.answers import answer
+
+
+def routes(library: Library) -> APIRouter:
+    """The route over the runs of `library`."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/selection")
+    def selection(request: Request) -> Response:
+        """What an address of the page stands for now: the selection, the runs, the run's steps, the model."""
+        return answer(_resolve(library, dict(request.query_params)))
+
+    return router
+
+
+def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
+    """Never fails for a link that is out of date: what cannot be is replaced, and said in a note."""
+    selected, notes = from_query(query)
+    runs = library.runs()
+    found: dict[str, Any] = {"runs": runs, "weights": [], "steps": [], "model": None, "problem": None}
+    names = [run.name for run in runs]
+    if selected.run not in names and selected.run not in (None, "last"):
+        notes.append(f"there is no run {selected.run[:100]!r} here")
+        selected = replace(selected, run=None, step=None)
+    if names:
+        run = selected.run if selected.run in names else library.newest(runs)
+        selected = replace(selected, run=run)
+        try:
+            selected, more = _resolve_weights(library, selected, found)
+            notes += more
+        except ValueError as error:
+            found["problem"] = str(error)
+            with suppress(ValueError):
+                found["weights"] = library.weights(run)  # in which the one that failed now says so
+    return found | {"selection": asdict(selected), "notes": notes}
+
+
+def _resolve_weights(library: Library, selected: Selection, found: dict[str, Any]) -> tuple[Selection, list[str]]:
+    """Fill in what is found of the selected run; a step, layer and head that there are, and a note on each change."""
+    run = selected.run
+    assert run is not None
+    notes = []
+    found["weights"] = library.weights(run)
+    found["steps"] = steps = library.steps(run)
+    step = selected.step if selected.step in steps else (steps[-1] if steps else None)
+    if selected.step not in (None, step):
+        notes.append(f"run {run!r} has no weights of step {selected.step:,}: showing step {step}")
+    selected = replace(selected, step=step)
+    if not found["weights"]:
+        return selected, notes
+    found["model"] = model = model_shape(library.open(run, step))
+    selected, more = clamp(selected, model.n_layers, model.n_heads)
+    return selected, [*notes, *more]

@@ -1,0 +1,41 @@
+"""Curves of runs: thinned without losing a spike, and landmarks on them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis_app.analyses.curves import MAX_POINTS, keep, landmarks
+from lab.runs import MetricsWriter, create_run
+
+TEXT = "the cat sat"
+
+
+@pytest.mark.parametrize("n", [10, MAX_POINTS + 1, 5 * MAX_POINTS])
+def test_a_spike_survives_thinning(n: int) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(2, 0.1, n)
+    for at in rng.integers(0, n, 3):
+        values[at] = 9.0
+    chosen = keep(values)
+    assert len(chosen) <= MAX_POINTS + 5
+    assert (np.diff(chosen) > 0).all()
+    assert (chosen[0], chosen[-1]) == (0, n - 1)
+    assert (values[chosen] == 9.0).sum() == (values == 9.0).sum()
+    assert values[chosen].min() == values.min()
+
+
+def test_landmarks_are_where_the_curves_say(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "curves")
+    writer = MetricsWriter(run)
+    for step, (train, val) in enumerate([(4.0, 4.1), (3.2, None), (2.4, 3.0), (2.9, 2.5), (1.0, 2.7)]):
+        writer.write(step, 10 * step, step / 2, {"train/loss": train} | ({"val/loss": val} if val else {}))
+    history = run.metrics()
+    assert [(mark.name, mark.step) for mark in landmarks(run, history)] == [("loss half-way", 2), ("best val", 3)]
+    run.events_path.write_text(
+        json.dumps({"kind": "finding", "step": 1, "finding": "induction_head", "layer": 1, "head": 0}) + "\n"
+    )
+    assert [mark.name for mark in landmarks(run, history)] == ["induction onset", "loss half-way", "best val"]
