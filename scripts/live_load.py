@@ -14,14 +14,11 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from page_server import serving
 from websockets.asyncio.client import connect
 
 from lab.runs import MetricsWriter, Run, StatusWriter, create_run
@@ -30,22 +27,6 @@ LINES_A_SECOND = 20
 MOST_CLIENTS, MOST_SECONDS, MOST_ROWS = 200, 120, 2_000_000
 GIVE_UP_SECONDS = 150
 VALUES = {"train/loss": 2.5, "train/grad_norm": 0.123456789, "train/lr": 1e-3, "perf/tokens_per_second": 31234.5}
-
-
-@contextmanager
-def serving(root: Path) -> Iterator[tuple[str, int]]:
-    """A server: its address for WebSockets, and its process id."""
-    command = [sys.executable, "-m", "analysis_app", "--runs", str(root), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        line = next((line for line in process.stdout if " is at " in line), None)
-        if line is None:
-            raise SystemExit("the server did not start: python -m analysis_app says why")
-        yield line.split(" is at ")[1].split("/  ")[0].replace("http", "ws"), process.pid
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def processor_seconds(pid: int) -> float:
@@ -116,7 +97,8 @@ async def measure(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         busy, long = create_run(root, "busy"), create_run(root, "long")
-        with serving(root) as (url, pid), StatusWriter(busy) as status:
+        with serving(root) as server, StatusWriter(busy) as status:
+            url, pid = server.url.replace("http", "ws"), server.process.pid
             status.update(state="running")
             await many_clients(url, busy, pid, args.clients, args.seconds)
             await long_history(url, long, pid, args.rows)

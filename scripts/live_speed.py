@@ -15,25 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
 import re
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from page_server import BROWSER_FLAGS, find_chromium, serving
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from lab.runs import MetricsWriter, Run, StatusWriter, create_run
 from lab.runs.records import write_json
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-precise-memory-info")
+FLAGS = (*BROWSER_FLAGS, "--enable-precise-memory-info")
 LIVE = "(document.querySelector('[data-panel=live]') ?? { dataset: {} })"
 
 
@@ -57,21 +53,6 @@ def write_run(root: Path, rows: int) -> Run:
             place = {"step": step, "tokens": step * 2048, "time": round(step * 0.05, 3), "wall": 1.7e9}
             file.write(json.dumps(place | values) + "\n")
     return run
-
-
-def serve(root: Path) -> tuple[subprocess.Popen[str], str]:
-    """The page's server over `root`, and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "analysis_app", "--runs", str(root), "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"http://[\d.]+:\d+", line):
-            return process, found[0]
-    raise SystemExit("the server did not start")
 
 
 def browser_memory(browser: Browser, page: Page) -> dict[str, float]:
@@ -142,20 +123,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="logged steps of the runs")
     asked = parser.parse_args()
-    chromium = os.environ.get("LAB_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root = Path(folder) / "runs"
         runs = {rows: write_run(root, rows) for rows in asked.rows}
-        server, url = serve(root)
-        try:
+        with serving(root) as server:
             for rows, run in runs.items():
                 # A browser for each: what one run left behind is not the other's.
-                browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-                print(json.dumps(measure(browser, url, run, rows)), flush=True)
+                browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
+                print(json.dumps(measure(browser, server.url, run, rows)), flush=True)
                 browser.close()
-        finally:
-            server.terminate()
-            server.wait(20)
 
 
 if __name__ == "__main__":

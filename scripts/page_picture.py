@@ -9,19 +9,15 @@ and a Chromium (LAB_CHROMIUM names one).
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from analysis_app.page.selection import TABS
+from page_server import BROWSER_FLAGS, find_chromium, serving
+
+from analysis_app.page.tabs import TABS
 
 MOST_BYTES = 300_000
 WIDTH, HEIGHT = 1360, 900
@@ -35,21 +31,6 @@ SETTLED = """() => {
   const panels = [...document.querySelectorAll(".tabitem .lab-panel")].filter((panel) => panel.offsetParent);
   return panels.length > 0 && panels.every((panel) => ["ready", "empty", "error"].includes(panel.dataset.state));
 }"""
-
-
-@contextmanager
-def serving(runs: str) -> Iterator[str]:
-    """The page in a process of its own: its address."""
-    command = [sys.executable, "-m", "analysis_app", "--runs", runs, "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        address = next(filter(None, (re.search(r"http://[^\s/]+", line) for line in process.stdout)), None)
-        if address is None:
-            raise SystemExit("the page did not start: python -m analysis_app says why")
-        yield address[0]
-    finally:
-        process.terminate()
 
 
 def picture(page: Any, address: str, tab: str, run: str | None) -> bytes:
@@ -87,15 +68,14 @@ def main() -> int:
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the pictures (default: docs)")
     given = parser.parse_args()
-    chromium = os.environ.get("LAB_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     given.out.mkdir(parents=True, exist_ok=True)
-    with serving(given.runs) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with serving(given.runs) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(BROWSER_FLAGS))
         scheme = "dark" if given.dark else "light"
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
         for tab in given.tab or TABS:
             path = given.out / f"page-{tab}.png"
-            path.write_bytes(small(picture(page, address, tab, given.run)))
+            path.write_bytes(small(picture(page, server.url, tab, given.run)))
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
         browser.close()
     return 0

@@ -14,16 +14,15 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from page_server import BROWSER_FLAGS, find_chromium, serving
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.table import Table
@@ -34,8 +33,6 @@ from lab.runs import Run, open_run
 REPEATS = 5
 LISTED = 200
 SENTENCE = 64  # tokens
-OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 TARGETS = {
     "server start": 8000,
     "first picture": 1500,
@@ -46,23 +43,6 @@ TARGETS = {
     "checkpoints listed": 300,
     "frame while dragging through time": 50,  # 20 frames a second
 }
-
-
-@contextmanager
-def serving(runs: Path) -> Iterator[tuple[str, float]]:
-    """A server over `runs`: its address, and the milliseconds until it answered."""
-    began = time.perf_counter()
-    command = [sys.executable, "-m", "analysis_app", "--runs", str(runs), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        line = next((line for line in process.stdout if " is at " in line), None)
-        if line is None:
-            raise SystemExit("the server did not start: python -m analysis_app says why")
-        yield line.split(" is at ")[1].split("/  ")[0], 1000 * (time.perf_counter() - began)
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def median(measure: Callable[[], float]) -> float:
@@ -196,20 +176,19 @@ def main() -> int:
     parser.add_argument("--run", default="last")
     args = parser.parse_args()
     run = open_run(args.run, args.runs)
-    chromium = os.environ.get("LAB_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", OFFLINE])
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(BROWSER_FLAGS))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         asked: set[str] = set()
         page.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
         text = sentence(run, SENTENCE)
-        with serving(run.path.parent) as (url, start):
-            found = {"server start": start} | measure_page(page, url, run.name, text)
+        with serving(run.path.parent) as server:
+            found = {"server start": server.start_ms} | measure_page(page, server.url, run.name, text)
             if run.probes():
-                found["frame while dragging through time"] = measure_film(page, url, run.name)
+                found["frame while dragging through time"] = measure_film(page, server.url, run.name)
         many_snapshots(run.path, Path(folder))
-        with serving(Path(folder)) as (url, _):
-            found["checkpoints listed"] = measure_list(page, url)
+        with serving(folder) as server:
+            found["checkpoints listed"] = measure_list(page, server.url)
         browser.close()
     table = Table("what", "ms", "target")
     for name, value in found.items():

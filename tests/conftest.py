@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from scripts.page_server import BROWSER_FLAGS, find_chromium
+
 CHROMIUM_FIX = "run ./scripts/test, or install Chromium (Debian: apt-get install chromium) or set LAB_CHROMIUM"
 
 
@@ -44,9 +44,7 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium; skips, naming the fix, where there is none."""
-    named = os.environ.get("LAB_CHROMIUM")
-    found = named if named and Path(named).exists() else next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if not found:
+    if not (found := find_chromium()):
         pytest.skip(f"no Chromium found: {CHROMIUM_FIX}")
     return found
 
@@ -55,10 +53,8 @@ def chromium() -> str:
 def browser(chromium: str) -> Iterator[Any]:
     """A headless Chromium that can reach this machine and nothing else."""
     playwright = pytest.importorskip("playwright.sync_api")
-    offline = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", offline]
     with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=chromium, args=flags)
+        found = started.chromium.launch(executable_path=chromium, args=list(BROWSER_FLAGS))
         yield found
         found.close()
 

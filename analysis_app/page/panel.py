@@ -11,6 +11,8 @@ import html
 
 import gradio as gr
 
+from analysis_app.page.tabs import PANELS
+
 _TEMPLATE = """
 <section class="lab-panel {classes}" data-panel="{module}" data-state="waiting" {labelled}>
   {header}
@@ -36,11 +38,12 @@ Promise.all([load("{module}"), load("lib/export")]).then(([panel, exports]) => {
 """
 
 
-def panel(module: str, title: str | None = None, help: str = "") -> gr.HTML:
-    """A panel that `components/{module}.js` fills; without a title it has no frame.
+def panel(module: str) -> gr.HTML:
+    """A panel that `components/{module}.js` fills, with its title and help from `PANELS`; without these, no frame.
 
     A function and not a subclass of `gr.HTML`: for subclasses Gradio writes files beside the module.
     """
+    title, help = PANELS.get(module, (None, ""))
     name = f"lab-{module.replace('_', '-')}"
     header = _BARE if title is None else _HEADER.format(name=name, title=html.escape(title), help=html.escape(help))
     template = _TEMPLATE.format(

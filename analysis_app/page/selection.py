@@ -1,35 +1,19 @@
-"""The one selection that all tabs read, and its way into the page's address and back.
+"""The one selection that all tabs read, from the page's address.
 
     ?run=quickstart&step=512&text=Once+upon&layer=2&head=5&tab=attention
 
-A link is a person's input: what it names may be gone or never have been, so reading it never fails. What cannot
-be is replaced by the default and said in a note.
+An address may be out of date, so reading it never fails: what cannot be is replaced by the default, with a note.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
-from urllib.parse import urlencode
 
 from analysis_app.analyses.text import MAX_TEXT
+from analysis_app.page.tabs import DEFAULT_TAB, TABS
 
-LABELS = {
-    "live": "Live",
-    "checkpoints": "Checkpoints",
-    "attention": "Attention",
-    "activations": "Activations",
-    "predictions": "Predictions",
-    "time": "Through time",
-    "generate": "Generate",
-    "anatomy": "Anatomy",
-    "experiments": "Experiments",
-    "sick": "Sick runs",
-}
-"""What stands on each tab, in the order of the page."""
-TABS = tuple(LABELS)
-DEFAULT_TAB = "live"
 _NUMBERS = ("step", "layer", "head", "token")
 
 
@@ -57,12 +41,6 @@ class Selection:
     token: int | None = None
     part: str | None = None
     tab: str = DEFAULT_TAB
-
-    def to_query(self) -> str:
-        """The part of an address after `?`; what is as by default is left out."""
-        default = Selection()
-        given = {k: v for k, v in asdict(self).items() if v is not None and v != getattr(default, k)}
-        return urlencode(given)
 
 
 def from_query(query: Mapping[str, str]) -> tuple[Selection, list[str]]:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +14,7 @@ import pytest
 from analysis_app.library import Library
 from lab.loading import load
 from lab.runs import open_run
+from scripts.page_server import Server, serving
 from tests.tiny import lab, tiny_args, write_corpus
 
 MARKUP = "<img src=x onerror=hacked()>"
@@ -57,48 +53,11 @@ def validation_pieces(runs: Path, context: int = 16) -> np.ndarray:
     return ids[: len(ids) // context * context].reshape(-1, context)
 
 
-@dataclass
-class Server:
-    """A running server: its address and what it has logged."""
-
-    url: str
-    process: subprocess.Popen[str]
-    log: list[str] = field(default_factory=list)
-
-
-def start_server(runs: Path, *more: str) -> Server:
-    """`python -m analysis_app` on a free port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "analysis_app", "--runs", str(runs), "--port", "0", *more],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert process.stdout is not None
-    log: list[str] = []
-    for line in process.stdout:
-        log.append(line)
-        if "analysis page is at" in line:
-            break
-    else:
-        raise AssertionError("".join(log))
-    url = log[-1].split(" is at ")[1].split("/  ")[0]
-    threading.Thread(target=lambda: log.extend(process.stdout or ()), daemon=True).start()
-    return Server(url, process, log)
-
-
-def stop_server(server: Server) -> None:
-    server.process.terminate()
-    server.process.wait(60)
-
-
 @pytest.fixture(scope="session")
 def server(runs: Path) -> Iterator[Server]:
     """The server over `runs`."""
-    found = start_server(runs)
-    yield found
-    stop_server(found)
+    with serving(runs) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

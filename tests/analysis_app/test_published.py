@@ -18,8 +18,9 @@ from analysis_app.analyses.position_loss import position_loss
 from analysis_app.analyses.reproduction import reproduction
 from analysis_app.analyses.training_norms import training_norms
 from analysis_app.library import Library
-from analysis_app.page.selection import TABS
-from tests.analysis_app.conftest import Person, Server, start_server, stop_server
+from analysis_app.page.tabs import TABS
+from scripts.page_server import Server, start_server
+from tests.analysis_app.conftest import Person
 
 NAME = "gpt2-tiny"
 TEXT = "to be or not to be"
@@ -87,7 +88,7 @@ def test_what_a_published_model_lacks_is_said(converted: Library) -> None:
 def published(theirs: tuple[Path, Any]) -> Iterator[Server]:
     found = start_server(theirs[0])
     yield found
-    stop_server(found)
+    found.stop()
 
 
 @pytest.mark.browser

@@ -22,7 +22,8 @@ from lab import interp
 from lab.data.vocabulary import ByteTokenizer
 from lab.loading import Loaded
 from lab.model import GPT, GPTConfig
-from tests.analysis_app.conftest import Person, Server
+from scripts.page_server import Server
+from tests.analysis_app.conftest import Person
 from tests.variants import all_pairs_configs, describe
 
 TEXT = "the cat sat"

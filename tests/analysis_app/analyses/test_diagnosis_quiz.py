@@ -13,7 +13,8 @@ from analysis_app.analyses.diagnosis_quiz import FOLDER, cases, choices, recordi
 from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
 from lab.runs.guesses import first_guesses, read_guesses
 from lab.runs.metrics import undeclared
-from tests.analysis_app.conftest import Person, start_server, stop_server
+from scripts.page_server import start_server
+from tests.analysis_app.conftest import Person
 
 
 @pytest.fixture(scope="module")
@@ -116,4 +117,4 @@ def test_a_person_guesses_and_learns_why(browser: Any, tmp_path: Path) -> None:
         assert not person.problems, person.problems
     finally:
         context.close()
-        stop_server(server)
+        server.stop()

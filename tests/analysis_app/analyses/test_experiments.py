@@ -18,7 +18,7 @@ from analysis_app.analyses.experiments import MAX_RUNS, overlay
 from analysis_app.library import Library, NotFoundError
 from lab.model import flops_per_token
 from lab.runs import open_run
-from tests.analysis_app.conftest import Server
+from scripts.page_server import Server
 
 
 def another(runs: Path, folder: Path, name: str = "other", **data: Any) -> Path:

@@ -24,7 +24,7 @@ from analysis_app.library import Library
 from lab.interp import attention_patterns, previous_token_score, repeated_random_tokens, run_with_cache, token_losses
 from lab.runs import open_run
 from lab.runs.probes import decode_pattern, read_probe
-from tests.analysis_app.conftest import Server
+from scripts.page_server import Server
 
 TEXT = "the cat sat"
 

@@ -13,7 +13,7 @@ import pytest
 from analysis_app.analyses.attention import attention
 from analysis_app.analyses.predictions import predictions
 from analysis_app.library import Library
-from analysis_app.page.selection import TABS
+from analysis_app.page.tabs import TABS
 from tests.analysis_app.conftest import MARKUP, Person
 
 pytestmark = pytest.mark.browser
@@ -85,7 +85,7 @@ def test_the_page_opens_alone_and_asks_for_nothing(person: Person, browser: Any,
     page.on("console", lambda message: problems.append(message.text))
     page.goto(copy.as_uri())
     expected = predictions(library.open("tiny"), text=TEXT)
-    assert page.text_content("h2") == "How surprised it was"
+    assert page.text_content("h2") == "Loss of each token"
     body = str(page.text_content("section"))
     assert f"{expected.mean_loss:.3f} nats" in body
     assert "run tiny · step 12" in body

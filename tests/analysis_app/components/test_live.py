@@ -16,7 +16,8 @@ import pytest
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, open_run
 from lab.runs.control import ControlChannel
 from lab.runs.records import write_json
-from tests.analysis_app.conftest import MARKUP, Person, Server, start_server, stop_server
+from scripts.page_server import Server, start_server
+from tests.analysis_app.conftest import MARKUP, Person
 from tests.tiny import write_corpus
 
 pytestmark = pytest.mark.browser
@@ -77,7 +78,7 @@ def live_server(folder: Path) -> Iterator[Server]:
     """The server over it. A test that restarts it puts the new process in."""
     found = start_server(folder / "runs")
     yield found
-    stop_server(found)
+    found.stop()
     for run in (folder / "runs").glob("*/run.json"):
         status = Run(run.parent).status()
         if status.active and status.pid and status.pid != os.getpid():

@@ -254,7 +254,7 @@ def test_stopping_hovering_and_branching_on_the_side_one_is_at(person: Person) -
 
 
 def test_weights_that_turn_out_damaged_are_greyed(person: Person, runs: Path, tmp_path: Path) -> None:
-    from tests.analysis_app.conftest import start_server, stop_server
+    from scripts.page_server import start_server
 
     shutil.copytree(runs / "tiny", tmp_path / "tiny")
     snapshot = tmp_path / "tiny" / "snapshots" / "step-00000004.safetensors"
@@ -274,7 +274,7 @@ def test_weights_that_turn_out_damaged_are_greyed(person: Person, runs: Path, tm
         person.wait("document.querySelector('.lab-proof').dataset.reproduces === 'true'")
         assert page.locator(".lab-tag").count() >= 2  # last, best
     finally:
-        stop_server(server)
+        server.stop()
 
 
 def test_a_refusal_that_comes_late_does_not_cover_the_proof_of_other_weights(person: Person) -> None:

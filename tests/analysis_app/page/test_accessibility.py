@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analysis_app.page.selection import TABS
+from analysis_app.page.tabs import TABS
 from tests.analysis_app.conftest import Person
 
 pytestmark = pytest.mark.browser

@@ -16,9 +16,10 @@ from analysis_app.analyses.activations import activations
 from analysis_app.analyses.attention import attention, attention_row
 from analysis_app.analyses.predictions import predictions
 from analysis_app.library import Library
-from analysis_app.page.selection import TABS
+from analysis_app.page.tabs import TABS
 from lab.generation import Sampling, stream
-from tests.analysis_app.conftest import MARKUP, STEPS, Person, Server, start_server, stop_server
+from scripts.page_server import Server, start_server
+from tests.analysis_app.conftest import MARKUP, STEPS, Person
 
 pytestmark = pytest.mark.browser
 
@@ -328,7 +329,7 @@ def test_light_and_dark(person: Person) -> None:
 def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     found = start_server(tmp_path_factory.mktemp("empty"))
     yield found
-    stop_server(found)
+    found.stop()
 
 
 def test_an_empty_folder_says_what_fills_it(person: Person, empty_server: Server) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.analysis_app.conftest import Server, start_server, stop_server
+from scripts.page_server import Server, start_server
 
 TEXT = "the cat sat"
 
@@ -58,7 +58,7 @@ def test_a_password_guards_every_route_and_ctrl_c_ends_it(tmp_path: Path) -> Non
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(20) in (0, -signal.SIGINT)
     finally:
-        stop_server(server)
+        server.stop()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from analysis_app.analyses.predictions import predictions
 from analysis_app.library import Library
 from analysis_app.server.app import create_app
 from lab.generation import Sampling, stream
-from tests.analysis_app.conftest import STEPS, Server, start_server, stop_server
+from scripts.page_server import Server, start_server
+from tests.analysis_app.conftest import STEPS
 
 gradio_client = pytest.importorskip("gradio_client")
 
@@ -107,7 +108,7 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_read(server: Server) ->
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     found = start_server(tmp_path_factory.mktemp("locked"), "--password", "sesame")
     yield found
-    stop_server(found)
+    found.stop()
 
 
 def every_path(root: Path) -> set[tuple[str, str]]:

@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from analysis_app.steering.follow import CHUNK_BYTES, Place, read_delta
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
-from tests.analysis_app.conftest import Server, start_server, stop_server
+from scripts.page_server import Server, start_server
 
 PATIENCE = 60
 
@@ -31,7 +31,7 @@ def live(root: Path) -> Iterator[Server]:
     """A server over a folder of runs that these tests write themselves."""
     found = start_server(root)
     yield found
-    stop_server(found)
+    found.stop()
 
 
 @pytest.fixture

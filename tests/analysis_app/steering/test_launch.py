@@ -17,7 +17,7 @@ from analysis_app.steering import start_form as settings
 from analysis_app.steering.launch import Launcher
 from lab.runs import Run
 from lab.runs.processes import process_start
-from tests.analysis_app.conftest import Server, start_server, stop_server
+from scripts.page_server import Server, start_server
 from tests.analysis_app.steering.test_follow import Page
 from tests.tiny import write_corpus
 
@@ -97,7 +97,7 @@ class Steering:
 def steering(folder: Path) -> Iterator[Steering]:
     found = Steering(folder)
     yield found
-    stop_server(found.server)
+    found.server.stop()
 
 
 def test_one_run_through_everything(steering: Steering, folder: Path) -> None:
