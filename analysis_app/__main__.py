@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from analysis_app.server.guard import LOOPBACK
+
 PASSWORD_VARIABLE = "LAB_APP_PASSWORD"
 
 
@@ -23,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--password",
         default=os.environ.get(PASSWORD_VARIABLE),
-        help=f"asked for by every route; needed for any other --host (default: ${PASSWORD_VARIABLE})",
+        help=f"required by every route; needed for any other --host (default: ${PASSWORD_VARIABLE})",
     )
     args = parser.parse_args(argv)
     if problem := _problem(args):
@@ -59,7 +60,7 @@ def _serve(args: argparse.Namespace) -> int:
         port=args.port,
         log_level="warning",
         ws_per_message_deflate=False,  # between two programs of one machine it only costs time
-        ws_max_size=1 << 16,  # nobody has anything to say to the server this way
+        ws_max_size=1 << 16,  # clients send nothing this way
     )
     server = uvicorn.Server(config)
     try:
@@ -67,7 +68,7 @@ def _serve(args: argparse.Namespace) -> int:
     except SystemExit:
         print(f"error: --port {args.port} is taken: choose another, or 0 for a free one", file=sys.stderr)
         return 2
-    socket.listen(128)  # who follows the printed address at once waits, and is not refused
+    socket.listen(128)  # a request right after the address is printed waits, and is not refused
     host = f"[{args.host}]" if ":" in args.host else args.host
     print(f"The analysis page is at http://{host}:{socket.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
     server.run(sockets=[socket])

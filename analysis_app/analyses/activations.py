@@ -17,10 +17,10 @@ SITES = tuple(sorted({*interp.RESIDUAL_SITES, *interp.NEURON_SITES, *interp.HIST
 
 @dataclass(frozen=True)
 class ActivationView:
-    """Sizes along the residual stream, and what the MLPs' units do."""
+    """Norms along the residual stream, and the activity of the MLPs' units."""
 
     source: Source
-    layer: int | None  # the one that was asked for: arrays then have only it
+    layer: int | None  # the only one in the arrays; None: all
     head: int | None
     quantities: list[str]
     norms: Array  # [quantity, layer, pos] L2 norms

@@ -21,19 +21,19 @@ from lab.loading import load_data
 from lab.model import cross_entropy
 from lab.runs import Run
 
-MAX_TOKENS = 16_384  # shown and scored at once; the rest of a large batch on asking
+MAX_TOKENS = 16_384  # shown and scored at once; the rest of a large batch on request
 MAX_LOGITS = 1 << 25  # of one forward pass, 128 MB
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """One of a batch: its tokens and, where it counts, the target after the last of them."""
+    """One sequence of a batch: its tokens and, where it counts, the target after the last of them."""
 
     index: int
     micro_batch: int
     tokens: list[str]  # [pos+1] or [pos] labels
     ids: list[int]
-    counts: list[bool]  # [pos+1]: whether training asks for this token; the first is only given
+    counts: list[bool]  # [pos+1]: whether this token is a target; the first never is
     loss: Array | None  # [pos] nats; entry t is for token t+1, NaN where it does not count
     mean_loss: float | None  # over those that count
 
@@ -46,7 +46,7 @@ class BatchView:
     batch: int
     step: int | None  # of the weights that scored it; None: the run has none
     steps: list[int]  # of the weights there are
-    recorded_loss: float | None  # what training measured on it, before its update
+    recorded_loss: float | None  # measured by training, before the update
     mean_loss: float | None  # of the scored ones; of the whole batch where all of them are here
     uniform_loss: float
     epoch: int | None  # from 1; None: made text never repeats
@@ -72,7 +72,7 @@ def batch_text(
     Raises `ValueError` for a batch that cannot be shown: no such sequence, no record of the data, a corpus that is
     gone or has changed.
     """
-    trained = library.trained(run, "what it learned from is not on this machine")
+    trained = library.trained(run, "its training text is not on this machine")
     data = _data(library, trained)
     tokens, targets = (part.flatten(0, 1) for part in data.step_batch(batch))
     n = len(tokens)
@@ -114,7 +114,7 @@ def _losses(opened: Opened, tokens: Tensor, targets: Tensor) -> Array:
     """Loss at each target `[sequence, pos]` in nats, NaN where none counts."""
     config = opened.model.config
     if int(tokens.max()) >= config.vocab_size:
-        raise ValueError("the batch holds tokens that these weights do not know: data.json is of another run")
+        raise ValueError("the batch holds tokens outside these weights' vocabulary: data.json is of another run")
     at_once = max(1, MAX_LOGITS // (config.vocab_size * tokens.shape[1]))
     found = []
     for some, wanted in zip(tokens.split(at_once), targets.split(at_once), strict=True):
@@ -160,5 +160,5 @@ def _notes(run: Run, batch: int, step: int | None, n: int, shown: int) -> list[s
     if step is None:
         found.append("the run has no weights yet: the text is not coloured")
     if shown < n:
-        found.append(f"{shown} of the batch's {n} sequences, and their mean; the others on asking")
+        found.append(f"{shown} of the batch's {n} sequences, and their mean; the others on request")
     return found

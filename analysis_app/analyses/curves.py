@@ -1,4 +1,4 @@
-"""The metrics of runs as curves that a browser can hold, and the places in a run that are worth a look."""
+"""Metrics of a run as curves that a browser can hold, and landmarks: the steps worth looking at."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Landmark:
-    """A step worth jumping to, and why."""
+    """A step worth looking at, and why."""
 
     name: str
     step: int
@@ -44,8 +44,9 @@ def curve(history: MetricsHistory, metric: str) -> Curve:
 
 
 def keep(values: Array, most: int = MAX_POINTS) -> Array:
-    """Indices of at most about `most` of the values: of each stretch its smallest and its largest, so that no spike is
-    lost and none is invented; the first `UNTHINNED` and the last all stay."""
+    """Indices of at most about `most` of the values: the smallest and the largest of each stretch, so that every spike
+    stays; the first `UNTHINNED` and the last are all kept.
+    """
     if len(values) <= most:
         return np.arange(len(values))
     start = min(UNTHINNED, most // 4)
@@ -56,8 +57,7 @@ def keep(values: Array, most: int = MAX_POINTS) -> Array:
 
 
 def landmarks(run: Run, history: MetricsHistory) -> list[Landmark]:
-    """Where the loss is half-way down, where the first induction head formed, where validation is best; those that
-    there are, by step."""
+    """Where the loss is half-way down, where the first induction head formed, where validation is best; by step."""
     found = []
     steps, losses = history.series("train/loss")
     if len(losses) > 1 and (half := (losses[0] + min(losses)) / 2) < losses[0]:
@@ -65,9 +65,9 @@ def landmarks(run: Run, history: MetricsHistory) -> list[Landmark]:
         why = f"the training loss first falls to {half:.3f}, half-way from {losses[0]:.3f} to {min(losses):.3f}"
         found.append(Landmark("loss half-way", step, why))
     onset = next((event for event in run.events() if event.get("finding") == "induction_head"), {})
-    if isinstance(step := onset.get("step"), int):
+    if isinstance(formed := onset.get("step"), int):
         head = f"{onset.get('layer')}.{onset.get('head')}"
-        found.append(Landmark("induction onset", step, f"head {head} puts half of its attention there from here on"))
+        found.append(Landmark("induction onset", formed, f"head {head} puts half of its attention there from here on"))
     if best := history.best("val/loss"):
         found.append(Landmark("best val", best[0], f"the lowest validation loss, {best[1]:.3f}"))
     return sorted(found, key=lambda landmark: landmark.step)

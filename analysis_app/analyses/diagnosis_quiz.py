@@ -1,9 +1,9 @@
-"""Sick runs: the curves of a broken run, a guess at the cause, the answer with its evidence, and the healthy twin.
+"""The diagnosis quiz: curves of a run with one fault, a choice of causes, the answer with its evidence and twin.
 
 The recordings in `broken_runs/` are made by `scripts/record_broken_runs.py` from the runs of `configs/broken`:
 `{"format": 1, "name", "rule", "total_steps", "facts", "lines", "curves": {metric: [steps, values]}, "evidence",
-"findings", "command", "comment"}`. What would give the answer away (evidence, findings, comment) is sent after the
-guess only. Guesses are kept in the runs folder (`lab.runs.guesses`).
+"findings", "command", "comment"}`. What reveals the answer (evidence, findings, comment) is sent only after the
+guess. Guesses are kept in the runs folder (`lab.runs.guesses`).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ HIDDEN = ("evidence", "findings", "comment", "command", "rule", "name")
 
 
 def cases() -> list[str]:
-    """The recorded diseases that curves can tell, in an order that gives nothing away."""
-    names = [name for name, disease in BROKEN_RUNS.items() if disease.cause and (FOLDER / f"{name}.json").exists()]
+    """The recorded faults that curves can show, in an order that does not reveal them."""
+    names = [name for name, fault in BROKEN_RUNS.items() if fault.cause and (FOLDER / f"{name}.json").exists()]
     random.Random("sick runs").shuffle(names)
     return names
 
@@ -41,7 +41,7 @@ def recording(name: str) -> dict[str, Any]:
 def choices(name: str) -> list[dict[str, str]]:
     """The right cause among others, always the same ones for a case; `id` is a case's name.
 
-    What the doctor saw in this run too is no wrong answer, and is not offered.
+    Causes of other findings in the same run would be right too, so they are not offered.
     """
     rng = random.Random(name)
     seen = {BROKEN_RUNS[name].rule, *(finding["rule"] for finding in recording(name)["findings"])}
@@ -52,14 +52,14 @@ def choices(name: str) -> list[dict[str, str]]:
 
 
 def question(number: int) -> dict[str, Any]:
-    """What is shown before the guess."""
+    """What is sent before the guess."""
     name = _name(number)
     shown = {key: value for key, value in recording(name).items() if key not in HIDDEN}
     return {"number": number, "choices": choices(name), **shown}
 
 
 def solution(number: int, choice: str) -> dict[str, Any]:
-    """The answer, its evidence, and the twin's curves."""
+    """The answer, its evidence, and the curves of the twin without the fault."""
     name = _name(number)
     if choice not in [c["id"] for c in choices(name)]:
         raise ValueError(f"{choice[:40]!r} is none of the choices of run {number}")
@@ -85,5 +85,5 @@ def score(root: Path) -> dict[str, Any]:
 def _name(number: int) -> str:
     names = cases()
     if not 1 <= number <= len(names):
-        raise NotFoundError(f"there is no sick run {number}; there are 1 to {len(names)}")
+        raise NotFoundError(f"there is no run {number} in the quiz; there are 1 to {len(names)}")
     return names[number - 1]

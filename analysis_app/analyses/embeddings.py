@@ -1,4 +1,4 @@
-"""Token embeddings as a map that keeps still over training, and the neighbours of a token."""
+"""Token embeddings as a map with the same axes at every step, and the neighbours of a token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis_app.analyses.token_labels import label, labels
 from analysis_app.library import Library, NotFoundError, Opened
 from lab import interp
 
-MOST_POINTS = 2000  # more are a cloud: of a larger vocabulary the most frequent ones are drawn
+MOST_POINTS = 2000  # of a larger vocabulary the most frequent tokens are drawn
 NEIGHBOURS = 12
 
 
@@ -110,7 +110,7 @@ def find_token(opened: Opened, text: Annotated[str, Field(max_length=200)]) -> d
 
 
 def kind(piece: bytes | None) -> str:
-    """What sort of token it is, for its colour; a leading space does not count."""
+    """The kind of a token, for its colour; a leading space does not count."""
     try:
         text = (piece or b"").decode("utf-8")
     except UnicodeDecodeError:
@@ -128,7 +128,7 @@ def kind(piece: bytes | None) -> str:
 def _shown(opened: Opened) -> tuple[list[int], Counter[int]]:
     try:
         counts = Counter(validation_ids(opened))
-    except ValueError:  # a published model: in the order of its vocabulary, which is that of learning
+    except ValueError:  # a published model: in the order of its vocabulary, roughly by frequency
         counts = Counter()
     ids = sorted(range(opened.tokenizer.vocab_size), key=lambda i: (-counts[i], i))[:MOST_POINTS]
     return sorted(ids), counts

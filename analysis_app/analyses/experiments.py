@@ -1,4 +1,4 @@
-"""Runs side by side: one metric of several of them over steps, tokens, minutes and FLOPs, and what sets them apart."""
+"""Runs compared: one metric of several runs over steps, tokens, minutes and FLOPs, and the settings that differ."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lab.runs import MetricsHistory, Run
 from lab.runs.compare import compare_losses, config_differences
 from lab.runs.metrics import METRICS, describe
 
-MAX_RUNS = 8  # as many colours as can be told apart
-HIDDEN = ("run.name",)  # settings that differ in all runs and say nothing
+MAX_RUNS = 8  # as many colours as can be distinguished
+HIDDEN = ("run.name",)  # settings that differ in all runs
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def overlay(
     """
     names = list(dict.fromkeys(runs))
     if not 1 <= len(names) <= MAX_RUNS:
-        raise ValueError(f"{len(names)} runs: choose 1 to {MAX_RUNS}, more could not be told apart")
+        raise ValueError(f"{len(names)} runs: choose 1 to {MAX_RUNS}, more curves could not be distinguished")
     if (declared := describe(metric)) is None:
         raise ValueError(f"there is no metric {metric[:60]!r}; there are {', '.join(METRICS)}")
-    found = {run.name: run for run in (library.trained(name, "it has no curves to lay over others") for name in names)}
+    found = {run.name: run for run in (library.trained(name, "it has no training curves") for name in names)}
     histories = {name: run.metrics() for name, run in found.items()}
     comparison = compare_losses(histories, "tokens")
     known = {name for history in histories.values() for name in history.names() if name in METRICS}
@@ -83,7 +83,7 @@ def overlay(
 
 
 def differences(runs: Mapping[str, Run]) -> list[tuple[str, dict[str, str]]]:
-    """Every setting that is not the same in all runs, its values as text; of data too, where its content differs."""
+    """Every setting that is not the same in all runs, its values as text; the corpus too, where its content differs."""
     configs: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
         config, data = _record(run.config), _record(run.data)
@@ -104,7 +104,7 @@ def _line(run: Run, history: MetricsHistory, metric: str, at_common: dict[str, f
     if not len(found.value):
         problem = f"no {metric} was measured"
     elif config is None:
-        problem = "nothing tells its model's size: it has no place on an axis of FLOPs"
+        problem = "its model's size is unknown: it has no place on an axis of FLOPs"
     seconds = next((row["time"] for row in reversed(history.rows) if row.get("time") is not None), None)
     return RunLine(
         name=run.name,
@@ -132,7 +132,7 @@ def _model_config(run: Run) -> GPTConfig | None:
 def _record(read: Any) -> dict[str, Any]:
     try:
         return read() or {}
-    except ValueError:  # damaged: its run is shown with what there is
+    except ValueError:  # damaged: the run is shown without it
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Text as the model writes it, step by step, with what it thought at each token: plain values for a stream."""
+"""Text from a model, token by token, with the probabilities at each: plain values for a stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALTERNATIVES = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """How to write; see `lab.generation.Sampling`. `stop`: the writing ends where this text has been written."""
+    """How to sample; see `lab.generation.Sampling`. Generation ends where the text `stop` has been written."""
 
     max_tokens: int = 200
     temperature: float = 0.8
@@ -44,8 +44,8 @@ def generate(
 ) -> Iterator[dict[str, Any]]:
     """Events of one generated text: `start`, one `token` each, `end`.
 
-    `after`: ids that follow the prompt's and have been written already, to branch from a token. Raises
-    `ValueError` before the first event for what cannot be.
+    `after`: ids that follow the prompt's and were generated before, to branch from a token. Raises `ValueError` before
+    the first event.
     """
     if not 1 <= settings.max_tokens <= MAX_NEW_TOKENS:
         raise ValueError(f"max_tokens={settings.max_tokens}: must lie between 1 and {MAX_NEW_TOKENS:,}")
@@ -79,7 +79,7 @@ def _events(
     began, n, written, ended = time.perf_counter(), 0, "", "max_tokens"
     for step, piece in with_text(_locked(steps, opened), opened.tokenizer, stop):
         written += piece
-        if step is None:  # what was held back of an unfinished character
+        if step is None:  # the bytes of an unfinished character
             break
         n += 1
         yield _token(opened, step, piece)
@@ -94,13 +94,13 @@ def _events(
 
 
 def _pieces(opened: Opened, ids: Sequence[int]) -> list[str]:
-    """The text of each token; of a character in several tokens all of it is the last one's."""
+    """The text of each token; a character in several tokens belongs to the last of them."""
     decoder = opened.tokenizer.stream()
     return [decoder.push(i) for i in ids if 0 <= i < opened.tokenizer.vocab_size]
 
 
 def _locked(steps: Iterator[Step], opened: Opened) -> Iterator[Step]:
-    """The lock is taken for each step anew, so that analyses get their turn in a long writing."""
+    """The steps, each under the model's lock, so that analyses get the model in between."""
     while True:
         with opened.lock:
             step = next(steps, None)

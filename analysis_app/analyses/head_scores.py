@@ -1,4 +1,4 @@
-"""One number per head for each habit that a head can have: on the text itself, and on random tokens written twice."""
+"""Scores of attention heads, one number a head: on the text itself, and on random tokens written twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCORES = {name.replace("_", " "): measure.meaning for name, measure in interp.HE
 
 @dataclass(frozen=True)
 class Score:
-    """One number per head, with that of a head which attends evenly to all it may see (None: it has none)."""
+    """One number per head; `chance` is that of a head which attends evenly, None where that has no score."""
 
     name: str
     explanation: str

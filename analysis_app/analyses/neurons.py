@@ -27,7 +27,7 @@ class NeuronView:
     layer: int
     unit: int
     n_units: int
-    activation: Array  # [pos] what it hands on (`mlp.hook_post`)
+    activation: Array  # [pos] `mlp.hook_post`
     position: int | None  # where the strongest were looked for; None: anywhere in the text
     strongest: Array  # [k] units
     strongest_values: Array  # [k]
@@ -35,7 +35,7 @@ class NeuronView:
 
 @dataclass(frozen=True)
 class Example:
-    """One token at which a unit is very active, with what stands around it."""
+    """One token at which a unit is very active, with the tokens around it."""
 
     value: float
     tokens: list[str]  # labels

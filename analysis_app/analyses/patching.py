@@ -1,4 +1,4 @@
-"""Activation patching between two texts: where in the model is the difference between them?"""
+"""Activation patching: how far each activation of one text brings back its answer in another."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ SHOWN_TOKENS = 80  # of each text, in a refusal
 
 @dataclass(frozen=True)
 class PatchingView:
-    """How far the first text's answer comes back in the second when one activation of the first is put in."""
+    """How much of the first text's answer returns in the second when one activation of the first is put in."""
 
     source: Source  # the first text, "clean"
     other: Source  # the second, "corrupt"
     site: str
-    answer: str  # what the model says after the first text
-    wrong: str | None  # and after the second; None where it is the same
+    answer: str  # the first guess after the first text
+    wrong: str | None  # after the second; None where it is the same
     metric: str
     clean: float
     corrupt: float
-    restored: Array  # [layer, pos] 0: nothing changes, 1: the first text's answer is all back
+    restored: Array  # [layer, pos] 0: no change, 1: the first text's answer is fully restored
 
 
 @analysis("patching")
@@ -98,7 +98,7 @@ def _patch(opened: Opened, clean: Source, corrupt: Source, site: str, progress: 
 
 
 def _answers(log_probabilities: Tensor) -> tuple[int, int | None]:
-    """Of `[text, vocab]`, the token whose return is looked for, and the one it replaces, if there is one."""
+    """From `[text, vocab]`: the token whose return is measured, and the one it replaces, None where they are equal."""
     answer, wrong = (int(i) for i in log_probabilities.argmax(-1))
     if answer != wrong:
         return answer, wrong
@@ -122,4 +122,4 @@ def _refuse_too_much(opened: Opened, n: int) -> None:
     each = 2 * parameters * opened.model.config.n_layers
     if each * n * n > MOST_WORK:
         most = int((MOST_WORK / each) ** 0.5)
-        raise ValueError(f"patching {n} tokens of this model takes too long here: shorten both texts to {most}")
+        raise ValueError(f"patching {n} tokens of this model takes too long: shorten both texts to {most}")

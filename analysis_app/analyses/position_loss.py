@@ -18,7 +18,7 @@ TOKENS_AT_ONCE = 2048  # a fraction of a second, after which other threads get t
 
 @dataclass(frozen=True)
 class PositionLoss:
-    """How the loss falls with context; entry t is for the token that t+1 tokens come before."""
+    """How the loss falls with context; entry t is for the token after t+1 tokens."""
 
     run: str
     step: int | None
@@ -38,7 +38,7 @@ def position_loss(opened: Opened, progress: Progress = no_progress) -> PositionL
 def _position_loss(opened: Opened, progress: Progress) -> PositionLoss:
     pieces = validation_pieces(opened)
     if pieces.shape[1] < 2:
-        raise ValueError("the validation text is one token long: nothing to predict")
+        raise ValueError("the validation text has one token: there is none to predict")
     size = interp.estimate_bytes(opened.model, 1, pieces.shape[1], interp.PREDICTION_SITES)
     batches = pieces.split(max(1, min(BYTES_AT_ONCE // size, TOKENS_AT_ONCE // pieces.shape[1])))
     losses = []

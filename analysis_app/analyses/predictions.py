@@ -49,9 +49,9 @@ class PredictionView:
     """Entry t of the first three is about token t+1; the guesses have one more, for the token after the text."""
 
     source: Source
-    layer: int | None  # the one that lens and attribution were asked of
+    layer: int | None  # of lens and attribution; None: all
     head: int | None
-    uniform_loss: float  # ln(vocab_size), that of guessing
+    uniform_loss: float  # ln(vocab_size), of a uniform guess
     mean_loss: float | None
     loss: Array  # [pos-1] nats
     probability: Array  # [pos-1]
@@ -60,12 +60,12 @@ class PredictionView:
     top_probabilities: Array  # [pos, k]
     lens: Lens
     attribution: AttributionView | None
-    attribution_missing: str | None  # why there is none
+    attribution_missing: str | None  # why it is None
 
 
 @dataclass(frozen=True)
 class NextView:
-    """All that temperature, top-k and top-p need: the logits after one position, the largest first."""
+    """The logits after one position, the largest first: what temperature, top-k and top-p reshape."""
 
     source: Source
     position: int

@@ -76,7 +76,7 @@ class ReferenceTexts:
 
 
 def _checked(bundle: dict[str, Any], path: Path, vocab_size: int) -> dict[str, Any]:
-    """The bundle, if it is as `lab.runs.probes` says: what is read of it has the right shapes."""
+    """The bundle. Raises `ValueError` where its arrays do not have the shapes of `lab.runs.probes`."""
     try:
         n_texts, n_pos = bundle["token_ids"].shape
         n_layers, _, n_heads, *_ = bundle["patterns"].shape

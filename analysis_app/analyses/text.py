@@ -1,4 +1,4 @@
-"""The text that an analysis reads: typed, the run's own, or the validation text in its data.json; always as tokens."""
+"""What an analysis reads, as tokens: a typed text, the run's default text, or the validation text in data.json."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def film(
     Without `compute` no snapshot is opened: of a text that is no reference text only cached frames are shown. Raises
     `ValueError` before the first event.
     """
-    trained = library.trained(run, "one set of weights, and nothing of how it came to be")
+    trained = library.trained(run, "it has one set of weights and no snapshots of its training")
     opened = library.open(run)
     text = default_text(opened) if text is None else text
     references = ReferenceTexts(trained, opened.tokenizer)

@@ -1,4 +1,4 @@
-"""Tokens as something to read on a page: whitespace visible, fragments of characters as hex.
+"""Tokens as labels for a page: whitespace visible, fragments of characters as hex.
 
 label(b" the")  →  "·the"        label(b"\\n")  →  "⏎"        label(b"\\xe2\\x82")  →  "‹e2 82›"
 """
@@ -16,8 +16,8 @@ GAP = "‹no token›"  # an id that the vocabulary leaves out
 def label(piece: bytes | None) -> str:
     """The bytes of one token as visible characters, never empty.
 
-    What is no whole character, or would not be seen (control and formatting characters, which could also turn
-    the direction of the text around it), is written as hex. Markup stays as it is: the page shows text as text.
+    Fragments of characters and invisible ones (control and formatting characters, which could also turn the direction
+    of the text around them) are written as hex. Markup stays as it is: the page shows text as text.
     """
     if piece is None:
         return GAP

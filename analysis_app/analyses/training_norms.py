@@ -16,7 +16,7 @@ MEASURES = ("stats/grad_norm", "stats/update_ratio", "stats/weight_norm")
 
 @dataclass(frozen=True)
 class Measure:
-    """One quantity of every layer over the steps; not a number where it was not measured."""
+    """One quantity of every layer over the steps; NaN where it was not measured."""
 
     name: str
     unit: str
@@ -27,7 +27,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class NormsView:
-    """What `activation_histograms` logged while the run trained."""
+    """The norms that `activation_histograms` logged while the run trained."""
 
     run: str
     places: list[str]  # layer0, …, embedding

@@ -1,4 +1,4 @@
-"""A model in memory, shared by all who ask it something."""
+"""A model in memory, shared by all requests."""
 
 from __future__ import annotations
 

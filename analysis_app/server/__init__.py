@@ -1,1 +1,1 @@
-"""The web server: the app, who may ask, long work, the routes, the WebSocket, the endpoints for `gradio_client`."""
+"""The web server: the app, access control, long work, the routes, the WebSocket, the endpoints for `gradio_client`."""

@@ -52,7 +52,7 @@ def stream(events: Iterator[dict[str, Any]], packed: bool = False) -> StreamingR
 
 
 def lines(events: Iterator[dict[str, Any]], packed: bool = False) -> Iterator[bytes]:
-    """`events` as JSON lines; what goes wrong on the way is the last of them."""
+    """`events` as JSON lines; an error on the way is the last of them."""
     try:
         for event in events:
             yield encode(event, packed) + b"\n"
@@ -62,7 +62,7 @@ def lines(events: Iterator[dict[str, Any]], packed: bool = False) -> Iterator[by
 
 
 def explain(error: Exception) -> tuple[str, str, int]:
-    """One sentence for the person, an id under which the log has the traceback, and an HTTP status."""
+    """One sentence for the reader, an id under which the log has the traceback, and an HTTP status."""
     code = secrets.token_hex(3)
     if isinstance(error, NotFoundError):
         status, sentence = 404, str(error)
@@ -79,7 +79,7 @@ def explain(error: Exception) -> tuple[str, str, int]:
 
 
 def add_error_answers(app: FastAPI) -> None:
-    """Let every exception of a route be answered as one sentence with an id."""
+    """Answer every exception of a route with one sentence and an id."""
 
     def respond(request: Request, error: Exception) -> Response:
         if isinstance(error, RequestValidationError):

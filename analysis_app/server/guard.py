@@ -1,4 +1,4 @@
-"""Who may ask: nobody from another site, and with a password nobody without it."""
+"""Access control: requests of other sites are refused, and with a password all requests without it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# The page draws all it shows itself: a browser that obeys this cannot be made to fetch from anywhere else.
+# The page draws all it shows itself: under this policy a browser fetches nothing from another site.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' blob: data:; worker-src 'self' blob:; "
@@ -28,9 +28,9 @@ class Guard:
     """ASGI middleware over every route and WebSocket: a password (HTTP Basic, any user name) where one is set,
     else only requests addressed to this very machine, so that a page elsewhere cannot point its own name here.
 
-    What changes something, and every WebSocket, is refused to pages of another origin: a browser would send along
-    the password it knows. Programs say no origin and are let in. Bodies under `/api/` must be JSON, the one kind that
-    no page can send elsewhere without asking first.
+    Pages of another origin may open no WebSocket and change nothing, as a browser would send the stored password with
+    their requests. Programs send no origin and are accepted. Bodies under `/api/` must be JSON, which a page cannot
+    send to another site without a preflight request.
     """
 
     def __init__(self, app: ASGIApp, password: str | None = None) -> None:
@@ -63,7 +63,7 @@ class Guard:
 
 
 def _foreign(headers: dict[bytes, bytes]) -> bool:
-    """Whether a browser says that the page which asks came from elsewhere (RFC 6454; Fetch Metadata)."""
+    """Whether the headers name a page of another origin (RFC 6454; Fetch Metadata)."""
     origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", b"none")
     if origin is not None and origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower():
         return True
@@ -80,7 +80,7 @@ def _length(header: bytes) -> int:
 
 
 def _limited(receive: Receive) -> Receive:
-    """`receive`, which ends a body that says nothing of its length when it has become too long."""
+    """`receive`, which ends a body without a Content-Length once it is too long."""
     read = 0
 
     async def wrapped() -> Message:

@@ -1,4 +1,4 @@
-"""Work that takes a while: it says how far it is, and ends when nobody waits for it any more.
+"""Long work: it reports its progress, and ends when its client has gone.
 
 {"event": "progress", "done": 3, "of": 17}, …, {"event": "result", "result": …}
 """
@@ -13,34 +13,34 @@ from typing import Any
 
 from lab.interp.ablation import Progress
 
-TOLD_EVERY = 0.05  # seconds between two events of progress, at least
+REPORT_SECONDS = 0.05  # between two events of progress, at least
 
 
 class GivenUpError(Exception):
-    """Nobody waits for this work any more."""
+    """The client of this work has gone."""
 
 
 def follow(work: Callable[[Progress], Any]) -> Iterator[dict[str, Any]]:
-    """Events of `work`, which is called in a thread of its own with a function that it tells its progress to.
+    """Events of `work`, which runs in a thread of its own and is given a function to report progress to.
 
-    What it raises is raised here. When the iterator is closed, the work's next word of progress raises
-    `GivenUpError` in it, so that a browser that went away costs no more than the step it is at.
+    What it raises is raised here. When the iterator is closed, the next report raises `GivenUpError` in the work, so
+    that a browser that has gone costs no more than one step.
     """
     events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     given_up = threading.Event()
-    told = 0.0
+    reported = 0.0
 
-    def tell(done: int, of: int) -> None:
-        nonlocal told
+    def report(done: int, of: int) -> None:
+        nonlocal reported
         if given_up.is_set():
             raise GivenUpError
-        if (now := time.monotonic()) - told >= TOLD_EVERY:
-            told = now
+        if (now := time.monotonic()) - reported >= REPORT_SECONDS:
+            reported = now
             events.put(("progress", (done, of)))
 
     def run() -> None:
         try:
-            events.put(("result", work(tell)))
+            events.put(("result", work(report)))
         except Exception as error:
             events.put(("error", error))
 

@@ -1,6 +1,6 @@
 """The WebSocket that follows a run while it trains: `WS /ws/runs/{name}?cursor=`.
 
-The WebSocket sends JSON objects, and reads nothing:
+The server sends JSON objects, and reads nothing:
 
     {"type": "hello", "run", "format": 1, "status": {…}, "facts": {…}, "reset": true|false, "cursor"}
     {"type": "metrics", "columns": {"step": […], "tokens": […], "time": […], "train/loss": […|null], …}, "cursor"}
@@ -21,8 +21,8 @@ in another process).
 Rows are merged by step: the validation of a step comes in a line of its own, perhaps in a later message, so a value
 that is null here adds nothing and takes nothing away. A long history comes in messages of some 20,000 rows.
 
-The cursor is opaque. Who reconnects with the one received last gets what came after it, nothing lost and nothing
-doubled; one whose file was replaced meanwhile leads to a reset. `GET /api/runs/{name}/metrics` answers the same as
+The cursor is opaque. A client that reconnects with its last one gets what came after it, nothing lost and nothing
+doubled; a cursor of a file that was replaced leads to a reset. `GET /api/runs/{name}/metrics` answers the same as
 {"columns", "events", "samples", "rewind", "cursor", "reset", "more"}; with `more`, ask again at once.
 """
 
@@ -40,13 +40,14 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from analysis_app.library import Library
 from analysis_app.steering.control import find_run
-from analysis_app.steering.follow import Feed, Feeds, Place
+from analysis_app.steering.cursor import Place
+from analysis_app.steering.follow import Feed, Feeds
 from analysis_app.steering.launch import Launcher
 from analysis_app.steering.status import run_facts, run_status
 from lab.runs import Run
 
 HEARTBEAT_SECONDS = 3.0
-SEND_SECONDS = 60.0  # whoever takes longer for one message is gone, or might as well be
+SEND_SECONDS = 60.0  # a client that takes longer for one message is dropped
 REFUSED = 1008
 
 
@@ -60,13 +61,13 @@ def routes(library: Library, launcher: Launcher) -> APIRouter:
     async def follow(socket: WebSocket, name: str, cursor: str = "") -> None:
         await socket.accept()
         listening = asyncio.create_task(_listen(socket))
-        telling = asyncio.create_task(_tell(socket, feeds, find, name, cursor))
-        done, _ = await asyncio.wait((listening, telling), return_when=asyncio.FIRST_COMPLETED)
-        for task in (listening, telling):
+        sending = asyncio.create_task(_send_changes(socket, feeds, find, name, cursor))
+        done, _ = await asyncio.wait((listening, sending), return_when=asyncio.FIRST_COMPLETED)
+        for task in (listening, sending):
             task.cancel()
-        results = await asyncio.gather(listening, telling, return_exceptions=True)
+        results = await asyncio.gather(listening, sending, return_exceptions=True)
         problem = next((r for r in results if isinstance(r, ValueError | OSError)), None)
-        if telling in done:  # else the other side has left already
+        if sending in done:  # else the client has disconnected
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 if problem is not None:
                     await _send(socket, {"type": "error", "reason": str(problem)})
@@ -76,21 +77,21 @@ def routes(library: Library, launcher: Launcher) -> APIRouter:
 
 
 async def _listen(socket: WebSocket) -> None:
-    """Until the other side leaves; what it says is not heard."""
+    """Wait until the client disconnects; its messages are ignored."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
 
 
-async def _tell(socket: WebSocket, feeds: Feeds, find: Callable[[str], Run], name: str, cursor: str) -> None:
+async def _send_changes(socket: WebSocket, feeds: Feeds, find: Callable[[str], Run], name: str, cursor: str) -> None:
     place = Place.read(cursor)
     run = await asyncio.to_thread(find, name)
     async with feeds.follow(run) as feed:
         await _hello(socket, feed, place, reset=place == Place())
-        told, beat, process = feed.status_version, time.monotonic(), _process(feed)
+        sent, beat, process = feed.status_version, time.monotonic(), _process(feed)
         while True:
             seen = feed.version
-            if feed.status_version != told:
-                told = feed.status_version
+            if feed.status_version != sent:
+                sent = feed.status_version
                 await _send(socket, {"type": "status", "status": feed.status})
             if _process(feed) != process:
                 process = _process(feed)
@@ -105,11 +106,11 @@ async def _tell(socket: WebSocket, feeds: Feeds, find: Callable[[str], Run], nam
                 beat = time.monotonic()
                 await _send(socket, _heartbeat(feed))
             if not (part.behind or part.reset):
-                await feed.changed(seen, told, beat + HEARTBEAT_SECONDS - time.monotonic())
+                await feed.changed(seen, sent, beat + HEARTBEAT_SECONDS - time.monotonic())
 
 
 def _process(feed: Feed) -> tuple[Any, bool]:
-    """Changes when facts may have: a run goes on in another process, or has written down what it begins with."""
+    """Changes when the facts may have: a run continues in another process, or has begun."""
     return feed.status.get("started"), feed.status.get("state") == "starting"
 
 
@@ -130,5 +131,5 @@ async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
 
 
 async def _send_text(socket: WebSocket, text: str) -> None:
-    # Waits while the other side's buffers are full: what it does not read is held in no queue here.
+    # Waits while the client's buffers are full: no queue here holds what it has not read.
     await asyncio.wait_for(socket.send_text(text), SEND_SECONDS)

@@ -1,7 +1,7 @@
-"""Starting a training from the server: a process of its own, which outlives whoever started it.
+"""Starting a training as a process of its own, which outlives the server that started it.
 
-What was started is written down in `.starts/` of the runs folder, a small file and a log a run, so that a server that
-was started anew knows it as well as the one before. Once the run directory is there, that speaks for itself.
+Each start is recorded in `.starts/` of the runs folder, a small file and a log a run, so that it is known after a
+restart of the server too. Once the run directory exists, its status counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NOT_FOR_A_TRAINER = ("LAB_APP_PASSWORD",)
 
 @dataclass(frozen=True)
 class Start:
-    """One start of a run as it was written down. `alive`: its process is there; `log`: the last lines it wrote."""
+    """One recorded start of a run. `alive`: its process exists; `log`: the last lines that it wrote."""
 
     run: str
     kind: str  # new or resume
@@ -45,9 +45,8 @@ class Start:
 
     @property
     def failure(self) -> str:
-        """The last thing it said, as far as it was a complaint."""
-        complaints = [line.removeprefix("error: ") for line in self.log if line.startswith("error: ")]
-        return "; ".join(complaints) or (self.log[-1] if self.log else "it ended without a word")
+        """The errors in its log, else the last line of it."""
+        return "; ".join(_errors(self.log)) or (self.log[-1] if self.log else "the process ended without a message")
 
 
 class Launcher:
@@ -61,20 +60,20 @@ class Launcher:
         self._checks = threading.BoundedSemaphore(CHECKS_AT_ONCE)
 
     def last(self, name: str) -> Start | None:
-        """The last start of a run that was asked for here; None where there was none, or its record is damaged."""
+        """The last start of a run from this page; None where there was none, or its record is damaged."""
         try:
             found = read_json(self._folder / f"{check_name(name)}.json")
             if found is None:
                 return None
             same = found["machine"] == this_machine() and process_start(found["pid"]) == found["process_start"]
-            told = {key: found[key] for key in ("run", "kind", "pid", "wall", "command")}
-            return Start(**told, alive=same and found["process_start"] is not None, log=self._tail(name))
+            recorded = {key: found[key] for key in ("run", "kind", "pid", "wall", "command")}
+            return Start(**recorded, alive=same and found["process_start"] is not None, log=self._tail(name))
         except (ValueError, KeyError, TypeError):
             return None
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
-        """For as long as the block lasts nobody else starts this run. Raises `ConflictError` where somebody does."""
+        """Hold the right to start this run while the block lasts. Raises `ConflictError` where it is taken."""
         with self._lock:
             last = self.last(name)
             if name in self._busy or (last is not None and last.alive):
@@ -87,11 +86,11 @@ class Launcher:
                 self._busy.discard(name)
 
     def check(self, arguments: list[str]) -> None:
-        """Let `fit --check` judge. Raises `ValueError` with what it complains about."""
+        """Check the arguments with `fit --check`. Raises `ValueError` with its errors."""
         self._ask("fit", [*arguments, "--check"])
 
     def plan(self, arguments: list[str]) -> dict[str, Any]:
-        """What `plan --json` says, a few real steps included. Raises `ValueError` with what it complains about."""
+        """The output of `plan --json`, which makes a few real steps. Raises `ValueError` with its errors."""
         return orjson.loads(self._ask("plan", [*arguments, "--json"]))
 
     def _ask(self, command: str, arguments: list[str]) -> str:
@@ -107,15 +106,16 @@ class Launcher:
                     timeout=CHECK_SECONDS,
                 )
             except subprocess.TimeoutExpired:
-                raise ValueError(f"`{command}` gave no answer within {CHECK_SECONDS} seconds") from None
+                raise ValueError(f"`{command}` did not answer within {CHECK_SECONDS} seconds") from None
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.strip()]
-            said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-            raise ValueError("\n".join(said or lines[-1:] or [f"`{command}` ended with exit code {done.returncode}"]))
+            raise ValueError(
+                "\n".join(_errors(lines) or lines[-1:] or [f"`{command}` ended with exit code {done.returncode}"])
+            )
         return done.stdout
 
     def launch(self, name: str, kind: str, arguments: list[str]) -> Start:
-        """Start `fit`. It has a session of its own, so neither Ctrl-C nor the end of this server reaches it."""
+        """Start `fit` in a session of its own, so that neither Ctrl-C nor the end of this server reaches it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         command = _lab("fit", arguments)
         with open(self._folder / f"{name}.log", "ab") as log:
@@ -127,7 +127,7 @@ class Launcher:
                 start_new_session=True,
                 env=_environment(),
             )
-        # A child that has ended stays as a zombie until somebody asks for its exit code.
+        # A child that has ended stays as a zombie until its exit code is read.
         threading.Thread(target=process.wait, name=f"wait-{name}", daemon=True).start()
         start = Start(name, kind, process.pid, round(time.time(), 3), command, True, [])
         content = asdict(start) | {"machine": this_machine(), "process_start": process_start(process.pid)}
@@ -135,7 +135,7 @@ class Launcher:
         return start
 
     def known(self, name: str) -> Run | None:
-        """The run that was started here under that name, whether or not its directory is there yet."""
+        """The run started here under that name, whether or not its directory exists yet; else None."""
         return Run(self.root / name) if self.last(name) is not None else None
 
     def _tail(self, name: str) -> list[str]:
@@ -146,6 +146,10 @@ class Launcher:
         except OSError:
             return []
         return [line.rstrip() for line in text.replace("\r", "\n").split("\n") if line.strip()][-TAIL_LINES:]
+
+
+def _errors(lines: list[str]) -> list[str]:
+    return [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
 
 
 def _lab(command: str, arguments: list[str]) -> list[str]:

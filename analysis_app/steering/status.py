@@ -1,6 +1,6 @@
-"""What can be said of a run at this moment, and what does not change while it trains: plain values for the page.
+"""The present status of a run, and the facts that do not change while it trains: plain values for the page.
 
-Every word is a reader's conclusion from the run's files (`lab.runs.status`): a trainer that was killed cannot say so.
+All of it is concluded from the run's files (`lab.runs.status`): a trainer that was killed cannot report it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.runs.control import COMMANDS
 from lab.runs.metrics import METRICS
 from lab.runs.status import ACTIVE_STATES, Status
 
-TOLD = (
+STATUS_FIELDS = (
     *("state", "recorded_state", "reason", "message", "active", "step", "total_steps", "tokens", "tokens_per_second"),
     *("eta_seconds", "losses", "created", "started", "updated", "heartbeat", "pid", "host", "parent"),
 )
@@ -32,13 +32,13 @@ def run_status(run: Run, start: Start | None = None) -> dict[str, Any]:
     """The present state of a run. Times are Unix seconds, durations seconds, losses nats per token.
 
     Beside fields of `lab.runs.Status`: `elapsed_seconds` (of training, pauses left out), `heartbeat_age`, `since` (of
-    a dead run: when it was last heard of), `lr_scale`, `control` (`available`, which `commands` make sense now, and
-    the `reason` where none does), `checkpoint` (the last one: `step`, `wall`, `kind`), `resume` (the command that goes
-    on, null where nothing can), `start` (of a run that was started from here: `kind`, `wall`, `pid`, `alive`, `log`).
-    `start` also tells what the run directory cannot: that a process prepares itself, or has failed at it.
+    a stale run: its last heartbeat), `lr_scale`, `control` (`available`, the `commands` that are possible now, and the
+    `reason` where none is), `checkpoint` (the last one: `step`, `wall`, `kind`), `resume` (the command that continues
+    the run, null where there is none), `start` (of a run that was started from here: `kind`, `wall`, `pid`, `alive`,
+    `log`). `start` also gives what the run directory cannot: that a process is being prepared, or failed before.
     """
     status = _with_start(run.status(), start)
-    fields = {name: getattr(status, name) for name in TOLD}
+    fields = {name: getattr(status, name) for name in STATUS_FIELDS}
     details = status.details
     last = read_facts(run.checkpoints_dir / f"last{CHECKPOINT_SUFFIX}")
     return {
@@ -59,7 +59,9 @@ def _with_start(status: Status, start: Start | None) -> Status:
     if start is None or (status.started or 0) >= start.wall or status.active:
         return status
     if start.alive:
-        return replace(status, state="starting", reason="its process prepares the data", message=None, pid=start.pid)
+        return replace(
+            status, state="starting", reason="its process is preparing the data", message=None, pid=start.pid
+        )
     if status.recorded_state is None:  # there is no run directory
         return replace(status, state="failed", reason=None, message=start.failure)
     return replace(status, message=f"the last attempt to go on failed: {start.failure}")
@@ -74,18 +76,18 @@ def _control(status: Status) -> dict[str, Any]:
 
 
 def resume_command(run: Run) -> str:
-    """What a person types to let a stopped or dead run go on."""
+    """The command that continues a stopped, failed or stale run."""
     root = str(run.path.parent)
     where = "" if root == "runs" else f" --run.root {shlex.quote(root)}"
     return f"python -m lab fit --resume {shlex.quote(run.name)}{where}"
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """What stays: the yardsticks of the loss, the length, the model's size, the settings that the curves show.
+    """What does not change: baselines of the loss, the length, the model's size, the settings that the curves show.
 
     `baselines`: {"nats_per_token": {name: loss}, "bits_per_byte": {…}}; `clip`: the threshold of the gradient norm;
     `lr`: the schedule's peak; `metrics`: unit and how to read each; `memory_total`: bytes, null where not known. What
-    a damaged file does not tell is null.
+    a damaged file does not contain is null.
     """
     status = run.status()
     data: Mapping[str, Any] = {}
@@ -117,7 +119,7 @@ def run_facts(run: Run) -> dict[str, Any]:
 
 
 def _memory(status: Status) -> float | None:
-    """All memory of the device that trains; a CPU's is this machine's, where the run trains here."""
+    """All memory of the device that trains; of a CPU this machine's memory, where the run trains here."""
     recorded = _number(status.details.get("memory_bytes"))
     if recorded is None and status.levers.get("device") == "cpu" and status.host == socket.gethostname():
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -4,6 +4,7 @@
 puts them in order with their shapes, parameters and numbers.
 """
 
-from analysis_app.analyses.anatomy.parts import anatomy, inside
+from analysis_app.analyses.anatomy.inside import inside
+from analysis_app.analyses.anatomy.parts import anatomy
 
 __all__ = ["anatomy", "inside"]

@@ -1,11 +1,11 @@
-"""What each part of a transformer does, for somebody who has never read the code: true for the model at hand.
+"""What each part of a transformer does, written for a first reading and true for the switches of the model at hand.
 
 Each function takes the model's configuration and returns a title, one line, a paragraph and a formula.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.data.tokenizers import Tokenizer
 from lab.model import GPTConfig
@@ -13,8 +13,8 @@ from lab.model.count import count_parts
 
 
 @dataclass(frozen=True)
-class Words:
-    """A part in words: `gist` in one line, `words` in a paragraph, `formula` for those who like them."""
+class Description:
+    """A part described: `gist` in one line, `words` in a paragraph, `formula` where there is one."""
 
     title: str
     gist: str
@@ -22,19 +22,18 @@ class Words:
     formula: str = ""
 
 
-def of_text(text: str) -> Words:
-    """What was typed."""
-    return Words(
+def of_text(text: str) -> Description:
+    """The text as typed."""
+    return Description(
         "Text",
         f"{len(text):,} characters, as you typed them.",
-        "Everything starts as plain text. A network cannot read letters, it works on numbers alone, so the text is "
-        "first cut into pieces out of a fixed list, the vocabulary. Change the text at the left, and every number "
-        "below changes with it.",
+        "Everything starts as plain text. A network computes with numbers, so the text is first split into pieces from "
+        "a fixed list, the vocabulary. Change the text at the left, and every number below changes with it.",
     )
 
 
-def of_tokens(tokenizer: Tokenizer, n_tokens: int, config: GPTConfig) -> Words:
-    """How the text is cut."""
+def of_tokens(tokenizer: Tokenizer, n_tokens: int, config: GPTConfig) -> Description:
+    """How the text is split."""
     size, context = f"{config.vocab_size:,}", f"{config.context_length:,}"
     how = {
         "char": f"Here every character is a token of its own. A vocabulary of {size} keeps the model small, but it has "
@@ -45,8 +44,8 @@ def of_tokens(tokenizer: Tokenizer, n_tokens: int, config: GPTConfig) -> Words:
         "bpe": "Byte-pair encoding begins with single bytes and merges, over and over, the pair of neighbours that is "
         "most frequent in a training text (Sennrich et al. 2016). Frequent words end up as one token, rare ones as "
         "several. A space belongs to the word after it: that is why so many tokens begin with a dot (·).",
-    }[tokenizer.kind]
-    return Words(
+    }.get(tokenizer.kind, f"The tokenizer is of the kind {tokenizer.kind}.")
+    return Description(
         "Tokens",
         f"{n_tokens:,} pieces, each a number out of {size}.",
         f"{how} The numbers are names and nothing else: token 17 is no nearer to 18 than to 400. One text makes a "
@@ -54,8 +53,8 @@ def of_tokens(tokenizer: Tokenizer, n_tokens: int, config: GPTConfig) -> Words:
     )
 
 
-def of_embedding(config: GPTConfig) -> Words:
-    """The look-up."""
+def of_embedding(config: GPTConfig) -> Description:
+    """The look-up of each token's vector."""
     width, rows = f"{config.d_model:,}", config.padded_vocab_size
     tied = (
         "The same table is used again at the very end to score the next token (tied embeddings), and is counted here."
@@ -64,13 +63,13 @@ def of_embedding(config: GPTConfig) -> Words:
     )
     order = {
         "learned": "",
-        "rope": " Where a token stands is not told here but inside attention, by turning queries and keys.",
-        "none": " This model is never told where a token stands: all it has is that each position sees none after it.",
-    }[config.positions]
+        "rope": " Positions enter later, inside attention, by rotating queries and keys.",
+        "none": " This model has no position information but the mask: each position sees none after it.",
+    }.get(config.positions, f" Positions are given as {config.positions}.")
     padding = (
         f" ({rows - config.vocab_size} of the rows are padding that no token uses.)" if rows > config.vocab_size else ""
     )
-    return Words(
+    return Description(
         "Token embedding",
         f"Each number picks its row of a table: a vector of {width} learned numbers.",
         f"A table of {rows:,} rows, one for each token.{padding} Nothing is computed: the row is looked up. Training "
@@ -81,12 +80,12 @@ def of_embedding(config: GPTConfig) -> Words:
     )
 
 
-def of_positions(config: GPTConfig) -> Words:
-    """Learned positions."""
-    return Words(
+def of_positions(config: GPTConfig) -> Description:
+    """The learned position embedding."""
+    return Description(
         "Positions",
         "Each place in the text has a vector of its own.",
-        "Attention by itself sees which tokens came before, not in which order. So a second table has one learned "
+        "Attention by itself does not see the order of the tokens before. So a second table has one learned "
         f"vector for each of the {config.context_length:,} positions, and the one of position t is added to whatever "
         "token stands there (Radford et al. 2019). It is the same for every text. The table ends where the context "
         "ends: a longer text cannot be read.",
@@ -94,9 +93,9 @@ def of_positions(config: GPTConfig) -> Words:
     )
 
 
-def of_start() -> Words:
-    """The first sum."""
-    return Words(
+def of_start() -> Description:
+    """The sum of token and position."""
+    return Description(
         "Sum",
         "The residual stream begins: token + position.",
         "What the token is and where it stands are added, number by number. They can share one vector because in many "
@@ -105,7 +104,7 @@ def of_start() -> Words:
     )
 
 
-def of_norm(config: GPTConfig, reader: str) -> Words:
+def of_norm(config: GPTConfig, reader: str) -> Description:
     """A norm before `reader` (pre-norm), or over the stream after it (post-norm)."""
     if config.norm == "rmsnorm":
         title, formula = "RMSNorm", "x / √(mean(x²) + ε) · gain"
@@ -123,24 +122,24 @@ def of_norm(config: GPTConfig, reader: str) -> Words:
             f"by a learned gain{' and moved by a learned shift' if config.bias else ''}."
         )
     if config.norm_position == "pre":
-        gist = f"A copy of the stream, brought to one size for {reader} to read."
+        gist = f"A copy of the stream at one size, for {reader} to read."
         where = (
             f"It is a copy that is normalised: {reader} reads it, while the stream itself passes by untouched "
-            "(pre-norm). The stream grows from block to block, and this keeps what the weights see at one size, while "
-            "nothing stands in the gradient's way from the last block to the first."
+            "(pre-norm). The stream grows from block to block; the norm keeps what the weights read at one size, and "
+            "the gradient still passes unchanged from the last block to the first."
         )
     else:
-        gist = f"The stream itself, brought to one size after {reader}."
+        gist = f"The stream itself, set to one size after {reader}."
         where = (
             "Here the stream itself is normalised after each sum (post-norm, Vaswani et al. 2017), so its length is "
-            "set anew at every turn, and the gradient has to pass through each of these norms. Deep models of this "
+            "reset after every part, and the gradient has to pass through each of these norms. Deep models of this "
             "kind are harder to train."
         )
-    return Words(title, gist, f"{how} {where}", formula)
+    return Description(title, gist, f"{how} {where}", formula)
 
 
-def of_attention(config: GPTConfig) -> Words:
-    """All of attention."""
+def of_attention(config: GPTConfig) -> Description:
+    """Attention with all its heads."""
     heads, kv, width = config.n_heads, config.kv_heads, config.d_head
     shared = heads // kv
     extras = ""
@@ -148,25 +147,25 @@ def of_attention(config: GPTConfig) -> Words:
         who = "all heads share one set" if kv == 1 else f"{kv} sets serve {heads} heads, {shared} each"
         name = "multi-query attention, Shazeer 2019" if kv == 1 else "grouped-query attention, Ainslie et al. 2023"
         extras += (
-            f" Keys and values are shared here: {who} ({name}), so that what is kept while writing is {shared} times "
+            f" Keys and values are shared here: {who} ({name}), so that the cache while generating is {shared} times "
             "smaller."
         )
     if config.qk_norm:
         extras += (
             " Before they are compared, each query and each key is brought to a root mean square of 1 and multiplied "
-            "by a learned gain (QK-norm, Henry et al. 2020), so that scores cannot run away."
+            "by a learned gain (QK-norm, Henry et al. 2020), which keeps the scores bounded."
         )
     if config.positions == "rope":
         extras += (
-            " Queries and keys are turned by an angle that grows with their position (rotary positions, Su et al. "
-            "2021): how well two fit then depends on how far apart they stand, not on where."
+            " Queries and keys are rotated by an angle that grows with their position (rotary positions, Su et al. "
+            "2021): the score of two then depends on their distance, not on where they stand."
         )
-    return Words(
+    return Description(
         "Attention",
         f"{heads} heads, each gathering from the tokens so far.",
         "The only part that moves information from one position to another. Each head makes three vectors of "
-        f"{width} numbers out of what it reads at a position: a query (what am I looking for?), a key (what have I got "
-        "to offer?) and a value (what do I hand over?). A query is compared with the keys of its own and all earlier "
+        f"{width} numbers out of what it reads at a position: a query (what it looks for), a key (what it offers) "
+        "and a value (what it passes on). A query is compared with the keys of its own and all earlier "
         "positions; softmax turns the scores into weights that sum to 1, and the head's result is the average of the "
         f"values under these weights.{extras} The results of all heads, side by side, go through one more matrix, and "
         "that is what is added to the stream (Vaswani et al. 2017).",
@@ -174,21 +173,21 @@ def of_attention(config: GPTConfig) -> Words:
     )
 
 
-def of_sum(config: GPTConfig, part: str) -> Words:
+def of_sum(config: GPTConfig, part: str) -> Description:
     """The addition after `part`."""
     after = "" if config.norm_position == "pre" else " The norm below then resets its length."
-    return Words(
+    return Description(
         "Add",
-        f"The stream goes on, with what {part} had to say.",
-        f"What {part} computed is added to the stream, number by number. Nothing is replaced: what earlier parts wrote "
-        "is still there for later parts to read, and during training the gradient flows back along the same way "
+        f"The stream, plus the output of {part}.",
+        f"The output of {part} is added to the stream, number by number. Nothing is replaced: what earlier parts wrote "
+        "is still there for later parts to read, and in training the gradient flows back the same way "
         f"undiminished (residual connections, He et al. 2016).{after} Compare the lengths: a short vector added to a "
-        "long one hardly turns it.",
+        "long one hardly changes its direction.",
         f"x = x + {'attention' if part == 'attention' else 'MLP'}(x)",
     )
 
 
-def of_mlp(config: GPTConfig) -> Words:
+def of_mlp(config: GPTConfig) -> Description:
     """The feed-forward network."""
     width, one = f"{config.mlp_width:,}", count_parts(config)
     share = one["mlp"] / (one["mlp"] + one["attention"])
@@ -214,11 +213,11 @@ def of_mlp(config: GPTConfig) -> Words:
             "(silu(x·W_gate) · (x·W_up)) · W_down",
         ),
     }
-    how, formula = kinds[config.mlp]
-    return Words(
+    how, formula = kinds.get(config.mlp, (f"The activation function is {config.mlp}.", ""))
+    return Description(
         "MLP",
         f"{width} units, working on each position alone.",
-        "Nothing moves between positions here: at each one, what was gathered is worked over. A first matrix turns the "
+        "Nothing moves between positions here. At each one, a first matrix turns the "
         f"vector into {width} units, an activation function decides how far each is on, and a second matrix turns that "
         f"into a vector for the stream. {how} One way to see it: every unit looks for one pattern in the stream, and "
         "where it finds it, writes a vector of its own (Geva et al. 2021). "
@@ -227,13 +226,13 @@ def of_mlp(config: GPTConfig) -> Words:
     )
 
 
-def of_final_norm(config: GPTConfig) -> Words:
+def of_final_norm(config: GPTConfig) -> Description:
     """The last norm."""
-    words = of_norm(config, "the head")
-    return Words(f"Final {words.title}", words.gist, words.words, words.formula)
+    norm = of_norm(config, "the head")
+    return replace(norm, title=f"Final {norm.title}")
 
 
-def of_logits(config: GPTConfig) -> Words:
+def of_logits(config: GPTConfig) -> Description:
     """The head."""
     whose = (
         "These vectors are the rows of the token embedding (tied, Press and Wolf 2017), so nothing is counted here."
@@ -244,8 +243,8 @@ def of_logits(config: GPTConfig) -> Words:
     capped = ""
     if cap is not None:
         formula = f"{cap:g} · tanh({formula} / {cap:g})"
-        capped = f" The scores are squashed into ({-cap:g}, {cap:g}) by a tanh (Gemma 2, 2024): none can run away."
-    return Words(
+        capped = f" A tanh bounds the scores to ({-cap:g}, {cap:g}) (Gemma 2, 2024)."
+    return Description(
         "Logits",
         f"A score for each of the {config.vocab_size:,} tokens that could come next.",
         "The vector at a position is compared with one vector for each token: the dot product is that token's score, "
@@ -255,14 +254,14 @@ def of_logits(config: GPTConfig) -> Words:
     )
 
 
-def of_probabilities() -> Words:
+def of_probabilities() -> Description:
     """Softmax."""
-    return Words(
+    return Description(
         "Probabilities",
         "How likely each token is to come next.",
         "Softmax: e to the power of each logit, divided by the sum of all. Only differences count, and a lead of 1 "
-        "makes a token e ≈ 2.7 times as likely. The loss at a position is −ln of the probability that the token which "
-        "really came was given: guessing evenly costs ln(vocabulary size), certainty costs 0. To write, a token is "
+        "makes a token e ≈ 2.7 times as likely. The loss at a position is −ln of the probability of the token that "
+        "really came: a uniform guess costs ln(vocabulary size), certainty costs 0. To write, a token is "
         "drawn from these probabilities and appended, and everything above runs once more.",
         "p = exp(logit) / Σ exp(logits)",
     )

@@ -13,7 +13,7 @@ from lab.runs.guesses import add_guess
 
 
 class Guess(Request):
-    """What is thought to be wrong."""
+    """The chosen cause."""
 
     choice: str = Field(description="one of the choices of the case", max_length=100)
 
@@ -24,17 +24,17 @@ def routes(library: Library) -> APIRouter:
 
     @router.get("")
     def overview() -> Response:
-        """How many runs there are, and how each was guessed the first time: true, false, or null for not yet."""
+        """The first guess for each run: true, false, or null for none yet."""
         return answer(score(library.root))
 
     @router.get("/{number}")
     def case(number: int) -> Response:
-        """The curves of a sick run, and what may be wrong with it."""
+        """The curves of a run with a fault, and the causes to choose from."""
         return answer(question(number))
 
     @router.post("/{number}/guess")
     def guess(number: int, given: Guess) -> Response:
-        """Say what is wrong: the answer, its evidence, the healthy twin's curves."""
+        """Choose a cause: the answer, its evidence, and the curves of the run without the fault."""
         found = solution(number, given.choice)
         add_guess(library.root, found["name"], given.choice, found["right"])
         return answer(found | {"score": score(library.root)})

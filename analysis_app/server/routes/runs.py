@@ -16,7 +16,7 @@ def routes(library: Library) -> APIRouter:
 
     @router.get("/health")
     def health() -> Response:
-        """Whether the server is there."""
+        """Whether the server answers."""
         return answer({"status": "ok", "runs": len(library.runs())})
 
     @router.get("/runs")

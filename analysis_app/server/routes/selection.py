@@ -27,7 +27,7 @@ def routes(library: Library) -> APIRouter:
 
 
 def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
-    """Never fails for a link that is out of date: what cannot be is replaced, and said in a note."""
+    """The selection for an address, even one that is out of date: what cannot be is replaced, with a note."""
     selected, notes = from_query(query)
     runs = library.runs()
     found: dict[str, Any] = {"runs": runs, "weights": [], "steps": [], "model": None, "problem": None}
@@ -44,12 +44,12 @@ def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
         except ValueError as error:
             found["problem"] = str(error)
             with suppress(ValueError):
-                found["weights"] = library.weights(run)  # in which the one that failed now says so
+                found["weights"] = library.weights(run)  # the row of the weights that failed has the reason now
     return found | {"selection": asdict(selected), "notes": notes}
 
 
 def _resolve_weights(library: Library, selected: Selection, found: dict[str, Any]) -> tuple[Selection, list[str]]:
-    """Fill in what is found of the selected run; a step, layer and head that there are, and a note on each change."""
+    """Fill in what is found of the selected run; a step, layer and head that it has, and a note on each change."""
     run = selected.run
     assert run is not None
     notes = []

@@ -5,14 +5,14 @@
 
 `POST /api/train/start` {"config", "overrides", "run"} → 202 {"run", "kind": "new", "pid", "state": "starting"}. The
 configuration is one of `GET /api/train/options`, overrides are its `settings` (`preset`, `corpus`, `file`, `steps`,
-`minutes`, `batch_size`, `lr`, `seed`, …). `fit --check` judges first, in some seconds: 422 with all it has to say.
-409 where the run is there already. What it would cost: `analysis_app.server.routes.plan`.
+`minutes`, `batch_size`, `lr`, `seed`, …). `fit --check` checks them first, in some seconds: 422 with all its errors.
+409 where the run exists already. What it would cost: `analysis_app.server.routes.plan`.
 
 `POST /api/train/{pause,resume,stop,checkpoint,sample,lr}` {"run", "wait": seconds} (and `sample` a "prompt", `lr` a
 "value": the factor on the schedule) → 202 {"run", "command", "id", "answer"}. The trainer answers after its step with
 an event `command_answered` or `command_refused` of that `id`; `answer` is that event where it came within `wait`, else
-null. 409 where nobody trains the run, with the reason. `resume` of a run that was stopped, or whose trainer has died,
-starts it again as `fit --resume` would: {"run", "kind": "resume", "pid", "state": "starting"}; with "steps" it gets a
+null. 409 where the run is not in training, with the reason. `resume` of a run that is stopped, failed or stale starts
+it again as `fit --resume` would: {"run", "kind": "resume", "pid", "state": "starting"}; with "steps" it gets a
 longer horizon.
 
 `GET /api/train/status?run=NAME` → the `status` of the WebSocket (`analysis_app.steering.status`), of a run that is
@@ -44,19 +44,19 @@ class CommandRequest(Request):
 
 
 class ResumeRequest(CommandRequest):
-    """Which run, and how long it shall be."""
+    """Which run, and its new length."""
 
     steps: int | None = Field(None, description="a longer horizon, for a run that starts again", ge=1, le=10**12)
 
 
 class SampleRequest(CommandRequest):
-    """What to go on with."""
+    """The prompt."""
 
     prompt: str | None = Field(None, description="left out: the prompts of the run's own samples", max_length=10_000)
 
 
 class RateRequest(CommandRequest):
-    """How fast."""
+    """The learning rate."""
 
     value: float = Field(description="factor on the schedule's learning rate: 1 is as planned", ge=0, le=1000)
 
@@ -85,12 +85,12 @@ def _add_starts(router: APIRouter, library: Library, launcher: Launcher) -> None
 
     @router.post("/start", status_code=202)
     def start(asked: StartRequest) -> Response:
-        """Check the settings, then start a training of its own."""
+        """Check the settings, then start a training in a process of its own."""
         return _started(control.start_run(library, launcher, asked.config, asked.overrides, asked.run))
 
     @router.get("/status")
     def status(run: str = NEWEST) -> Response:
-        """How a run is doing."""
+        """The present status of a run."""
         found = control.find_run(library, launcher, run)
         return answer(run_status(found, launcher.last(found.name)))
 
@@ -107,12 +107,12 @@ def _add_commands(router: APIRouter, library: Library, launcher: Launcher) -> No
 
     @router.post("/pause", status_code=202)
     def pause(asked: CommandRequest) -> Response:
-        """Stand still between two steps."""
+        """Pause between two steps."""
         return send(asked, "pause")
 
     @router.post("/resume", status_code=202)
     def resume(asked: ResumeRequest) -> Response:
-        """Go on: after a pause, or in a new process where the old one has stopped or died."""
+        """Continue after a pause, or in a new process where the old one has ended."""
         start = control.resume_run(library, launcher, control.find_run(library, launcher, asked.run), asked.steps)
         return send(asked, "resume") if start is None else _started(start)
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import lab
-from analysis_app.analyses.anatomy.parts import AnatomyView, Part, anatomy, inside
+from analysis_app.analyses.anatomy.inside import inside
+from analysis_app.analyses.anatomy.parts import AnatomyView, Part, anatomy
 from analysis_app.analyses.anatomy.source_code import FUNCTIONS, HOME, code_of
 from analysis_app.library import Library, NotFoundError, Opened
 from analysis_app.library.result_cache import ResultCache

@@ -79,7 +79,7 @@ def test_targets_that_do_not_count_are_not_scored(runs: Path, monkeypatch: pytes
         assert one.counts == [False, *(~row).tolist()][: len(one.ids)]
         assert one.mean_loss == pytest.approx(np.nanmean(one.loss))
     data = LabData(corpus="induction", context_length=48, batch_size=2)  # of 64 symbols; the model knows fewer
-    with pytest.raises(ValueError, match="these weights do not know"):
+    with pytest.raises(ValueError, match="outside these weights' vocabulary"):
         batch_text(Library(runs), "tiny", 0)
 
 

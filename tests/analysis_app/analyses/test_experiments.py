@@ -88,7 +88,7 @@ def test_choices_that_cannot_be(two: Path) -> None:
     library = Library(two)
     with pytest.raises(ValueError, match="0 runs: choose 1 to"):
         overlay(library, [])
-    with pytest.raises(ValueError, match="could not be told apart"):
+    with pytest.raises(ValueError, match="could not be distinguished"):
         overlay(library, [str(i) for i in range(MAX_RUNS + 1)])
     with pytest.raises(ValueError, match="no metric 'loss'"):
         overlay(library, ["tiny"], "loss")

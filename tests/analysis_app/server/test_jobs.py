@@ -13,7 +13,7 @@ from lab.interp.ablation import Progress
 
 
 def test_progress_then_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "TOLD_EVERY", 0)
+    monkeypatch.setattr(jobs, "REPORT_SECONDS", 0)
 
     def work(tell: Progress) -> str:
         for i in range(3):
@@ -35,7 +35,7 @@ def test_what_goes_wrong_is_raised_where_one_waits() -> None:
 
 
 def test_work_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "TOLD_EVERY", 0)
+    monkeypatch.setattr(jobs, "REPORT_SECONDS", 0)
     ended, go_on = threading.Event(), threading.Event()
 
     def work(tell: Progress) -> None:

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from analysis_app.steering.follow import CHUNK_BYTES, Place, read_delta
+from analysis_app.steering.cursor import CHUNK_BYTES, Place, read_delta
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from scripts.page_server import Server, start_server
 
@@ -197,7 +197,7 @@ def test_who_does_not_read_is_not_queued_for_and_still_gets_all(live: Server, ru
         ("nobody", "no run 'nobody'"),
         ("%2e%2e", "no run '..'"),
         ("a%00b", "no run"),
-        ("last?cursor=nonsense", "cursor: not one that was given out here"),
+        ("last?cursor=nonsense", "cursor: not one from this server"),
         ("last?cursor=W1sxLDIsIiIsMV1d", "cursor"),
     ],
 )
