@@ -78,6 +78,7 @@ def solution(number: int, choice: str) -> dict[str, Any]:
 
 
 def score(root: Path) -> dict[str, Any]:
+    """The first guess for each case, True or False, None where there is none yet."""
     first = first_guesses(read_guesses(root))
     return {"guessed": [first.get(name) for name in cases()]}
 

@@ -74,7 +74,8 @@ def _endpoint(declared: Analysis, library: Library) -> Callable[..., Any]:
     kind, types = inspect.Parameter.POSITIONAL_OR_KEYWORD, {name: field.annotation for name, field in fields.items()}
     defaults = {name: "last" if name == "run" else field.default for name, field in fields.items()}
     endpoint.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(name, kind, default=defaults[name], annotation=types[name]) for name in fields]
+        [inspect.Parameter(name, kind, default=defaults[name], annotation=types[name]) for name in fields],
+        return_annotation=dict,
     )
     endpoint.__name__, endpoint.__doc__ = declared.name, declared.about
     endpoint.__annotations__ = types | {"return": dict}

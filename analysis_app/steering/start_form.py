@@ -1,8 +1,8 @@
-"""What a run may be started with from the page: configurations by name, and a list of plain settings.
+"""What a run can be started with from the page: configurations by name, and a list of plain settings.
 
-Whoever reaches the page can start a process with these, so nothing here is passed on: each value is checked for what
-it is, and made into a flag of `fit` anew. There is no setting that names a class, a command, or a file outside of the
-data folder.
+Every visitor of the page can start a process with these, so no text is passed on as it is: each value is checked
+against its setting and made into a flag of `fit`. No setting names a class, a command, or a file outside the data
+folder.
 """
 
 from __future__ import annotations
@@ -17,23 +17,21 @@ from typing import Any
 
 import yaml
 
-import lab
+from lab import presets
 from lab.data.corpora import CORPORA
 from lab.data.download import data_root
 from lab.data.reading import SUFFIXES
 from lab.data.tokenizers import KINDS
 from lab.model import GPTConfig
 from lab.planning.sizes import KNOWN_VOCABULARIES
+from lab.presets import lay_over, nested, read_settings
 
-PROJECT = Path(lab.__file__).resolve().parents[1]
-CONFIGURATIONS, PRESETS = PROJECT / "configs", PROJECT / "configs" / "model"
-FOLDERS = (".", "experiments", "broken")  # what can be started; `debug` and `model` are laid over others
 MOST_FILES = 500
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: the flag of `fit` it becomes, what it must be, and what it is for."""
+    """One setting: the flag of `fit` it becomes, what it is for, and its allowed values."""
 
     flag: str
     what: str
@@ -52,7 +50,7 @@ SETTINGS = {
     "context_length": Setting("model.config.context_length", "tokens the model sees at once", most=1_000_000),
     "dropout": Setting("model.config.dropout", "share of activations dropped", "number", 0, 0.99),
     "corpus": Setting("data.corpus", "what it learns from", "choice", choices=tuple(CORPORA)),
-    "file": Setting("data.path", "a text of one's own, in the data folder", "file"),
+    "file": Setting("data.path", "your own text, in the data folder", "file"),
     "tokenizer": Setting("data.tokenizer", "how text becomes tokens", "choice", choices=tuple(KINDS)),
     "vocab_size": Setting("data.vocab_size", "ids of a bpe vocabulary", most=1_000_000),
     "batch_size": Setting("data.batch_size", "sequences at a time", most=1_000_000),
@@ -74,23 +72,19 @@ SETTINGS = {
     "tensorboard": Setting("tensorboard", "TensorBoard files", "bool"),
     "note": Setting("run.note", "a sentence for yourself", "text"),
 }
-"""By the name that the page gives it; the flag's name is understood as well."""
+"""By the page's name for it; the flag's name is accepted too."""
 HORIZONS = ("steps", "minutes", "tokens")
 _BY_FLAG = {setting.flag: name for name, setting in SETTINGS.items()}
 
 
 def configurations() -> dict[str, Path]:
-    """The configurations that can be started, by name: `quickstart`, `experiments/markov`."""
-    found = {}
-    for folder in FOLDERS:
-        for path in sorted((CONFIGURATIONS / folder).glob("*.yaml")):
-            found[path.relative_to(CONFIGURATIONS).with_suffix("").as_posix()] = path
-    return found
+    """The configurations that can be started, by name; `debug` and `model` are laid over others."""
+    return presets.configurations(".", "experiments", "broken")
 
 
-def presets() -> dict[str, Path]:
+def model_presets() -> dict[str, Path]:
     """The models' sizes by name."""
-    return {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    return {path.stem: path for path in presets.configurations("model").values()}
 
 
 def options() -> dict[str, Any]:
@@ -104,16 +98,17 @@ def options() -> dict[str, Any]:
         name: {"flag": s.flag, "kind": s.kind, "what": s.what, "least": s.least, "most": s.most, "choices": s.choices}
         for name, s in SETTINGS.items()
     }
-    shapes = [{"name": name, **yaml.safe_load(path.read_text(encoding="utf-8"))} for name, path in presets().items()]
+    shapes = [{"name": name, **read_settings(path)} for name, path in model_presets().items()]
     return {"configurations": found, "presets": shapes, "settings": known, "files": own_files()}
 
 
 def command_of(path: Path) -> list[str]:
-    """The arguments of `fit` in a configuration's first line, which says what it is laid over; paths made absolute."""
+    """The arguments of `fit` in a configuration's first line, which names the files it is laid over; absolute paths."""
     with open(path, encoding="utf-8") as file:
         words = shlex.split(file.readline().lstrip("# "))
     words = words[words.index("fit") + 1 :] if "fit" in words else ["--config", str(path)]
-    return [str(PROJECT / word) if word.endswith(".yaml") and (PROJECT / word).is_file() else word for word in words]
+    project = presets.CONFIGURATIONS.parent
+    return [str(project / word) if word.endswith(".yaml") and (project / word).is_file() else word for word in words]
 
 
 def arguments(config: str, overrides: Mapping[str, Any]) -> list[str]:
@@ -121,7 +116,7 @@ def arguments(config: str, overrides: Mapping[str, Any]) -> list[str]:
     known, problems, given = configurations(), [], {}
     if config not in known:
         names = ", ".join(known) or "none: this installation came without its configurations"
-        problems.append(f"config {config[:100]!r}: there is no such configuration; there are {names}")
+        problems.append(f"config {config[:100]!r}: no such configuration; there are {names}")
     for name, value in overrides.items():
         name = _BY_FLAG.get(name, name)
         if name not in SETTINGS:
@@ -166,7 +161,7 @@ def _word(name: str, setting: Setting, value: Any) -> str:
         if len(value) > 300 or not value.isprintable():
             raise ValueError(f"{name} must be one line of at most 300 characters")
         return value
-    choices: Mapping[str, Any] = presets() if setting.kind == "preset" else dict.fromkeys(setting.choices)
+    choices: Mapping[str, Any] = model_presets() if setting.kind == "preset" else dict.fromkeys(setting.choices)
     if value not in choices:
         raise ValueError(f"{name} is {value[:100]!r}: there are {', '.join(choices)}")
     return str(choices[value] or value)
@@ -187,11 +182,11 @@ def own_file(name: str) -> Path:
     try:
         path = (folder / name).resolve()
         found = path.is_file()
-    except (OSError, ValueError):  # no path at all: too long, or with a zero byte in it
+    except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         found = False
     if not found or not path.is_relative_to(folder) or not path.name.lower().endswith(SUFFIXES):
         raise ValueError(
-            f"file {name[:200]!r}: there is no such text in the data folder {folder}; put it there, as one of"
+            f"file {name[:200]!r}: no such text in the data folder {folder}; put it there, as one of"
             f" {', '.join(SUFFIXES)}"
         )
     return path
@@ -209,7 +204,7 @@ def own_files() -> list[str]:
 
 
 def content_of(config: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """What files and flags say together, as one tree; what they leave out is the defaults' business.
+    """The settings of files and flags together, as one tree without the defaults.
 
     Raises `ValueError` as `arguments` does.
     """
@@ -217,35 +212,21 @@ def content_of(config: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     words = iter(arguments(config, overrides))
     for word in words:
         if word == "--config":
-            _lay_over(tree, yaml.safe_load(Path(next(words)).read_text(encoding="utf-8")))
+            lay_over(tree, read_settings(next(words)))
         elif word.startswith("--"):
-            key, equals, value = word[2:].partition("=")
-            if key == SETTINGS["note"].flag:  # anybody's words, no YAML
+            key, equals, text = word[2:].partition("=")
+            if key == SETTINGS["note"].flag:  # free text, no YAML
                 continue
-            _put(tree, key.split("."), yaml.safe_load(value if equals else next(words, "null")))
+            value = yaml.safe_load(text if equals else next(words, "null"))
+            is_preset = key == SETTINGS["preset"].flag and isinstance(value, str)
+            lay_over(tree, nested(key, read_settings(value) if is_preset else value))
     return tree
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    if path == ["model", "config"] and isinstance(value, str):
-        value = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-    for name in reversed(path):
-        value = {name: value}
-    _lay_over(tree, value)
-
-
-def _lay_over(tree: dict[str, Any], top: Mapping[str, Any]) -> None:
-    for name, value in top.items():
-        if isinstance(value, Mapping) and isinstance(tree.get(name), dict):
-            _lay_over(tree[name], value)
-        else:
-            tree[name] = dict(value) if isinstance(value, Mapping) else value
-
-
 def shape_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The model's shape, with what a configuration leaves out; `vocab_size` is null where only the text tells.
+    """The model's shape, defaults included; `vocab_size` is null where only the text determines it.
 
-    Raises `ValueError` for what cannot be.
+    Raises `ValueError` for an impossible shape.
     """
     data, shape = content.get("data", {}), content.get("model", {}).get("config", {})
     kind = data.get("tokenizer", "bpe")

@@ -21,13 +21,13 @@ from tests.analysis_app.conftest import Person
 def client(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestClient, Path]:
     from fastapi import FastAPI
 
-    from analysis_app.analyses import diagnosis_quiz as sick_runs
     from analysis_app.library import Library
     from analysis_app.server.answers import add_error_answers
+    from analysis_app.server.routes import diagnosis_quiz
 
     root = tmp_path_factory.mktemp("sick") / "runs"
     app = FastAPI()
-    app.include_router(sick_runs.routes(Library(root)))
+    app.include_router(diagnosis_quiz.routes(Library(root)))
     add_error_answers(app)
     return TestClient(app), root
 
