@@ -116,7 +116,7 @@ def arguments(config: str, overrides: Mapping[str, Any]) -> list[str]:
     known, problems, given = configurations(), [], {}
     if config not in known:
         names = ", ".join(known) or "none: this installation came without its configurations"
-        problems.append(f"config {config[:100]!r}: no such configuration; there are {names}")
+        problems.append(f"config {config[:100]!r}: there is no such configuration; there are {names}")
     for name, value in overrides.items():
         name = _BY_FLAG.get(name, name)
         if name not in SETTINGS:
