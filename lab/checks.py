@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable
 from typing import TypeGuard
@@ -15,6 +16,13 @@ def is_integer(value: object) -> TypeGuard[int]:
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a setting is a finite number. `true` is not, though Python counts it as 1."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """ "did you mean 'x'? ", with its space, for the choice nearest to a name that is none of them; empty where none is
+    near."""
+    close = difflib.get_close_matches(name, list(choices), 1)
+    return f"did you mean {close[0]!r}? " if close else ""
 
 
 def check_choice(what: str, value: object, choices: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lab.data.corpora import MADE
+from lab.data.corpora import SYNTHETIC
 from lab.runs.compare import flatten
 from tests.tiny import write_corpus
 
@@ -57,7 +57,7 @@ def shrunk(args: list[str], folder: Path, *, steps: int = 3) -> list[str]:
     if "model.schedule.warmup_steps" in settings:
         changed["model.schedule.warmup_steps"] = 1
     context = settings.get("model.config.context_length", 256)
-    if settings.get("data.corpus", "python") not in MADE:
+    if settings.get("data.corpus", "python") not in SYNTHETIC:
         context = CONTEXT
         changed |= {"model.config.context_length": context} | _own_text(folder, settings)
     if "data.tokens_per_step" in settings:

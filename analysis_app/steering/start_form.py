@@ -20,7 +20,7 @@ import yaml
 from lab import presets
 from lab.data.corpora import CORPORA
 from lab.data.download import data_root
-from lab.data.reading import SUFFIXES
+from lab.data.text_files import SUFFIXES
 from lab.data.tokenizers import KINDS
 from lab.model import GPTConfig
 from lab.planning.sizes import KNOWN_VOCABULARIES

@@ -73,14 +73,14 @@ def _show_parser() -> Parser:
 def _train(args: argparse.Namespace) -> int:
     from lab.data.cache import atomic_write
     from lab.data.corpora import open_corpus
-    from lab.data.synthetic import MadeCorpus
+    from lab.data.synthetic import SyntheticCorpus
     from lab.data.tokenizers import make_tokenizer, published_if_here
 
     if args.out.is_dir() or not args.out.parent.is_dir():
         raise ValueError(f"--out {args.out}: name a file in a folder that exists")
     options = {"text_key": args.text_key} if args.text_key else {}
     corpus = open_corpus(args.corpus or "text", args.path, **options)
-    if isinstance(corpus, MadeCorpus):
+    if isinstance(corpus, SyntheticCorpus):
         raise ValueError(f"--corpus {args.corpus} is made of symbols, not of text: they are its vocabulary")
     tokenizer = make_tokenizer("bpe", corpus, args.vocab_size)
     with atomic_write(args.out) as file:

@@ -1,9 +1,9 @@
-"""The data's way: corpus → tokenizer → token file → batch n = f(seed, n).
+"""From text to batches: corpus → tokenizer → token file → batch n = f(seed, n).
 
-Each file imports only those before it. Where made things are kept: `cache`, `progress`. Text in, and its one
-train/val split: `reading` to `corpora`. Text ↔ ids: `vocabulary`, `bpe`, `tokenizers`. Ids on disk: `tokenfile`.
-Which sequences step n sees: `batches`. What a model has to beat: `baselines`. All of it together: `dataset`, and
-behind Lightning's interface: `datamodule`.
+Each file imports only those before it. The cache: `cache`, `checksum`, `progress`. Text, and its one train/val split:
+`text_files`, `filecorpus`, `download`, `remote_corpora`, `synthetic_base`, `synthetic`, `corpora`. Text ↔ ids:
+`vocabulary`, `bpe`, `tokenizers`. Ids on disk: `tokenfile`. Which sequences step n sees: `batches`. Losses of simple
+predictors: `baselines`. All of it together: `settings`, `dataset`, and behind Lightning's interface `datamodule`.
 
 Names are imported when first asked for (PEP 562): reading a vocabulary loads neither torch nor Lightning.
 """

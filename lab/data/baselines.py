@@ -1,4 +1,4 @@
-"""What a model has to beat: losses of predictors that need no training.
+"""Losses of predictors that need no training, to compare a model with.
 
 - **uniform**: every token equally likely, ln(vocab_size). Where every model starts.
 - **unigram**: how often each token occurs in the training text. Below it: the model knows which tokens are
@@ -29,17 +29,15 @@ from lab.data.cache import atomic_write
 if TYPE_CHECKING:
     from lab.data.batches import Sequences
 
-Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
-"""Arrays of (token before, token to predict), equally long, as many as there are chunks."""
+Pairs = Iterable[tuple[np.ndarray, np.ndarray]]  # chunks of (token before, token to predict), equally long
 
-# Beyond these, tokens evenly spread over the text stand for all of it: seconds, and memory that stays bounded.
-TRAIN_TOKENS = 20_000_000
-VAL_TOKENS = 2_000_000
-XZ_BYTES = 4_000_000  # about 3 s; the first so many
+TRAIN_TOKENS = 20_000_000  # of longer texts, this many evenly spread over them are counted: seconds, bounded memory
+VAL_TOKENS = 2_000_000  # likewise
+XZ_BYTES = 4_000_000  # of the beginning of the validation text: about 3 s
+# Bytes packed on their own, and how many times at most. What xz needs falls with the length of a text, by a tenth from
+# 64 KB to 4 MB, so two texts compare only at one length.
 WINDOW, WINDOWS = 1 << 16, 16
-"""Bytes packed on their own, and how many times at most: what xz needs falls with the length of a text, by a tenth from
-64 KB to 4 MB, so two texts compare only at one length."""
-MADE_SEQUENCES = 2048
+SYNTHETIC_SEQUENCES = 2048
 _CHUNK = 1 << 18
 _UNIGRAM_GRID = (0.001, 0.01, 0.1, 1.0)
 _BIGRAM_GRID = tuple(2.0**i for i in range(-2, 17))
@@ -141,7 +139,7 @@ def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def made_baselines(sequences: Sequences, byte_lengths: np.ndarray, entropy: float | None) -> dict[str, Any]:
+def synthetic_baselines(sequences: Sequences, byte_lengths: np.ndarray, entropy: float | None) -> dict[str, Any]:
     """The same for a made corpus, over the targets that count, and its entropy, where known, as "floor"."""
 
     def pairs(tokens: np.ndarray, targets: np.ndarray) -> Pairs:
@@ -149,13 +147,13 @@ def made_baselines(sequences: Sequences, byte_lengths: np.ndarray, entropy: floa
 
     val = sequences.val(0, sequences.n_val)
     found: dict[str, Any] = token_baselines(
-        pairs(*sequences.train(np.arange(MADE_SEQUENCES))), pairs(*val), byte_lengths
+        pairs(*sequences.train(np.arange(SYNTHETIC_SEQUENCES))), pairs(*val), byte_lengths
     )
     if entropy is not None:
         found["nats_per_token"]["floor"] = entropy
         bytes_per_token = float(byte_lengths[val[1][val[1] >= 0]].mean())
         found["bits_per_byte"]["floor"] = bits_per_byte(entropy, bytes_per_token)
-    return {**found, "method": {"train_sequences": MADE_SEQUENCES, "val_sequences": sequences.n_val}}
+    return {**found, "method": {"train_sequences": SYNTHETIC_SEQUENCES, "val_sequences": sequences.n_val}}
 
 
 def text_baselines(

@@ -20,13 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-IGNORED = -1
-_ROUNDS = 6
-# Starts are computed this many at a time: 12 at once cost almost as much as 4096 (numpy's overhead per call).
-_BLOCK = 4096
-_KEPT = 8
-_MASK = (1 << 64) - 1
+IGNORED = -1  # a target that does not count
 MOST_SEQUENCES = 1 << 62
+_ROUNDS = 6  # of the Feistel network
+_BLOCK = 4096  # starts computed at a time: 12 cost almost as much as 4096 (numpy's overhead per call)
+_KEPT = 8  # blocks
+_MASK = (1 << 64) - 1
 
 
 def mix(x: np.ndarray) -> np.ndarray:
@@ -163,7 +162,7 @@ class TextSequences:
         return self._val[:n].astype(np.int64)
 
 
-class MadeSequences:
+class SyntheticSequences:
     """Sequences of a made corpus: training sequence i is made from (seed, i), so no epoch ever ends.
 
     `make(split, indices, length)` returns ids `[n, length + 1]` and which targets count `[n, length]`.

@@ -8,7 +8,6 @@ No corpus is ever held whole: `documents` streams, and reading twice gives the s
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import platform
@@ -18,12 +17,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from lab.checks import is_integer
+from lab.checks import did_you_mean, is_integer
 from lab.data.download import data_root, fetch
 from lab.data.filecorpus import VAL_FRACTION, FileCorpus, Split
-from lab.data.published import PUBLISHED
-from lab.data.reading import Paths, as_list, find_files, require_parquet
-from lab.data.synthetic import MADE, MadeCorpus
+from lab.data.remote_corpora import REMOTE_CORPORA
+from lab.data.synthetic import SYNTHETIC, SyntheticCorpus
+from lab.data.text_files import Paths, as_list, find_files, require_parquet
 
 
 class Corpus(Protocol):
@@ -101,7 +100,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "fineweb-edu": ("shards", *_LIMITS),
     **{
         name: tuple(f.name for f in fields(kind) if f.name not in ("seed", "val_fraction"))
-        for name, kind in MADE.items()
+        for name, kind in SYNTHETIC.items()
     },
 }
 CORPORA: dict[str, str] = {
@@ -125,7 +124,7 @@ def open_corpus(
     seed: int = 1337,
     data_dir: str | os.PathLike[str] | None = None,
     **options: Any,
-) -> FileCorpus | MadeCorpus:
+) -> FileCorpus | SyntheticCorpus:
     """The corpus `name`, one of `CORPORA`.
 
     Args:
@@ -141,8 +140,8 @@ def open_corpus(
     """
     if problems := corpus_problems(name, path, val_fraction, options):
         raise ValueError("\n".join(problems))
-    if name in MADE:
-        kind = MADE[name]
+    if name in SYNTHETIC:
+        kind = SYNTHETIC[name]
         own = {"val_fraction": val_fraction} if any(f.name == "val_fraction" for f in fields(kind)) else {}
         return kind(seed=seed, **own, **options)
     split: dict[str, Any] = {"val_fraction": val_fraction, "seed": seed}
@@ -153,7 +152,7 @@ def open_corpus(
         assert path is not None
         facts = {"source": "your own files", "path": [str(p) for p in as_list(path)]}
         return FileCorpus(name, find_files(path), facts=facts, **split, **options)
-    published, shards = PUBLISHED[name], options.pop("shards", 1)
+    published, shards = REMOTE_CORPORA[name], options.pop("shards", 1)
     if published.parquet:
         require_parquet(f"the corpus '{name}'")
     files = [fetch(remote, data_dir) for remote in published.files[:shards]]
@@ -166,9 +165,9 @@ def files_to_download(
 ) -> list[Path]:
     """What `open_corpus` would have to fetch: the files of a published corpus that are not on this machine, as the
     paths they would get."""
-    if name not in PUBLISHED:
+    if name not in REMOTE_CORPORA:
         return []
-    published, folder = PUBLISHED[name], data_root(data_dir)
+    published, folder = REMOTE_CORPORA[name], data_root(data_dir)
     paths = [folder / remote.name for remote in (*published.files[:shards], *published.val)]
     return [path for path in paths if not path.exists()]
 
@@ -176,9 +175,7 @@ def files_to_download(
 def corpus_problems(name: str, path: Paths | None, val_fraction: float, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the settings of a corpus, before anything is read: one line each."""
     if name not in CORPORA:
-        close = difflib.get_close_matches(name, CORPORA, 1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        return [f"data.corpus is {name!r}: {hint}there are {', '.join(CORPORA)}"]
+        return [f"data.corpus is {name!r}: {did_you_mean(name, CORPORA)}there are {', '.join(CORPORA)}"]
     problems = []
     if name == "text" and path is None:
         problems.append("data.corpus is 'text', and data.path is not set: name a file, a folder, or a glob")
@@ -189,9 +186,9 @@ def corpus_problems(name: str, path: Paths | None, val_fraction: float, options:
     if not 0 < val_fraction < 1:
         problems.append(f"data.val_fraction is {val_fraction}: it must lie between 0 and 1, such as 0.1")
     wrong = [problem for item in options.items() if (problem := _option_problem(name, *item)) is not None]
-    if name in MADE and not wrong:
+    if name in SYNTHETIC and not wrong:
         try:
-            MADE[name](**options)
+            SYNTHETIC[name](**options)
         except ValueError as error:
             wrong = str(error).splitlines()
     return problems + wrong
@@ -200,13 +197,11 @@ def corpus_problems(name: str, path: Paths | None, val_fraction: float, options:
 def _option_problem(name: str, option: str, value: Any) -> str | None:
     known, where = _OPTIONS[name], f"data.corpus_options.{option}"
     if option not in known:
-        close = difflib.get_close_matches(option, known, 1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        return f"{where}: {hint}the corpus '{name}' understands {', '.join(known)}"
+        return f"{where}: {did_you_mean(option, known)}the corpus '{name}' understands {', '.join(known)}"
     if option == "text_key" and not isinstance(value, str):
         return f"{where} is {value!r}: it must be the name of a field"
-    if option == "shards" and not _is_count(value, len(PUBLISHED[name].files)):
-        return f"{where} is {value!r}: it must be a whole number from 1 to {len(PUBLISHED[name].files)}"
+    if option == "shards" and not _is_count(value, len(REMOTE_CORPORA[name].files)):
+        return f"{where} is {value!r}: it must be a whole number from 1 to {len(REMOTE_CORPORA[name].files)}"
     if option in _LIMITS and value is not None and not _is_count(value):
         return f"{where} is {value!r}: it must be a whole number of at least 1"
     return None

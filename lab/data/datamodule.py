@@ -63,10 +63,9 @@ class StepStream:
 
 
 class ValBatches:
-    """The validation loader: every sequence once, in order; of several processes each takes every so-manyth
-    batch.
+    """The validation loader: every sequence once, in order; rank r of W processes takes every W-th batch from r on.
 
-    All have equally many: where a process has none left, it gets one whose targets are all -1.
+    All have equally many: a process that has none left gets one whose targets are all -1.
     """
 
     def __init__(self, data: LabDataModule) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lab.data.baselines import kept, made_baselines, text_baselines
-from lab.data.batches import MadeSequences, Sequences, TextSequences, sequences_per_epoch, step_batch
+from lab.data.baselines import kept, synthetic_baselines, text_baselines
+from lab.data.batches import Sequences, SyntheticSequences, TextSequences, sequences_per_epoch, step_batch
 from lab.data.corpora import open_corpus
 from lab.data.settings import DataSettings, raise_problems
 from lab.data.tokenfile import Split, TokenFile, open_token_files, token_folder
@@ -24,7 +24,7 @@ from lab.data.tokenizers import Tokenizer, make_tokenizer
 from lab.data.vocabulary import CharTokenizer
 
 Batch = tuple[Tensor, Tensor]
-MADE_VAL_TOKENS = 1 << 16  # of a made corpus where val_tokens is unset: the loss is within 0.3 % of its mean
+SYNTHETIC_VAL_TOKENS = 1 << 16  # of a made corpus where val_tokens is unset: the loss is within 0.3 % of its mean
 SLICE_BYTES = 20_000  # of validation text in data.json
 _FEW_TOKENS_PER_ID = 20  # training tokens per id of the vocabulary; with fewer there is a warning
 
@@ -89,14 +89,14 @@ class LabData:
         )
 
     @property
-    def _made(self) -> bool:
+    def _synthetic(self) -> bool:
         return hasattr(self.corpus, "sequences")
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The vocabulary, learned if need be. A made corpus has its own: its symbols."""
         kind, vocab_size = self.settings.tokenizer, self.settings.vocab_size
-        if not self._made:
+        if not self._synthetic:
             return make_tokenizer(kind, self.corpus, vocab_size, self.settings.cache_dir)
         symbols = CharTokenizer(self.corpus.alphabet)
         if kind not in ("bpe", "char"):  # the default, and what it is
@@ -120,7 +120,7 @@ class LabData:
 
     def prepare(self) -> None:
         """Download, learn the vocabulary, tokenise: all that takes time is done after this."""
-        if not self._made:
+        if not self._synthetic:
             _ = self.token_files
 
     def check_step(self) -> None:
@@ -134,9 +134,9 @@ class LabData:
         Raises `ValueError` for a text too short for one step, or for one validation sequence.
         """
         context = self.context_length
-        if self._made:
-            n_val = math.ceil((self.settings.val_tokens or MADE_VAL_TOKENS) / context)
-            return MadeSequences(self.corpus.sequences, context, n_val)
+        if self._synthetic:
+            n_val = math.ceil((self.settings.val_tokens or SYNTHETIC_VAL_TOKENS) / context)
+            return SyntheticSequences(self.corpus.sequences, context, n_val)
         self._check_lengths()
         return TextSequences(self.token_files["train"].array(), self._val_array(), context, self.settings.seed)
 
@@ -225,8 +225,8 @@ class LabData:
     def baselines(self) -> dict[str, Any]:
         """`{"nats_per_token": {…}, "bits_per_byte": {…}, "windows": …, "method": {…}}`; see `lab.data.baselines`."""
         lengths = self.tokenizer.byte_lengths
-        if self._made:
-            return made_baselines(self.sequences, lengths, self.corpus.entropy)
+        if self._synthetic:
+            return synthetic_baselines(self.sequences, lengths, self.corpus.entropy)
         folder = token_folder(self.corpus, self.tokenizer, self.settings.cache_dir)
         train, val = self.token_files["train"].array(), self._val_array()
         return kept(
@@ -237,7 +237,7 @@ class LabData:
     def facts(self) -> dict[str, Any]:
         """What is known of the data before training, for data.json: plain JSON values only."""
         splits = {}
-        if not self._made:
+        if not self._synthetic:
             splits = {
                 split: {"tokens": f.tokens, "bytes": f.bytes, "documents": f.documents}
                 for split, f in self.token_files.items()

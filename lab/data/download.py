@@ -34,7 +34,7 @@ _ALTERNATIVE = "train on text that is already here: --data.corpus python, or --d
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteFile:
     """A published file: its `name` under the data folder, its address, and its sha256 where that is known."""
 
     name: str
@@ -52,7 +52,7 @@ def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
     return Path(chosen).expanduser()
 
 
-def fetch(remote: Remote, data_dir: str | os.PathLike[str] | None = None) -> Path:
+def fetch(remote: RemoteFile, data_dir: str | os.PathLike[str] | None = None) -> Path:
     """The path of `remote` in the data folder, downloaded first if it is not there.
 
     A file put there by hand is as good. Interrupted, it goes on where it stopped; two processes that want one
@@ -62,7 +62,7 @@ def fetch(remote: Remote, data_dir: str | os.PathLike[str] | None = None) -> Pat
     target = data_root(data_dir) / remote.name
     if not target.exists():
         _check_writable(target.parent, remote, target)
-        # The lock lies in the cache: nothing but downloads is put among a person's data.
+        # The lock lies in the cache: the data folder holds nothing but data.
         with locked(cache_root() / "locks" / hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:32]):
             if not target.exists():
                 _download(remote, target)
@@ -70,7 +70,7 @@ def fetch(remote: Remote, data_dir: str | os.PathLike[str] | None = None) -> Pat
     return target
 
 
-def _verify(remote: Remote, file: Path) -> None:
+def _verify(remote: RemoteFile, file: Path) -> None:
     """Raise `ValueError` unless the file is the one that was published, or the one first downloaded."""
     expected = remote.sha256 or _recorded(file)
     if expected is not None and (found := file_sha256(file)) != expected:
@@ -92,7 +92,7 @@ def _beside(file: Path, suffix: str) -> Path:
     return file.with_name(file.name + suffix)
 
 
-def _check_writable(folder: Path, remote: Remote, target: Path) -> None:
+def _check_writable(folder: Path, remote: RemoteFile, target: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
@@ -108,7 +108,7 @@ def _check_writable(folder: Path, remote: Remote, target: Path) -> None:
 # ---------------------------------------------------------------- the download
 
 
-def _download(remote: Remote, target: Path) -> None:
+def _download(remote: RemoteFile, target: Path) -> None:
     part = _beside(target, ".download")
     resumed = part.exists()
     _transfer_all(remote, target, part)
@@ -141,8 +141,8 @@ def _discard(part: Path) -> None:
     _beside(part, ".json").unlink(missing_ok=True)
 
 
-def _transfer_all(remote: Remote, target: Path, part: Path) -> None:
-    """Fetch until the file is whole. An attempt that brought something forward doesn't count as a failure."""
+def _transfer_all(remote: RemoteFile, target: Path, part: Path) -> None:
+    """Fetch until the file is whole. An attempt that brought some of it doesn't count as a failure."""
     url = _mirrored(remote.url)
     failures = 0
     while True:
@@ -155,7 +155,7 @@ def _transfer_all(remote: Remote, target: Path, part: Path) -> None:
             raise _explain(str(error), url, target) from error
         except (urllib.error.URLError, TimeoutError) as error:
             reason = str(getattr(error, "reason", error))
-            # Nobody answers: waiting for a network that is not there helps no one.
+            # Nothing came yet: without a network, trying again would only delay the message.
             if _size(part) == 0:
                 raise _explain(reason, url, target) from error
         except (ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
@@ -184,7 +184,7 @@ def _explain(reason: str, url: str, target: Path) -> ValueError:
     )
 
 
-def _transfer(url: str, part: Path, remote: Remote) -> bool:
+def _transfer(url: str, part: Path, remote: RemoteFile) -> bool:
     """One connection: append what it brings. Returns whether the file is whole now."""
     have = _size(part)
     validator = _validator(part, url)

@@ -1,9 +1,8 @@
 """A corpus that lies in files, split in two as it is read.
 
-Held-out text is worth what it is because the model has not seen it. Where there are documents, each goes as a
-whole to one side, by a hash of its content and the seed: the same document twice is on the same side twice,
-and adding one moves no other. Text without documents (one file, one book) is cut once: the first part trains,
-the rest is held out.
+The model must not have seen held-out text. Where there are documents, each goes as a whole to one side, by a hash of
+its content and the seed: a document that occurs twice is on the same side twice, and adding one moves no other. Text
+without documents (one file, one book) is cut once: the first part trains, the rest is held out.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from lab.data.checksum import file_sha256
-from lab.data.reading import Piece, kind_of, read_pieces, text_bytes
+from lab.data.text_files import Piece, kind_of, read_pieces, text_bytes
 
 Split = Literal["train", "val"]
 VAL_FRACTION = 0.1

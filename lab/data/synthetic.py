@@ -1,4 +1,4 @@
-"""Made corpora: sequences drawn by a known rule, so that the best possible loss is known too.
+"""Synthetic corpora: sequences drawn by a known rule, so that the best possible loss is known too.
 
 A model that reaches the entropy of `markov` has learned all there is to learn; one that reaches 0 on the
 second half of an `induction` sequence has built the circuit that copies what followed last time (Olsson et
@@ -20,15 +20,15 @@ from typing import ClassVar
 import numpy as np
 
 from lab.checks import is_number
-from lab.data.made import (
+from lab.data.synthetic_base import (
     POOL,
     Count,
-    MadeCorpus,
     Sequences,
     Split,
+    SyntheticCorpus,
+    SyntheticTask,
     below,
     check_length,
-    count_problem,
     key_of,
     letters,
     pack,
@@ -38,11 +38,11 @@ from lab.data.made import (
     whole_numbers,
 )
 
-_MOST_STATES = 1 << 16
+_MOST_STATES = 1 << 16  # of a Markov chain
 
 
 @dataclass(frozen=True)
-class Markov(MadeCorpus):
+class Markov(SyntheticCorpus):
     """The next symbol hangs on the last `order` ones alone; the entropy rate of the chain is the loss floor.
 
     Args:
@@ -136,7 +136,7 @@ class Markov(MadeCorpus):
 
 
 @dataclass(frozen=True)
-class Induction(MadeCorpus):
+class Induction(SyntheticTask):
     """A random block of symbols, repeated to the end: to go on, find what followed last time.
 
     The block's length differs from sequence to sequence, so that no fixed distance back gives the answer, and
@@ -158,9 +158,8 @@ class Induction(MadeCorpus):
     count: Count = "predictable"
 
     def __post_init__(self) -> None:
-        problems = whole_numbers(self, symbols=(2, len(POOL)), shortest=(1, None), longest=(1, None)) + count_problem(
-            self.count
-        )
+        problems = whole_numbers(self, symbols=(2, len(POOL)), shortest=(1, None), longest=(1, None))
+        problems += self.count_problem()
         if not problems and not self.shortest <= self.longest <= self.symbols:
             sizes = f"shortest is {self.shortest}, longest {self.longest}, symbols {self.symbols}"
             problems.append(f"{sizes}: a block holds no symbol twice, so shortest <= longest <= symbols")
@@ -170,30 +169,22 @@ class Induction(MadeCorpus):
     def alphabet(self) -> list[str]:
         return letters(self.symbols)
 
-    @property
-    def entropy(self) -> float | None:
-        """0 where only the repeats count."""
-        return 0.0 if self.count == "predictable" else None
-
     def sequences(self, split: Split, indices: Sequence[int] | np.ndarray, length: int) -> Sequences:
-        check_length(self.name, length, self.longest + 1 if self.count == "predictable" else 1)
+        self.check_length(length, self.longest + 1)
         bits = random_bits(self.name, self.seed, split, indices, self.symbols + 1)
         n = self._block_lengths(bits[:, 0])[:, None]
         # The order of random numbers is a random order: its first n are drawn without replacement.
         shuffled = np.argsort(bits[:, 1:], axis=1)
         ids = np.take_along_axis(shuffled, np.arange(length + 1)[None, :] % n, axis=1)
         # The first repeated symbol (target n) cannot be foreseen: the block might have gone on.
-        counts = (
-            np.arange(1, length + 1)[None, :] > n if self.count == "predictable" else np.ones_like(ids[:, 1:], bool)
-        )
-        return ids, counts
+        return ids, self.counted(np.arange(1, length + 1)[None, :] > n, ids[:, 1:].shape)
 
     def _block_lengths(self, bits: np.ndarray) -> np.ndarray:
         return below(bits, self.longest - self.shortest + 1) + self.shortest
 
 
 @dataclass(frozen=True)
-class Copy(MadeCorpus):
+class Copy(SyntheticTask):
     """Lines such as `qxjd>qxjd`: random symbols, a mark, the same symbols again.
 
     Args:
@@ -211,9 +202,7 @@ class Copy(MadeCorpus):
     count: Count = "predictable"
 
     def __post_init__(self) -> None:
-        problems = whole_numbers(self, symbols=(1, 62), shortest=(1, None), longest=(1, None)) + count_problem(
-            self.count
-        )
+        problems = whole_numbers(self, symbols=(1, 62), shortest=(1, None), longest=(1, None)) + self.count_problem()
         if not problems and self.shortest > self.longest:
             problems.append(f"shortest is {self.shortest} and longest {self.longest}: shortest <= longest")
         refuse(self.name, problems)
@@ -222,13 +211,8 @@ class Copy(MadeCorpus):
     def alphabet(self) -> list[str]:
         return sorted([*letters(self.symbols), "\n", ">"])
 
-    @property
-    def entropy(self) -> float | None:
-        """0 where only the copies count."""
-        return 0.0 if self.count == "predictable" else None
-
     def sequences(self, split: Split, indices: Sequence[int] | np.ndarray, length: int) -> Sequences:
-        check_length(self.name, length, self.longest + 1 if self.count == "predictable" else 1)
+        self.check_length(length, self.longest + 1)
         lines = -(-(length + 1) // (2 * self.shortest + 2))
         bits = random_bits(self.name, self.seed, split, indices, lines * (self.longest + 1))
         bits = bits.reshape(-1, lines, self.longest + 1)
@@ -240,12 +224,11 @@ class Copy(MadeCorpus):
         which = np.where(column < n, column, np.clip(column - n - 1, 0, self.longest - 1)).clip(max=self.longest - 1)
         tokens = np.take_along_axis(drawn, which, axis=2)
         tokens = np.where(column == n, place[">"], np.where(column == 2 * n + 1, place["\n"], tokens))
-        counted = column > n if self.count == "predictable" else np.ones_like(tokens, bool)
-        return pack(tokens, column <= 2 * n + 1, counted, length)
+        return pack(tokens, column <= 2 * n + 1, self.counted(column > n, tokens.shape), length)
 
 
 @dataclass(frozen=True)
-class Arithmetic(MadeCorpus):
+class Arithmetic(SyntheticTask):
     """Lines such as `37+58=95`: sums of two numbers drawn evenly from 0 to 10^digits - 1.
 
     The held-out problems are never asked in training: to answer them a model has to add, not to remember.
@@ -263,7 +246,7 @@ class Arithmetic(MadeCorpus):
     count: Count = "predictable"
 
     def __post_init__(self) -> None:
-        problems = whole_numbers(self, digits=(1, 4)) + count_problem(self.count)
+        problems = whole_numbers(self, digits=(1, 4)) + self.count_problem()
         if not is_number(self.val_fraction) or not 0 < self.val_fraction < 1:
             problems.append(f"val_fraction is {self.val_fraction!r}: it must lie between 0 and 1, such as 0.1")
         refuse(self.name, problems)
@@ -271,11 +254,6 @@ class Arithmetic(MadeCorpus):
     @property
     def alphabet(self) -> list[str]:
         return sorted("\n+=0123456789")
-
-    @property
-    def entropy(self) -> float | None:
-        """0 where only the answers count."""
-        return 0.0 if self.count == "predictable" else None
 
     def _problems(self, split: Split, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(a, b) for random bits: problem number k is at (step·k + shift) of all pairs, and the first share
@@ -291,7 +269,7 @@ class Arithmetic(MadeCorpus):
         return pair // 10**self.digits, pair % 10**self.digits
 
     def sequences(self, split: Split, indices: Sequence[int] | np.ndarray, length: int) -> Sequences:
-        check_length(self.name, length, 2 * self.digits + 2 if self.count == "predictable" else 1)
+        self.check_length(length, 2 * self.digits + 2)
         lines = -(-(length + 1) // 6)  # the shortest line is 0+0=0
         a, b = self._problems(split, random_bits(self.name, self.seed, split, indices, lines))
         place, d = {c: i for i, c in enumerate(self.alphabet)}, self.digits
@@ -308,8 +286,7 @@ class Arithmetic(MadeCorpus):
         tokens = np.concatenate([tokens for tokens, _ in parts], axis=2)
         shown = np.concatenate([shown for _, shown in parts], axis=2)
         answer = np.arange(tokens.shape[2]) >= 2 * d + 2
-        counted = np.broadcast_to(answer if self.count == "predictable" else True, tokens.shape)
-        return pack(tokens, shown, counted, length)
+        return pack(tokens, shown, self.counted(answer, tokens.shape), length)
 
 
-MADE: dict[str, type[MadeCorpus]] = {kind.name: kind for kind in (Markov, Induction, Copy, Arithmetic)}
+SYNTHETIC: dict[str, type[SyntheticCorpus]] = {kind.name: kind for kind in (Markov, Induction, Copy, Arithmetic)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.data.corpora import files_to_download
 from lab.data.dataset import LabData
-from lab.data.synthetic import MADE
+from lab.data.synthetic import SYNTHETIC
 from lab.runs import Run
 
 
@@ -26,7 +26,7 @@ def load_data(run: Run, *, download: bool = True) -> LabData:
         # Both may have followed from other settings: from the model's, and from the number of processes.
         settings |= {name: facts[name] for name in ("context_length", "tokens_per_step")}
         was = facts["corpus"]["fingerprint"]
-        if settings["corpus"] not in MADE:
+        if settings["corpus"] not in SYNTHETIC:
             settings["tokenizer"] = str(run.tokenizer_path)
         data = LabData(**settings)
     except (KeyError, TypeError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lab.data.reading import find_files
+from lab.data.text_files import find_files
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
 from lab.settings.groups import GROUPS

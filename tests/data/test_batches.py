@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.data.batches import (
-    MadeSequences,
     SequenceOrder,
+    SyntheticSequences,
     TextSequences,
     mix,
     permute,
@@ -161,7 +161,7 @@ def test_made_sequences_mark_what_does_not_count() -> None:
         ids = indices[:, None] * 100 + np.arange(length + 1) + (50 if split == "val" else 0)
         return ids, np.broadcast_to(np.arange(length) % 2 == 0, (len(indices), length))
 
-    source = MadeSequences(make, 4, n_val=3)
+    source = SyntheticSequences(make, 4, n_val=3)
     tokens, targets = step_batch(source, 5, 2, 1)
     assert tokens[:, 0].tolist() == [[1000, 1001, 1002, 1003], [1100, 1101, 1102, 1103]]
     assert targets[0, 0].tolist() == [1001, -1, 1003, -1]

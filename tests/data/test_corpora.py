@@ -12,10 +12,10 @@ import pytest
 
 from lab.data import corpora
 from lab.data.corpora import CORPORA, corpus_problems, open_corpus, standard_library
-from lab.data.download import Remote
+from lab.data.download import RemoteFile
 from lab.data.filecorpus import FileCorpus
-from lab.data.published import PUBLISHED, Published
-from lab.data.synthetic import MADE
+from lab.data.remote_corpora import REMOTE_CORPORA, RemoteCorpus
+from lab.data.synthetic import SYNTHETIC
 
 
 class TestPython:
@@ -138,7 +138,7 @@ class TestPublished:
         pyarrow = pytest.importorskip("pyarrow")
         parquet = pytest.importorskip("pyarrow.parquet")
         for name in ("tinystories", "fineweb-edu"):
-            published = PUBLISHED[name]
+            published = REMOTE_CORPORA[name]
             for i, remote in enumerate((*published.files[:2], *published.val)):
                 file = tmp_path / remote.name
                 file.parent.mkdir(exist_ok=True)
@@ -149,12 +149,12 @@ class TestPublished:
     def unchecked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The stand-ins are not the published files: forget what those hash to."""
 
-        def forget(remotes: tuple[Remote, ...]) -> tuple[Remote, ...]:
-            return tuple(Remote(r.name, r.url) for r in remotes)
+        def forget(remotes: tuple[RemoteFile, ...]) -> tuple[RemoteFile, ...]:
+            return tuple(RemoteFile(r.name, r.url) for r in remotes)
 
-        for name, p in PUBLISHED.items():
-            plain = Published(forget(p.files), p.source, p.licence, p.url, forget(p.val))
-            monkeypatch.setitem(corpora.PUBLISHED, name, plain)
+        for name, p in REMOTE_CORPORA.items():
+            plain = RemoteCorpus(forget(p.files), p.source, p.licence, p.url, forget(p.val))
+            monkeypatch.setitem(corpora.REMOTE_CORPORA, name, plain)
 
     @pytest.mark.usefixtures("unchecked")
     def test_tinystories_has_a_split_of_its_own(self, put: Path) -> None:
@@ -184,7 +184,7 @@ class TestPublished:
             open_corpus("tinystories", data_dir=tmp_path)
 
     def test_addresses_are_whole(self) -> None:
-        remotes = [remote for p in PUBLISHED.values() for remote in (*p.files, *p.val)]
+        remotes = [remote for p in REMOTE_CORPORA.values() for remote in (*p.files, *p.val)]
         assert len({remote.name for remote in remotes}) == len(remotes) == 20
         for remote in remotes:
             assert re.fullmatch(r"https://[a-z.]+/[\w./-]+\.(txt|parquet)", remote.url)
@@ -199,7 +199,7 @@ class TestSettings:
         assert open_corpus("arithmetic", val_fraction=0.25).describe()["val_fraction"] == 0.25
 
     def test_every_corpus_is_described_and_can_be_asked_for(self) -> None:
-        assert set(CORPORA) == {"python", "text", *PUBLISHED, *MADE}
+        assert set(CORPORA) == {"python", "text", *REMOTE_CORPORA, *SYNTHETIC}
         for name in CORPORA:
             path = "x.txt" if name == "text" else None
             assert corpus_problems(name, path, 0.1, {}) == []

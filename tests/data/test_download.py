@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lab.data import download
-from lab.data.download import HUGGING_FACE, Remote, data_root, fetch
+from lab.data.download import HUGGING_FACE, RemoteFile, data_root, fetch
 
 CONTENT = random.Random(0).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -105,8 +105,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     running.server_close()
 
 
-def remote(server: Server, sha256: str | None = SHA256, name: str = "folder/file.bin") -> Remote:
-    return Remote(name, f"{server.url}/file.bin", sha256)
+def remote(server: Server, sha256: str | None = SHA256, name: str = "folder/file.bin") -> RemoteFile:
+    return RemoteFile(name, f"{server.url}/file.bin", sha256)
 
 
 def left_in(folder: Path) -> list[str]:
@@ -155,7 +155,7 @@ def note(part, *rest):
     threading.Thread(target=kill, daemon=True).start()
 download._note_validator = note
 download._CHUNK_BYTES = 4096
-download.fetch(download.Remote("file.bin", "{server.url}/x", "{sha256}"), Path({str(tmp_path)!r}))
+download.fetch(download.RemoteFile("file.bin", "{server.url}/x", "{sha256}"), Path({str(tmp_path)!r}))
 """
     killed = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
     assert killed.returncode == -9, killed.stderr.decode()
@@ -282,7 +282,7 @@ def test_a_login_page_is_not_the_file(server: Server, tmp_path: Path) -> None:
 def test_nobody_there_is_told_quickly(tmp_path: Path, url: str) -> None:
     begun = time.monotonic()
     with pytest.raises(ValueError, match=f"cannot download {url}"):
-        fetch(Remote("file.bin", url), tmp_path)
+        fetch(RemoteFile("file.bin", url), tmp_path)
     assert time.monotonic() - begun < 5
 
 
@@ -292,7 +292,7 @@ def test_a_server_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begun = time.monotonic()
         with pytest.raises(ValueError, match="timed out"):
-            fetch(Remote("file.bin", f"http://127.0.0.1:{silent.getsockname()[1]}/x"), tmp_path)
+            fetch(RemoteFile("file.bin", f"http://127.0.0.1:{silent.getsockname()[1]}/x"), tmp_path)
         assert time.monotonic() - begun < 2
 
 
@@ -351,7 +351,7 @@ def test_a_persons_own_files_beside_it_stay(server: Server, tmp_path: Path) -> N
 
 def test_a_mirror_of_hugging_face(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", server.url + "/")
-    fetch(Remote("a.bin", f"{HUGGING_FACE}/datasets/x/resolve/main/a.bin", SHA256), tmp_path)
+    fetch(RemoteFile("a.bin", f"{HUGGING_FACE}/datasets/x/resolve/main/a.bin", SHA256), tmp_path)
     assert server.paths == ["/datasets/x/resolve/main/a.bin"]
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.data import reading
+from lab.data import text_files
 from lab.data.filecorpus import FileCorpus
 
 WILD = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -103,7 +103,7 @@ class TestDocuments:
                 _ = made.has_documents
 
     def test_a_long_document_is_on_one_side_as_a_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reading, "PIECE_CHARACTERS", 100)
+        monkeypatch.setattr(text_files, "PIECE_CHARACTERS", 100)
         files = []
         for i in range(30):
             files.append(tmp_path / f"{i:02}.txt")
@@ -143,7 +143,7 @@ class TestOneStream:
         if not text.strip():
             return
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "PIECE_CHARACTERS", piece)
+            patch.setattr(text_files, "PIECE_CHARACTERS", piece)
             train, val = ("".join(side) for side in both(corpus(tmp_path / "a.txt", val_fraction=fraction)))
         assert train + val == text
         assert train

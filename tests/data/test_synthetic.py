@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.data.synthetic import MADE, Arithmetic, Copy, Induction, MadeCorpus, Markov
+from lab.data.synthetic import SYNTHETIC, Arithmetic, Copy, Induction, Markov, SyntheticCorpus
 from lab.data.vocabulary import CharTokenizer
 
 ALL = [
-    *(kind() for kind in MADE.values()),
+    *(kind() for kind in SYNTHETIC.values()),
     Markov(order=2, symbols=8),
     Induction(count="all"),
     Copy(count="all"),
@@ -25,7 +25,7 @@ ALL = [
 ]
 
 
-def lines_of(corpus: MadeCorpus, split: str, n: int, length: int = 127) -> list[str]:
+def lines_of(corpus: SyntheticCorpus, split: str, n: int, length: int = 127) -> list[str]:
     """Whole lines of the first `n` sequences, as text."""
     ids, _ = corpus.sequences(split, range(n), length)  # type: ignore[arg-type]
     texts = ["".join(corpus.alphabet[i] for i in row) for row in ids]
@@ -34,7 +34,7 @@ def lines_of(corpus: MadeCorpus, split: str, n: int, length: int = 127) -> list[
 
 @pytest.mark.parametrize("corpus", ALL, ids=lambda c: f"{c.name}-{getattr(c, 'count', c.seed)}")
 class TestEveryCorpus:
-    def test_shapes_and_range(self, corpus: MadeCorpus) -> None:
+    def test_shapes_and_range(self, corpus: SyntheticCorpus) -> None:
         ids, counts = corpus.sequences("train", [5, 0, 10**15], 64)
         assert ids.shape == (3, 65)
         assert ids.dtype == np.int64
@@ -44,14 +44,14 @@ class TestEveryCorpus:
         assert ids.max() < len(corpus.alphabet)
         assert counts.any(axis=1).all()
 
-    def test_a_sequence_is_a_function_of_its_number(self, corpus: MadeCorpus) -> None:
+    def test_a_sequence_is_a_function_of_its_number(self, corpus: SyntheticCorpus) -> None:
         many, counted = corpus.sequences("val", np.arange(100, 140), 96)
         for i in (0, 7, 39):
             ids, counts = corpus.sequence("val", 100 + i, 96)
             assert np.array_equal(ids, many[i])
             assert np.array_equal(counts, counted[i])
 
-    def test_splits_seeds_and_numbers_give_other_sequences(self, corpus: MadeCorpus) -> None:
+    def test_splits_seeds_and_numbers_give_other_sequences(self, corpus: SyntheticCorpus) -> None:
         other = type(corpus)(seed=corpus.seed + 1)
         rows = [
             *corpus.sequences("train", range(200), 64)[0].tolist(),
@@ -60,28 +60,28 @@ class TestEveryCorpus:
         ]
         assert len({tuple(row) for row in rows}) == 600
 
-    def test_char_tokenizer_shows_the_same_ids(self, corpus: MadeCorpus) -> None:
+    def test_char_tokenizer_shows_the_same_ids(self, corpus: SyntheticCorpus) -> None:
         tokenizer = CharTokenizer(corpus.alphabet)
         ids, _ = corpus.sequence("train", 0, 64)
         assert tokenizer.vocab_size == len(corpus.alphabet)
         assert np.array_equal(tokenizer.encode(tokenizer.decode(ids)), ids)
         assert all(c.isprintable() or c == "\n" for c in corpus.alphabet)
 
-    def test_facts_are_json(self, corpus: MadeCorpus) -> None:
+    def test_facts_are_json(self, corpus: SyntheticCorpus) -> None:
         facts = json.loads(json.dumps(corpus.describe()))
         assert facts["name"] == corpus.name
         assert facts["fingerprint"] == corpus.fingerprint()
 
-    def test_too_short_a_context_is_refused(self, corpus: MadeCorpus) -> None:
+    def test_too_short_a_context_is_refused(self, corpus: SyntheticCorpus) -> None:
         with pytest.raises(ValueError, match=f"data.context_length is 0: the corpus '{corpus.name}' needs"):
             corpus.sequences("train", [0], 0)
 
 
 def test_every_process_makes_the_same() -> None:
     script = (
-        "from lab.data.synthetic import MADE\n"
-        "print([kind().fingerprint() for kind in MADE.values()])\n"
-        "print([kind().sequences('val', range(3), 200)[0].sum() for kind in MADE.values()])"
+        "from lab.data.synthetic import SYNTHETIC\n"
+        "print([kind().fingerprint() for kind in SYNTHETIC.values()])\n"
+        "print([kind().sequences('val', range(3), 200)[0].sum() for kind in SYNTHETIC.values()])"
     )
     printed = [
         subprocess.run(
@@ -94,7 +94,7 @@ def test_every_process_makes_the_same() -> None:
         for seed in ("1", "2")
     ]
     assert printed[0] == printed[1]
-    assert str([kind().fingerprint() for kind in MADE.values()]) in printed[0]
+    assert str([kind().fingerprint() for kind in SYNTHETIC.values()]) in printed[0]
 
 
 def test_fingerprints_tell_settings_apart() -> None:
@@ -109,7 +109,7 @@ def test_fingerprints_tell_settings_apart() -> None:
 
 
 def test_a_batch_is_made_in_a_moment() -> None:
-    for kind in MADE.values():
+    for kind in SYNTHETIC.values():
         corpus = kind()
         corpus.sequences("train", range(64), 64)
         begun = time.process_time()
@@ -275,13 +275,13 @@ class TestArithmetic:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    kind=st.sampled_from(sorted(MADE)),
+    kind=st.sampled_from(sorted(SYNTHETIC)),
     seed=st.integers(-(2**70), 2**70),
     length=st.integers(33, 200),
     indices=st.lists(st.integers(0, 2**62), min_size=1, max_size=5),
 )
 def test_any_seed_number_and_length(kind: str, seed: int, length: int, indices: list[int]) -> None:
-    corpus = MADE[kind](seed=seed)
+    corpus = SYNTHETIC[kind](seed=seed)
     ids, counts = corpus.sequences("train", indices, length)
     assert ids.shape == (len(indices), length + 1)
     assert counts.shape == (len(indices), length)

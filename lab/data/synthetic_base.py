@@ -1,4 +1,4 @@
-"""What made corpora share: the interface, randomness without state, and the checking of their settings."""
+"""What synthetic corpora share: the interface, randomness without state, and the checking of their settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POOL = string.ascii_lowercase + string.ascii_uppercase + string.digits + "!#$%&(
 
 
 @dataclass(frozen=True)
-class MadeCorpus(ABC):
+class SyntheticCorpus(ABC):
     """A rule that makes sequences of symbols; a symbol's id is its place in `alphabet`."""
 
     name: ClassVar[str]
@@ -73,6 +73,31 @@ class MadeCorpus(ABC):
             "entropy_nats_per_token": self.entropy,
             "fingerprint": self.fingerprint(),
         }
+
+
+class SyntheticTask(SyntheticCorpus):
+    """A corpus in which some targets follow from what precedes them: with `count: predictable` these alone count,
+    and the floor is 0 nats; with `count: all` every target does."""
+
+    count: Count
+
+    @property
+    def entropy(self) -> float | None:
+        """0 where only predictable targets count."""
+        return 0.0 if self.count == "predictable" else None
+
+    def counted(self, predictable: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Which targets count, bool of that shape, given which are predictable."""
+        return np.broadcast_to(predictable if self.count == "predictable" else True, shape)
+
+    def count_problem(self) -> list[str]:
+        """What is wrong with `count`."""
+        known = self.count in ("predictable", "all")
+        return [] if known else [f"count is {self.count!r}: it must be 'predictable' or 'all'"]
+
+    def check_length(self, length: int, whole_task: int) -> None:
+        """Raise `ValueError` for a context too short for any target to count; a whole task has `whole_task` symbols."""
+        check_length(self.name, length, whole_task if self.count == "predictable" else 1)
 
 
 # ---------------------------------------------------------------- randomness without state
@@ -129,7 +154,7 @@ def letters(n: int) -> list[str]:
     return sorted(POOL[:n])
 
 
-def whole_numbers(settings: MadeCorpus, **ranges: tuple[int, int | None]) -> list[str]:
+def whole_numbers(settings: SyntheticCorpus, **ranges: tuple[int, int | None]) -> list[str]:
     """What is wrong with the settings that are to be whole numbers in a range."""
     problems = []
     for name, (low, high) in ranges.items():
@@ -138,11 +163,6 @@ def whole_numbers(settings: MadeCorpus, **ranges: tuple[int, int | None]) -> lis
             wanted = f"from {low} to {high}" if high is not None else f"of at least {low}"
             problems.append(f"{name} is {value!r}: it must be a whole number {wanted}")
     return problems
-
-
-def count_problem(count: object) -> list[str]:
-    """What is wrong with `count`, which says which targets count: those that can be predicted, or all."""
-    return [] if count in ("predictable", "all") else [f"count is {count!r}: it must be 'predictable' or 'all'"]
 
 
 def refuse(name: str, problems: list[str]) -> None:

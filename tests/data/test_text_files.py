@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from lab.data import reading
-from lab.data.reading import DOCUMENT_SEPARATOR, PIECE_CHARACTERS, find_files, read_pieces, text_bytes
+from lab.data import text_files
+from lab.data.text_files import DOCUMENT_SEPARATOR, PIECE_CHARACTERS, find_files, read_pieces, text_bytes
 
 WILD = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -118,7 +118,7 @@ class TestPlainText:
         assert documents(write(tmp_path / "a.txt", b"one\r\ntwo\rthree\n\r\nfour")) == ["one\ntwo\nthree\n\nfour"]
 
     def test_line_end_across_two_chunks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reading, "_CHUNK_BYTES", 4)
+        monkeypatch.setattr(text_files, "_CHUNK_BYTES", 4)
         assert documents(write(tmp_path / "a.txt", b"one\r\ntwo\xc3\xa9\r")) == ["one\ntwoé\n"]
 
     def test_unicode_line_separators_are_characters_like_others(self, tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ class TestPlainText:
     )
     def test_any_text_comes_back_whole(self, tmp_path: Path, text: str, chunk: int, piece: int) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "_CHUNK_BYTES", max(chunk, 4))
-            patch.setattr(reading, "PIECE_CHARACTERS", piece)
+            patch.setattr(text_files, "_CHUNK_BYTES", max(chunk, 4))
+            patch.setattr(text_files, "PIECE_CHARACTERS", piece)
             file = write(tmp_path / "a.txt", text)
             pieces = list(read_pieces(file))
         expected = text.removeprefix("\ufeff")
@@ -164,8 +164,8 @@ class TestPlainText:
         self, tmp_path: Path, parts: list[str], chunk: int, piece: int
     ) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "_CHUNK_BYTES", chunk)
-            patch.setattr(reading, "PIECE_CHARACTERS", piece)
+            patch.setattr(text_files, "_CHUNK_BYTES", chunk)
+            patch.setattr(text_files, "PIECE_CHARACTERS", piece)
             found = documents(write(tmp_path / "a.txt", DOCUMENT_SEPARATOR.join(parts)))
         # Line breaks at the end of a document longer than a piece may have left before its end was seen.
         expected = [part.strip("\n") for part in parts if part.strip()]
@@ -281,7 +281,7 @@ class TestJsonLines:
             documents(file)
 
     def test_a_line_without_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reading, "LINE_BYTES", 1 << 20)
+        monkeypatch.setattr(text_files, "LINE_BYTES", 1 << 20)
         file = write(tmp_path / "a.jsonl", b"[" + b'{"text": "x"},' * 100_000)
         with pytest.raises(ValueError, match=r"line 1 \(byte 0\) is longer than 1 MB"):
             documents(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.data.made import below, random_bits, uniform
+from lab.data.synthetic_base import below, random_bits, uniform
 
 
 def test_every_bit_is_as_often_set() -> None:

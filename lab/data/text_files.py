@@ -1,8 +1,7 @@
 """Text files of every common kind, read as a stream of pieces.
 
-`find_files` turns what a person typed (a file, a folder, a glob, a list of them) into files in one fixed
-order; `read_pieces` gives their text, document by document, holding a few MB at a time however large the file
-is.
+`find_files` turns paths (a file, a folder, a glob, a list of them) into files in one fixed order; `read_pieces` gives
+their text, document by document, holding a few MB at a time however large the file is.
 
 | file                  | a document is                                                                    |
 |-----------------------|----------------------------------------------------------------------------------|
@@ -11,8 +10,8 @@ is.
 | any other             | the file; or, where `<|endoftext|>` stands in it, what lies between two of those |
 
 Plain text is UTF-8, or what its byte order mark says; the mark is dropped and `\\r\\n` becomes `\\n`. What
-cannot be read is a `ValueError` that names the file, the byte and the remedy: text is never guessed at, nor
-dropped unsaid.
+cannot be read is a `ValueError` that names the file, the byte and the remedy: encodings are not guessed, and no text
+is dropped in silence.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 import orjson
 
+from lab.checks import did_you_mean
+
 SUFFIXES = (".txt", ".md", ".py", ".jsonl", ".jsonl.gz", ".parquet")
 DOCUMENT_SEPARATOR = "<|endoftext|>"
-# Long enough that a document of web text or a small corpus is one piece; short enough to hold some of them.
-PIECE_CHARACTERS = 1 << 21
+PIECE_CHARACTERS = 1 << 21  # a document of web text or a small corpus is one piece, and some of them fit in memory
+LINE_BYTES = 64 << 20  # of .jsonl, whose lines are held whole; a longer one means that the file is one JSON value
 _CHUNK_BYTES = 1 << 20
-# A JSON line has to be held whole to be understood. Longer ones are no lines: the file is one big JSON value.
-LINE_BYTES = 64 << 20
 _PARQUET_ROWS = 256
 
 # The 32-bit marks begin with the 16-bit ones: longest first.
@@ -116,7 +115,7 @@ def _expand(path: Path) -> list[Path]:
 
 
 def _why_none(path: Path) -> str:
-    """What to tell a person whose path stands for no file."""
+    """Why a path stands for no file."""
     if path.is_dir():
         held = Counter(file.suffix.lower() or "no ending" for file in path.rglob("*") if file.is_file())
         holds = ", ".join(f"{ending} ({n})" for ending, n in held.most_common(5)) or "nothing"
@@ -269,9 +268,8 @@ def _field(row: Any, text_key: str, place: str) -> str | None:
 
 
 def _choose_key(text_key: str, keys: Sequence[str] | dict[str, Any]) -> str:
-    close = difflib.get_close_matches(text_key, list(keys), 1)
-    named = f"did you mean '{close[0]}'? " if close else ""
-    return f"{named}set data.corpus_options.text_key to one of: {', '.join(list(keys)[:12]) or 'there is none'}"
+    named = ", ".join(list(keys)[:12]) or "there is none"
+    return f"{did_you_mean(text_key, keys)}set data.corpus_options.text_key to one of: {named}"
 
 
 def _read_parquet(file: Path, text_key: str) -> Iterator[Piece]:
