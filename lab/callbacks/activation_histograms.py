@@ -8,9 +8,9 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from lab.callbacks.activations import reference_activations
+from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
-from lab.callbacks.outlets import Outlets
-from lab.callbacks.recording import recording
 from lab.interp import HISTOGRAM_SITES, histogram, linear_edges, symmetric_log_edges
 from lab.interp.arrays import IntArray
 from lab.runs.snapshots import is_snapshot_step
@@ -63,7 +63,7 @@ class ActivationHistograms(Instrument):
             return
         assert isinstance(pl_module, PretrainingModule)
         try:
-            self._read_gradients(pl_module, self.counted(trainer, step) and bool(self.outlets(trainer)))
+            self._read_gradients(pl_module, self.counted(trainer, step) and bool(self.dashboards(trainer)))
         except Exception as error:
             self.failed(trainer, step, error)
 
@@ -90,25 +90,25 @@ class ActivationHistograms(Instrument):
                 values[f"stats/update_ratio.{place}"] = moved / size if size else 0.0
                 values[f"stats/grad_norm.{place}"] = norms[place]
         logbook_of(trainer).log(step, values)
-        outlets = self.outlets(trainer)
-        if outlets and self.counted(trainer, step):
-            self._show_activations(trainer, outlets, step)
-            self._show_weights(module, outlets, gradients, step)
+        dashboards = self.dashboards(trainer)
+        if dashboards and self.counted(trainer, step):
+            self._show_activations(trainer, dashboards, step)
+            self._show_weights(module, dashboards, gradients, step)
 
-    def _show_activations(self, trainer: L.Trainer, outlets: Outlets, step: int) -> None:
-        cache = recording(trainer).text
+    def _show_activations(self, trainer: L.Trainer, dashboards: Dashboards, step: int) -> None:
+        cache = reference_activations(trainer).text
         for name in HISTOGRAM_SITES:
             for layer in range(cache.config.n_layers):
                 counts = histogram(some_of([cache[name, layer]]), ACTIVATION_EDGES)
-                outlets.histogram(f"activations/{name}.layer{layer}", counts, ACTIVATION_EDGES, step)
+                dashboards.histogram(f"activations/{name}.layer{layer}", counts, ACTIVATION_EDGES, step)
 
     def _show_weights(
-        self, module: PretrainingModule, outlets: Outlets, gradients: dict[str, IntArray], step: int
+        self, module: PretrainingModule, dashboards: Dashboards, gradients: dict[str, IntArray], step: int
     ) -> None:
         for place, matrices in layers(module.model):
-            outlets.histogram(f"weights/{place}", histogram(some_of(matrices), WEIGHT_EDGES), WEIGHT_EDGES, step)
+            dashboards.histogram(f"weights/{place}", histogram(some_of(matrices), WEIGHT_EDGES), WEIGHT_EDGES, step)
             if place in gradients:
-                outlets.histogram(f"gradients/{place}", gradients[place], WEIGHT_EDGES, step)
+                dashboards.histogram(f"gradients/{place}", gradients[place], WEIGHT_EDGES, step)
 
 
 def layers(model: nn.Module) -> Iterator[tuple[str, list[nn.Parameter]]]:

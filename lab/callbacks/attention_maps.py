@@ -7,8 +7,8 @@ import re
 import lightning as L
 
 from lab.callbacks.instrument import Instrument
-from lab.callbacks.outlets import Outlets
-from lab.callbacks.recording import Recording, recording, token_labels
+from lab.callbacks.dashboards import Dashboards
+from lab.callbacks.activations import Activations, reference_activations, token_labels
 from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores
 from lab.interp import attention_patterns, head_scores
 from lab.training.module import PretrainingModule
@@ -47,20 +47,20 @@ class AttentionMaps(Instrument):
 
     def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
         """Draw."""
-        outlets = self.outlets(trainer)
-        if not outlets:
+        dashboards = self.dashboards(trainer)
+        if not dashboards:
             return
-        found = recording(trainer)
-        when = outlets.when(step)
+        found = reference_activations(trainer)
+        when = dashboards.when(step)
         patterns = attention_patterns(found.text)[:, 0]
-        outlets.picture(
+        dashboards.picture(
             "attention/text",
             lambda: draw_head_grid(patterns, title="Attention on a validation text", remark=when),
             step,
         )
         if found.repeated is not None:
             repeated = attention_patterns(found.repeated)[:, 0]
-            outlets.picture(
+            dashboards.picture(
                 "attention/repeated",
                 lambda: draw_head_grid(
                     repeated,
@@ -74,14 +74,14 @@ class AttentionMaps(Instrument):
             for name, score in head_scores(found.text, found.repeated, found.period).items()
             if name != "distance"  # in tokens, the others are shares
         }
-        outlets.picture(
+        dashboards.picture(
             "attention/scores",
             lambda: draw_head_scores(scores, numbers=False, remark=f"{when}; chance: attending evenly"),
             step,
         )
-        self._draw_asked_for(outlets, found, trainer, when, step)
+        self._draw_asked_for(dashboards, found, trainer, when, step)
 
-    def _draw_asked_for(self, outlets: Outlets, found: Recording, trainer: L.Trainer, when: str, step: int) -> None:
+    def _draw_asked_for(self, dashboards: Dashboards, found: Activations, trainer: L.Trainer, when: str, step: int) -> None:
         for layer, head in self.heads:
             config = found.text.config
             if layer >= config.n_layers or head >= config.n_heads:
@@ -91,7 +91,7 @@ class AttentionMaps(Instrument):
                 )
             pattern = found.text["pattern", layer][0, head].cpu().numpy()
             labels = token_labels(trainer.datamodule, found.text.tokens[0].tolist())  # type: ignore[attr-defined]
-            outlets.picture(
+            dashboards.picture(
                 f"attention/layer{layer}.head{head}",
                 lambda p=pattern, t=labels, n=f"Layer {layer}, head {head}": draw_attention(p, t, title=n, remark=when),
                 step,

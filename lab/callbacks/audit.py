@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.callbacks.activations import reference_texts
 from lab.callbacks.instrument import Instrument
-from lab.callbacks.recording import probe_texts
 from lab.data.datamodule import LabDataModule
 from lab.interp import run_with_cache
 from lab.training.module import PretrainingModule
@@ -54,7 +54,7 @@ class Audit(Instrument):
         """The model, the newest batch, and before the first step the text."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, LabDataModule)
-        values = {"audit/sees_future": sees_future(module, probe_texts(data, module.config.context_length)[:1])}
+        values = {"audit/sees_future": sees_future(module, reference_texts(data, module.config.context_length)[:1])}
         if self._batch is not None:
             values |= batch_facts(*self._batch)
             self._batch = None

@@ -8,8 +8,8 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from lab.callbacks.crew import find_callback
-from lab.callbacks.probe import probe_loss_now
+from lab.callbacks.callback_group import find_callback
+from lab.callbacks.reference_loss import reference_loss_now
 from lab.callbacks.validation import Validation
 from lab.runs.atomic import WriteError, sweep_temporaries
 from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path
@@ -118,7 +118,7 @@ class Checkpoints(Callback):
             "tokens": step * logbook.tokens_per_step,
             "losses": module.losses_at(step),
             "model_config": asdict(module.config),
-            "probe_loss": probe_loss_now(trainer),
+            "probe_loss": reference_loss_now(trainer),
         }
 
         def record(written: Written) -> None:

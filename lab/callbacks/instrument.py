@@ -13,8 +13,8 @@ from typing import ClassVar
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from lab.callbacks.outlets import Outlets
-from lab.callbacks.recording import forget
+from lab.callbacks.activations import forget
+from lab.callbacks.dashboards import Dashboards
 from lab.runs.snapshots import is_snapshot_step
 from lab.training.module import PretrainingModule
 from lab.training.trainer import logbook_of
@@ -67,10 +67,10 @@ class Instrument(Callback):
         """Whether a look at `step` may end in pictures."""
         return True
 
-    def outlets(self, trainer: L.Trainer) -> Outlets:
+    def dashboards(self, trainer: L.Trainer) -> Dashboards:
         """Where pictures, histograms and texts go."""
         logbook = logbook_of(trainer)
-        return Outlets(logbook.loggers, logbook.tokens_per_step)
+        return Dashboards(logbook.loggers, logbook.tokens_per_step)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Step 0; and the first step of a resumed run, whose dashboards have forgotten it."""

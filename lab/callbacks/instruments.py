@@ -12,7 +12,7 @@ from lab.callbacks.audit import Audit
 from lab.callbacks.diagnose import Diagnose
 from lab.callbacks.gradient_noise import GradientNoise
 from lab.callbacks.instrument import Instrument
-from lab.callbacks.probes import Probes
+from lab.callbacks.reference_texts import ReferenceTexts
 from lab.callbacks.samples import Samples
 from lab.callbacks.throughput import Throughput
 
@@ -21,7 +21,7 @@ INSTRUMENTS: tuple[type[Instrument], ...] = (
     Audit,
     GradientNoise,
     ActivationHistograms,
-    Probes,
+    ReferenceTexts,
     AttentionMaps,
     Samples,
     Diagnose,

@@ -7,9 +7,9 @@ from typing import Any
 
 import lightning as L
 
-from lab.callbacks.copying import Copy, longest_copies
+from lab.callbacks.activations import reference_texts
 from lab.callbacks.instrument import Instrument
-from lab.callbacks.recording import probe_texts
+from lab.callbacks.longest_copy import Copy, longest_copies
 from lab.data.datamodule import LabDataModule
 from lab.generation import Prompt, Sampling, read_prompt, stream
 from lab.runs import SampleWriter
@@ -35,7 +35,7 @@ class Samples(Instrument):
     """Writes a text for each of a few fixed prompts, and finds what of it was copied.
 
     Texts go into samples.jsonl and to the dashboards, and beside each the longest run of tokens that also stands
-    in the training text (see `lab.callbacks.copying`).
+    in the training text (see `lab.callbacks.longest_copy`).
 
     Prompts and seed never change, so that what differs between two steps is what was learned in between. Each
     line of samples.jsonl has `prompt`, `text`, `temperature`, `seed`, and `longest_copy`: `{"tokens", "text",
@@ -80,7 +80,7 @@ class Samples(Instrument):
         if copies:
             logbook_of(trainer).log(step, {"stats/longest_copy": max(copy["tokens"] for copy in copies)})
         rows = [[sample.prompt, sample.text, sample.copied()] for sample in samples]
-        self.outlets(trainer).text("samples", ["prompt", "text", "longest copy"], rows, step)
+        self.dashboards(trainer).text("samples", ["prompt", "text", "longest copy"], rows, step)
 
     def write(
         self, trainer: L.Trainer, module: PretrainingModule, step: int, prompts: list[str] | None = None, **facts: Any
@@ -115,7 +115,7 @@ class Samples(Instrument):
         if (given := self.prompts if prompts is None else prompts) is not None:
             return [read_prompt(text, data.tokenizer, context_length) for text in given]
         long = max(1, min(16, context_length // 4))
-        beginning = probe_texts(data, context_length)[0, :long].tolist()
+        beginning = reference_texts(data, context_length)[0, :long].tolist()
         return [
             read_prompt("", data.tokenizer, context_length),
             Prompt(beginning, data.tokenizer.decode(beginning)),

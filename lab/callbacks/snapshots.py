@@ -7,7 +7,7 @@ from dataclasses import asdict
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from lab.callbacks.probe import probe_loss_now
+from lab.callbacks.reference_loss import reference_loss_now
 from lab.runs.atomic import sweep_temporaries
 from lab.runs.snapshots import delete_snapshots_beyond, is_snapshot_step, write_snapshot
 from lab.training.module import PretrainingModule
@@ -62,5 +62,5 @@ class Snapshots(Callback):
             tokens=step * logbook.tokens_per_step,
             losses=module.losses_at(step),
             model_config=asdict(module.config),
-            probe_loss=probe_loss_now(trainer),
+            probe_loss=reference_loss_now(trainer),
         )

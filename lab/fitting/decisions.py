@@ -12,7 +12,7 @@ from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
 from lab.training.horizon import resolve_steps
 from lab.training.levers import Levers, choose_levers
-from lab.training.pace import seconds_per_step
+from lab.training.bare import seconds_per_step
 
 DECIDES_STEPS = ("horizon.", "data.tokens_per_step", "data.batch_size")
 

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.loggers import Logger
 
-from lab.callbacks.crew import Crew
+from lab.callbacks.callback_group import CallbackGroup
 from lab.callbacks.forecast import Reforecast
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
@@ -74,7 +74,7 @@ def build_trainer(settings: Settings, callbacks: list[Callback], **overrides: An
     bars = [callback for callback in callbacks if isinstance(callback, ProgressBar)]
     ours = [callback for callback in callbacks if callback not in bars]
     if given["profiler"] is None:  # a profiler wants to see each of them
-        ours = [Crew(ours)]
+        ours = [CallbackGroup(ours)]
     if given["enable_progress_bar"] is not False:
         ours += bars
     if given["devices"] == "auto":

@@ -31,7 +31,7 @@ from lab.runs.compare import flatten
 from lab.settings.arguments import Arguments
 from lab.settings.messages import SettingsError
 from lab.settings.parse import HORIZONS, Settings
-from lab.training.pace import seconds_per_step
+from lab.training.bare import seconds_per_step
 from lab.training.schedules import lr_factor
 
 Say = Callable[[str], None]

@@ -19,11 +19,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.utilities.memory import is_oom_error
 
+from lab.callbacks.callback_group import CallbackGroup
 from lab.callbacks.checkpoints import Checkpoints
-from lab.callbacks.crew import Crew
+from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.interrupts import Interrupts
-from lab.callbacks.outlets import Outlets
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.throughput import peak_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
@@ -124,8 +124,8 @@ class Stopwatch(Callback):
 
     def attach(self, trainer: LabTrainer) -> None:
         """Put a clock around what each callback does at the start and after each step; listen first of all."""
-        crew = next((c for c in trainer.callbacks if isinstance(c, Crew)), None)
-        known = [*(crew.members if crew else ()), *(c for c in trainer.callbacks if c is not crew)]
+        group = next((c for c in trainer.callbacks if isinstance(c, CallbackGroup)), None)
+        known = [*(group.members if group else ()), *(c for c in trainer.callbacks if c is not group)]
         self.watched = [c for c in known if not isinstance(c, Checkpoints | ProgressBar)]
         for callback in self.watched:
             if isinstance(callback, Validation):
@@ -134,9 +134,9 @@ class Stopwatch(Callback):
             for hook in ("on_train_start", "on_train_batch_end"):
                 setattr(callback, hook, self._timed(callback, getattr(callback, hook)))
             if isinstance(callback, Instrument):
-                callback.outlets = self._clocked(callback, callback.outlets)  # type: ignore[method-assign]
-        # One crew again, else the loop would take Lightning's long way, which fit does not.
-        trainer.callbacks = [Crew([self, *self.watched])]
+                callback.dashboards = self._clocked(callback, callback.dashboards)  # type: ignore[method-assign]
+        # One group again, else the loop would take Lightning's long way, which fit does not.
+        trainer.callbacks = [CallbackGroup([self, *self.watched])]
         trainer.fit_loop.epoch_loop = StepLoop(trainer, trainer.callbacks)
 
     def _timed(self, callback: Callback, act: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,21 +150,21 @@ class Stopwatch(Callback):
         return timed
 
     def _clocked(
-        self, callback: Callback, outlets_of: Callable[[L.Trainer], Outlets]
-    ) -> Callable[[L.Trainer], Outlets]:
+        self, callback: Callback, dashboards_of: Callable[[L.Trainer], Dashboards]
+    ) -> Callable[[L.Trainer], Dashboards]:
         drawn = self.drawn.setdefault(id(callback), {})
 
-        def clocked(trainer: L.Trainer) -> Outlets:
-            outlets = outlets_of(trainer)
-            act = outlets.picture
+        def clocked(trainer: L.Trainer) -> Dashboards:
+            dashboards = dashboards_of(trainer)
+            act = dashboards.picture
 
             def picture(name: str, draw: Callable[[], Any], step: int) -> None:
                 begin = time.perf_counter()
                 act(name, draw, step)
                 drawn[step] = drawn.get(step, 0.0) + time.perf_counter() - begin
 
-            outlets.picture = picture  # type: ignore[method-assign]
-            return outlets
+            dashboards.picture = picture  # type: ignore[method-assign]
+            return dashboards
 
         return clocked
 

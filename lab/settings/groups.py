@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.instruments import INSTRUMENTS
-from lab.callbacks.journal import Journal
+from lab.callbacks.metrics_log import MetricsLog
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
 from lab.data.datamodule import LabDataModule
@@ -105,7 +105,7 @@ GROUPS: dict[str, type] = {
     "horizon": HorizonConfig,
     "levers": LeverConfig,
     "predict": PredictConfig,
-    "log": Journal,
+    "log": MetricsLog,
     "validation": Validation,
     "snapshots": Snapshots,
     "checkpoint": Checkpoints,

@@ -6,6 +6,9 @@ Trainer, so the same losses (tests/training/test_bare.py compares them), but no 
 
 from __future__ import annotations
 
+import statistics
+import time
+
 import torch
 
 from lab.data.datamodule import LabDataModule
@@ -17,6 +20,10 @@ from lab.training.schedules import ScheduleConfig, lr_factor
 
 WHOLE = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 """Precisions whose weights are of that kind too."""
+WARM_UP = 3
+"""Steps that don't count: the allocator, the caches and the processor's clock settle in them."""
+MOST_SECONDS = 5.0
+MOST_STEPS = 30
 
 
 class BareTraining:
@@ -86,3 +93,18 @@ class BareTraining:
             counted += int((y != -1).sum())
         self.model.train()
         return nats / counted
+
+
+def seconds_per_step(config: GPTConfig, optimizer: OptimizerConfig, data: LabDataModule, levers: Levers) -> float:
+    """Median seconds of one optimizer step, over as many as fit into 5 seconds (at least one).
+
+    On the batches the run begins with, at learning rate 0.
+    """
+    training = BareTraining(config, optimizer, None, data, levers, MOST_STEPS, seed=0)
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < WARM_UP + 1 or (time.perf_counter() - begin < MOST_SECONDS and len(times) < MOST_STEPS):
+        start = time.perf_counter()
+        training.step(len(times))
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[WARM_UP:])

@@ -21,6 +21,8 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lab.runs.atomic import writing_whole
 from lab.runs.checkpoint_state import read_state
 
+RENAMED = {"Journal": "MetricsLog", "Probes": "ReferenceTexts"}  # callbacks in checkpoints of the first version
+
 
 @dataclass(frozen=True)
 class Written:
@@ -99,7 +101,10 @@ class LabCheckpointIO(TorchCheckpointIO):
         if weights_only is False:
             raise ValueError("checkpoints are read with weights_only=True only: a file must not run code")
         self.finish()
-        return read_state(Path(path))
+        state = read_state(Path(path))
+        states = state.get("callbacks", {})
+        state["callbacks"] = {RENAMED.get(name, name): kept for name, kept in states.items()}
+        return state
 
 
 class Copier:

@@ -21,7 +21,7 @@ from lab.model import GPT, GPTConfig
 from lab.model.attention import EXPLICIT_CONTEXT_LIMIT, Kernel
 from lab.model.layers import DropoutKernel, byte_exact
 from lab.model.loss import CHUNKED_VOCABULARY, LossKernel
-from lab.training.malloc import can_keep_freed_memory, keep_freed_memory
+from lab.training.keep_memory import can_keep_freed_memory, keep_freed_memory
 
 PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
 """Lightning's short names for precisions, spelt out."""

@@ -15,7 +15,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from lab.model import GPT
 from lab.training.checkpoint_io import LabCheckpointIO
-from lab.training.malloc import keep_freed_memory
+from lab.training.keep_memory import keep_freed_memory
 from lab.training.optimizers import build_optimizer
 from scripts.benchmarks.measure import Options, Row, percentile, timed
 from scripts.benchmarks.workloads import ADAMW, WORKLOADS

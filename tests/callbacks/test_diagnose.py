@@ -22,8 +22,8 @@ def fit(folder: Path, name: str, *more: str, steps: int = 10, code: int = 0) -> 
     return open_run(name, folder / "runs")
 
 
-def sabotage(args: str) -> tuple[str, ...]:
-    return ("--trainer.callbacks+=lab.callbacks.sabotage.Sabotage", *(f"--trainer.callbacks.{a}" for a in args.split()))
+def faults(args: str) -> tuple[str, ...]:
+    return ("--trainer.callbacks+=lab.callbacks.faults.Faults", *(f"--trainer.callbacks.{a}" for a in args.split()))
 
 
 def findings(run: Run) -> dict[str, dict[str, Any]]:
@@ -70,11 +70,11 @@ def test_it_changes_no_bit_of_the_training(healthy: Run, tmp_path: Path) -> None
         ("shuffle=false", "unshuffled", "warning"),
     ],
 )
-def test_a_sabotaged_run_is_named_by_its_own_rule_at_once(
+def test_a_faulty_run_is_named_by_its_own_rule_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str, rule: str, level: str
 ) -> None:
     dropout = ("--model.config.dropout", "0.1") if "dropout" in how else ()
-    run = fit(tmp_path, "sick", *sabotage(how), *dropout)
+    run = fit(tmp_path, "sick", *faults(how), *dropout)
     event = findings(run)[rule]
     assert event["level"] == level
     assert event["step"] <= 10
@@ -87,7 +87,7 @@ def test_a_sabotaged_run_is_named_by_its_own_rule_at_once(
 
 def test_a_loss_that_is_not_finite_is_found_in_the_last_moment(tmp_path: Path) -> None:
     nan = '[{"match": "mlp.down.bias", "shift": ".nan", "at_step": 4}]'
-    run = fit(tmp_path, "nan", *sabotage(f"weights={nan.replace(' ', '')}"), code=1)
+    run = fit(tmp_path, "nan", *faults(f"weights={nan.replace(' ', '')}"), code=1)
     assert findings(run)["non_finite"]["since"] == 4
     assert [f.since for f in diagnose(run).findings if f.rule == "non_finite"] == [4]
 
@@ -102,7 +102,7 @@ def test_a_yaml_of_the_zoo_does_what_its_comment_says(tmp_path: Path, name: str)
 
 
 def test_a_resumed_run_is_not_told_twice(tmp_path: Path) -> None:
-    args = tiny_args(tmp_path, *sabotage("causal=false"), name="run", steps=6)
+    args = tiny_args(tmp_path, *faults("causal=false"), name="run", steps=6)
     assert main(["fit", *args]) == 0
     root = ("--run.root", str(tmp_path / "runs"))
     assert main(["fit", "--resume", "run", *root, "--horizon.steps", "10"]) == 0

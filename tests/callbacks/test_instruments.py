@@ -13,7 +13,7 @@ import torch
 import lab
 from lab.__main__ import main
 from lab.callbacks.instruments import INSTRUMENTS
-from lab.callbacks.probes import Probes
+from lab.callbacks.reference_texts import ReferenceTexts
 from lab.interp import logit_lens, record_texts, summarise, token_losses
 from lab.interp.attention import attention_patterns
 from lab.runs import open_run
@@ -244,7 +244,7 @@ def test_a_failing_instrument_is_named_once_and_the_run_completes(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("nothing to divide by")
 
-    monkeypatch.setattr(Probes, "look", broken)
+    monkeypatch.setattr(ReferenceTexts, "look", broken)
     run = fit(tmp_path, "run", "--samples.prompts", '["✗✗✗"]', steps=6)
     found = {event["instrument"]: event for event in failures(run)}
     assert len(failures(run)) == 2
@@ -255,17 +255,17 @@ def test_a_failing_instrument_is_named_once_and_the_run_completes(
 
 
 def test_a_model_gone_nan_is_told_and_does_not_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab.callbacks.journal import Journal
+    from lab.callbacks.metrics_log import MetricsLog
 
-    spoil = Journal.on_train_batch_end
+    spoil = MetricsLog.on_train_batch_end
 
-    def spoiling(self: Journal, trainer: Any, module: Any, *more: object) -> None:
+    def spoiling(self: MetricsLog, trainer: Any, module: Any, *more: object) -> None:
         spoil(self, trainer, module, *more)
         if trainer.global_step == 4:
             with torch.no_grad():
                 next(module.model.blocks[0].mlp.parameters()).fill_(float("nan"))
 
-    monkeypatch.setattr(Journal, "on_train_batch_end", spoiling)
+    monkeypatch.setattr(MetricsLog, "on_train_batch_end", spoiling)
     assert main(["fit", *tiny_args(tmp_path, "--tensorboard", "true", name="nan", steps=12)]) == 1
     run = tmp_path / "runs" / "nan"
     named = [event["instrument"] for event in failures(run)]

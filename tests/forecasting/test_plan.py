@@ -28,7 +28,7 @@ QUIET = [x for g in ("samples", "probes", "attention_maps", "activation_histogra
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.forecasting.rehearsal.SECONDS", 0.0)
-    monkeypatch.setattr("lab.training.pace.MOST_SECONDS", 0.0)
+    monkeypatch.setattr("lab.training.bare.MOST_SECONDS", 0.0)
     monkeypatch.setattr("lab.planning.ladder.FEWEST_STEPS", 5)
 
 

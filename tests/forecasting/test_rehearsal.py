@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from lab.callbacks.outlets import Outlets
-from lab.callbacks.probes import PICTURES, Probes
+from lab.callbacks.dashboards import Dashboards
+from lab.callbacks.reference_texts import PICTURES, ReferenceTexts
 from lab.forecasting.rehearsal import Stopwatch, over_a_run
 
 STEPS, EVERY = 1000, 10
@@ -22,7 +22,7 @@ def test_the_first_of_many_pays_for_what_is_loaded() -> None:
 
 def test_pictures_count_as_often_as_they_are_drawn() -> None:
     trainer = cast(Any, SimpleNamespace(max_steps=STEPS, callbacks=[], is_global_zero=True))
-    probes, watch = Probes(every=EVERY), Stopwatch(cast(Any, None))
+    probes, watch = ReferenceTexts(every=EVERY), Stopwatch(cast(Any, None))
     watch.watched = [probes]
     seen = (0, 1, 2, 4, 8)  # the log-spaced start, where every look draws
     watch.times[id(probes)] = dict.fromkeys(seen, 0.30)
@@ -34,10 +34,10 @@ def test_pictures_count_as_often_as_they_are_drawn() -> None:
 
 
 def test_a_rehearsed_picture_is_timed_and_still_drawn() -> None:
-    probes, watch, shown = Probes(), Stopwatch(cast(Any, None)), []
-    outlets = Outlets([], 1)
-    outlets.picture = lambda name, draw, step: shown.append((name, step))  # type: ignore[method-assign]
-    clocked = watch._clocked(probes, lambda _: outlets)(cast(Any, None))
+    probes, watch, shown = ReferenceTexts(), Stopwatch(cast(Any, None)), []
+    dashboards = Dashboards([], 1)
+    dashboards.picture = lambda name, draw, step: shown.append((name, step))  # type: ignore[method-assign]
+    clocked = watch._clocked(probes, lambda _: dashboards)(cast(Any, None))
     clocked.picture("a", cast(Any, None), 4)
     clocked.picture("b", cast(Any, None), 4)
     assert shown == [("a", 4), ("b", 4)]

@@ -12,7 +12,7 @@ from lab.settings.arguments import Arguments
 from lab.settings.parse import Settings
 from lab.training.bare import BareTraining
 from lab.training.levers import choose_levers
-from lab.training.pace import seconds_per_step
+from lab.training.bare import seconds_per_step
 from tests.tiny import tiny_args
 
 QUIET = [x for g in ("samples", "probes", "attention_maps", "activation_histograms") for x in (f"--{g}.every", "0")]
@@ -50,6 +50,6 @@ def test_its_losses_are_those_of_fit(prepared: tuple[Path, Settings]) -> None:
 
 def test_the_pace_is_a_time(prepared: tuple[Path, Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     _, settings = prepared
-    monkeypatch.setattr("lab.training.pace.MOST_SECONDS", 0.0)
+    monkeypatch.setattr("lab.training.bare.MOST_SECONDS", 0.0)
     levers = choose_levers(config=settings.module.config, device="cpu")
     assert seconds_per_step(settings.module.config, settings.module.optimizer_config, settings.data, levers) > 0

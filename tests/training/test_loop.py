@@ -69,7 +69,7 @@ def test_both_ways_make_the_same_run(tmp_path: Path) -> None:
 def test_a_profiler_sees_every_hook(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fit(tmp_path, "profiled", "--trainer.profiler", "simple")
     assert ways == [False]
-    assert "[Callback]Journal.on_train_batch_end" in caplog.text
+    assert "[Callback]MetricsLog.on_train_batch_end" in caplog.text
     assert "optimizer_step" in caplog.text
 
 

@@ -23,7 +23,7 @@ from lab.units import short
 MOST_WANDB_BINS = 512
 
 
-class Outlets:
+class Dashboards:
     """Every dashboard at once. A logger of another kind (`trainer.logger` of one's own) gets none of these.
 
     Args:

@@ -7,10 +7,10 @@ from typing import Any
 import lightning as L
 import numpy as np
 
-from lab.callbacks.crew import find_callback
+from lab.callbacks.callback_group import find_callback
 from lab.callbacks.instrument import Instrument
-from lab.callbacks.outlets import Outlets
-from lab.callbacks.recording import Recording, recording, token_labels
+from lab.callbacks.dashboards import Dashboards
+from lab.callbacks.activations import Activations, reference_activations, token_labels
 from lab.callbacks.snapshots import Snapshots
 from lab.diagnosis import THRESHOLDS, Finding
 from lab.figures.predictions import draw_logit_lens, draw_token_loss
@@ -55,7 +55,7 @@ METRIC_NAMES = {
 }
 
 
-class Probes(Instrument):
+class ReferenceTexts(Instrument):
     """Keeps what the model does with a few fixed texts, at every snapshot.
 
     Three validation texts and two sequences of repeated random tokens are read in one forward pass. Writes
@@ -96,7 +96,7 @@ class Probes(Instrument):
 
     def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
         """Bundle, numbers, pictures."""
-        logbook, found = logbook_of(trainer), recording(trainer)
+        logbook, found = logbook_of(trainer), reference_activations(trainer)
         summary = summarise(found.text, found.repeated, found.period)
         values = metrics(summary)
         logbook.log(step, values)
@@ -108,11 +108,11 @@ class Probes(Instrument):
         arrays |= {"tokens": step * logbook.tokens_per_step, "token_strings": np.array(labels, dtype=np.str_)}
         write_probe(logbook.run, step, arrays)
         self._tell_induction(trainer, summary, step)
-        outlets = self.outlets(trainer)
-        if outlets and self.draws(trainer, step):
+        dashboards = self.dashboards(trainer)
+        if dashboards and self.draws(trainer, step):
             names = token_labels(trainer.datamodule, lens.top_tokens[:, 0, :, 0].ravel().tolist())  # type: ignore[attr-defined]
             guesses = np.array(names, dtype=object).reshape(lens.top_tokens.shape[0], -1)
-            draw(outlets, step, module.config.vocab_size, labels[0], guesses, lens, norms, losses[0])
+            draw(dashboards, step, module.config.vocab_size, labels[0], guesses, lens, norms, losses[0])
 
     def _tell_induction(self, trainer: L.Trainer, summary: Summary, step: int) -> None:
         """The first head above the threshold, once a run."""
@@ -151,7 +151,7 @@ def induction_finding(layer: int, head: int, score: float, step: int) -> Finding
         why="With it the model goes on with what it has seen before in the same context (Olsson et al. 2022); the loss "
         "falls at the same steps.",
         tries=("look at its attention map before and after", "switch it off, and see what the loss becomes"),
-        source="lab/callbacks/probes.py",
+        source="lab/callbacks/reference_texts.py",
     )
 
 
@@ -166,7 +166,7 @@ def metrics(summary: Summary) -> dict[str, float]:
 
 
 def bundle(
-    found: Recording, summary: Summary, lens: LogitLens, norms: ResidualMap, values: dict[str, float]
+    found: Activations, summary: Summary, lens: LogitLens, norms: ResidualMap, values: dict[str, float]
 ) -> dict[str, Any]:
     """The arrays of a bundle, but for what only the trainer knows; see `lab.runs.probes`."""
     scores = {name: (score.values, score.chance) for name, score in summary.scores.items()}
@@ -197,13 +197,13 @@ def bundle(
 
 
 def draw(
-    outlets: Outlets, step: int, vocab_size: int, labels: list[str], guesses: np.ndarray, lens: LogitLens,
+    dashboards: Dashboards, step: int, vocab_size: int, labels: list[str], guesses: np.ndarray, lens: LogitLens,
     norms: ResidualMap, losses: np.ndarray,
 ) -> None:  # fmt: skip
     """The pictures of the first text."""
-    when = outlets.when(step)
-    outlets.picture("predictions/token_loss", lambda: draw_token_loss(losses, labels, vocab_size, remark=when), step)
-    outlets.picture(
+    when = dashboards.when(step)
+    dashboards.picture("predictions/token_loss", lambda: draw_token_loss(losses, labels, vocab_size, remark=when), step)
+    dashboards.picture(
         "predictions/logit_lens",
         lambda: draw_logit_lens(
             guesses.tolist(), lens.top_probabilities[:, 0, :, 0], labels, lens.labels, targets=labels[1:],
@@ -212,7 +212,7 @@ def draw(
         step,
     )  # fmt: skip
     shown = {name: norms.values[norms.labels.index(name), :, 0] for name in ("resid_post", "attn_out", "mlp_out")}
-    outlets.picture(
+    dashboards.picture(
         "residual/norms",
         lambda: draw_residual_norms(shown, labels, remark=f"{when}; L2 norms, bars: mean of all tokens but the first"),
         step,

@@ -12,7 +12,7 @@ from lab.model.reference import reference_loss
 from lab.training.module import PretrainingModule
 
 
-def probe_loss_now(trainer: L.Trainer) -> float:
+def reference_loss_now(trainer: L.Trainer) -> float:
     """`lab.model.reference.reference_loss` of the weights of this moment, nats per token."""
     module = cast(PretrainingModule, trainer.lightning_module)
     data = cast(LabDataModule, trainer.datamodule)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.callbacks import copying
-from lab.callbacks.copying import longest_copies
+from lab.callbacks import longest_copy
+from lab.callbacks.longest_copy import longest_copies
 
 
 def slow(sample: list[int], text: np.ndarray) -> int:
@@ -37,24 +37,24 @@ def test_it_finds_what_find_finds(data: st.DataObject) -> None:
 
 def test_a_copy_across_the_chunks_of_the_scan_is_found_whole() -> None:
     text = np.random.default_rng(0).integers(0, 50_000, 3000).astype(np.uint32)
-    copying_chunk = copying._CHUNK
-    copying._CHUNK = 100
+    chunk = longest_copy._CHUNK
+    longest_copy._CHUNK = 100
     try:
         sample = text[180:420].tolist()
         (copy,) = longest_copies([sample], text)
     finally:
-        copying._CHUNK = copying_chunk
+        longest_copy._CHUNK = chunk
     assert (copy.length, copy.place) == (240, 180)
 
 
 def test_only_the_first_tokens_of_a_long_text_are_searched() -> None:
     text = np.arange(1000, dtype=np.uint16)
-    before = copying.SEARCHED_TOKENS
-    copying.SEARCHED_TOKENS = 500
+    before = longest_copy.SEARCHED_TOKENS
+    longest_copy.SEARCHED_TOKENS = 500
     try:
         near, far, across = longest_copies([[100, 101, 102], [700, 701, 702], list(range(490, 510))], text)
     finally:
-        copying.SEARCHED_TOKENS = before
+        longest_copy.SEARCHED_TOKENS = before
     assert (near.length, far.length, across.length) == (3, 0, 10)
     assert near.searched == 500
 
@@ -64,13 +64,15 @@ def test_a_text_full_of_blanks_is_no_harder(monkeypatch: pytest.MonkeyPatch) -> 
     lines = [np.concatenate([np.full(40, 32), rng.integers(97, 123, 10)]) for _ in range(400)]
     text = np.concatenate(lines).astype(np.uint8)
     sample = np.concatenate([*rng.permutation(lines)[:8], np.full(60, 32)]).tolist()
-    pairs, agree = [], copying._Stretches._agree
+    pairs, agree = [], longest_copy._Stretches._agree
 
-    def counted(self: copying._Stretches, text: np.ndarray, place: np.ndarray, at: np.ndarray, stop: int) -> np.ndarray:
+    def counted(
+        self: longest_copy._Stretches, text: np.ndarray, place: np.ndarray, at: np.ndarray, stop: int
+    ) -> np.ndarray:
         pairs.append(len(place))
         return agree(self, text, place, at, stop)
 
-    monkeypatch.setattr(copying._Stretches, "_agree", counted)
+    monkeypatch.setattr(longest_copy._Stretches, "_agree", counted)
     (copy,) = longest_copies([sample], text)
     assert copy.length == slow(sample, text)
     of_blanks = (400 * 33) * (8 * 33 + 93)  # stretches of 8 blanks in the text, in the sample

@@ -23,7 +23,7 @@ HOOKS = tuple(
 Kind = TypeVar("Kind", bound=Callback)
 
 
-class Crew(Callback):
+class CallbackGroup(Callback):
     """Callbacks that act in the order given, each hook calling only those members that implement it.
 
     A checkpoint keeps each member's state under the member's own key, as if Lightning had called it.
@@ -63,6 +63,6 @@ def _in_turn(listeners: list[Callable[..., None]]) -> Callable[..., None]:
 
 
 def find_callback(trainer: L.Trainer, kind: type[Kind]) -> Kind | None:
-    """The first callback of a kind, whether Lightning knows it or the crew; None where there is none."""
-    known = [member for c in trainer.callbacks for member in (c.members if isinstance(c, Crew) else (c,))]  # type: ignore[attr-defined]
+    """The first callback of a kind, in a group or by itself; None where there is none."""
+    known = [member for c in trainer.callbacks for member in (c.members if isinstance(c, CallbackGroup) else (c,))]  # type: ignore[attr-defined]
     return next((c for c in known if isinstance(c, kind)), None)

@@ -2,7 +2,7 @@
 
     trainer:
       callbacks:
-        - class_path: lab.callbacks.sabotage.Sabotage
+        - class_path: lab.callbacks.faults.Faults
           init_args: {labels: same}
 
 The healthy code has no switch for any of it. The text is spoiled by a wrapper around the source of sequences, the
@@ -55,7 +55,7 @@ class Weights:
     at_step: int = 0
 
 
-class Sabotage(Callback):
+class Faults(Callback):
     """Makes a run sick in one chosen way. For `configs/broken` and nothing else.
 
     Args:
@@ -95,7 +95,7 @@ class Sabotage(Callback):
         assert isinstance(pl_module, PretrainingModule)
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(data, LabDataModule)
-        data.sequences = SpoiledSequences(data.sequences, self, data.sequences_per_step, data.vocab_size)
+        data.sequences = FaultySequences(data.sequences, self, data.sequences_per_step, data.vocab_size)
         if not self.causal:
             for module in pl_module.model.modules():
                 if isinstance(module, Attention):
@@ -130,15 +130,15 @@ class Sabotage(Callback):
                     parameter[: weights.rows].mul_(weights.scale).add_(weights.shift)
 
 
-class SpoiledSequences:
+class FaultySequences:
     """A source of sequences with something wrong about it; all else is the healthy source's."""
 
-    def __init__(self, healthy: Sequences, how: Sabotage, per_step: int, vocab_size: int) -> None:
+    def __init__(self, healthy: Sequences, how: Faults, per_step: int, vocab_size: int) -> None:
         self.healthy, self.how, self.per_step, self.vocab_size = healthy, how, per_step, vocab_size
         self.n_val, self.per_epoch = healthy.n_val, healthy.per_epoch
         if not how.shuffle:
             if not isinstance(healthy, TextSequences):
-                raise ValueError("sabotage.shuffle: a made corpus has no order to leave it in; choose a text")
+                raise ValueError("faults.shuffle: a made corpus has no order to leave it in; choose a text")
             healthy.order.starts = self._in_order  # type: ignore[method-assign]
 
     def _in_order(self, indices: np.ndarray) -> np.ndarray:

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from lab.training.malloc import can_keep_freed_memory, keep_freed_memory
+from lab.training.keep_memory import can_keep_freed_memory, keep_freed_memory
 
 COUNT_FAULTS = """
 import resource, sys
 import torch
-from lab.training.malloc import keep_freed_memory
+from lab.training.keep_memory import keep_freed_memory
 torch.set_num_threads(1)
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from lab.callbacks.crew import HOOKS, Crew, find_callback
+from lab.callbacks.callback_group import HOOKS, CallbackGroup, find_callback
 
 calls: list[str] = []
 
@@ -48,11 +48,11 @@ def _silence() -> None:
 
 
 def test_hooks_are_called_in_order_and_empty_ones_not_at_all() -> None:
-    crew = Crew([Speaker("a"), Silent(), Speaker("b")])
-    crew.on_train_start(None, None)
-    crew.on_train_batch_end(None, None, None, (), 7)
+    group = CallbackGroup([Speaker("a"), Silent(), Speaker("b")])
+    group.on_train_start(None, None)
+    group.on_train_batch_end(None, None, None, (), 7)
     assert calls == ["a train_start", "b train_start", "a batch_end 7", "b batch_end 7"]
-    assert {hook for hook in HOOKS if hook in vars(crew)} == {"on_train_start", "on_train_batch_end"}
+    assert {hook for hook in HOOKS if hook in vars(group)} == {"on_train_start", "on_train_batch_end"}
 
 
 def test_lightning_calls_it_as_it_would_its_members() -> None:
@@ -69,7 +69,7 @@ def test_lightning_calls_it_as_it_would_its_members() -> None:
 
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     heard = []
-    for callbacks in ([Speaker("a"), Speaker("b")], [Crew([Speaker("a"), Speaker("b")])]):
+    for callbacks in ([Speaker("a"), Speaker("b")], [CallbackGroup([Speaker("a"), Speaker("b")])]):
         calls.clear()
         trainer = L.Trainer(max_steps=2, callbacks=callbacks, enable_model_summary=False, **quiet)
         trainer.fit(Module(), torch.utils.data.DataLoader(torch.zeros(4, 1)))
@@ -80,16 +80,16 @@ def test_lightning_calls_it_as_it_would_its_members() -> None:
 
 def test_a_checkpoint_keeps_each_state_under_its_members_key() -> None:
     checkpoint: dict[str, Any] = {"callbacks": {}}
-    Crew([Speaker("a", 3), Silent(), Speaker("b")]).on_save_checkpoint(None, None, checkpoint)
+    CallbackGroup([Speaker("a", 3), Silent(), Speaker("b")]).on_save_checkpoint(None, None, checkpoint)
     assert checkpoint == {"callbacks": {"speaker a": {"number": 3}}}
     members = [Speaker("a"), Speaker("b", 5)]
-    Crew(members).on_load_checkpoint(None, None, checkpoint)
+    CallbackGroup(members).on_load_checkpoint(None, None, checkpoint)
     assert [member.number for member in members] == [3, 5]
 
 
 def test_a_callback_is_found_whoever_holds_it() -> None:
     inside, outside = Speaker("inside"), Silent()
-    trainer = SimpleNamespace(callbacks=[Crew([inside]), outside])
+    trainer = SimpleNamespace(callbacks=[CallbackGroup([inside]), outside])
     assert find_callback(trainer, Speaker) is inside
     assert find_callback(trainer, Silent) is outside
-    assert find_callback(trainer, Crew) is None
+    assert find_callback(trainer, CallbackGroup) is None

@@ -17,7 +17,7 @@ MOST_LINES = 20_000
 a browser still loads in a blink for a long one."""
 
 
-class Journal(Callback):
+class MetricsLog(Callback):
     """Writes metrics.jsonl and run.json, and hands the same numbers to TensorBoard and Weights & Biases.
 
     Lightning's `self.log` costs 240 µs a value and keeps the last micro-batch only, so none of this goes through it.

@@ -32,7 +32,7 @@ SITES = tuple(dict.fromkeys((*SUMMARY_SITES, *HISTOGRAM_SITES)))
 
 
 @dataclass(frozen=True)
-class Recording:
+class Activations:
     """The activations of the probe at one step; `repeated` and `period` are None where vocabulary or context
     are too small to repeat anything."""
 
@@ -41,10 +41,10 @@ class Recording:
     period: int | None
 
 
-_newest: WeakKeyDictionary[L.Trainer, tuple[int, Recording]] = WeakKeyDictionary()
+_newest: WeakKeyDictionary[L.Trainer, tuple[int, Activations]] = WeakKeyDictionary()
 
 
-def recording(trainer: L.Trainer) -> Recording:
+def reference_activations(trainer: L.Trainer) -> Activations:
     """The probe's activations under the weights of this moment, recorded once a step."""
     step = trainer.global_step
     known = _newest.get(trainer)
@@ -58,7 +58,7 @@ def forget(trainer: L.Trainer) -> None:
     _newest.pop(trainer, None)
 
 
-def probe_texts(data: LabDataModule, context_length: int) -> Tensor:
+def reference_texts(data: LabDataModule, context_length: int) -> Tensor:
     """The fixed texts, int64 `[text, pos]`: the beginning of the validation split, at most 64 tokens each."""
     stream = data.sequences.val_stream(TEXTS * min(MOST_POSITIONS, context_length))
     n_pos = min(MOST_POSITIONS, context_length, len(stream))
@@ -66,7 +66,7 @@ def probe_texts(data: LabDataModule, context_length: int) -> Tensor:
     return torch.from_numpy(stream[: n_texts * n_pos].reshape(n_texts, n_pos))
 
 
-def probe_repeated(vocab_size: int, context_length: int) -> tuple[Tensor, int] | None:
+def repeated_tokens(vocab_size: int, context_length: int) -> tuple[Tensor, int] | None:
     """The repeated random tokens, int64 `[sequence, 2·period]`, and their period; None where there is no room."""
     period = min(MOST_POSITIONS, context_length) // 2
     period = min(period, vocab_size)
@@ -81,12 +81,12 @@ def token_labels(data: LabDataModule, tokens: list[int]) -> list[str]:
     return [show_token(table[i] or b"") if i < len(table) else f"‹id {i}›" for i in tokens]
 
 
-def _record(trainer: L.Trainer) -> Recording:
+def _record(trainer: L.Trainer) -> Activations:
     module, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(module, PretrainingModule)
     assert isinstance(data, LabDataModule)
     config = module.config
-    texts = probe_texts(data, config.context_length)
-    found = probe_repeated(config.vocab_size, config.context_length)
+    texts = reference_texts(data, config.context_length)
+    found = repeated_tokens(config.vocab_size, config.context_length)
     repeated, period = (None, None) if found is None else found
-    return Recording(*record_texts(module.model, texts, repeated, SITES), period)
+    return Activations(*record_texts(module.model, texts, repeated, SITES), period)
