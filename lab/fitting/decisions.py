@@ -10,9 +10,9 @@ from lab.fitting.origin import Origin, differences, refuse_other_architecture, r
 from lab.model import count_parameters
 from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
+from lab.training.bare import seconds_per_step
 from lab.training.horizon import resolve_steps
 from lab.training.levers import Levers, choose_levers
-from lab.training.bare import seconds_per_step
 
 DECIDES_STEPS = ("horizon.", "data.tokens_per_step", "data.batch_size")
 

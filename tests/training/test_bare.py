@@ -10,9 +10,8 @@ from lab.__main__ import main
 from lab.runs import open_run
 from lab.settings.arguments import Arguments
 from lab.settings.parse import Settings
-from lab.training.bare import BareTraining
+from lab.training.bare import BareTraining, seconds_per_step
 from lab.training.levers import choose_levers
-from lab.training.bare import seconds_per_step
 from tests.tiny import tiny_args
 
 QUIET = [x for g in ("samples", "probes", "attention_maps", "activation_histograms") for x in (f"--{g}.every", "0")]

@@ -254,3 +254,10 @@ class SaveAtStep(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         if trainer.global_step == 1:
             trainer.save_checkpoint(self.path)
+
+
+def test_states_of_callbacks_renamed_since_come_back_under_their_new_names(tmp_path: Path) -> None:
+    path = tmp_path / "old.ckpt"
+    write_state({"state_dict": {}, "callbacks": {"Journal": {"seconds": 2.5}, "RunControl": {"lr_scale": 0.5}}}, path)
+    states = LabCheckpointIO().load_checkpoint(path)["callbacks"]
+    assert states == {"MetricsLog": {"seconds": 2.5}, "RunControl": {"lr_scale": 0.5}}
