@@ -43,8 +43,8 @@ def stored(run: Path) -> dict[str, Any]:
     return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
 
 
-def events(run: Path) -> list[tuple[str, int | None]]:
-    return [(event["kind"], event["step"]) for event in open_run(run).events()]
+def events(run: Path) -> list[tuple[str, int]]:
+    return [(event["kind"], event["step"] or 0) for event in open_run(run).events()]
 
 
 def measured(run: Path) -> set[str]:
@@ -57,7 +57,9 @@ def test_both_ways_make_the_same_run(tmp_path: Path) -> None:
     long = fit(tmp_path, "long", "--trainer.callbacks+", "tests.training.test_loop.Stranger")
     assert ways == [True, False]
     assert losses(short) == losses(long)
-    assert events(short) == events(long)
+    assert sorted(events(short)) == sorted(
+        events(long)
+    )  # a thread writes checkpoints: their events come when they come
     assert measured(short) == measured(long) >= {"stats/grad_norm.layer0", "stats/entropy.layer1"}
     ours, theirs = stored(short), stored(long)
     assert ours["global_step"] == theirs["global_step"] == 12
