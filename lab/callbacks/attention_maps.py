@@ -6,9 +6,9 @@ import re
 
 import lightning as L
 
-from lab.callbacks.instrument import Instrument
-from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.activations import Activations, reference_activations, token_labels
+from lab.callbacks.dashboards import Dashboards
+from lab.callbacks.instrument import Instrument
 from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores
 from lab.interp import attention_patterns, head_scores
 from lab.training.module import PretrainingModule
@@ -81,7 +81,9 @@ class AttentionMaps(Instrument):
         )
         self._draw_asked_for(dashboards, found, trainer, when, step)
 
-    def _draw_asked_for(self, dashboards: Dashboards, found: Activations, trainer: L.Trainer, when: str, step: int) -> None:
+    def _draw_asked_for(
+        self, dashboards: Dashboards, found: Activations, trainer: L.Trainer, when: str, step: int
+    ) -> None:
         for layer, head in self.heads:
             config = found.text.config
             if layer >= config.n_layers or head >= config.n_heads:

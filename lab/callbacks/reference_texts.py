@@ -7,10 +7,10 @@ from typing import Any
 import lightning as L
 import numpy as np
 
-from lab.callbacks.callback_group import find_callback
-from lab.callbacks.instrument import Instrument
-from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.activations import Activations, reference_activations, token_labels
+from lab.callbacks.callback_group import find_callback
+from lab.callbacks.dashboards import Dashboards
+from lab.callbacks.instrument import Instrument
 from lab.callbacks.snapshots import Snapshots
 from lab.diagnosis import THRESHOLDS, Finding
 from lab.figures.predictions import draw_logit_lens, draw_token_loss
