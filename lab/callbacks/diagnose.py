@@ -12,7 +12,8 @@ from lab.callbacks.instrument import Instrument
 from lab.diagnosis import Evidence, Finding, Monitor, cadence, limits
 from lab.runs import EventReader, MetricsReader
 from lab.runs.facts import Facts
-from lab.training.module import NonFiniteLoss, PretrainingModule
+from lab.training.module import PretrainingModule
+from lab.training.step import NonFiniteLoss
 from lab.training.trainer import logbook_of
 
 

@@ -29,8 +29,8 @@ from lab.settings.arguments import Arguments
 from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
-from lab.training.module import NonFiniteLoss
 from lab.training.schedules import lr_factor
+from lab.training.step import NonFiniteLoss
 from lab.training.trainer import LabTrainer
 
 SCHEDULE_POINTS = 500  # steps drawn in schedule.png

@@ -38,7 +38,8 @@ from lab.settings.parse import Settings
 from lab.training.levers import Levers
 from lab.training.logbook import Logbook
 from lab.training.loop import StepLoop
-from lab.training.module import NonFiniteLoss, PretrainingModule
+from lab.training.module import PretrainingModule
+from lab.training.step import NonFiniteLoss
 from lab.training.trainer import LabTrainer
 
 FEWEST_STEPS, SECONDS, MOST_SECONDS = 12, 6.0, 45.0

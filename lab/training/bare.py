@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 
 from lab.data.datamodule import LabDataModule
 from lab.model import GPT, GPTConfig
 from lab.training.levers import Levers
-from lab.training.module import seed_device, step_seed
-from lab.training.optimizers import OptimizerConfig, build_optimizer, grad_norm_and_clip, set_lr
+from lab.training.optimizers import OptimizerConfig, build_optimizer
 from lab.training.schedules import ScheduleConfig, lr_factor
+from lab.training.step import step_seed, take_step
 
 WHOLE = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 """Precisions whose weights are of that kind too."""
@@ -60,21 +61,25 @@ class BareTraining:
 
     def step(self, n: int) -> float:
         """The update from step `n` to `n + 1`; returns the loss before it, nats per token."""
-        seed_device(self.device, step_seed(self.seed, n))
-        set_lr(self.optimizer, lr_factor(n, self.total_steps, self.schedule) if self.schedule else 0.0)
-        tokens, targets = (part.to(self.device) for part in self.data.step_batch(n))
-        counted, loss = (targets != -1).sum(), torch.zeros((), device=self.device)
-        for x, y in zip(tokens, targets, strict=True):
-            with self.levers.autocast():
-                nats = self.model.loss(x, y, reduction="sum") / counted
-            self._scaler.scale(nats).backward()
-            loss += nats.detach()
+        tokens, targets = self.data.step_batch(n)
+        measured = take_step(
+            self.model,
+            self.optimizer,
+            (tokens.to(self.device), targets.to(self.device)),
+            seed=step_seed(self.seed, n),
+            lr_factor=lr_factor(n, self.total_steps, self.schedule) if self.schedule else 0.0,
+            clip=self.clip,
+            backward=lambda nats: self._scaler.scale(nats).backward(),
+            update=self._update,
+            context=lambda last: self.levers.autocast(),
+        )
+        return measured["train/loss"]
+
+    def _update(self, clip_gradients: Callable[[], None]) -> None:
         self._scaler.unscale_(self.optimizer)
-        grad_norm_and_clip(self.model.parameters(), self.clip)
+        clip_gradients()
         self._scaler.step(self.optimizer)
         self._scaler.update()
-        self.optimizer.zero_grad()
-        return float(loss)
 
     @torch.no_grad()
     def val_loss(self, most_tokens: int | None = None) -> float:

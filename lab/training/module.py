@@ -9,40 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
 from torchmetrics import SumMetric
 
 from lab.model import GPT, GPTConfig
-from lab.training.optimizers import (
-    OptimizerConfig,
-    adopt_hyperparameters,
-    build_optimizer,
-    grad_norm_and_clip,
-    set_lr,
-)
+from lab.training.optimizers import OptimizerConfig, adopt_hyperparameters, build_optimizer
 from lab.training.schedules import ScheduleConfig, lr_factor
-
-StepBatch = tuple[Tensor, Tensor]
-
-
-class NonFiniteLoss(RuntimeError):
-    """Raised before the update that a NaN or infinite loss or gradient would have spoiled.
-
-    The weights are still those of the step before, and so is the newest checkpoint.
-    """
-
-    def __init__(self, what: str, value: float, step: int) -> None:
-        super().__init__(
-            f"{what} is {value} at step {step} (batch {step}): stopped before the update, so weights and checkpoints"
-            f" are those of step {step}. Look at the text with `python -m lab batch RUN {step}`; a lower learning rate,"
-            " a longer warm-up, gradient clipping or fp32 precision are the usual cures."
-        )
-        self.what, self.value, self.step = what, value, step
+from lab.training.step import StepBatch, refuse_non_finite, step_seed, take_step
 
 
 class PretrainingModule(L.LightningModule):
@@ -85,7 +65,6 @@ class PretrainingModule(L.LightningModule):
         """Optimizer steps done at that validation."""
         self.on_micro_batch: Callable[[PretrainingModule, int], None] | None = None
         """Called after the backward pass of each micro-batch with its number; gradients hold the sum so far."""
-        self._grad_norm = torch.zeros(())
         self.val_nats = SumMetric(nan_strategy="disable")
         self.val_count = SumMetric(nan_strategy="disable")
 
@@ -99,12 +78,6 @@ class PretrainingModule(L.LightningModule):
         """What the optimizer's base learning rates are multiplied with at `step`: schedule times the hand-set scale."""
         return self.lr_scale * lr_factor(step, self.trainer.max_steps, self.schedule_config)
 
-    def on_train_batch_start(self, batch: StepBatch, batch_idx: int) -> None:
-        """Random state and learning rate of this step, both functions of the step alone."""
-        step = self.trainer.global_step
-        seed_device(self.device, step_seed(self.seed, step, self.global_rank))
-        set_lr(self._torch_optimizer(), self.lr_factor_at(step))
-
     def training_step(self, batch: StepBatch, batch_idx: int) -> None:
         """One optimizer step, as Lightning asks for it."""
         optimizer = self.optimizers()
@@ -112,63 +85,56 @@ class PretrainingModule(L.LightningModule):
         self.learn(batch, self.manual_backward, optimizer.step)
 
     def learn(self, batch: StepBatch, backward: Callable[[Tensor], Any], update: Callable[[], Any]) -> None:
-        """One optimizer step: the gradient of the mean loss over every counted target of all micro-batches.
-
-        Each micro-batch contributes its *sum* of losses divided by the step's number of counted targets, so the result
-        does not depend on how the step was cut into micro-batches.
+        """One optimizer step (`lab.training.step`), whose numbers are then in `measured`.
 
         Args:
-            batch: `(tokens, targets)`, int64 `[accumulation, batch, pos]`; targets of -1 don't count.
+            batch: Tokens and targets, int64 `[accumulation, batch, pos]`.
             backward: Given a loss, adds its gradient to the parameters' `grad`.
-            update: Clips, updates the weights and counts the step.
+            update: Calls `on_before_optimizer_step`, updates the weights and counts the step.
         """
-        tokens, targets = batch
-        counted = (targets != -1).sum()
-        loss = torch.zeros((), device=tokens.device)
-        last = len(tokens) - 1
-        for i in range(len(tokens)):
-            with self._gradient_sync(i == last):
-                nats = self.model.loss(tokens[i], targets[i], reduction="sum") / counted
-                backward(nats)
-            loss += nats.detach()
-            if self.on_micro_batch is not None:
-                self.on_micro_batch(self, i)
-        value = self._refuse_non_finite("train/loss", loss)
-        update()
-        optimizer = self._torch_optimizer()
-        optimizer.zero_grad()
-        self.measured = {
-            "train/loss": value,
-            "train/grad_norm": float(self._grad_norm),
-            "train/lr": optimizer.param_groups[0]["lr"],
-        }
-        if self._has_scaler():
-            self.measured["train/loss_scale"] = float(self.trainer.precision_plugin.scaler.get_scale())  # type: ignore
+        step, listen = self.trainer.global_step, self.on_micro_batch
+
+        def clip_and_update(clip_gradients: Callable[[], None]) -> None:
+            self._clip_gradients = clip_gradients
+            update()
+
+        def read(name: str, value: Tensor) -> float:
+            # With a scaler infinite gradients are routine: it skips the step and halves its scale.
+            may_overflow = name == "train/grad_norm" and self.loss_scale is not None
+            return float(value) if may_overflow else refuse_non_finite(name, value, step)
+
+        self.measured = take_step(
+            self.model,
+            self._torch_optimizer(),
+            batch,
+            seed=step_seed(self.seed, step, self.global_rank),
+            lr_factor=self.lr_factor_at(step),
+            clip=self.optimizer_config.clip,
+            backward=backward,
+            update=clip_and_update,
+            context=self._gradient_sync,
+            read=read,
+            after_micro_batch=None if listen is None else lambda i: listen(self, i),
+        )
+        if (scale := self.loss_scale) is not None:
+            self.measured["train/loss_scale"] = scale
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip by global norm. Here gradients are already unscaled, in fp16 too."""
-        self._grad_norm = grad_norm_and_clip(self.model.parameters(), self.optimizer_config.clip)
-        if (
-            not self._has_scaler()
-        ):  # with a scaler, infinite gradients are routine: it skips the step and halves its scale
-            self._refuse_non_finite("train/grad_norm", self._grad_norm)
+        self._clip_gradients()
 
-    def _refuse_non_finite(self, what: str, measured: Tensor) -> float:
-        """The number, which the device is waited for once to read."""
-        value = float(measured)
-        if not math.isfinite(value):
-            raise NonFiniteLoss(what, value, self.trainer.global_step)
-        return value
-
-    def _gradient_sync(self, last: bool) -> Any:
+    def _gradient_sync(self, last: bool) -> AbstractContextManager[Any]:
         """Across processes gradients are averaged once a step, in the last micro-batch's backward pass."""
         strategy = self.trainer.strategy
-        if last or not hasattr(strategy, "block_backward_sync"):
-            return torch.enable_grad()
+        if last or not isinstance(strategy, ParallelStrategy):
+            return nullcontext()
         return strategy.block_backward_sync()
 
-    def _has_scaler(self) -> bool:
-        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
+    @property
+    def loss_scale(self) -> float | None:
+        """What fp16's losses and gradients are multiplied with; None in other precisions."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return None if scaler is None else float(scaler.get_scale())
 
     # ---------------------------------------------------------------- optimizer
 
@@ -216,27 +182,3 @@ class PretrainingModule(L.LightningModule):
         """What is known of the weights after `step` updates: the last training loss, and a validation of them."""
         losses = {k: v for k, v in self.measured.items() if k == "train/loss"}
         return losses | (self.validated if self.validated_at == step else {})
-
-
-def seed_device(device: torch.device, seed: int) -> None:
-    """Seed the generators that a step draws from: the CPU's, and its GPU's.
-
-    `torch.manual_seed` also queues a call, with a stack trace each, for every kind of device that was not used yet:
-    0.9 ms, and memory that grows with every step.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
-
-
-def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A 63-bit seed for the random state of one step of one process (splitmix64's finaliser over the three numbers).
-
-    Neighbouring steps must not get neighbouring generator states, hence the mixing (Steele, Lea & Flood 2014).
-    """
-    x = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & (2**64 - 1)
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-    return (x ^ (x >> 31)) >> 1

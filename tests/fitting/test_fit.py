@@ -14,7 +14,7 @@ import lab
 from lab.__main__ import main
 from lab.fitting.listener import Listener
 from lab.presets import lay_over, nested
-from lab.training.module import NonFiniteLoss
+from lab.training.step import NonFiniteLoss
 from tests.tiny import losses, tiny_args
 
 CELL = """

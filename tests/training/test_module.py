@@ -1,9 +1,8 @@
-"""The training recipe in real fits: a loss that is not finite, a step cut into parts, and the seeds of steps."""
+"""The training recipe in real fits: a loss that is not finite, and a step cut into parts."""
 
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import torch
 
 from lab.__main__ import main
 from lab.runs import open_run
-from lab.training.module import step_seed
 from tests.tiny import losses, tiny_args
 
 
@@ -49,11 +47,3 @@ def test_how_a_step_is_cut_into_micro_batches_changes_nothing(tmp_path: Path) ->
     assert [float.fromhex(x) for x in cut.values()] == pytest.approx(
         [float.fromhex(x) for x in whole.values()], abs=2e-5
     )
-
-
-def test_seeds_of_neighbouring_steps_have_nothing_in_common() -> None:
-    seeds = [step_seed(1337, step, rank) for step in range(1000) for rank in range(3)]
-    assert len(set(seeds)) == len(seeds)
-    bits = [bin(a ^ b).count("1") for a, b in pairwise(seeds)]
-    assert 28 < sum(bits) / len(bits) < 35  # of 63, half are expected to differ
-    assert all(0 <= seed < 2**63 for seed in seeds)

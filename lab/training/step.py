@@ -1,0 +1,118 @@
+"""One optimizer step from top to bottom: random state, learning rate, micro-batches, clipping, update.
+
+Lightning's way through a step, the short one (`lab.training.loop`) and pilots (`lab.training.bare`) all take it: all
+compute the same bits. They differ in what adds a gradient and what updates the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lab.model import GPT
+from lab.training.optimizers import grad_norm_and_clip, set_lr
+
+StepBatch = tuple[Tensor, Tensor]
+"""Tokens and targets of one optimizer step, int64 `[accumulation, batch, pos]`; targets of -1 don't count."""
+
+
+class NonFiniteLoss(RuntimeError):
+    """Raised before the update that a NaN or infinite loss or gradient would have spoiled.
+
+    The weights are still those of the step before, and so is the newest checkpoint.
+    """
+
+    def __init__(self, what: str, value: float, step: int) -> None:
+        super().__init__(
+            f"{what} is {value} at step {step} (batch {step}): stopped before the update, so weights and checkpoints"
+            f" are those of step {step}. Look at the text with `python -m lab batch RUN {step}`; a lower learning rate,"
+            " a longer warm-up, gradient clipping or fp32 precision are the usual cures."
+        )
+        self.what, self.value, self.step = what, value, step
+
+
+def take_step(
+    model: GPT,
+    optimizer: torch.optim.Optimizer,
+    batch: StepBatch,
+    *,
+    seed: int,
+    lr_factor: float,
+    clip: float | None,
+    backward: Callable[[Tensor], Any],
+    update: Callable[[Callable[[], None]], Any],
+    context: Callable[[bool], AbstractContextManager[Any]] = lambda last: nullcontext(),
+    read: Callable[[str, Tensor], float] = lambda name, value: float(value),
+    after_micro_batch: Callable[[int], None] | None = None,
+) -> dict[str, float]:
+    """Learn from one batch; returns `train/loss` (nats per token), `train/grad_norm` (unclipped) and `train/lr`.
+
+    The gradient is that of the mean loss over every counted target of all micro-batches. Each micro-batch contributes
+    its *sum* of losses divided by the step's number of counted targets, so the result does not depend on how the step
+    was cut into micro-batches.
+
+    Args:
+        seed: Of the random state (dropout), as `step_seed` makes it.
+        lr_factor: What the optimizer's peak learning rates are multiplied with.
+        clip: The gradient norm above which gradients are scaled down to it; 0 or None: never.
+        backward: Given a loss, adds its gradient to the parameters' `grad`.
+        update: Given what clips the gradients, calls that once they are unscaled, then updates the weights.
+        context: Of a micro-batch's passes, told whether it is the last: autocast, or no exchange between processes.
+        read: Reads loss and norm back from the device, by name; raises to stop before the update.
+        after_micro_batch: Told the number of each micro-batch; gradients hold the sum so far.
+    """
+    tokens, targets = batch
+    seed_device(tokens.device, seed)
+    set_lr(optimizer, lr_factor)
+    counted, loss = (targets != -1).sum(), torch.zeros((), device=tokens.device)
+    for i in range(len(tokens)):
+        with context(i == len(tokens) - 1):
+            nats = model.loss(tokens[i], targets[i], reduction="sum") / counted
+            backward(nats)
+        loss += nats.detach()
+        if after_micro_batch is not None:
+            after_micro_batch(i)
+    measured = {"train/loss": read("train/loss", loss)}
+
+    def clip_gradients() -> None:
+        measured["train/grad_norm"] = read("train/grad_norm", grad_norm_and_clip(model.parameters(), clip))
+
+    update(clip_gradients)
+    optimizer.zero_grad()
+    return measured | {"train/lr": optimizer.param_groups[0]["lr"]}
+
+
+def refuse_non_finite(name: str, value: Tensor, step: int) -> float:
+    """The number, which the device is waited for once to read. Raises `NonFiniteLoss`."""
+    if not math.isfinite(number := float(value)):
+        raise NonFiniteLoss(name, number, step)
+    return number
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed the generators that a step draws from: the CPU's, and its GPU's.
+
+    `torch.manual_seed` also queues a call, with a stack trace each, for every kind of device that was not used yet:
+    0.9 ms, and memory that grows with every step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """A 63-bit seed for the random state of one step of one process (splitmix64's finaliser over the three numbers).
+
+    Neighbouring steps must not get neighbouring generator states, hence the mixing (Steele, Lea & Flood 2014).
+    """
+    x = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & (2**64 - 1)
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+    return (x ^ (x >> 31)) >> 1
