@@ -6,8 +6,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lab.planning.curve import reforecast
-from lab.planning.law import Forecast, NotEnough
+from lab.forecasting.curve import reforecast
+from lab.forecasting.law import Forecast, NotEnough
 from lab.training.module import PretrainingModule
 from lab.training.schedules import lr_factor
 from lab.training.trainer import logbook_of

@@ -18,7 +18,7 @@ def plan(args: list[str]) -> int:
     from lab.console.plan import print_plan
     from lab.fitting.lifecycle import schedule_figure
     from lab.fitting.quiet import quieten
-    from lab.forecasting.plan import make_plan
+    from lab.planning.plan import make_plan
     from lab.settings.arguments import Arguments
 
     quieten()

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from lab.console.fit import data_line, model_line
 from lab.console.format import named_lines
-from lab.forecasting.plan import Plan, schedule_values
-from lab.planning.law import Forecast
+from lab.forecasting.law import Forecast
+from lab.planning.plan import Plan, schedule_values
 from lab.planning.sizes import Sizes
 from lab.settings.groups import PLAN_OPTIONS
 from lab.units import duration, short

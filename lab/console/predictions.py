@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lab.data.dataset import LabData
-from lab.planning.predictions import score_predictions
+from lab.forecasting.predictions import score_predictions
 from lab.runs import Run
 from lab.runs.predictions import Predictions
 from lab.settings.groups import PredictConfig

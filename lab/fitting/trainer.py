@@ -16,7 +16,7 @@ from lab.callbacks.run_control import RunControl
 from lab.data.dataset import LabData
 from lab.fitting.decisions import Decisions
 from lab.fitting.origin import Origin
-from lab.planning.law import Forecast
+from lab.forecasting.law import Forecast
 from lab.runs import Run
 from lab.settings.parse import Settings
 from lab.training.checkpoint_io import LabCheckpointIO

@@ -1,5 +1,6 @@
-"""What `plan` measures and forecasts before a run starts.
+"""Where a run will end, in pure numbers: the final validation loss with an interval, said beforehand and scored.
 
-Reading order: `memory_check` (does a step fit?), `rehearsal` (a few real steps of the real fit), `pilots` (a ladder of
-small models), `plan` (all of it together). The arithmetic they rest on is `lab.planning`.
+Reading order: `law` (a forecast from trained models), `ladder` (which small models to train for one), `finished`
+(runs that cost nothing more), `curve` (a run that trains, from its own losses), `kept` (a plan's forecasts, kept for
+the fit), `predictions` (sealed before the first step, scored after the last). Nothing is trained here.
 """

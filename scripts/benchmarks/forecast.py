@@ -26,10 +26,10 @@ import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-from lab.forecasting.pilots import pilots
+from lab.forecasting.ladder import Rung, ladder, size
+from lab.forecasting.law import Trained
 from lab.model import GPT, GPTConfig, count_parameters, flops_per_token
-from lab.planning.ladder import Rung, ladder, size
-from lab.planning.law import Trained
+from lab.planning.pilots import pilots
 from lab.training.bare import BareTraining
 from lab.training.levers import LeverConfig, choose_levers
 from lab.training.optimizers import OptimizerConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.model import GPTConfig, count_parameters, flops_per_token
-from lab.planning.inverse import WIDTHS, largest, shaped
+from lab.planning.choose_model import WIDTHS, largest, shaped
 
 SWITCHES = GPTConfig(n_heads=4, n_kv_heads=2, vocab_size=256, context_length=64, positions="rope", qk_norm=True)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.data.cache import cache_root
-from lab.planning.law import Forecast
+from lab.forecasting.law import Forecast
 from lab.runs.compare import flatten
 from lab.runs.records import read_json, write_json
 

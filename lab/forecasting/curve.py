@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lab.planning.law import Z80, Forecast, NotEnough
+from lab.forecasting.law import Z80, Forecast, NotEnough
 
 EARLIEST = 0.2
 """Part of the run that has to be done: before it, the curve is that of a warm-up and of a plateau all models share."""

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from lab.forecasting.ladder import FEWEST_STEPS, SHARE, ladder, narrower, rate_factor, size
 from lab.model import GPT, GPTConfig, count_parameters, flops_per_token
-from lab.planning.ladder import FEWEST_STEPS, SHARE, ladder, narrower, rate_factor, size
 
 SWITCHES = {
     "positions": st.sampled_from(["learned", "rope", "none"]),

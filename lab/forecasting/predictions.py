@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any, get_args
 
 from lab.data.dataset import LabData
-from lab.planning.finished import Finished, finished_runs
-from lab.planning.ladder import size
-from lab.planning.law import Floor, Forecast, NotEnough, Trained, forecast_loss
+from lab.forecasting.finished import Finished, finished_runs
+from lab.forecasting.ladder import size
+from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.runs import Run, list_runs
 from lab.runs.predictions import Prediction, Predictions, Quantity, outcomes, read_predictions, score, seal
 

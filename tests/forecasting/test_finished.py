@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from lab.__main__ import main
-from lab.planning.finished import Finished, finished_runs
+from lab.forecasting.finished import Finished, finished_runs
 from lab.runs import create_run, list_runs, open_run
 from tests.tiny import tiny_args
 

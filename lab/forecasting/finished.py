@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab.forecasting.ladder import size
+from lab.forecasting.law import Trained
 from lab.model import GPTConfig
-from lab.planning.ladder import size
-from lab.planning.law import Trained
 from lab.runs import Run
 
 MUST_AGREE = (

@@ -9,7 +9,7 @@ import pytest
 
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.reference_texts import PICTURES, ReferenceTexts
-from lab.forecasting.rehearsal import Stopwatch, over_a_run
+from lab.planning.rehearsal import Stopwatch, over_a_run
 
 STEPS, EVERY = 1000, 10
 

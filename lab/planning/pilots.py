@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.data.datamodule import LabDataModule
+from lab.forecasting.ladder import Rung, rate_factor, size
+from lab.forecasting.law import Trained
 from lab.model import GPTConfig
-from lab.planning.ladder import Rung, rate_factor, size
-from lab.planning.law import Trained
 from lab.training.bare import BareTraining
 from lab.training.levers import Levers
 from lab.training.optimizers import OptimizerConfig

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lab.planning.law import (
+from lab.forecasting.law import (
     FEWEST,
     SIZE_EXPONENT,
     TOKEN_EXPONENT,

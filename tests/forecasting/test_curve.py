@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from lab.planning.curve import reforecast
-from lab.planning.law import Forecast, NotEnough
+from lab.forecasting.curve import reforecast
+from lab.forecasting.law import Forecast, NotEnough
 
 
 def curve(end: float, upto: float = 1.0) -> list[tuple[float, float]]:

@@ -13,8 +13,8 @@ import pytest
 from lab.__main__ import main
 from lab.console.plan import bar
 from lab.console.predictions import interview
-from lab.forecasting.memory_check import INSTRUMENT_BYTES, PROCESS_BYTES
 from lab.model import GPTConfig, count_parameters, flops_per_token
+from lab.planning.memory_check import INSTRUMENT_BYTES, PROCESS_BYTES
 from lab.runs import open_run
 from lab.runs.predictions import read_predictions
 from lab.settings.arguments import Arguments
@@ -27,9 +27,9 @@ QUIET = [x for g in ("samples", "probes", "attention_maps", "activation_histogra
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.forecasting.rehearsal.SECONDS", 0.0)
+    monkeypatch.setattr("lab.planning.rehearsal.SECONDS", 0.0)
     monkeypatch.setattr("lab.training.bare.MOST_SECONDS", 0.0)
-    monkeypatch.setattr("lab.planning.ladder.FEWEST_STEPS", 5)
+    monkeypatch.setattr("lab.forecasting.ladder.FEWEST_STEPS", 5)
 
 
 @pytest.fixture(scope="module")
@@ -151,14 +151,14 @@ def test_what_cannot_fit_is_told_what_does(
     desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "lab.forecasting.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 6_000_000
+        "lab.planning.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 6_000_000
     )
     assert main(["plan", *args(desk, "--data.batch_size", "64")]) == 2
     assert re.search(r"with data.batch_size \d+ and data.tokens_per_step 1024 it fits", capsys.readouterr().err)
     monkeypatch.setattr(
-        "lab.forecasting.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 300_000
+        "lab.planning.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 300_000
     )
-    monkeypatch.setattr("lab.forecasting.memory_check.PARTS", (0.25,))
+    monkeypatch.setattr("lab.planning.memory_check.PARTS", (0.25,))
     assert main(["plan", *args(desk, "--data.batch_size", "2")]) == 2
     assert "would fit" in capsys.readouterr().err
 

@@ -9,24 +9,24 @@ from typing import Any
 from lab.callbacks.snapshots import PER_RUN, Snapshots
 from lab.fitting.decisions import Decisions, decide, levers_of
 from lab.fitting.origin import Origin
-from lab.forecasting.memory_check import (
+from lab.forecasting.finished import Finished
+from lab.forecasting.kept import keep_plan, plan_path
+from lab.forecasting.ladder import Rung, ladder, size
+from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
+from lab.forecasting.predictions import earlier_runs
+from lab.model import GPTConfig
+from lab.planning.choose_model import Choice, largest
+from lab.planning.memory import FRAGMENTED_SPREAD
+from lab.planning.memory_check import (
     FRAGMENTED,
     memory_there_is,
     process_peak,
     refuse_what_cannot_fit,
     step_of,
 )
-from lab.forecasting.pilots import pilots
-from lab.forecasting.rehearsal import Rehearsal, rehearse
-from lab.model import GPTConfig
-from lab.planning.finished import Finished
-from lab.planning.inverse import Choice, largest
-from lab.planning.ladder import Rung, ladder, size
-from lab.planning.law import Floor, Forecast, NotEnough, Trained, forecast_loss
-from lab.planning.memory import FRAGMENTED_SPREAD
-from lab.planning.predictions import earlier_runs
+from lab.planning.pilots import pilots
+from lab.planning.rehearsal import Rehearsal, rehearse
 from lab.planning.sizes import Sizes, sizes
-from lab.planning.store import keep_plan, plan_path
 from lab.runs.compare import flatten
 from lab.settings.arguments import Arguments
 from lab.settings.messages import SettingsError
