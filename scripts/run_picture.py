@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from lab.figures.loss import draw_loss
 from lab.runs import Run, open_run
+from lab.runs.facts import baselines_of
 
 DPI = 120
 
@@ -31,7 +32,7 @@ def draw_run(run: Run, *, dark: bool = False) -> Figure:
         steps,
         train,
         val=metrics.series("val/loss"),
-        baselines=data.get("baselines", {}).get("nats_per_token", {}),
+        baselines=baselines_of(data),
         title=f"{run.name}: {corpus}, {tokenizer} tokenizer, {tokens} tokens",
         dark=dark,
     )

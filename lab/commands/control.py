@@ -12,9 +12,10 @@ from typing import Any
 
 from lab.console.format import print_json
 from lab.console.terminal import MISTAKE, Parser, guarded, visible
-from lab.runs import open_run
+from lab.runs import Run, open_run
 from lab.runs.control import COMMANDS, send_command, wait_for_answer
 from lab.runs.journal import Row
+from lab.runs.next_commands import resume
 
 PROGRAM = "python -m lab control"
 USAGE = f"{PROGRAM} RUN {{{','.join(COMMANDS)}}} [VALUE] [--timeout SECONDS] [--root ROOT] [--json]"
@@ -72,19 +73,19 @@ def _run(args: argparse.Namespace) -> int:
             print(visible(f"refused: {answer.get('reason')}"), file=sys.stderr)
         return MISTAKE
     if not args.json:
-        print(visible(sentence(run.name, answer)))
+        print(visible(sentence(run, answer)))
     return 0
 
 
-def sentence(name: str, answer: Row) -> str:
+def sentence(run: Run, answer: Row) -> str:
     """What was done, in one line."""
     step = answer.get("step")
     said = {
         "pause": "paused",
         "resume": f"goes on after {answer.get('paused_seconds', 0):.1f} s",
-        "stop": f"stopped and saved; go on: python -m lab fit --resume {name}",
+        "stop": f"stopped and saved; go on: {resume(run)}",
         "checkpoint": f"saved as {answer.get('file')}",
         "sample": f"{answer.get('prompt', '')}{answer.get('text', '')}".replace("\n", "⏎"),
         "lr": f"learning rate × {answer.get('lr_scale')} of the schedule, before × {answer.get('before')}",
     }
-    return f"{name} at step {step:,}: {said[str(answer['command'])]}"
+    return f"{run.name} at step {step:,}: {said[str(answer['command'])]}"

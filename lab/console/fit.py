@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +22,7 @@ from lab.fitting.listener import Listener
 from lab.generation import stream_text
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import Run
+from lab.runs.next_commands import on_run, resume
 from lab.settings.groups import PredictConfig
 
 SAMPLE_TOKENS = 160
@@ -60,10 +60,8 @@ class TerminalListener(Listener):
         if fit.error is not None:
             self.console.print(Text(str(fit.error), style="red"))
         elif fit.interrupts.why is not None and fit.run.status().state == "stopped":
-            root = fit.settings.values.run.root
-            again = f"python -m lab fit --resume {fit.run.name}" + (f" --run.root {root}" if root != "runs" else "")
             step = fit.run.status().step or 0
-            self.console.print(f"stopped at step {step:,}, saved. Go on: {again}", soft_wrap=True)
+            self.console.print(f"stopped at step {step:,}, saved. Go on: {resume(fit.run)}", soft_wrap=True)
         else:
             print_summary(self.console, fit.settings.module, fit.settings.data, fit.run)
 
@@ -188,10 +186,9 @@ def opening_of(data: Any) -> str:
 def next_commands(run: Run, opening: str) -> list[tuple[str, str]]:
     """Three things to try with a finished run."""
     lab = f"{python()} -m lab"
-    root = "" if run.path.parent == Path("runs") else f" --root {shlex.quote(str(run.path.parent))}"
     return [
-        (f"{lab} generate {run.name}{root} --prompt {shlex.quote(opening)}", "let it go on with your words"),
-        (f"{lab} runs show {run.name}{root}", "its curve and its files"),
+        (on_run("generate", run, "--prompt", shlex.quote(opening), lab=lab), "let it continue a text of yours"),
+        (on_run("runs show", run, lab=lab), "its curve and its files"),
         (
             f"{python()} -m tensorboard.main --logdir {shlex.quote(str(run.path.parent))}",
             "all curves of all runs in the browser",

@@ -18,6 +18,8 @@ from lab.console.format import console as make_console
 from lab.console.terminal import visible
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
+from lab.runs.facts import as_mapping, as_number, as_text, baselines_of, dig
+from lab.runs.next_commands import RESUMABLE, on_run, resume
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +119,7 @@ Lines = list[tuple[str, str]]
 
 def _progress_lines(run: Run, status: Status) -> Lines:
     eta = status.eta_seconds if status.active else None
-    parent = _mapping(status.as_dict(), "parent")
+    parent = as_mapping(status.parent)
     parts = {
         "step": _progress(status, percent=True),
         "tokens": count(status.tokens),
@@ -137,13 +139,13 @@ def _setting_lines(run: Run, data: Mapping[str, Any]) -> Lines:
     if weights and (model := defaultdict(lambda: "n/a", weights[-1].model_config)):
         lines.append(("model", MODEL_SHAPE.format_map(model)))
     if data:
-        splits = _mapping(data, "splits")
-        sizes = [f"{name} {count(_mapping(splits, name).get('tokens'))}" for name in splits]
+        splits = as_mapping(data.get("splits"))
+        sizes = [f"{name} {count(as_number(dig(splits, name, 'tokens')))}" for name in splits]
         tokens = f"; tokens: {', '.join(sizes)}" if sizes else ""
-        lines.append(("corpus", f"{_mapping(data, 'corpus').get('name', 'n/a')}{tokens}"))
+        lines.append(("corpus", f"{as_text(dig(data, 'corpus', 'name')) or units.UNKNOWN}{tokens}"))
         density = data.get("bytes_per_token")
         unit = f"; {density:.2f} bytes per token" if isinstance(density, int | float) else ""
-        lines.append(("tokenizer", f"{_mapping(data, 'tokenizer').get('name', 'n/a')}{unit}"))
+        lines.append(("tokenizer", f"{as_text(dig(data, 'tokenizer', 'name')) or units.UNKNOWN}{unit}"))
     return lines
 
 
@@ -158,8 +160,7 @@ def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> L
             lines.append((name, curve))
     for unit, name in (("nats_per_token", "val/loss"), ("bits_per_byte", "val/bits_per_byte")):
         reached = metrics.latest(name)
-        rivals = _mapping(_mapping(data, "baselines"), unit).items()
-        known = [(rival, value) for rival, value in rivals if isinstance(value, int | float)]
+        known = baselines_of(data, unit).items()
         if known:
             beaten = [" ✓" if reached is not None and reached < value else "" for _, value in known]
             marks = [f"{r} {number(value)}{mark}" for (r, value), mark in zip(known, beaten, strict=True)]
@@ -202,16 +203,13 @@ def _event_lines(events: list[dict[str, Any]]) -> Lines:
 
 
 def _next_lines(run: Run, status: Status) -> Lines:
-    # Quoted: a folder may be called anything, and these lines are made to be copied.
-    parent, name, lab = str(run.path.parent), shlex.quote(run.name), "python -m lab"
-    root = "" if parent == "runs" else f" --root {shlex.quote(parent)}"
     lines: Lines = []
-    if status.state in ("stopped", "failed", "stale") and run.checkpoints():
-        lines.append(("go on", f"{lab} fit --resume {name}{root.replace('--root', '--run.root')}"))
+    if status.state in RESUMABLE and run.checkpoints():
+        lines.append(("go on", resume(run)))
     if run.snapshots() or run.checkpoints():
-        lines.append(("let it write", f"{lab} generate {name}{root} --prompt …"))
+        lines.append(("let it write", on_run("generate", run, "--prompt", "…")))
     if run.config_path.exists():
-        lines.append(("what it read", f"{lab} batch {name} 0{root}"))
+        lines.append(("what it read", on_run("batch", run, "0")))
     if run.tensorboard_dir.is_dir():
         lines.append(("curves", f"tensorboard --logdir {shlex.quote(str(run.tensorboard_dir))}"))
     return lines or [("start anew", START_HINT)]
@@ -228,11 +226,6 @@ def records_of(run: Run) -> tuple[dict[str, dict[str, Any] | None], list[str]]:
             records[name] = None
             problems.append(str(error))
     return records, problems
-
-
-def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = record.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _progress(status: Status, *, percent: bool = False) -> str:

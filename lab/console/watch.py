@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from lab.console.format import STATE_STYLES, count, duration, number, sparkline
 from lab.console.terminal import visible
 from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status
 from lab.runs.journal import Row
+from lab.runs.next_commands import RESUMABLE, resume
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -96,9 +96,8 @@ def _remarks(run: Run, status: Status) -> list[str]:
     found = [word for word in (status.reason, status.message) if word]
     if status.state == "stale" and status.heartbeat is not None:
         found.append(f"last heard of {duration(time.time() - status.heartbeat)} ago")
-    if status.state in ("stale", "stopped", "failed") and run.checkpoints():
-        root = "" if str(run.path.parent) == "runs" else f" --run.root {shlex.quote(str(run.path.parent))}"
-        found.append(f"go on: python -m lab fit --resume {shlex.quote(run.name)}{root}")
+    if status.state in RESUMABLE and run.checkpoints():
+        found.append(f"go on: {resume(run)}")
     return found
 
 

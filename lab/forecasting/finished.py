@@ -10,6 +10,7 @@ from lab.forecasting.ladder import size
 from lab.forecasting.law import Trained
 from lab.model import GPTConfig
 from lab.runs import Run
+from lab.runs.facts import dig
 
 MUST_AGREE = (
     "model.optimizer.name",
@@ -62,15 +63,15 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
         raise _LeftOut(f"it is {status.state}, not completed")
     if status.parent:
         raise _LeftOut("it began from another run's weights")
-    if _deep(data, "corpus", "fingerprint") != corpus:
+    if dig(data, "corpus", "fingerprint") != corpus:
         raise _LeftOut("it learned from another text")
-    if _deep(data, "tokenizer", "fingerprint") != tokenizer:
+    if dig(data, "tokenizer", "fingerprint") != tokenizer:
         raise _LeftOut("it has another vocabulary")
-    if _deep(data, "validation", "tokens") != validation:
+    if dig(data, "validation", "tokens") != validation:
         raise _LeftOut("it was validated on another part of the text")
     config = run.config() or {}
     for name in MUST_AGREE:
-        theirs = _deep(config, *name.split("."))
+        theirs = dig(config, *name.split("."))
         if name in settings and theirs != settings[name]:
             raise _LeftOut(f"its {name} is {theirs}")
     metrics = run.metrics()
@@ -87,9 +88,3 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
     curve = tuple((s / status.step, loss) for s, loss in zip(steps, losses, strict=True) if status.step)
     seconds = max((row["time"] for row in metrics.rows if row.get("time") is not None), default=0.0)
     return Trained(parameters, status.tokens or 0, losses[-1], curve, seconds)
-
-
-def _deep(record: Any, *path: str) -> Any:
-    for name in path:
-        record = record.get(name) if isinstance(record, Mapping) else None
-    return record

@@ -6,12 +6,12 @@ number, a name or a mapping, or None where the file does not hold one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeGuard
+from typing import Any
 
+from lab.checks import is_number
 from lab.runs.compare import flatten
 from lab.runs.run import Run
 from lab.runs.status import Status
@@ -28,11 +28,6 @@ def dig(tree: Any, *names: str) -> Any:
     return tree
 
 
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def as_number(value: Any) -> float | None:
     """The value if it is a finite number, else None."""
     return value if is_number(value) else None
@@ -43,13 +38,18 @@ def as_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def baselines_of(data: Any, unit: str = "nats_per_token") -> dict[str, float]:
     """Losses to compare with from `data.json`, by name, worst first; `unit`: `nats_per_token` or `bits_per_byte`.
 
     Names: uniform, unigram, bigram, xz, and floor for a corpus whose entropy is known (`lab.data.baselines`).
     """
-    found = dig(data, "baselines", unit)
-    known = {name: float(v) for name, v in found.items() if is_number(v)} if isinstance(found, Mapping) else {}
+    found = as_mapping(dig(data, "baselines", unit))
+    known = {name: float(value) for name, value in found.items() if is_number(value)}
     return dict(sorted(known.items(), key=lambda item: -item[1]))
 
 

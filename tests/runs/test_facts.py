@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from lab.runs import Run
-from lab.runs.facts import Facts, as_number, as_text, baselines_of, dig, is_number
+from lab.runs.facts import Facts, as_mapping, as_number, as_text, baselines_of, dig
 
 
 @pytest.mark.parametrize("value", [True, "1", None, [1], math.nan, math.inf, {}])
 def test_what_is_no_number(value: Any) -> None:
-    assert not is_number(value)
     assert as_number(value) is None
 
 
 def test_small_readers() -> None:
+    assert (as_mapping({1: 2}), as_mapping([1]), as_mapping(None)) == ({1: 2}, {}, {})
     assert (as_number(3), as_number(0.5), as_text("a"), as_text(3)) == (3, 0.5, "a", None)
     tree = {"a": {"b": [1], "c": None}}
     assert dig(tree, "a", "b") == [1]

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from lab.checks import is_number
 from lab.report.curve import TAIL, tail_slope
 from lab.report.document import Block, Section, Table, Verbatim
 from lab.report.markup import code
@@ -20,7 +21,7 @@ from lab.report.sections.rates import CLOSE
 from lab.report.words import number, percent, quoted
 from lab.runs import list_runs
 from lab.runs.compare import group_by_configuration
-from lab.runs.facts import is_number
+from lab.runs.next_commands import LAB, RESUMABLE, on_run, resume, root_flag
 from lab.units import count, duration
 
 When = Literal["now", "soon", "later"]
@@ -62,7 +63,7 @@ def questions(record: Record) -> list[Question]:
 
 def _fit(record: Record, name: str, *changes: str) -> str:
     new = quoted(f"{record.name}-{name}")
-    return f"python -m lab fit --config {config_path(record)} --run.name {new} {' '.join(changes)}"
+    return f"{LAB} fit --config {config_path(record)} --run.name {new} {' '.join(changes)}"
 
 
 def config_path(record: Record) -> str:
@@ -70,21 +71,15 @@ def config_path(record: Record) -> str:
     return quoted(record.run.config_path)
 
 
-def root_flag(record: Record, flag: str = "--root") -> str:
-    """` --root FOLDER` where the runs do not lie where a command looks by default."""
-    parent = str(record.run.path.parent)
-    return "" if parent == "runs" else f" {flag} {quoted(parent)}"
-
-
 def _unfinished(record: Record) -> Iterator[Question]:
     status = record.status
-    if status.state in ("stopped", "failed", "stale") and record.checkpoints:
+    if status.state in RESUMABLE and record.checkpoints:
         total = f" of {status.total_steps:,}" if status.total_steps else ""
         left = (status.total_steps or 0) - record.steps
         seconds = record.seconds / record.steps * left if record.seconds and record.steps and left > 0 else None
         yield Question(
             "now", "Where would it have ended?", f"it is {status.state} at step {record.steps:,}{total}",
-            f"python -m lab fit --resume {quoted(record.name)}{root_flag(record, '--run.root')}", seconds,
+            resume(record.run), seconds,
         )  # fmt: skip
 
 
@@ -94,7 +89,7 @@ def _sick(record: Record) -> Iterator[Question]:
         advice = [str(item) for item in finding["try"]] if isinstance(finding.get("try"), list) else []
         runnable = next((item for item in advice if FLAG.search(item)), None)
         cure = f"Does it help: {runnable or advice[0]}?" if advice else f"What is behind {code(finding['rule'])}?"
-        command = f"python -m lab diagnose {quoted(record.name)}{root_flag(record)}"
+        command = on_run("diagnose", record.run)
         if runnable and record.config:
             command = _fit(record, str(finding["rule"]).replace("_", "-"), *FLAG.findall(runnable))
         when: When = "now" if finding["level"] == "alarm" else "soon"
@@ -115,7 +110,7 @@ def _seeds(record: Record) -> Iterator[Question]:
     if len(set(group.seeds.values())) > 1:
         yield Question(
             "soon", "How far do seeds of this configuration spread?", f"{len(group.runs)} runs of it are complete",
-            f"python -m lab compare {' '.join(map(quoted, group.runs))}{root_flag(record)}",
+            f"{LAB} compare {' '.join(map(quoted, group.runs))}{root_flag(record.run.path.parent)}",
         )  # fmt: skip
         return
     seed = record.settings.get("seed_everything")
@@ -218,7 +213,7 @@ def _heads(record: Record) -> Iterator[Question]:
         yield Question(
             "later", "What does it take for an induction head to form?",
             f"the strongest head has a score of {number(induction.score, 2)}, chance is {number(induction.chance, 2)}",
-            "python -m lab fit --config configs/experiments/induction.yaml",
+            f"{LAB} fit --config configs/experiments/induction.yaml",
         )  # fmt: skip
 
 
@@ -226,5 +221,5 @@ def _foresight(record: Record) -> Iterator[Question]:
     if not predictions(record) and record.config:
         yield Question(
             "soon", "Could you have said beforehand where it would end?", "nobody predicted anything",
-            f"python -m lab plan --config {config_path(record)}",
+            f"{LAB} plan --config {config_path(record)}",
         )  # fmt: skip

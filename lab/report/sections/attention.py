@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from lab.checks import is_number
 from lab.figures.attention import MOST_GRID_POSITIONS, draw_head_grid, draw_head_scores
 from lab.figures.curves import MOST_LINES, Panel, draw_curves
 from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.record import Record
 from lab.report.words import listed, number, percent
-from lab.runs.facts import is_number
 from lab.runs.probes import decode_pattern
 from lab.runs.series import Series
 

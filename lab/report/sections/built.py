@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.checks import is_number
 from lab.report.document import Block, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record
 from lab.report.words import day, number, percent, plural
-from lab.runs.facts import dig, is_number
+from lab.runs.facts import dig
 from lab.units import UNKNOWN, count
 
 PARTS = {

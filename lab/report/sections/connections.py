@@ -5,9 +5,9 @@ from __future__ import annotations
 from lab.report.document import Points, Section
 from lab.report.markup import code
 from lab.report.record import Record
-from lab.report.sections.ahead import root_flag
 from lab.report.sections.attention import strongest
 from lab.report.words import listed, loss, percent, quoted
+from lab.runs.next_commands import fork
 
 UNUSED = 0.1
 """The share of dead units from which on they are worth a thought."""
@@ -28,11 +28,8 @@ def _fine_tuning(record: Record) -> str:
     best = next((info for info in record.checkpoints if "best" in info.aliases), record.checkpoints[-1])
     value = best.losses.get("val/loss")
     known = f" (validation {loss(value)})" if isinstance(value, float) else ""
-    command = (
-        f"python -m lab fit --fork {quoted(record.name)}@{best.step}{root_flag(record, '--run.root')}"
-        f" --data.corpus text --data.path YOUR.txt --data.tokenizer {quoted(record.run.tokenizer_path)}"
-        f" --horizon.steps {best.step + max(1, best.step // 2)}"
-    )
+    text = f"--data.corpus text --data.path YOUR.txt --data.tokenizer {quoted(record.run.tokenizer_path)}"
+    command = fork(record.run, best.step, text, f"--horizon.steps {best.step + max(1, best.step // 2)}")
     return (
         f"**Fine-tuning.** Step {best.step:,} is where to start from{known}: {code(command, 500)} goes on with your"
         " text in this vocabulary. Measure the loss on both texts before and after: what it gains on yours it may lose"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.checks import is_number
 from lab.report.document import Block, Points, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record
 from lab.report.words import number, plural
-from lab.runs.facts import is_number
 from lab.units import UNKNOWN
 
 ORDER = {"alarm": 0, "warning": 1, "note": 2}

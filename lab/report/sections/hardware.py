@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from lab.checks import is_number
 from lab.figures.curves import Panel, draw_curves
 from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.record import Record
 from lab.report.sections.rates import thinned
 from lab.report.words import percent, plural
-from lab.runs.facts import dig, is_number
+from lab.runs.facts import dig
 from lab.runs.series import Series
 from lab.units import UNKNOWN, count, duration, size
 

@@ -6,6 +6,7 @@ import math
 
 from matplotlib.figure import Figure
 
+from lab.checks import is_number
 from lab.figures.loss import draw_loss
 from lab.report.curve import (
     TAIL,
@@ -24,7 +25,6 @@ from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record
 from lab.report.words import listed, loss, percent, plural
-from lab.runs.facts import is_number
 from lab.units import count
 
 MOST_SPIKES = 5

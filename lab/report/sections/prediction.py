@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from lab.checks import is_number
 from lab.report.document import Block, Section, Table, Words
 from lab.report.record import Record
 from lab.report.words import day, listed, loss, number, percent, plural
-from lab.runs.facts import is_number
 from lab.runs.predictions import Prediction
 from lab.units import UNKNOWN, size
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from lab.checks import is_number
 from lab.figures.curves import Panel, draw_curves
 from lab.report.curve import smooth, warm_up_and_decay
 from lab.report.document import Block, Picture, Points, Section
 from lab.report.record import Record
 from lab.report.words import loss, number, percent, plural
-from lab.runs.facts import is_number
 from lab.runs.series import Series
 from lab.units import count
 
