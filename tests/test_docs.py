@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis_app.page.selection import LABELS
+from analysis_app.page.tabs import TABS
 from lab.__main__ import COMMANDS, main
 from lab.runs import open_run
+from lab.settings.parse import build_parser
 from scripts import run_picture
 from tests.shrunk import shrunk
 from tests.tiny import write_corpus
@@ -219,6 +220,15 @@ def test_every_path_named_exists(page: str) -> None:
     assert not [path for path in named if not (placeholders.search(path) or (ROOT / path).exists())]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_setting_named_is_one(page: str) -> None:
+    settings = {action.dest for action in build_parser("fit")._actions if "." in action.dest}
+    groups = "|".join({name.split(".")[0] for name in settings})
+    named = re.findall(rf"(?:--|`)((?:{groups})(?:\.\w+)+)", PAGES[page])
+    files = (".json", ".yaml", ".safetensors")
+    assert not [name for name in named if name not in settings and not name.endswith(files)]
+
+
 def test_readme_is_one_screen_and_a_short_tour() -> None:
     tour = PAGES["README.md"].split("## A tour\n")[1].split("\n## ")[0]
     assert len(tour.splitlines()) <= 150
@@ -245,7 +255,7 @@ def test_every_configuration_is_in_a_table() -> None:
 
 def test_every_tab_of_the_page_is_in_its_table() -> None:
     table = re.findall(r"^\| (\w[\w ]+?) +\| ", PAGES["docs/page.md"], re.MULTILINE)
-    assert sorted(table[1:]) == sorted(LABELS.values())
+    assert sorted(table[1:]) == sorted(tab.label for tab in TABS.values())
 
 
 @pytest.mark.parametrize("page", PAGES)
