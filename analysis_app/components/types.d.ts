@@ -93,6 +93,59 @@ declare namespace Lab {
     mean_loss: number | null; loss: Numbers; probability: Numbers; rank: Numbers; top_tokens: string[][];
     top_probabilities: Numbers; lens: Lens; attribution: AttributionView | null; attribution_missing: string | null };
   type NextView = { source: Source; position: number; logits: Numbers; ids: number[]; tokens: string[] };
+  /** loss: [pos + 1] or [pos] tokens; entry t of `loss` is for token t + 1; counts: whether a token is a target. */
+  type BatchSequence = { index: number; micro_batch: number; tokens: string[]; ids: number[]; counts: boolean[];
+    loss: Numbers | null; mean_loss: number | null };
+  type BatchView = { run: string; batch: number; step: number | null; steps: number[]; recorded_loss: number | null;
+    mean_loss: number | null; uniform_loss: number; epoch: number | null; context_length: number; n_sequences: number;
+    first: number; sequences: BatchSequence[]; notes: string[] };
+  /** points: [point, 2]; extent: how far from the middle the last snapshot reaches. */
+  type EmbeddingView = { run: string; step: number | null; fitted_step: number | null; ids: number[]; tokens: string[];
+    kinds: string[]; counts: number[]; points: Numbers; explained: Numbers; extent: number; vocab_size: number;
+    tied: boolean };
+  type NeighbourView = { run: string; step: number | null; id: number; token: string; ids: number[]; tokens: string[];
+    cosines: number[] };
+  /** activation: [pos]; strongest, strongest_values: [k]. */
+  type NeuronView = { source: Source; layer: number; unit: number; n_units: number; activation: Numbers;
+    position: number | null; strongest: Numbers; strongest_values: Numbers };
+  type ExamplesView = { run: string; step: number | null; layer: number; unit: number; n_tokens: number;
+    on_rate: number; examples: { value: number; tokens: string[]; at: number; position: number }[] };
+  /** restored: [layer, pos], 0: no change, 1: the first text's answer is back. */
+  type PatchingView = { source: Source; other: Source; site: string; answer: string; wrong: string | null;
+    metric: string; clean: number; corrupt: number; restored: Numbers };
+  /** loss, error: [pos - 1]. */
+  type PositionLoss = { run: string; step: number | null; loss: Numbers; error: Numbers; pieces: number;
+    in_context: number | null };
+  /** values: [place, step]. */
+  type NormsView = { run: string; places: string[]; steps: number[];
+    measures: { name: string; unit: string; formula: string; how_to_read: string; values: Numbers }[] };
+  type Reproduction = { run: string; step: number | null; recorded: number | null; computed: number | null;
+    reproduces: boolean | null; explanation: string };
+  /** norms: [pos]; dims: which numbers `picture` [dim, pos] shows. */
+  type PartNumbers = { mean: number; std: number; minimum: number; maximum: number; norms: Numbers; dims: number[];
+    picture: Numbers };
+  type CodePlace = { name: string; file: string; line: number };
+  type AnatomyPart = { key: string; layer: number | null; lane: string;
+    words: { title: string; gist: string; words: string; formula: string }; shape: number[]; axes: string[];
+    n_parameters: number; weights: [name: string, shape: number[]][]; site: string | null; code: CodePlace[];
+    numbers: PartNumbers | null };
+  /** top_tokens: [pos][k]; top_logits, top_probabilities: [pos, k]. */
+  type AnatomyView = { source: Source; text: string; parts: AnatomyPart[]; n_parameters: number; n_layers: number;
+    n_heads: number; top_tokens: string[][]; top_logits: Numbers; top_probabilities: Numbers };
+  type AnatomyStep = { title: string; site: string | null; shape: number[]; axes: string[]; head: number | null;
+    square: boolean; numbers: PartNumbers };
+  /** A token that was drawn, and what else the model might have said. */
+  type Written = { id: number; label: string; text: string; probability: number | null; chance: number | null;
+    alternatives: { id: number; label: string; probability: number }[] };
+  type BrokenCurves = Record<string, [steps: number[], values: number[]]>;
+  type Finding = { rule: string; level: string; step: number; what: string; metric: string | null; value: number | null;
+    threshold: number | null };
+  /** What the diagnosis quiz asks, and what it answers after the guess. */
+  type QuizQuestion = { number: number; choices: { id: string; cause: string }[]; total_steps: number;
+    facts: Record<string, number | null>; lines: Record<string, number>; curves: BrokenCurves };
+  type QuizSolution = { right: boolean; name: string; cause: string; rule: string; why: string; tries: string[];
+    evidence: BrokenCurves; findings: Finding[]; comment: string; command: string; twin: BrokenCurves;
+    score: { guessed: (boolean | null)[] } };
 
   // ------------------------------------------------------------ curves (lib/series.js, lib/chart.js)
 

@@ -1,28 +1,48 @@
 // Drawing squares of numbers: pictures of one pixel a number, scaled up, with sharp lines on any screen.
 
-import { pixels, table } from "./colour.js";
+import { css, pixels, table } from "./colour.js";
+import { h } from "./dom.js";
 
-// A canvas of `width` × `height` CSS pixels, its context scaled to the screen's own pixels.
+/** @param {HTMLCanvasElement} canvas */
+function contextOf(canvas) {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("the browser gives no canvas to draw on");
+  return context;
+}
+
+/**
+ * A canvas of `width` × `height` CSS pixels, its context scaled to the screen's own pixels.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
+ */
 export function prepare(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
   context.scale(ratio, ratio);
   return context;
 }
 
-// `shade(row, column)` → [name of the colour table, value in 0 … 1], or null for a cell that does not exist.
-export function picture(rows, columns, shade) {
-  const canvas = document.createElement("canvas");
-  return paint(canvas, rows, columns, shade);
+/** The page's font for tokens. @param {CanvasRenderingContext2D} context @param {number} size */
+export function writeIn(context, size) {
+  context.font = `${size}px ${css("--font-mono") || "monospace"}`;
+  context.textBaseline = "middle";
 }
 
+/**
+ * A pixel for each cell; `null` is a cell that does not exist and stays clear.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} rows
+ * @param {number} columns
+ * @param {(row: number, column: number) => Lab.Shade | null} shade
+ */
 export function paint(canvas, rows, columns, shade) {
   canvas.width = columns;
   canvas.height = rows;
-  const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
+  const context = contextOf(canvas), image = context.createImageData(columns, rows);
   for (let row = 0, at = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++, at += 4) {
       const found = shade(row, column);
@@ -38,12 +58,31 @@ export function paint(canvas, rows, columns, shade) {
   return canvas;
 }
 
-// A pattern's bytes [query, key] on a canvas, what is masked left clear; quick enough for all heads of a film's frame.
-// `linear`: by probability instead of its square root, which is what the bytes are.
+/**
+ * What the colours of a palette mean, at both ends and in words.
+ * @param {string} low
+ * @param {Lab.Palette} palette
+ * @param {string} high
+ * @param {string[]} notes
+ */
+export const keyOf = (low, palette, high, ...notes) => [
+  h("span", {}, low),
+  paint(h("canvas", { class: "lab-ramp", "aria-hidden": "true" }), 1, 64, (_, i) => [palette, i / 63]),
+  h("span", {}, high),
+  ...notes.map((note) => h("span", { class: "lab-note" }, note)),
+];
+
+/**
+ * A pattern's bytes [query, key], what is masked left clear; quick enough for all heads of a film's frame.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Uint8Array} bytes
+ * @param {number} n
+ * @param {boolean} [linear] by probability instead of its square root, which is what the bytes are
+ */
 export function paintPattern(canvas, bytes, n, linear = false) {
   if (canvas.width !== n || canvas.height !== n) Object.assign(canvas, { width: n, height: n });
-  const context = canvas.getContext("2d"), image = context.createImageData(n, n),
-    found = new Uint32Array(image.data.buffer), colours = pixels("seq");
+  const context = contextOf(canvas), image = context.createImageData(n, n);
+  const found = new Uint32Array(image.data.buffer), colours = pixels("seq");
   for (let q = 0; q < n; q++) {
     for (let at = q * n, end = at + q; at <= end; at++)
       found[at] = colours[linear ? Math.round((bytes[at] * bytes[at]) / 255) : bytes[at]];

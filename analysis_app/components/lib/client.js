@@ -12,6 +12,15 @@ export class Refused extends Error {
   }
 }
 
+/** @param {unknown} error */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/** Whether it is no fault: the question was taken back. @param {unknown} error */
+export const wasAborted = (error) => error instanceof Error && error.name === "AbortError";
+
+/** Where the server's log has the details. @param {unknown} error */
+export const idOf = (error) => (error instanceof Refused ? error.id : "");
+
 /** @param {string} path */
 export const address = (path) => new URL(path, document.baseURI);
 
@@ -100,7 +109,7 @@ async function reach(path, options) {
   try {
     return await fetch(address(path), options);
   } catch (error) {
-    if (error instanceof Error && error.name === "AbortError") throw error;
+    if (wasAborted(error)) throw error;
     throw new Refused("the server does not answer: is it still running?");
   }
 }

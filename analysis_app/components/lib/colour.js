@@ -89,3 +89,6 @@ export function ink(palette, value) {
 
 /** @param {number} x */
 const linear = (x) => (x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+
+/** How an element looks that wears a colour. @type {(...shade: Lab.Shade) => { background: string, color: string }} */
+export const worn = (...shade) => ({ background: colour(...shade), color: ink(...shade) });

@@ -59,6 +59,19 @@ export function choice(text, choices, value, change) {
 }
 
 /**
+ * A labelled box to tick.
+ * @param {string} text
+ * @param {boolean} checked
+ * @param {(checked: boolean) => void} change
+ */
+export function tick(text, checked, change) {
+  const input = h("input", { type: "checkbox", checked, onchange: () => {
+    change(input.checked);
+  } });
+  return h("label", { class: "lab-choice" }, input, h("span", {}, text));
+}
+
+/**
  * A labelled number to type or step through; `change` is called with whole numbers from 0 to `most`.
  * @param {string} text
  * @param {number} value
@@ -73,6 +86,13 @@ export function wholeNumber(text, value, most, change) {
   } });
   return h("label", { class: "lab-choice" }, h("span", {}, text), input);
 }
+
+/** @param {string} name @param {string} value @param {string} [why] @param {Record<string, string>} [data] */
+export const chip = (name, value, why, data = { fact: name }) =>
+  h("span", { class: "lab-chip", title: why, data }, `${name} `, h("b", {}, value));
+
+/** @param {string} name @param {string} value */
+export const fact = (name, value) => h("span", {}, h("small", {}, name), h("b", {}, value));
 
 // ---------------------------------------------------------------- the tooltip
 

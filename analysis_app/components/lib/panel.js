@@ -5,7 +5,7 @@
 //   error    one sentence, an id, a way to try again
 //   ready
 
-import { analysis, longAnalysis, Refused } from "./client.js";
+import { analysis, longAnalysis, messageOf, Refused } from "./client.js";
 import { onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { numbersOf } from "./export.js";
@@ -212,6 +212,6 @@ export const of = (kind, compares = false) => (selection) => {
 
 /** @param {unknown} error */
 function sentence(error) {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,9 +1,16 @@
 // What a token is drawn from: logits → temperature → top-k → top-p → renormalised, as lab/generation does it.
 
-// `logits` descending. → { raw, chances }: probabilities of the model itself, and of the drawing (0: removed).
+/**
+ * Probabilities of the model itself, and of the drawing (0: removed).
+ * @param {ArrayLike<number>} logits descending
+ * @param {number} temperature
+ * @param {number} topK 0: all
+ * @param {number} topP
+ */
 export function reshape(logits, temperature, topK, topP) {
-  const raw = softmax(logits, 1), chances = temperature === 0 ? greedy(logits.length) : softmax(logits, temperature);
-  if (temperature === 0) return { raw, chances };
+  const raw = softmax(logits, 1);
+  if (temperature === 0) return { raw, chances: Float64Array.from(raw, (_, i) => (i ? 0 : 1)) };
+  const chances = softmax(logits, temperature);
   if (topK) {
     // All that tie with the k-th stay.
     const edge = logits[Math.min(topK, logits.length) - 1];
@@ -22,17 +29,11 @@ export function reshape(logits, temperature, topK, topP) {
   return { raw, chances };
 }
 
-function softmax(logits, temperature) {
-  const found = Float64Array.from(logits, (x) => Math.exp((x - logits[0]) / temperature));
-  return normalise(found);
-}
+/** @param {ArrayLike<number>} logits @param {number} temperature */
+const softmax = (logits, temperature) =>
+  normalise(Float64Array.from(logits, (x) => Math.exp((x - logits[0]) / temperature)));
 
-function greedy(n) {
-  const found = new Float64Array(n);
-  found[0] = 1;
-  return found;
-}
-
+/** @param {Float64Array} values */
 function normalise(values) {
   const sum = values.reduce((a, b) => a + b, 0);
   for (let i = 0; i < values.length; i++) values[i] /= sum;

@@ -88,6 +88,15 @@ export function preview(patch) {
   emit("hover");
 }
 
+/** Selects a token; the one that is selected, no longer. @param {number} token */
+export const pin = (token) => select({ token: state.selection.token === token ? null : token });
+
+/** A head that stays, whatever the mouse previews. @param {number} layer @param {number} head */
+export function selectHead(layer, head) {
+  lockHead(true);
+  select({ layer, head });
+}
+
 /** @param {boolean} locked */
 export function lockHead(locked) {
   if (state.headLocked === locked) return;
