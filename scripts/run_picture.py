@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from lab.figures.loss import draw_loss
 from lab.runs import Run, open_run
 from lab.runs.facts import baselines_of
+from lab.runs.series import trend
 
 DPI = 120
 
@@ -31,6 +32,7 @@ def draw_run(run: Run, *, dark: bool = False) -> Figure:
     return draw_loss(
         steps,
         train,
+        trend=trend(train),
         val=metrics.series("val/loss"),
         baselines=baselines_of(data),
         title=f"{run.name}: {corpus}, {tokenizer} tokenizer, {tokens} tokens",

@@ -1,10 +1,9 @@
 """Arrays to matplotlib figures: one function draws for run directory, dashboards, report and page alike.
 
-The room knows nobody: no model, no run, no tokenizer. Every `draw_…` function takes plain arrays and returns
-a `matplotlib.figure.Figure`, made without pyplot, so that nothing global is kept and nothing leaks: save it
-(`figure.savefig(path)`) or hand it to a logger, and let it go. `style` (colours, axes) ←
-`schedule`, `loss`, `curves`, `scaling`; `style`, `tokens`, `canvas` (pixels, words) ← `attention`, `histograms`,
-`residual`, `predictions`.
+Every `draw_…` function takes plain arrays, no model, run or tokenizer, and returns a `matplotlib.figure.Figure`. It is
+made without pyplot, so no global state keeps it in memory: save it (`figure.savefig(path)`) or give it to a logger.
+`style` (colours, axes) ← `schedule`, `loss`, `curves`, `scaling`; `style`, `tokens`, `canvas` (pixels, text) ←
+`attention`, `histograms`, `residual`, `predictions`.
 """
 
 from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores

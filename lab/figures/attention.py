@@ -1,8 +1,8 @@
 """Attention patterns, of one head and of all, and one number for each head.
 
-A pattern `[query, key]` says how much a position (row) reads from an earlier one (column). Its numbers are
-shown on a square-root scale: a head that spreads its attention over 60 keys gives each 0.02, which a linear
-scale would show as nothing. What lies after the query cannot be read, and is grey rather than 0.
+A pattern `[query, key]` says how much a position (row) reads from an earlier one (column). Its numbers are shown on a
+square-root scale: a head that spreads its attention over 60 keys gives each 0.02, which a linear scale would show as
+0. Keys after the query are masked, and grey rather than 0.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ from lab.figures.canvas import (
 from lab.figures.style import SMALL_SIZE, TEXT_SIZE, Theme, theme
 from lab.figures.tokens import numbered
 
-MOST_POSITIONS = 512
-"""Of one head's picture. Beyond, a cell would be less than 2 pixels."""
+MOST_POSITIONS = 512  # in the picture of one head; beyond, a cell would have less than 2 pixels
 MOST_GRID_POSITIONS = 256
-LABELLED_POSITIONS = 32
-"""Up to so many each row and column carries its token; beyond, some of them do."""
+LABELLED_POSITIONS = 32  # up to here each row and column has its token; beyond, some of them
 SQRT_TICKS = ((0.0, "0"), (0.1**0.5, "0.1"), (0.5, "0.25"), (0.5**0.5, "0.5"), (1.0, "1"))
 GAP = 3
 
@@ -66,7 +64,7 @@ def draw_attention(
     for i in places:
         canvas.text(left - 6, top + (i + 0.5) * cell, named[i], align="right", size=SMALL_SIZE)
         canvas.text(left + (i + 0.5) * cell, top - 6, named[i], size=SMALL_SIZE, rotation=90)
-    canvas.scale(top + size + 18, SQRT_TICKS, "attention, square-root scale", "comes after the query")
+    canvas.scale(top + size + 18, SQRT_TICKS, "attention, square-root scale", "masked: after the query")
     return canvas.figure
 
 
@@ -108,7 +106,7 @@ def draw_head_grid(
     )  # fmt: skip
     canvas.image(sheet, left, top)
     _name_grid(canvas, left, top, pitch, panel, n_layers, n_heads)
-    canvas.scale(top + sheet.shape[0] + 18, SQRT_TICKS, "attention, square-root scale", "comes after the query")
+    canvas.scale(top + sheet.shape[0] + 18, SQRT_TICKS, "attention, square-root scale", "masked: after the query")
     return canvas.figure
 
 
@@ -116,8 +114,8 @@ def draw_head_scores(
     scores: Mapping[str, tuple[ArrayLike, float]],
     *,
     numbers: bool = True,
-    title: str = "What each head does",
-    remark: str = "chance: of a head that attends evenly to all it may see",
+    title: str = "Head scores",
+    remark: str = "chance: the score of a head that attends evenly to every key it can see",
     dark: bool = False,
 ) -> Figure:
     """Matrices of one number per head, `[layer, head]` each, side by side; with each the level of chance.

@@ -1,15 +1,14 @@
-"""A sheet of pixels to compose pictures on: images, rectangles and words at places that the drawer chooses.
+"""A figure without axes: images, rectangles and text at pixel positions.
 
-Axes cost some 10 ms each, and a model has a hundred heads: so there are none, and what has many panels is put
-together as one image in NumPy and drawn at once. Everything is in one coordinate system, pixels from the top left, and
-scales with the figure's dpi.
+Axes cost some 10 ms each, and a model has a hundred heads: pictures of many panels are composed as one image in NumPy
+and drawn at once. Coordinates are pixels from the top left; they scale with the figure's dpi.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist, allow_rasterization
@@ -24,16 +23,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from lab.figures.style import FONT, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, Theme
 
+Align = Literal["left", "center", "right"]
 DPI = 100
-WIDTH = 900
-"""Of a picture in a dashboard, in pixels."""
+WIDTH = 900  # of a picture in a dashboard, in pixels
 MARGIN = 24
-TITLE_HEIGHT = 62
-"""What title and remark take off the top."""
-SCALE_HEIGHT = 46
-"""What a colour scale takes off the bottom."""
+TITLE_HEIGHT = 62  # of title and remark, at the top
+SCALE_HEIGHT = 46  # of a colour scale, at the bottom
 
-# From nothing to all, equally steep in lightness, so that they read in grey and for every kind of colour vision.
+# From 0 to 1 in equal steps of lightness: they can be read in grey and with any kind of colour vision.
 _LIGHT_RAMP = ("#FFFFFF", "#CCE1F1", "#7DB4DA", "#1E7DBA", "#08497F", "#04203D")
 _DARK_RAMP = ("#07090B", "#0B2C47", "#0F5B8F", "#2F93CC", "#8CCBEE", "#F4FBFF")
 
@@ -47,12 +44,12 @@ def ramp(colors: Theme, n: int = 256) -> NDArray[np.uint8]:
 
 
 def masked_color(colors: Theme) -> tuple[int, int, int]:
-    """The grey of what cannot be: no tone of the ramp, so that nobody takes it for 0."""
+    """The grey of masked cells: not a tone of the ramp, so that it cannot be mistaken for 0."""
     return (58, 62, 68) if _lightness(colors.background) < 0.5 else (214, 216, 219)
 
 
 def to_colors(share: NDArray[Any], colors: Theme) -> NDArray[np.uint8]:
-    """Numbers from 0 to 1 as colours of the ramp, `[…, 3]`; NaN as what cannot be."""
+    """Numbers from 0 to 1 as colours of the ramp, `[…, 3]`; NaN in the grey of masked cells."""
     known = np.nan_to_num(share, nan=0.0)
     found = ramp(colors)[(np.clip(known, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)]
     found[np.isnan(share)] = masked_color(colors)
@@ -84,12 +81,12 @@ class Canvas:
         *,
         size: float = SMALL_SIZE,
         color: str | None = None,
-        align: str = "left",
+        align: Align = "left",
         mono: bool = False,
         weight: str = "normal",
         rotation: float = 0,
     ) -> None:
-        """Words, vertically centred at `y`. Dollar signs are dollar signs."""
+        """Text, vertically centred at `y`; `$` is not read as mathematics."""
         words = Text(
             x, y, text, color=color or self.colors.muted, horizontalalignment=align, verticalalignment="center",
             fontproperties=_font(f"{FONT} Mono" if mono else FONT, weight, size), rotation=rotation, parse_math=False,
@@ -127,9 +124,9 @@ class Canvas:
     def scale(
         self, y: float, ticks: Sequence[tuple[float, str]], words: str, masked: str = "", strongest: float = 1.0
     ) -> None:
-        """The colour scale with its numbers, and what grey means: `ticks` are places from 0 to 1 and their labels.
+        """The colour scale: `ticks` (positions from 0 to 1, labels), `words` beside it, and what grey means (`masked`).
 
-        It ends at the tone `strongest` of the ramp.
+        Its last colour is the tone `strongest` of the ramp.
         """
         left, long = MARGIN, 220
         strip = np.repeat(to_colors(np.linspace(0, strongest, long)[None], self.colors), 10, axis=0)

@@ -15,10 +15,8 @@ from numpy.typing import ArrayLike
 from lab.figures.style import FONT, SMALL_SIZE, Theme, label_at_right, step_axis, style_axes, theme
 from lab.units import short
 
-MOST_LINES = 6
-"""In one panel: as many as there are colours that everybody tells apart."""
-FEW_DECADES = 1.5
-"""A logarithmic axis that spans fewer is labelled at 2 and 5, too."""
+MOST_LINES = 6  # in one panel: as many as there are colours that can be told apart
+FEW_DECADES = 1.5  # a logarithmic axis that spans fewer is labelled at 2 and 5, too
 WIDTH, PANEL_HEIGHT = 7.2, 2.35
 LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.85, 0.62, 0.36
 
@@ -37,7 +35,7 @@ class Panel:
 def draw_curves(panels: list[Panel], *, columns: int = 2, log_x: bool = False, dark: bool = False) -> Figure:
     """Small multiples over the optimizer step.
 
-    With `log_x` step 0 stands at the left edge, where 1 is: what happens early is most of what there is to see.
+    With `log_x` step 0 is at the left edge, where 1 is: most changes happen early.
     Raises ValueError where there is nothing to draw, or more than 6 lines in one panel.
     """
     if not panels:
@@ -50,7 +48,7 @@ def draw_curves(panels: list[Panel], *, columns: int = 2, log_x: bool = False, d
     height = PANEL_HEIGHT * rows
     figure = Figure(figsize=(WIDTH, height), facecolor=colors.background)
     FigureCanvasAgg(figure)
-    # Margins in inches, fixed: finding out what the labels need takes matplotlib as long as all the drawing.
+    # Margins in inches, fixed: to measure the labels takes matplotlib as long as all the drawing.
     wide = WIDTH / columns - LEFT - RIGHT
     tall = PANEL_HEIGHT - TOP - BOTTOM
     figure.subplots_adjust(

@@ -1,4 +1,4 @@
-"""Histograms as small multiples: one row a layer, one column a quantity, all over the same edges."""
+"""Histograms as small multiples: a row for each layer, a column for each quantity, all over the same edges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from lab.figures.canvas import MARGIN, TITLE_HEIGHT, WIDTH, Canvas
+from lab.figures.canvas import MARGIN, TITLE_HEIGHT, WIDTH, Align, Canvas
 from lab.figures.style import TEXT_SIZE, theme
 
 MOST_ROWS = 24
@@ -37,7 +37,7 @@ def draw_histograms(
     if found.shape != expected or not found.size:
         raise ValueError(f"histograms of shape {list(found.shape)}: rows, columns and edges need {list(expected)}")
     if len(rows) > MOST_ROWS:
-        raise ValueError(f"{len(rows)} rows are more than the {MOST_ROWS} that this picture has room for: give some")
+        raise ValueError(f"{len(rows)} rows are more than the {MOST_ROWS} that this picture has room for: give fewer")
     colors = theme(dark)
     left, top = MARGIN + 44, TITLE_HEIGHT + 22
     pitch = (WIDTH - left - MARGIN + 14) / len(columns)
@@ -84,7 +84,7 @@ def _name_edges(canvas: Canvas, edges: NDArray[np.float64], x: float, y: float, 
     for at in (0.0, 0.25, 0.5, 0.75, 1.0):
         middle = at == 0.5 and edges[0] < 0 < edges[-1]
         value = 0.0 if middle else float(edges[round(at * (len(edges) - 1))])
-        align = "left" if at == 0 else "right" if at == 1 else "center"
+        align: Align = "left" if at == 0 else "right" if at == 1 else "center"
         canvas.text(x + at * wide, y + 6, f"{value:.1g}" if abs(value) < 1 else f"{value:g}", align=align)
 
 

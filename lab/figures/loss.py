@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,17 +22,18 @@ from lab.figures.style import (
     theme,
 )
 
-HEADROOM = 0.07
-"""Of a figure's height: room above the curves for the names of phases."""
-LETTER_WIDTH, MARK_WIDTH = 0.0125, 0.025
-"""Of a figure's width: what a letter of the small size takes, and what a name that stands upright takes."""
+Floats = NDArray[np.float64]
+HEADROOM = 0.07  # of a figure's height, above the curves for the names of phases
+LETTER_WIDTH = 0.0125  # of a figure's width, a letter of the small size
+MARK_WIDTH = 0.025  # of a figure's width, a name that stands upright
 
 
 def draw_loss(
     steps: ArrayLike,
     train: ArrayLike,
     *,
-    val: tuple[Sequence[float], Sequence[float]] | None = None,
+    trend: ArrayLike | None = None,
+    val: tuple[ArrayLike, ArrayLike] | None = None,
     baselines: Mapping[str, float] | None = None,
     unit: str = "nats per token",
     log_x: bool = False,
@@ -41,12 +43,12 @@ def draw_loss(
     title: str = "Loss",
     dark: bool = False,
 ) -> Figure:
-    """Training loss as a line over its scatter, validation as dots, baselines as dashed labelled lines.
+    """Training loss as its trend over its scatter, validation as dots, baselines as dashed labelled lines.
 
     Args:
         steps: Optimizer steps `[n]`.
-        train: Training loss at each `[n]`; NaN leaves a gap. Each is one batch's, hence the scatter, and the
-            line is their `moving_average`.
+        train: Training loss at each `[n]`; NaN leaves a gap. Each is one batch's, hence the scatter.
+        trend: The line through it `[n]`, such as `lab.runs.series.trend`; None: the losses themselves.
         val: Steps and losses of the validations.
         baselines: Losses to compare with, by name: uniform, unigram, bigram, xz, entropy, …
         unit: Of all of them.
@@ -62,11 +64,11 @@ def draw_loss(
         raise ValueError(f"draw_loss: needs as many losses as steps, at least one; got {y.shape} and {x.shape}")
     colors = theme(dark)
     figure, axes = new_figure(colors)
-    labels = _draw_train(axes, x, y, colors.colors[0])
-    if val is not None and len(val[0]):
+    labels = _draw_train(axes, x, y, y if trend is None else np.asarray(trend, dtype=float), colors.colors[0])
+    if val is not None and np.size(val[0]):
         labels += _draw_val(axes, val, colors.colors[1], colors.background)
     labels += _draw_baselines(axes, colors, baselines or {})
-    shown = x if val is None else np.concatenate([x, val[0]])
+    shown = x if val is None else np.concatenate([x, np.asarray(val[0], dtype=float)])
     _set_axes(axes, shown, log_x and bool((shown > 0).any()), log_y and bool((y > 0).any()))
     _annotate(axes, colors, phases, marks)
     label_at_right(axes, [label for label in labels if np.isfinite(label[0])])
@@ -74,30 +76,13 @@ def draw_loss(
     return figure
 
 
-def moving_average(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over a window around each value, 2 % of all wide, but never reaching back further than a quarter.
-
-    The first losses fall so fast that a fixed window would smear them; centred, it doesn't lag behind. At the
-    end the window loses its right half. NaN are left out and stay NaN.
-    """
-    n = len(values)
-    places = np.arange(n)
-    half = np.minimum(n // 100, places // 4)
-    known = np.isfinite(values)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
-    counts = np.concatenate([[0], np.cumsum(known)])
-    start, stop = places - half, np.minimum(places + half + 1, n)
-    return np.where(known, (sums[stop] - sums[start]) / np.maximum(counts[stop] - counts[start], 1), np.nan)
-
-
-def _draw_train(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], color: str) -> list[Label]:
-    smooth = moving_average(y)
+def _draw_train(axes: Axes, x: Floats, y: Floats, trend: Floats, color: str) -> list[Label]:
     axes.plot(x, y, color=color, linewidth=0.6, alpha=0.35)
-    axes.plot(x, smooth, "o" if len(x) == 1 else "-", color=color, linewidth=1.8, solid_capstyle="round")
-    return [_label("train", smooth, color)]
+    axes.plot(x, trend, "o" if len(x) == 1 else "-", color=color, linewidth=1.8, solid_capstyle="round")
+    return [_label("train", trend, color)]
 
 
-def _draw_val(axes: Axes, val: tuple[Sequence[float], Sequence[float]], color: str, background: str) -> list[Label]:
+def _draw_val(axes: Axes, val: tuple[ArrayLike, ArrayLike], color: str, background: str) -> list[Label]:
     axes.plot(*val, color=color, linewidth=0.8, alpha=0.6)
     axes.plot(*val, "o", color=color, markersize=5, markeredgecolor=background, zorder=3, clip_on=False)
     return [_label("val", np.asarray(val[1], dtype=float), color)]
@@ -109,7 +94,7 @@ def _draw_baselines(axes: Axes, colors: Theme, baselines: Mapping[str, float]) -
     return [(value, f"{name} {value:.2f}", colors.muted) for name, value in baselines.items()]
 
 
-def _set_axes(axes: Axes, x: NDArray[np.float64], log_x: bool, log_y: bool) -> None:
+def _set_axes(axes: Axes, x: Floats, log_x: bool, log_y: bool) -> None:
     first, last = x.min(), x.max()
     if log_x:
         axes.set_xscale("log")
@@ -132,7 +117,7 @@ def _annotate(
             low, high * (high / low) ** HEADROOM if axes.get_yscale() == "log" else high + HEADROOM * (high - low)
         )
     across = axes.get_xaxis_transform()
-    words = {"transform": across, "fontsize": SMALL_SIZE, "family": FONT, "color": colors.muted}
+    words: dict[str, Any] = {"transform": across, "fontsize": SMALL_SIZE, "family": FONT, "color": colors.muted}
     for i, (start, end, name) in enumerate(phases):
         shade = colors.grid if i % 2 == 0 else colors.background
         axes.axvspan(start, end, color=shade, alpha=0.45, linewidth=0, zorder=0)
@@ -153,7 +138,7 @@ def _across(axes: Axes, step: float) -> float:
     return float(axes.transAxes.inverted().transform((x, 0))[0])
 
 
-def _label(name: str, values: NDArray[np.float64], color: str) -> Label:
+def _label(name: str, values: Floats, color: str) -> Label:
     """The newest known value, to be written where the line ends."""
     known = values[np.isfinite(values)]
     last = float(known[-1]) if len(known) else float("nan")

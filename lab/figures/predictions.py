@@ -1,4 +1,4 @@
-"""What the model says: text coloured by how surprising each token was, and the logit lens as a table."""
+"""Predictions: a text coloured by the loss of each token, and the logit lens as a table."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from lab.figures.canvas import MARGIN, SCALE_HEIGHT, TITLE_HEIGHT, WIDTH, Canvas
 from lab.figures.style import theme
 from lab.figures.tokens import shorten
 
-MOST_TOKENS = 512
-"""Of a coloured text; at about 10 characters a token a picture 900 pixels high."""
+MOST_TOKENS = 512  # of a coloured text: about 900 pixels high
 LENS_COLUMNS = 12
 LENS_ROWS = 14
 _CHARACTER = 8.0  # width of a character of the fixed-width font at this size, in pixels at 100 dpi
 _SIZE = 8.0 * 72 / 100 / 0.60205  # 1233 of 2048 units are the width of every one of its characters
 _LINE = 26
 _RUN = 32
-_TINT = 0.5
-"""The strongest tint of a token or a cell: ink must stay readable on it."""
+_TINT = 0.5  # the strongest tone of a token or a cell: text must stay readable on it
 
 
 def draw_token_loss(
@@ -30,7 +28,7 @@ def draw_token_loss(
     labels: Sequence[str],
     vocab_size: int,
     *,
-    title: str = "How surprising each token was",
+    title: str = "Loss of each token",
     remark: str = "",
     dark: bool = False,
 ) -> Figure:
@@ -66,9 +64,7 @@ def draw_token_loss(
         _write_line(canvas, "".join(line), MARGIN, y + _LINE / 2 - 2, colors.ink)
     canvas.boxes(boxes, shades)
     ticks = [(0.0, "0"), (_TINT / 2, f"{guessing / 2:.1f}"), (_TINT, f"{guessing:.1f} = ln {vocab_size}")]
-    _scale(
-        canvas, height - SCALE_HEIGHT, ticks, "nats, linear; strongest: as bad as guessing; grey: nothing came before"
-    )
+    _scale(canvas, height - SCALE_HEIGHT, ticks, "nats, linear; darkest: guessing evenly; grey: no loss (first token)")
     return canvas.figure
 
 
@@ -80,11 +76,11 @@ def draw_logit_lens(
     *,
     targets: Sequence[str] = (),
     title: str = "Logit lens",
-    remark: str = "the first guess read off the stream at each depth, for the token after the one above it",
+    remark: str = "first guess for the next token, read off the residual stream at each depth",
     dark: bool = False,
 ) -> Figure:
     """The first guesses `tops` `[row][pos]` with their `probabilities` `[row, pos]`, as a table: rows are depths
-    (`rows`, input first), columns the tokens read; the last line is what came (`targets`, where given).
+    (`rows`, input first), columns the tokens of the text; the last line is the next tokens (`targets`, where given).
 
     At most 12 columns and 14 rows are drawn (evenly chosen rows, the last always); the picture says so.
     """
@@ -114,11 +110,11 @@ def draw_logit_lens(
     for r, row in enumerate(chosen):
         write(tops[row], top + (r + 0.5) * high - 1, colors.ink)
     write(targets, bottom + 12, colors.ink, "bold")
-    canvas.text(left - 8, top - 12, "read", align="right")
+    canvas.text(left - 8, top - 12, "token", align="right")
     for r, row in enumerate(chosen):
         canvas.text(left - 8, top + (r + 0.5) * high - 1, rows[row], align="right")
     if targets:
-        canvas.text(left - 8, bottom + 12, "came", align="right", color=colors.ink)
+        canvas.text(left - 8, bottom + 12, "next token", align="right", color=colors.ink)
     ticks = [(at * _TINT, label) for at, label in ((0.0, "0"), (0.1**0.5, "0.1"), (0.5**0.5, "0.5"), (1.0, "1"))]
     _scale(canvas, bottom + 36, ticks, "probability, square-root scale")
     return canvas.figure
@@ -130,8 +126,8 @@ def _scale(canvas: Canvas, y: float, ticks: Sequence[tuple[float, str]], words: 
 
 
 def _write_line(canvas: Canvas, line: str, x: float, y: float, color: str, weight: str = "normal") -> None:
-    """Characters on a grid, some at a time: a word for each cell would take long, and the whole line at once could
-    drift off the grid by what the font rounds."""
+    """Characters on a grid, some at a time: cell by cell would take long, and the whole line at once would drift off
+    the grid by the font's rounding."""
     for start in range(0, len(line), _RUN):
         run = line[start : start + _RUN].rstrip()
         if run:

@@ -1,4 +1,4 @@
-"""How large the residual stream is: per layer what each branch adds, and per layer and token."""
+"""Norms of the residual stream: what each branch adds per layer, and the stream by layer and token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draw_residual_norms(
     *,
     stream: str = "resid_post",
     title: str = "Residual stream",
-    remark: str = "length (L2 norm) of the vectors; bars without the first token",
+    remark: str = "L2 norm of the vectors; bars: mean without the first token",
     dark: bool = False,
 ) -> Figure:
     """Norms `[layer, pos]` by quantity: on the left bars, their mean over the tokens but the first; on the right
@@ -39,7 +39,7 @@ def draw_residual_norms(
         raise ValueError(f"norms of shapes {sorted(shapes)} of {', '.join(found)}: needs [layer, pos], and {stream}")
     n_layers, n_pos = found[stream].shape
     if n_pos > MOST_TOKENS:
-        raise ValueError(f"{n_pos} tokens are more than the {MOST_TOKENS} that this picture has room for: give some")
+        raise ValueError(f"{n_pos} tokens are more than the {MOST_TOKENS} that this picture has room for: give fewer")
     colors = theme(dark)
     left, top = MARGIN + 30, TITLE_HEIGHT + 26
     bottom = top + n_layers * ROW_HEIGHT

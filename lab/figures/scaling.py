@@ -11,8 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from lab.figures.style import FONT, SMALL_SIZE, new_figure, set_titles, theme
 
 MOST_NAMES = 12
-ROOM = 1.12
-"""Factor of air around the dots."""
+ROOM = 1.12  # factor of empty space around the dots
 
 
 def draw_scaling(

@@ -20,8 +20,7 @@ from lab.figures.style import (
     theme,
 )
 
-HEADROOM = 1.2
-"""How much taller than the highest curve the axes are where phases are named above it."""
+HEADROOM = 1.2  # height of the axes over that of the highest curve, where phases are named above it
 
 
 def draw_schedule(
@@ -37,7 +36,7 @@ def draw_schedule(
 
     Args:
         steps: Ascending optimizer steps `[n]`; the last one is the run's last.
-        lr_by_group: Learning rates `[n]` by whose they are. Each line ends in its peak and its last value.
+        lr_by_group: Learning rates `[n]` by parameter group; each line is labelled with its peak and last value.
         phases: `(name, first step, step after the last)`, such as warm-up, stable, decay.
         tokens_per_step: Says the length of the run in tokens too.
 

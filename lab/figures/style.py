@@ -1,4 +1,4 @@
-"""How every figure looks: colours that colour-blind readers tell apart, quiet axes, labels at the lines."""
+"""Style of every figure: colours that colour-blind readers can tell apart, light axes, labels at the lines."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from matplotlib.ticker import MaxNLocator
 
 from lab.units import short
 
-# Okabe and Ito 2008, "Color Universal Design". Its yellow is too pale for lines on white and is left out, and
-# its black is each theme's ink.
+# Okabe and Ito 2008, "Color Universal Design", without its yellow, which is too pale for lines on white; each theme's
+# ink takes the place of black.
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 
-FONT = "DejaVu Sans"
-"""Comes with matplotlib, so a figure looks the same on every machine."""
-Label = tuple[float, str, str]
-"""Height in data, text, colour."""
+FONT = "DejaVu Sans"  # comes with matplotlib, so a figure looks the same on every machine
+Label = tuple[float, str, str]  # height in data, text, colour
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 11.0, 9.0, 8.0
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one background: `ink` for what matters, `muted` for what orients, `grid` barely seen."""
+    """Colours of one background: `ink` for titles and values, `muted` for labels, `grid` for hairlines."""
 
     background: str
     ink: str
@@ -55,7 +53,7 @@ def new_figure(colors: Theme, width: float = 7.2, height: float = 3.8) -> tuple[
 
 
 def style_axes(axes: Axes, colors: Theme) -> None:
-    """Quiet axes: a line below, hairlines across, nothing else."""
+    """Axes of a line below and hairlines across, nothing else."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(colors.muted)
     axes.grid(axis="y", color=colors.grid, linewidth=0.8)
@@ -65,7 +63,7 @@ def style_axes(axes: Axes, colors: Theme) -> None:
 
 
 def set_titles(axes: Axes, colors: Theme, title: str, x: str, y: str) -> None:
-    """Title on the left, the unit (or a remark) under it instead of turned beside the axis, `x` below."""
+    """Title on the left, under it the unit `y` (or a remark), which is not turned beside the axis; `x` below."""
     axes.set_title(title, loc="left", color=colors.ink, fontsize=TITLE_SIZE, weight="bold", family=FONT, pad=26)
     axes.annotate(
         y,
@@ -98,10 +96,9 @@ def label_at_right(axes: Axes, labels: Sequence[Label], gap: float = 0.055) -> N
 def spread(heights: Sequence[float], gap: float) -> list[float]:
     """Ascending heights moved as little as need be (in the mean square) for neighbours to be `gap` apart.
 
-    Labels that touch form a pool and share the mean of its members' wishes (isotonic regression, Barlow et
-    al. 1972).
+    Labels that touch form a pool and share the mean of their heights (isotonic regression, Barlow et al. 1972).
     """
-    pools: list[list[float]] = []  # sum of wishes and number of members; member i wishes heights[i] - i·gap
+    pools: list[list[float]] = []  # sum and number of heights[i] - i·gap
     for i, height in enumerate(heights):
         pools.append([height - i * gap, 1])
         while len(pools) > 1 and pools[-2][0] / pools[-2][1] > pools[-1][0] / pools[-1][1]:

@@ -1,4 +1,4 @@
-"""Tokens as something to read: whitespace visible, fragments of characters as hex, nothing that a font lacks.
+"""Tokens as labels: whitespace visible, fragments of characters as hex, nothing that the font lacks.
 
 show_token(b" the")  →  "·the"        show_token(b"\\n")  →  "⏎"        show_token(b"\\xe2\\x82")  →  "‹e2 82›"
 """

@@ -12,9 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lab.figures.loss import moving_average
 from lab.report.record import Record
-from lab.runs.series import Series
+from lab.runs.series import Series, trend
 
 LEVELS = ("uniform", "unigram", "bigram", "xz")
 LEARNED = {
@@ -57,7 +56,7 @@ class Spike:
 @lru_cache(maxsize=16)
 def smooth(series: Series) -> Series:
     """The curve without the luck of single batches."""
-    return Series(series.steps, moving_average(series.values)) if len(series) else series
+    return Series(series.steps, trend(series.values)) if len(series) else series
 
 
 def crossing(series: Series, level: float) -> int | None:

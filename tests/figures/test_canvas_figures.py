@@ -79,7 +79,7 @@ def test_the_characters_of_a_text_stand_on_their_boxes() -> None:
         assert line.get_window_extent(renderer).width == pytest.approx(24 * _CHARACTER, abs=1)
 
 
-def test_a_lens_has_a_row_a_depth_and_what_came() -> None:
+def test_a_lens_has_a_row_for_each_depth_and_the_next_tokens() -> None:
     tops = [["x", "y", "z"]] * 5
     figure = draw_logit_lens(
         tops,
@@ -88,7 +88,7 @@ def test_a_lens_has_a_row_a_depth_and_what_came() -> None:
         ["0_pre", "1_pre", "2_pre", "3_pre", "final_post"],
         targets=["b", "c"],
     )
-    assert {"0_pre", "final_post", "read", "came"} <= set(words(figure))
+    assert {"0_pre", "final_post", "token", "next token"} <= set(words(figure))
     rendered(figure)
 
 

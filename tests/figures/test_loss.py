@@ -6,11 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lab.figures import draw_loss
-from lab.figures.loss import moving_average
 
 STEPS = np.arange(500)
 LOSSES = 2 + 5 * np.exp(-STEPS / 40)
@@ -48,24 +45,10 @@ def test_lengths_that_differ_are_refused() -> None:
         draw_loss([], [])
 
 
-def test_the_average_calms_noise_and_does_not_lag() -> None:
-    noisy = 3 - STEPS / 500 + np.random.default_rng(0).normal(0, 0.1, 500)
-    smooth = moving_average(noisy)
-    middle = slice(50, 450)
-    line = (3 - STEPS / 500)[middle]
-    assert np.std(smooth[middle] - line) < 0.5 * np.std(noisy[middle] - line)
-    assert abs(np.mean(smooth[middle] - line)) < 0.02
-    np.testing.assert_allclose(smooth[:4], noisy[:4])  # the steep beginning is not smeared
-
-
-@given(st.lists(st.floats(-100, 100) | st.just(float("nan")), min_size=1, max_size=300))
-def test_averages_lie_between_their_values_and_keep_gaps(values: list[float]) -> None:
-    array = np.array(values)
-    smooth = moving_average(array)
-    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(array))
-    if np.isfinite(array).any():
-        assert np.nanmin(smooth) >= np.nanmin(array) - 1e-9
-        assert np.nanmax(smooth) <= np.nanmax(array) + 1e-9
+def test_the_line_is_the_trend_where_one_is_given() -> None:
+    trend = np.full(500, 3.0)
+    written = {text.get_text() for text in draw_loss(STEPS, LOSSES, trend=trend).axes[0].texts}
+    assert "train 3.000" in written
 
 
 def test_phases_and_marks_are_named_where_there_is_room() -> None:

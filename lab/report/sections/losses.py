@@ -108,7 +108,7 @@ def draw(record: Record, dark: bool) -> Figure:
         name = f"to {phase.level}" if phase.level else f"below {before.level}" if before else ""
         named.append((phase.start, phase.end, name))
     return draw_loss(
-        train.steps, train.values, val=(record.val.steps.tolist(), record.val.values.tolist()),
+        train.steps, train.values, trend=smooth(train).values, val=(record.val.steps, record.val.values),
         baselines=record.baselines, phases=named, marks=sorted(marks), title=f"{record.name}: loss", dark=dark,
     )  # fmt: skip
 
