@@ -9,9 +9,9 @@ import numpy as np
 
 from analysis_app.analyses.declaration import Array
 from lab.runs import MetricsHistory, Run
+from lab.runs.series import extremes
 
 MAX_POINTS = 40_000  # of one curve; more are thinned, and every spike stays
-UNTHINNED = 4_000  # the first points, where a logarithmic axis has most of its room
 LOSSES = ("train/loss", "val/loss")
 
 
@@ -35,25 +35,12 @@ class Landmark:
 
 
 def curve(history: MetricsHistory, metric: str) -> Curve:
-    """A metric over steps, tokens and minutes; thinned by `keep` where it has more than `MAX_POINTS`."""
+    """A metric over steps, tokens and minutes; thinned to its extremes where it has more than `MAX_POINTS`."""
     rows = [row for row in history.rows if row.get(metric) is not None]
     values = _column(rows, metric)
-    chosen = keep(values)
+    chosen = extremes(values, MAX_POINTS)
     columns = (_column(rows, "step").astype(np.int64), _column(rows, "tokens"), _column(rows, "time") / 60, values)
     return Curve(*(column[chosen] for column in columns))
-
-
-def keep(values: Array, most: int = MAX_POINTS) -> Array:
-    """Indices of at most about `most` of the values: the smallest and the largest of each stretch, so that every spike
-    stays; the first `UNTHINNED` and the last are all kept.
-    """
-    if len(values) <= most:
-        return np.arange(len(values))
-    start = min(UNTHINNED, most // 4)
-    rest = np.arange(start, len(values))
-    stretches = np.array_split(rest, (most - start) // 2)
-    ends = [(part[np.argmin(values[part])], part[np.argmax(values[part])]) for part in stretches]
-    return np.unique(np.concatenate([np.arange(start), np.ravel(ends), [len(values) - 1]]))
 
 
 def landmarks(run: Run, history: MetricsHistory) -> list[Landmark]:

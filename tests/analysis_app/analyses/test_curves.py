@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis_app.analyses.curves import MAX_POINTS, keep, landmarks
-from lab.runs import MetricsWriter, create_run
+from analysis_app.analyses.curves import MAX_POINTS, curve, landmarks
+from lab.runs import MetricsHistory, MetricsWriter, create_run
+from lab.runs.history import MetricsDelta
 
 TEXT = "the cat sat"
 
@@ -20,12 +21,16 @@ def test_a_spike_survives_thinning(n: int) -> None:
     values = rng.normal(2, 0.1, n)
     for at in rng.integers(0, n, 3):
         values[at] = 9.0
-    chosen = keep(values)
-    assert len(chosen) <= MAX_POINTS + 5
-    assert (np.diff(chosen) > 0).all()
-    assert (chosen[0], chosen[-1]) == (0, n - 1)
-    assert (values[chosen] == 9.0).sum() == (values == 9.0).sum()
-    assert values[chosen].min() == values.min()
+    rows = [{"step": i, "tokens": i, "time": 60.0 * i, "train/loss": value} for i, value in enumerate(values.tolist())]
+    history = MetricsHistory()
+    history.apply(MetricsDelta(rows))
+    found = curve(history, "train/loss")
+    assert len(found.step) <= MAX_POINTS + 5
+    assert (np.diff(found.step) > 0).all()
+    assert (found.step[0], found.minutes[-1]) == (0, n - 1)
+    np.testing.assert_array_equal(found.value, values[found.step])
+    assert (found.value == 9.0).sum() == (values == 9.0).sum()
+    assert found.value.min() == values.min()
 
 
 def test_landmarks_are_where_the_curves_say(tmp_path: Path) -> None:
