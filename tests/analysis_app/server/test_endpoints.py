@@ -1,16 +1,12 @@
-"""The page's named endpoints, as `gradio_client` calls them; and who may call anything at all."""
+"""The page's named endpoints, as `gradio_client` calls them."""
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -18,9 +14,8 @@ import lab
 from analysis_app.analyses.attention import attention
 from analysis_app.analyses.predictions import predictions
 from analysis_app.library import Library
-from analysis_app.server.app import create_app
 from lab.generation import Sampling, stream
-from scripts.page_server import Server, start_server
+from scripts.page_server import Server
 from tests.analysis_app.conftest import STEPS
 
 gradio_client = pytest.importorskip("gradio_client")
@@ -85,63 +80,3 @@ def test_eight_clients_do_not_mix(page: Any, runs: Path) -> None:
         ask = lambda text: page.predict(run="tiny", text=text, api_name="/predictions")["loss"]  # noqa: E731
         for found, loss in zip(pool.map(ask, texts), expected, strict=True):
             np.testing.assert_allclose(found, loss, atol=1e-5)
-
-
-def test_a_body_that_is_too_long_is_refused_before_it_is_read(server: Server) -> None:
-    long = b'{"run": "tiny", "text": "' + b"x" * (5 * 2**20) + b'"}'
-    where, json = f"{server.url}/api/analyze/attention", {"Content-Type": "application/json"}
-    answer = httpx.post(where, content=long, headers=json, timeout=60)
-    assert answer.status_code == 413
-    chunks = (long[i : i + 65536] for i in range(0, len(long), 65536))
-    try:
-        answer = httpx.post(where, content=chunks, headers=json, timeout=60)
-        assert answer.status_code >= 400
-    except httpx.HTTPError:
-        pass  # the server hung up
-    assert httpx.get(f"{server.url}/api/health", timeout=60).status_code == 200
-
-
-# ---------------------------------------------------------------- a password
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = start_server(tmp_path_factory.mktemp("locked"), "--password", "sesame")
-    yield found
-    found.stop()
-
-
-def every_path(root: Path) -> set[tuple[str, str]]:
-    """(method, path) of all routes that the app has, whoever added them, with something in place of parameters."""
-    found: set[tuple[str, str]] = set()
-    pending: list[Any] = [create_app(root)]
-    while pending:
-        for route in pending.pop().routes:
-            if inner := getattr(route, "original_router", None) or (not route.path and getattr(route, "app", None)):
-                pending.append(inner)
-            else:
-                path = re.sub(r"{[^}]*}", "x", route.path)
-                found |= {(method, path) for method in getattr(route, "methods", None) or {"GET"}}
-    return found
-
-
-def test_no_route_answers_without_the_password(locked: Server, tmp_path: Path) -> None:
-    paths = every_path(tmp_path)
-    assert {path for _, path in paths} >= {"/api/health", "/api/generate", "/api/analyze/patching", "/gradio_api/info"}
-    with httpx.Client(base_url=locked.url, timeout=60) as client:
-        for method, path in sorted(paths):
-            assert client.request(method, path).status_code == 401, (method, path)
-
-
-def test_no_websocket_opens_without_the_password(locked: Server) -> None:
-    key = base64.b64encode(b"sixteen byte key").decode()
-    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
-    for path in ("/ws/runs/tiny", "/gradio_api/ws", "/"):
-        assert httpx.get(locked.url + path, headers=upgrade, timeout=60).status_code in (401, 403), path
-
-
-def test_gradio_client_gives_the_password(locked: Server) -> None:
-    with pytest.raises(Exception, match="credentials"):
-        gradio_client.Client(locked.url, verbose=False)
-    found = gradio_client.Client(locked.url, verbose=False, httpx_kwargs={"auth": ("me", "sesame")})
-    assert found.predict(api_name="/runs") == []
