@@ -8,9 +8,9 @@ from typing import Any
 from analysis_app.library import ConflictError, Library, NotFoundError
 from analysis_app.steering import start_form
 from analysis_app.steering.launch import Launcher, Start
-from analysis_app.steering.status import RESUMABLE
 from lab.runs import Run
 from lab.runs.control import command_problem, send_command, wait_for_answer
+from lab.runs.next_commands import RESUMABLE
 from lab.runs.paths import check_name
 from lab.runs.run import check_new_run, new_name
 
