@@ -1,4 +1,4 @@
-"""Counts, bytes and seconds as people read them, the same in every room."""
+"""Counts, bytes and seconds as text, the same in every room."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def short(number: float) -> str:
 
 
 def count(value: float | None) -> str:
-    """Of tokens, parameters, steps: exact up to five digits, else three of them and a letter."""
+    """A number of tokens, parameters or steps: exact up to five digits, else three of them and a letter."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{value:,.0f}" if abs(value) < 1e5 else short(value)
 
 
 def size(n_bytes: float | None) -> str:
-    """Of memory or a file."""
+    """Bytes of memory or of a file, to three digits."""
     if n_bytes is None or not math.isfinite(n_bytes):
         return UNKNOWN
     for unit in ("B", "kB", "MB", "GB"):
@@ -36,13 +36,13 @@ def size(n_bytes: float | None) -> str:
 
 
 def largest_unit(seconds: float) -> tuple[float, str]:
-    """The same time in days, hours, minutes or seconds: the largest of which there is a whole one."""
+    """The same time in the largest of days, hours, minutes and seconds that it fills once, and that unit."""
     units = ((86400, "d"), (3600, "h"), (60, "min"))
     return next(((seconds / unit, name) for unit, name in units if seconds >= unit), (seconds, "s"))
 
 
 def duration(seconds: float | None, digits: int = 3) -> str:
-    """Of training, with so many digits that count."""
+    """A time in its largest unit, to `digits` significant digits."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     value, unit = largest_unit(seconds)

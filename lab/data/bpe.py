@@ -139,8 +139,7 @@ def published_bpe(name: str, timeout: float = DOWNLOAD_SECONDS) -> BPETokenizer:
     """A vocabulary OpenAI published: one of `PUBLISHED`.
 
     tiktoken looks into its local cache first (`TIKTOKEN_CACHE_DIR`), then downloads 1 to 4 MB. Raises
-    `ValueError` when there is neither, at the latest after `timeout` seconds: tiktoken itself would wait
-    for ever on a silent network.
+    `ValueError` when there is neither, at the latest after `timeout` seconds: tiktoken itself has no time limit.
     """
     import tiktoken
 

@@ -47,7 +47,7 @@ class Corpus(Protocol):
         """Name, source, licence and address where known, how it is split: plain JSON values."""
 
 
-# Left out of the standard library: tests and their data; other people's packages; the editor and the demos;
+# Left out of the standard library: tests and their data; installed packages; the editor and the demos;
 # what Python 3.12 dropped; a machine's own settings; generated tables (character encodings, topics of the
 # help, HTML entities, Unicode, MSI). Many of these files are nearly copies of each other: held out, they
 # would have been learned all the same.
@@ -67,7 +67,7 @@ def _learned(name: str) -> bool:
 
 def standard_library() -> tuple[list[Path], dict[str, Any]]:
     """The source files of the running Python's standard library that are learned from, in the order of their
-    names; and what there is to say of them, with how many were passed over because they are no UTF-8.
+    names; and their facts, with how many were passed over because they are no UTF-8.
 
     Raises `ValueError` where Python came without its source (some embedded and frozen builds).
     """

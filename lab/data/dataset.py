@@ -1,5 +1,4 @@
-"""The data of a run: corpus → tokenizer → token files → batches, and what is known of them. Knows no
-Lightning.
+"""The data of a run, without Lightning: corpus → tokenizer → token files → batches, and the facts of them.
 
 Cheap to construct: settings are checked, nothing is read. The corpus is opened, the vocabulary learned and
 the text tokenised when they are first needed, and kept in the cache.
@@ -73,7 +72,7 @@ class LabData:
         """Forward and backward passes one process makes in a step."""
         return self.sequences_per_step // (self.batch_size * self.world_size)
 
-    # ---------------------------------------------------------------- text and tokens, made when first needed
+    # ---------------------------------------------------------------- text and tokens, opened when first needed
 
     @cached_property
     def corpus(self) -> Any:
@@ -119,7 +118,7 @@ class LabData:
         return open_token_files(self.corpus, self.tokenizer, self.settings.cache_dir)
 
     def prepare(self) -> None:
-        """Download, learn the vocabulary, tokenise: all that takes time is done after this."""
+        """Download, learn the vocabulary, tokenise: do all that takes time."""
         if not self._synthetic:
             _ = self.token_files
 
@@ -168,10 +167,10 @@ class LabData:
                 stacklevel=2,
             )
 
-    # ---------------------------------------------------------------- what a step saw
+    # ---------------------------------------------------------------- batches
 
     def step_batch(self, step: int) -> Batch:
-        """What this process sees in the update from `step` to `step + 1`.
+        """What this process reads in the update from `step` to `step + 1`.
 
         (tokens, targets), int64 `[accumulation, batch_size, context_length]`; a target of -1 does not count.
         Raises `ValueError` for a negative step.
@@ -197,7 +196,7 @@ class LabData:
         per_epoch = self.sequences.per_epoch
         return None if per_epoch is None else step * self.sequences_per_step / per_epoch
 
-    # ---------------------------------------------------------------- what is known of the data
+    # ---------------------------------------------------------------- facts
 
     @cached_property
     def _val_counts(self) -> tuple[int, int]:
@@ -235,7 +234,7 @@ class LabData:
         )
 
     def facts(self) -> dict[str, Any]:
-        """What is known of the data before training, for data.json: plain JSON values only."""
+        """The facts of the data for data.json: plain JSON values only."""
         splits = {}
         if not self._synthetic:
             splits = {

@@ -1,4 +1,4 @@
-"""A corpus that lies in files, split in two as it is read.
+"""A corpus in files, split in two as it is read.
 
 The model must not have seen held-out text. Where there are documents, each goes as a whole to one side, by a hash of
 its content and the seed: a document that occurs twice is on the same side twice, and adding one moves no other. Text
@@ -36,17 +36,17 @@ class _Rule(NamedTuple):
 
 @dataclass(frozen=True)
 class FileCorpus:
-    """A corpus that lies in files.
+    """A corpus in files.
 
     Args:
         name: What it was asked for as.
         files: In the order they are read.
-        val_files: The held-out text, where whoever published it chose one; else it is split here.
+        val_files: The held-out text, where the publisher chose one; else it is split here.
         val_fraction: Share that is held out, of the documents, or of the characters of a single stream.
         seed: Chooses which documents are held out.
         text_key: The field of `.jsonl` and the column of `.parquet` that holds the text.
-        max_documents: Read no more than the first so many (of each published split).
-        max_bytes: Read no more than the first so many bytes of text.
+        max_documents: Read at most this many, from the first on (of each published split).
+        max_bytes: Read at most this many bytes of text, from the first on.
         facts: What `describe` adds: source, licence, address.
 
     Raises `ValueError` when read, for text that is not there or cannot be split.

@@ -26,7 +26,7 @@ class Progress:
         return self
 
     def update(self, done: int) -> None:
-        """`done` bytes of the total are behind us."""
+        """Show that `done` bytes of the total are done."""
         if self._shown and self._bar is None and time.monotonic() - self._since > _SILENT_SECONDS:
             self._start()
         if self._bar is not None:

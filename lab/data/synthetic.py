@@ -43,7 +43,7 @@ _MOST_STATES = 1 << 16  # of a Markov chain
 
 @dataclass(frozen=True)
 class Markov(SyntheticCorpus):
-    """The next symbol hangs on the last `order` ones alone; the entropy rate of the chain is the loss floor.
+    """The next symbol depends on the last `order` ones alone; the entropy rate of the chain is the loss floor.
 
     Args:
         seed: Chooses the transition probabilities, and the sequences.

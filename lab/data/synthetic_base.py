@@ -39,7 +39,7 @@ class SyntheticCorpus(ABC):
     @property
     @abstractmethod
     def entropy(self) -> float | None:
-        """The least loss possible, nats per counted target; `None` where it hangs on the length."""
+        """The least loss possible, nats per counted target; `None` where it depends on the length."""
 
     @abstractmethod
     def sequences(self, split: Split, indices: Sequence[int] | np.ndarray, length: int) -> Sequences:
@@ -104,7 +104,7 @@ class SyntheticTask(SyntheticCorpus):
 
 
 def key_of(*words: object) -> int:
-    """A 64-bit number for what `words` say, the same in every process."""
+    """A 64-bit number that depends on `words` alone, the same in every process."""
     return int.from_bytes(hashlib.blake2b(repr(words).encode(), digest_size=8).digest(), "little")
 
 

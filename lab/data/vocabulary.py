@@ -1,8 +1,8 @@
 """What a tokenizer is, and the two simplest ones.
 
 A vocabulary is a table: id → the bytes it stands for. Decoding is looking up and joining, whatever the
-tokenizer; only encoding differs. So the table is kept as it is, and written to `tokenizer.json` as it is: a
-stored tokenizer needs no network, no download and no guess about what its ids mean.
+tokenizer; only encoding differs. So the table itself is kept and written to `tokenizer.json`: a stored tokenizer needs
+no network and no download, and its ids have one meaning.
 
 Here: `Tokenizer` (the table and everything that follows from it), `StreamDecoder`, `ByteTokenizer`,
 `CharTokenizer`.
@@ -183,7 +183,7 @@ class CharTokenizer(Tokenizer):
 
     def encode(self, text: str) -> np.ndarray:
         points = np.frombuffer(valid_unicode(text).encode("utf-32-le"), dtype=np.uint32)
-        # Everything beyond the last known character shares the table's last row, which knows nothing.
+        # Everything beyond the last known character shares the table's last row, which stands for the unknown.
         ids = self._lookup[np.minimum(points, len(self._lookup) - 1)]
         if self.unknown_id is None and ids.size and ids.min() < 0:
             unknown = sorted({chr(p) for p in points[ids < 0]})

@@ -1,10 +1,10 @@
-"""Writing text with a model: sampling in one fixed order, and a cached stream of steps that tells its odds.
+"""Generating text: sampling in one fixed order, and a cached stream of steps with their probabilities.
 
     for step in stream(model, tokens, Sampling(temperature=0.8, top_k=50)):
         ...
     text = "".join(stream_text(model, tokenizer, "def "))
 
-Is handed a model and a tokenizer and loads nothing itself.
+Takes a model and a tokenizer and loads nothing itself.
 """
 
 from lab.generation.decoding import Alternative, Step, stream, stream_text, with_text

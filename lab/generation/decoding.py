@@ -1,4 +1,4 @@
-"""Writing: a model goes on with a text, one token at a time, and tells what it thought at each."""
+"""Decoding: a model continues a text one token at a time, and gives its probabilities at each."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lab.model import GPT, KVCache
 if TYPE_CHECKING:
     from lab.data.vocabulary import Tokenizer
 
-KEPT_WHEN_SLIDING = 3 / 4
-ALTERNATIVES = 5
+KEPT_WHEN_SLIDING = 3 / 4  # of a full context
+ALTERNATIVES = 5  # a step
 
 
 class Alternative(NamedTuple):
-    """A token the model thought of, and how likely it thought it, before any sampling setting."""
+    """A likely token and its probability before any sampling setting."""
 
     token: int
     probability: float
@@ -36,10 +36,10 @@ class Step:
 
     Args:
         token: Its id.
-        probability: What the model gave it: its own distribution, before temperature, top-k and top-p.
-        chance: How likely the drawing was to take it, after them.
-        alternatives: The tokens the model thought likeliest, best first, by its own distribution.
-        removed: How many tokens top-k and top-p took out of the drawing.
+        probability: In the model's own distribution, before temperature, top-k and top-p.
+        chance: Its probability in the distribution it was drawn from, after them.
+        alternatives: The most probable tokens of the model's own distribution, best first.
+        removed: How many tokens top-k and top-p excluded.
     """
 
     token: int
@@ -57,18 +57,17 @@ def stream(
     stop: Collection[int] = (),
     alternatives: int = ALTERNATIVES,
 ) -> Iterator[Step]:
-    """Go on with `tokens` (ids, `[pos]`), one `Step` at a time.
+    """Continue `tokens` (ids, `[pos]`), one `Step` at a time.
 
     Ends after max_new_tokens, or with the first token of `stop`, which is the last step then.
 
-    Keys and values of what was read are cached, so each step costs one position. When the context is full,
-    a model has to look away from something: the last 3/4 of it are read anew and the writing goes on from
-    there. So a token is written from the last context_length tokens at most, and 3/4 of that at least;
-    sliding by one each time would read the whole context for each token. Within the context the cache
-    changes nothing but rounding.
+    Keys and values of earlier positions are cached, so each step costs one position. When the context is full, its
+    last 3/4 are read again and decoding continues from there. So a token follows from the last context_length tokens
+    at most, and 3/4 of that at least; sliding by one each time would read the whole context for each token. Within the
+    context the cache changes nothing but rounding.
 
-    Draws from a generator of its own: PyTorch's random state stays as it was, and a model in training is
-    one again between the steps. Raises `ValueError`, before the first step, for no tokens, more than
+    Draws from a generator of its own: PyTorch's random state stays as it was, and a model in training mode is in it
+    again between the steps. Raises `ValueError`, before the first step, for no tokens, more than
     context_length (see `read_prompt`) or ids that the model does not have; and at a step whose logits are
     not numbers.
     """
@@ -84,8 +83,8 @@ def stream_text(
 ) -> Iterator[str]:
     """The text that follows `prompt`, piece by piece as it is written; `settings` are those of `Sampling`.
 
-    Ends before an end of text, or writes on in a new document unless `stop_at_end`. A prompt that is too long
-    loses its beginning (with a warning that says how much), an empty one is a new document, see
+    Ends before an end of text, or continues with a new document unless `stop_at_end`. A prompt that is too long
+    loses its beginning (with a warning that says how much), an empty one starts a new document, see
     `read_prompt`. Every piece is of whole characters.
     """
     start = read_prompt(prompt, tokenizer, model.config.context_length)
@@ -119,7 +118,7 @@ def with_text(
 def _problems(model: GPT, ids: list[int], alternatives: int) -> Iterator[str]:
     size, context = model.config.vocab_size, model.config.context_length
     if not ids:
-        yield "no tokens to go on with: give at least one (read_prompt makes one of an empty text)"
+        yield "no tokens to continue: give at least one (read_prompt makes one of an empty text)"
     if len(ids) > context:
         yield f"{len(ids)} tokens are more than context_length={context}: give the last (as read_prompt does)"
     if wrong := [token for token in ids if not 0 <= token < size]:
@@ -130,13 +129,13 @@ def _problems(model: GPT, ids: list[int], alternatives: int) -> Iterator[str]:
 
 def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int], alternatives: int) -> Iterator[Step]:
     context = model.config.context_length
-    luck = torch.Generator().manual_seed(sampling.seed)  # on the CPU: the same on every device
+    generator = torch.Generator().manual_seed(sampling.seed)  # on the CPU: the same on every device
     seen = list(ids)  # the window: what the cache holds, then what it has yet to read
     unread = seen
     cache = model.new_cache(1, capacity=min(context, len(ids) + sampling.max_new_tokens))
     for _ in range(sampling.max_new_tokens):
         logits = _next_logits(model, unread, cache)
-        step = _choose(logits, sampling, float(torch.rand((), dtype=torch.float64, generator=luck)), alternatives)
+        step = _choose(logits, sampling, float(torch.rand((), dtype=torch.float64, generator=generator)), alternatives)
         yield step
         if step.token in stop:
             return
@@ -152,9 +151,8 @@ def _next_logits(model: GPT, tokens: list[int], cache: KVCache) -> Tensor:
     to it."""
     with _evaluating(model):
         device = model.token_embedding.weight.device
-        # The head for the last position only: of all others it would be thousands of logits for nothing.
-        # Going round `model(...)` also goes round a compiled forward pass, which would be compiled anew for
-        # every length.
+        # The head for the last position only: thousands of logits of each other one would be thrown away. Not by
+        # `model(...)`, which may be compiled: it would be compiled again for every length.
         stream = model.residual(torch.tensor([tokens], device=device), cache=cache)
         logits = model.unembed(stream[0, -1]).float().cpu()
     if torch.isnan(logits).any():
@@ -164,8 +162,7 @@ def _next_logits(model: GPT, tokens: list[int], cache: KVCache) -> Tensor:
 
 @contextmanager
 def _evaluating(model: GPT) -> Iterator[None]:
-    """No gradients and no dropout, and afterwards all as before: a step may fall between two steps of
-    training."""
+    """No gradients and no dropout, and afterwards all as before: a step may fall between two steps of training."""
     training = model.training
     if training:
         model.eval()
@@ -177,9 +174,9 @@ def _evaluating(model: GPT) -> Iterator[None]:
             model.train()
 
 
-def _choose(logits: Tensor, sampling: Sampling, luck: float, alternatives: int) -> Step:
+def _choose(logits: Tensor, sampling: Sampling, u: float, alternatives: int) -> Step:
     own, drawn_from = own_probabilities(logits), distribution(logits, sampling)
-    token = draw(drawn_from.probabilities, luck)
+    token = draw(drawn_from.probabilities, u)
     best = own.topk(alternatives)
     return Step(
         token=token,

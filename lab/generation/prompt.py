@@ -1,4 +1,4 @@
-"""What the writing starts from: a text as ids, cut to what the model can look at, and never empty."""
+"""The prompt: a text as ids, cut to the model's context, and never empty."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Prompt:
 
     Args:
         tokens: At least one, at most the model's context_length.
-        text: What they stand for, as far as it was typed: the empty string where nothing was.
-        dropped: Tokens cut off at the front, because the model cannot look further back.
-        notes: What the person should know about it, a sentence each.
+        text: The part of the given text that they stand for.
+        dropped: Tokens cut off at the front, beyond the context.
+        notes: What was changed, a sentence each.
     """
 
     tokens: list[int]

@@ -1,7 +1,7 @@
-"""From logits to the next token: what may be drawn, how likely each token is, and the drawing itself.
+"""From logits to the next token: which tokens may be drawn, with which probabilities, and the draw itself.
 
 The order is fixed: logits → temperature → top-k → top-p → renormalise → draw. Everything here is a function
-of its arguments; the randomness is a number that is handed in.
+of its arguments; the random number is one of them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to write: the settings of `stream`.
+    """How to sample: the settings of `stream`.
 
     Args:
-        max_new_tokens: Tokens to write at most.
+        max_new_tokens: Tokens to generate at most.
         temperature: Logits are divided by it. Below 1 likely tokens become likelier, above 1 all become
             more alike; 1 is the model's own distribution, 0 always takes the likeliest token (greedy).
         top_k: Draw among the k likeliest tokens only (Fan et al. 2018); all that tie with the k-th stay.
             None: all.
         top_p: Draw among the likeliest tokens that together have probability p, as few as that takes
             ("nucleus", Holtzman et al. 2020), counted after temperature and top-k. None: all.
-        seed: Of the drawing. The same seed, model and prompt write the same text.
+        seed: Of the draws. The same seed, model and prompt give the same text.
 
     Raises:
         ValueError: naming every setting that cannot be.
@@ -123,14 +123,14 @@ def distribution(logits: Tensor, sampling: Sampling) -> Distribution:
     return Distribution(probabilities, by_top_k, by_top_p)
 
 
-def draw(probabilities: Tensor, luck: float) -> int:
-    """The token at height `luck` (in [0, 1)) of the pile of all probabilities `[vocab_size]`.
+def draw(probabilities: Tensor, u: float) -> int:
+    """The token whose part of the cumulative distribution of `probabilities` `[vocab_size]` holds `u`, in [0, 1).
 
-    One random number a token, whatever the vocabulary: two models, or two temperatures, can be given the
-    same luck, and what differs in their texts is then their doing. A token of probability 0 is never drawn.
+    One random number a token, whatever the vocabulary: two models, or two temperatures, can be given the same numbers,
+    so that their texts differ by nothing else. A token of probability 0 is never drawn.
     """
-    pile = probabilities.double().cumsum(dim=-1)
-    height = torch.as_tensor(luck, dtype=torch.float64, device=pile.device) * pile[-1]
-    # `right`: the first token whose top is above the height, so one without thickness is passed over.
-    token = int(torch.searchsorted(pile, height, right=True))
-    return token if token < len(pile) else int(probabilities.nonzero()[-1])
+    cumulative = probabilities.double().cumsum(dim=-1)
+    point = torch.as_tensor(u, dtype=torch.float64, device=cumulative.device) * cumulative[-1]
+    # `right`: the first token whose upper bound is above the point, so one of probability 0 is passed over.
+    token = int(torch.searchsorted(cumulative, point, right=True))
+    return token if token < len(cumulative) else int(probabilities.nonzero()[-1])

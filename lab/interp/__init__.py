@@ -1,5 +1,6 @@
-"""Looking inside a model: pure functions from a model and tokens, or from the activations of one forward
-pass, to arrays. The training instruments, the page and notebooks all use this one set.
+"""Interpretability: pure functions from a model and tokens, or from the activations of one forward pass, to arrays.
+
+The training instruments, the page and notebooks all use this one set.
 
 Record with `run_with_cache(model, tokens, names=…)`, then hand the cache to the analyses; each module names
 the sites it needs (`HEAD_SITES`, `LENS_SITES`, …). `ablate` and `activation_patching` run the model
@@ -8,7 +9,7 @@ themselves, over and over. Results are frozen dataclasses of NumPy arrays (fp32,
 null).
 
 Whatever is run is run in evaluation mode, without gradients or autocast, uncompiled, and leaves model, modes
-and random state as they were. Bad input raises ValueError. This room knows no runs, files or tokenizers.
+and random state as they were. Bad input raises ValueError. Nothing here reads runs, files or tokenizers.
 """
 
 from lab.interp.ablation import Ablation, ablate

@@ -1,4 +1,4 @@
-"""What a head or an MLP is good for: take its output away and see how much worse the model predicts."""
+"""Ablation: replace the output of one head or MLP by a constant and measure how much the loss rises."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def ablate(model: GPT, tokens: Tokens, mode: Mode = "mean", progress: Progress |
     """The rise in loss, in nats per token, when one head or one MLP at a time is replaced by a constant:
     heads `[layer, head]`, MLPs `[layer]`.
 
-    "mean" puts the part's mean over all of `tokens` `[batch, pos]` in its place, so that what it says about
-    this text is lost but the rest sees nothing unusual; "zero" puts zeros, which may hurt more than the part
-    ever helped (Wang et al. 2022, §2.1). Below 0: this text is predicted better without it. Parts that stand
-    in for each other show little alone.
+    "mean" puts the part's mean over all of `tokens` `[batch, pos]` in its place, so that what it computes for this
+    text is lost but later layers see usual values; "zero" puts zeros, which may raise the loss by more than the part
+    ever lowered it (Wang et al. 2022, §2.1). Below 0: this text is predicted better without it. Of parts that do the
+    same, each alone shows little.
 
     Costs 1 + n_layers · (n_heads + 1) forward passes; `progress(done, of)` is called after each. Raises
     ValueError for bad tokens and texts of one token.

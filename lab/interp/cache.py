@@ -1,4 +1,4 @@
-"""The activations of one forward pass, kept to be looked at.
+"""The recorded activations of one forward pass.
 
 `run_with_cache` says what they would take before it runs, and refuses what doesn't fit its budget.
 """

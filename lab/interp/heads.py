@@ -41,7 +41,7 @@ def attention_entropy(cache: ActivationCache) -> HeadScore:
 
 
 def first_token_attention(cache: ActivationCache) -> HeadScore:
-    """The share of attention on the first position, where heads with nothing to say park it (the attention
+    """The share of attention on the first position, where it goes that a head has no other use for (the attention
     sink of Xiao et al. 2023, §3.1)."""
     pattern = _patterns(cache)
     return HeadScore(to_array(_mean(pattern[..., 1:, 0])), _chance(pattern, 1))
@@ -72,8 +72,8 @@ def induction_score(cache: ActivationCache, period: int) -> HeadScore:
     """On text repeated with `period`: the share of attention on the token that followed this one's earlier
     copy (Olsson et al. 2022, prefix matching).
 
-    A head near 1 has found where the pattern went on last time. It takes two layers: some head before must
-    have told each position what its previous token was, so one-layer models stay at chance.
+    A head near 1 finds how the pattern continued last time. It takes two layers: a head of an earlier one must have
+    written into each position what its previous token was, so one-layer models stay at chance.
     """
     return _score(cache, distance=period - 1, start=_checked(cache, period))
 
@@ -119,7 +119,7 @@ def head_scores(
 def largest_score(cache: ActivationCache) -> Array:
     """The largest attention score q·k/√d_head of each head over all visible pairs, `[layer, head]`.
 
-    Growth over training from some 5 to above 50 announces instability: the softmax then passes on hardly any
+    Growth over training from some 5 to above 50 precedes instability: the softmax then passes on hardly any
     gradient (Dehghani et al. 2023, §3.1). Needs `attn_scores`.
     """
     return to_array(cache.stack("attn_scores").float().amax(dim=(1, 3, 4)))

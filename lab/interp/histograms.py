@@ -48,7 +48,7 @@ def histogram(x: Tensor, edges: npt.ArrayLike) -> IntArray:
         raise ValueError("the edges of a histogram must be at least 2 numbers, each above the one before")
     values = x.detach().float().flatten()
     if values.isnan().any():
-        raise ValueError("there are NaN among the numbers: no bin is theirs")
+        raise ValueError("the numbers hold NaN, which falls into no bin")
     counts = torch.bincount(torch.bucketize(values, limits.to(values.device), right=True), minlength=len(limits) + 1)
     return to_integers(counts)
 

@@ -1,4 +1,4 @@
-"""The logit lens: what the model would say if it stopped after each layer (nostalgebraist 2020)."""
+"""The logit lens: what the model would predict if it stopped after each layer (nostalgebraist 2020)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ LENS_SITES = ("resid_pre", "resid_post")
 
 @dataclass(frozen=True)
 class LogitLens:
-    """The model's guesses read off the residual stream, one row before each layer and one after the last; see
-    `logit_lens`."""
+    """Predictions from the residual stream, one row before each layer and one after the last; see `logit_lens`."""
 
     labels: list[str]  # [row] 0_pre, 1_pre, …, final_post
     top_tokens: IntArray  # [row, batch, pos, k] best first
@@ -31,10 +30,10 @@ class LogitLens:
 
 
 def logit_lens(model: GPT, cache: ActivationCache, top_k: int = 5) -> LogitLens:
-    """Unembed the residual stream before each layer and after the last: how the guess at each position forms
+    """Unembed the residual stream before each layer and after the last: how the prediction at each position forms
     (nostalgebraist 2020).
 
-    The final norm is computed anew on each row, as a stream of another size needs another scale; the
+    The final norm is computed on each row, as a stream of another size needs another scale; the
     soft-cap, where there is one, applies too. So the last row is the model's own output. `kl_to_final` is
     KL(final ‖ row), how far a row still is from that. Under post-norm there is no final norm, and each row
     has just been normalised by the block before (but not the first). Near the start of training all rows but

@@ -14,7 +14,7 @@ from lab.model import GPT
 
 NEURON_SITES = ("mlp.pre",)
 EXAMPLE_SITES = ("mlp.pre", "mlp.post")
-BYTES_AT_ONCE = 2**24  # of activations, while looking for examples: as many sequences a forward pass as fit in
+BYTES_AT_ONCE = 2**24  # of activations a forward pass, while looking for examples
 
 
 @dataclass(frozen=True)

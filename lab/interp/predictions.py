@@ -1,5 +1,5 @@
-"""What the model says comes next, and how wrong it is: loss, rank and best guesses at each token; how much
-context helps.
+"""Next-token predictions and their losses: loss, rank and most likely tokens at each position; how much context
+helps.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ PREDICTION_SITES = (LOGITS,)
 
 
 def token_losses(cache: ActivationCache) -> Array:
-    """How surprised the model is by each token, `[batch, pos-1]` in nats: entry t is for token t+1 after
-    tokens 0 … t.
+    """The cross-entropy of each token, `[batch, pos-1]` in nats: entry t is for token t+1 after tokens 0 … t.
 
-    The first token has no loss, as nothing was read before it. Compare with ln(vocab_size), that of guessing.
+    The first token has no loss, as nothing was read before it. Compare with ln(vocab_size), that of all
+    tokens equally likely.
     Raises ValueError for texts of one token.
     """
     return to_array(_losses(cache))

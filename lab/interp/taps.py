@@ -1,4 +1,4 @@
-"""The two taps, one that looks and one that touches, and how sites are named.
+"""Taps that record and that edit, and how sites are named.
 
 A site is named in full, `blocks.0.attn.hook_pattern`, or in short, `pattern` (in every layer) or
 `("pattern", 0)`. `attn.pattern` and `hook_pattern` are short names too; where two sites share the last part,
@@ -122,7 +122,7 @@ def _forms(rest: str) -> set[str]:
 
 
 class Recorder:
-    """A tap that looks: keeps a copy of the activation at each site it was told to keep.
+    """A tap that keeps a copy of the activation at each site of `names`.
 
     `names` as in `Sites.select`; raises ValueError where one doesn't exist. After `model(tokens, recorder)`,
     `recorder.activations` has them by full name, detached, on the model's device. A copy, since some sites
@@ -143,11 +143,11 @@ class Recorder:
 
 
 class Edit:
-    """A tap that touches: puts another activation in the place of the one at a site.
+    """A tap that puts another activation in the place of the one at a site.
 
     `edits` maps a site, `"blocks.0.attn.hook_z"` or `("z", 0)`, or a short name for that site of every layer,
-    to a function from the activation there to the one that shall flow on, of the same shape. It is given a
-    copy, so it may write into it. Raises ValueError where a site doesn't exist or is named twice. Logits are
+    to a function from the activation there to its replacement, of the same shape. It is given a copy, so it may write
+    into it. Raises ValueError where a site doesn't exist or is named twice. Logits are
     the result, no site to edit.
     """
 
@@ -170,7 +170,7 @@ class Edit:
 
 
 class Chain:
-    """Several taps as one: each is shown what the one before it let flow on."""
+    """Several taps as one: each is called with what the one before it returned."""
 
     def __init__(self, *taps: Tap) -> None:
         self._taps = taps

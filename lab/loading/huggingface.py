@@ -1,6 +1,6 @@
 """A Hugging Face GPT-2 folder to a model and its tokenizer.
 
-The folder holds `config.json` and `model.safetensors`; its vocabulary, where there is one, lies in `tokenizer.json`
+The folder holds `config.json` and `model.safetensors`; its vocabulary, where there is one, is in `tokenizer.json`
 (this lab's form or Hugging Face's) or in `vocab.json` and `merges.txt`.
 """
 

@@ -1,6 +1,6 @@
 """The network, in pure PyTorch: a GPT with switches, what it costs, and how published GPT-2 weights map onto it.
 
-It knows no Lightning, no files and no tokenizer.
+Uses no Lightning, no files and no tokenizer.
 """
 
 from lab.model.cache import KVCache

@@ -1,7 +1,6 @@
 """The shape of a GPT and its switches: one validated dataclass, the model's only input.
 
-The default is GPT-2 as the paper draws it (Radford et al. 2019), small; every modern part is a switch of its
-own.
+The default is a small GPT-2 (Radford et al. 2019); every modern part is a switch of its own.
 """
 
 from __future__ import annotations
@@ -58,8 +57,8 @@ class GPTConfig:
             identity.
         init_std: Standard deviation of the initial weights (GPT-2: 0.02).
         rope_base: Base of the rotary wavelengths; larger turns slower. Only with positions: rope.
-        pad_vocab_to: Round the rows of the embedding up to this multiple (64 suits tensor cores). Nobody sees
-            them: their logits are cut off.
+        pad_vocab_to: Round the rows of the embedding up to this multiple (64 suits tensor cores). The rows beyond
+            vocab_size stand for no token: their logits are cut off.
     """
 
     n_layers: int = 4
@@ -116,15 +115,7 @@ class GPTConfig:
         return math.ceil(self.vocab_size / self.pad_vocab_to) * self.pad_vocab_to
 
     def _bad_values(self) -> Iterator[str]:
-        for name in (
-            "n_layers",
-            "n_heads",
-            "n_kv_heads",
-            "d_model",
-            "d_mlp",
-            "context_length",
-            "pad_vocab_to",
-        ):
+        for name in ("n_layers", "n_heads", "n_kv_heads", "d_model", "d_mlp", "context_length", "pad_vocab_to"):
             value = getattr(self, name)
             if value is None and name in ("n_kv_heads", "d_mlp"):
                 continue

@@ -1,4 +1,4 @@
-"""The GPT: embeddings, a stack of blocks, and the way back to logits.
+"""The GPT: embeddings, a stack of blocks, and the head that gives logits.
 
 The residual stream `[batch, pos, d_model]` runs from the embeddings to the logits; every block reads it and
 adds to it twice, once by attention (which moves information between positions) and once by an MLP (which
@@ -65,8 +65,8 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """A decoder-only transformer (Radford et al. 2019): tokens in, a score for each possible next one out.
 
-    Made with fresh weights (`init_weights`). In-place `model.compile()` speeds up `forward` and `loss` alike;
-    look with a tap, or decode with a cache, under `torch.compiler.set_stance("force_eager")`.
+    Starts with initial weights (`init_weights`). `model.compile()` in place speeds up `forward` and `loss` alike; use a
+    tap, or decode with a cache, under `torch.compiler.set_stance("force_eager")`.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -91,10 +91,10 @@ class GPT(nn.Module):
     ) -> Tensor:
         """Logits `[batch, pos, vocab_size]` for the token after each of `tokens` `[batch, pos]` (int64).
 
-        Where there is a `tap` it is shown every named activation (see `hook_names`) and what it returns flows
-        on. With a `cache` the tokens follow those already in it, and are appended. Raises ValueError where
-        they are more than context_length or more than the cache has room for. Without its `head` it returns
-        what the head reads, the normalised stream `[batch, pos, d_model]`.
+        A `tap` is called with every named activation (see `hook_names`), and what it returns takes its place. With a
+        `cache` the tokens follow those already in it, and are appended. Raises ValueError where they are more than
+        context_length or than the cache has room for. Without its `head` it returns what the head reads, the
+        normalised stream `[batch, pos, d_model]`.
         """
         scope = None if tap is None else Scope(tap)
         x = self.residual(tokens, scope, cache)
@@ -140,11 +140,11 @@ class GPT(nn.Module):
         return self.token_embedding if self.unembedding is None else self.unembedding
 
     def loss(self, tokens: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
-        """How surprising `targets` `[batch, pos]` are after `tokens`, in nats per token; -1 doesn't count.
+        """The cross-entropy of `targets` `[batch, pos]` after `tokens`, in nats per token; -1 doesn't count.
 
         Reductions as in `cross_entropy`: "mean" and "sum" are over the targets that count, "none" keeps
         `[batch, pos]`. Computed in fp32 whatever the logits are in. Over a large vocabulary on a CPU the
-        logits are made and forgotten chunk by chunk, see `set_loss_kernel`.
+        logits are computed and discarded chunk by chunk, see `set_loss_kernel`.
         """
         if not self._chunks_the_loss(tokens.device):
             return cross_entropy(self(tokens), targets, reduction)
@@ -157,7 +157,7 @@ class GPT(nn.Module):
         return self.loss_kernel == "chunked"
 
     def set_loss_kernel(self, kernel: LossKernel) -> None:
-        """Choose how the loss is computed: "whole" (all logits at once), "chunked" (never more than some of them).
+        """Choose how the loss is computed: "whole" (all logits at once), "chunked" (some positions at a time).
 
         "auto" takes chunks on a CPU for vocabularies of 8192 and more. All give the same numbers up to rounding. No
         part of the weights. Raises ValueError for an unknown name.

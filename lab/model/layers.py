@@ -101,7 +101,7 @@ def byte_dropout(x: Tensor, p: float) -> Tensor:
 
 
 class _ByteDropout(torch.autograd.Function):
-    """Keeps each number whose random byte is `dropped` or more; one byte a number is kept for backward."""
+    """Keeps each number whose random byte is `dropped` or more; one byte a number is stored for backward."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropped: int) -> Tensor:

@@ -1,8 +1,8 @@
-"""The training objective: how surprised the model is by the next token, in nats.
+"""The training objective: the cross-entropy of the next token, in nats.
 
-Two ways to the same number. `cross_entropy` reads logits that are there. `head_loss` makes them itself, a few
-positions at a time, and forgets them again: with GPT-2's vocabulary the logits of one step of 4096 tokens and
-what their softmax needs are 2.5 GB, more than the whole model and its optimizer.
+Two ways to the same number. `cross_entropy` reads logits. `head_loss` computes them itself, a few positions at a time,
+and discards them: with GPT-2's vocabulary the logits of one step of 4096 tokens and what their softmax needs are
+2.5 GB, more than the whole model and its optimizer.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ IGNORED = -1  # a target that does not count: padding, a prompt
 Reduction = Literal["mean", "sum", "none"]
 LossKernel = Literal["auto", "whole", "chunked"]
 
-# Vocabularies from which "auto" takes chunks on a CPU: below, all logits of a step are a few megabytes.
-CHUNKED_VOCABULARY = 8192
-# Logits of one chunk: 64 MB in fp32 on a CPU. A GPU wants products that fill it.
-CHUNK_LOGITS = {"cpu": 1 << 24}
-CHUNK_LOGITS_ELSEWHERE = 1 << 28
+CHUNKED_VOCABULARY = 8192  # from here "auto" takes chunks on a CPU; below, a step's logits are a few megabytes
+CHUNK_LOGITS = {"cpu": 1 << 24}  # logits of one chunk: 64 MB in fp32
+CHUNK_LOGITS_ELSEWHERE = 1 << 28  # a GPU needs larger products to be busy
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:

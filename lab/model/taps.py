@@ -1,9 +1,9 @@
-"""Looking at activations and touching them: how a `tap` reaches every named site of the forward pass.
+"""Reading and changing activations: how a `tap` reaches every named site of the forward pass.
 
-A tap is any callable `x = tap(name, x)`. It is called at each named site with the activation there, and
-whatever it returns flows on: returning `x` only looks, returning something else ablates or patches. An
-optional method `tap.wants(name) -> bool` says which sites it needs; without one it gets all of them. Names
-and shapes are TransformerLens's; `GPT.hook_names()` lists those of a model.
+A tap is any callable `x = tap(name, x)`. It is called at each named site with the activation there, and what it
+returns takes its place: `x` itself where the tap only reads, another tensor where it ablates or patches. An optional
+method `tap.wants(name) -> bool` says which sites it needs; without one it gets all of them. Names and shapes are
+TransformerLens's; `GPT.hook_names()` lists those of a model.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ class Scope:
         return self._wants is None or self._wants(self.prefix + name)
 
     def __call__(self, name: str, x: Tensor) -> Tensor:
-        """Show `x` to the tap and return what shall flow on. Raises ValueError where that can't take x's
-        place."""
+        """What the tap returns for `x`. Raises ValueError where that is no tensor of the shape of `x`."""
         if not self.wants(name):
             return x
         y = self.tap(self.prefix + name, x)
@@ -51,5 +50,5 @@ def inside(tap: Scope | None, part: str) -> Scope | None:
 
 
 def site(tap: Scope | None, name: str, x: Tensor) -> Tensor:
-    """A named site: `x` itself where there is no tap, so that nothing is left to compile around."""
+    """A named site: `x` itself where there is no tap, so that the compiler sees none."""
     return x if tap is None else tap(name, x)
