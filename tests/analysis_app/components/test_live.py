@@ -358,7 +358,7 @@ def test_a_command_is_asked_and_then_answered_or_refused(watcher: Watcher, train
     watcher.press("Stop & save")
     stop = taken()
     watcher.told("asked", "Stopping and saving…")
-    assert page.text_content(".lab-state") == "stopping…"
+    watcher.wait("document.querySelector('.lab-state').textContent === 'stopping…'")
     assert page.is_disabled("[data-command=stop]")
     assert page.is_disabled("[data-command=checkpoint]")
     trainer.control.refuse(stop, "the disk is full", trainer.done)
