@@ -16,7 +16,7 @@ SCORES = {name.replace("_", " "): measure.meaning for name, measure in interp.HE
 
 @dataclass(frozen=True)
 class Score:
-    """One number per head; `chance` is that of a head which attends evenly, None where that has no score."""
+    """One number per head; `chance` is the score of a head that attends evenly, None where that has none."""
 
     name: str
     explanation: str

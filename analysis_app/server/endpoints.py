@@ -48,7 +48,7 @@ def add_endpoints(library: Library) -> None:
         top_p: float | None = None,
         seed: int = 1337,
     ) -> Iterator[str]:
-        """What the model writes, longer with every token."""
+        """The generated text, longer with every token."""
         settings = generation.Settings(max_tokens, temperature, top_k, top_p, seed)
         so_far = ""
         try:

@@ -1,4 +1,4 @@
-"""The numbers of an activation, for a picture of it and a line beside."""
+"""An activation summarised: statistics, norms, and a picture of some of its numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PICTURE = 192  # and the large ones
 
 @dataclass(frozen=True)
 class Numbers:
-    """What came out: over all positions and numbers, and the length (L2 norm) at each position."""
+    """Statistics over all positions and numbers, and the L2 norm at each position."""
 
     mean: float
     std: float

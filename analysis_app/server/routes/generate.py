@@ -14,20 +14,18 @@ from analysis_app.server.answers import stream
 
 
 class GenerateRequest(WeightsRequest):
-    """What to go on from, and how to draw. `layer` and `head` may stand in it, as in every analysis, so that one
-    selection can be sent everywhere; a text is written by all of them.
-    """
+    """The prompt, and how to sample; `layer` and `head` are accepted, as one selection is sent to every route."""
 
     text: str | None = Field(None, description="the prompt")
     after: list[int] = Field(
-        [], description="ids written already, to go on from there", max_length=generation.MAX_NEW_TOKENS
+        [], description="ids generated before, to continue from", max_length=generation.MAX_NEW_TOKENS
     )
     max_tokens: int = 200
     temperature: float = 0.8
     top_k: int | None = None
     top_p: float | None = None
     seed: int = 1337
-    stop: str = Field("", description="the writing ends where this text has been written", max_length=200)
+    stop: str = Field("", description="generation ends where this text has been written", max_length=200)
     layer: int | None = Field(None, description="must be one of the model's, and changes nothing")
     head: int | None = Field(None, description="must be one of the model's, and changes nothing")
 
@@ -38,7 +36,7 @@ def routes(library: Library) -> APIRouter:
 
     @router.post("/generate", response_class=StreamingResponse)
     def generate(asked: GenerateRequest) -> StreamingResponse:
-        """Let the model write: a stream of JSON lines, `start`, a `token` each, `end`."""
+        """Generate text: a stream of JSON lines, `start`, a `token` each, `end`."""
         settings = asked.model_dump(exclude={"run", "step", "text", "after", "layer", "head"})
         opened = library.open(asked.run, asked.step)
         check_part(opened, asked.layer, asked.head)

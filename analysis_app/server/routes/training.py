@@ -118,17 +118,17 @@ def _add_commands(router: APIRouter, library: Library, launcher: Launcher) -> No
 
     @router.post("/stop", status_code=202)
     def stop(asked: CommandRequest) -> Response:
-        """Save and end."""
+        """Save a checkpoint and end."""
         return send(asked, "stop")
 
     @router.post("/checkpoint", status_code=202)
     def checkpoint(asked: CommandRequest) -> Response:
-        """Save now."""
+        """Save a checkpoint now."""
         return send(asked, "checkpoint")
 
     @router.post("/sample", status_code=202)
     def sample(asked: SampleRequest) -> Response:
-        """Let the model write now."""
+        """Write a sample now."""
         return send(asked, "sample", **({} if asked.prompt is None else {"prompt": asked.prompt}))
 
     @router.post("/lr", status_code=202)
