@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 
@@ -13,14 +12,11 @@ from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.interp import HISTOGRAM_SITES, histogram, linear_edges, symmetric_log_edges
 from lab.interp.arrays import IntArray
-from lab.runs.snapshots import is_snapshot_step
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.model import GPT
+from lab.training.callback import FitContext
 
-COUNTS = 10
-"""Numbers with every look, histograms with every so-manyth (and all of the log-spaced start)."""
-MOST_NUMBERS = 1 << 16
-"""Counted of one layer's weights or activations: evenly spaced ones of more."""
+COUNTS = 10  # histograms come with every tenth look, and with all of the log-spaced start
+MOST_NUMBERS = 1 << 16  # counted of one layer's weights or activations: evenly spaced ones of more
 ACTIVATION_EDGES = linear_edges()
 WEIGHT_EDGES = symmetric_log_edges(1e-8, 1e2, per_decade=3)
 
@@ -49,27 +45,23 @@ class ActivationHistograms(Instrument):
         self._grad_norms: dict[str, float] = {}
         self._gradients: dict[str, IntArray] = {}
 
-    def counted(self, trainer: L.Trainer, step: int) -> bool:
+    def counted(self, fit: FitContext, step: int) -> bool:
         """Whether this look also makes histograms."""
-        every = COUNTS * self.cadence(trainer)
-        return step >= trainer.max_steps or is_snapshot_step(step, every)
+        return self.cadence.due(step, fit.total_steps, COUNTS)
 
-    def on_before_optimizer_step(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def before_update(self, fit: FitContext) -> None:
         """Before the update that the next look is about: keep the weights, read the gradients."""
-        step = trainer.global_step + 1
-        if not self.due(trainer, step):
+        step = fit.step + 1
+        if not self.due(fit, step):
             return
-        assert isinstance(pl_module, PretrainingModule)
         try:
-            self._read_gradients(pl_module, self.counted(trainer, step) and bool(self.dashboards(trainer)))
+            self._read_gradients(fit.model, self.counted(fit, step) and bool(self.dashboards(fit)))
         except Exception as error:
-            self.failed(trainer, step, error)
+            self.report_failure(fit, step, error)
 
     @torch.no_grad()
-    def _read_gradients(self, module: PretrainingModule, count: bool) -> None:
-        for place, matrices in layers(module.model):
+    def _read_gradients(self, model: GPT, count: bool) -> None:
+        for place, matrices in layers(model):
             gradients = [p.grad for p in matrices if p.grad is not None]
             self._before[place] = [p.detach().clone() for p in matrices]
             self._grad_norms[place] = norm(gradients)
@@ -77,38 +69,37 @@ class ActivationHistograms(Instrument):
                 self._gradients[place] = histogram(some_of(gradients), WEIGHT_EDGES)
 
     @torch.no_grad()
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """The update's size, and, when it is time, the histograms."""
         before, norms, gradients = self._before, self._grad_norms, self._gradients
         self._before, self._grad_norms, self._gradients = {}, {}, {}
         values: dict[str, float] = {}
-        for place, matrices in layers(module.model):
+        for place, matrices in layers(fit.model):
             size = norm(matrices)
             values[f"stats/weight_norm.{place}"] = size
             if place in before:
                 moved = norm([now.detach() - then for now, then in zip(matrices, before[place], strict=True)])
                 values[f"stats/update_ratio.{place}"] = moved / size if size else 0.0
                 values[f"stats/grad_norm.{place}"] = norms[place]
-        logbook_of(trainer).log(step, values)
-        dashboards = self.dashboards(trainer)
-        if dashboards and self.counted(trainer, step):
-            self._show_activations(trainer, dashboards, step)
-            self._show_weights(module, dashboards, gradients, step)
+        fit.logbook.log(fit.step, values)
+        dashboards = self.dashboards(fit)
+        if dashboards and self.counted(fit, fit.step):
+            self._show_activations(fit, dashboards)
+            self._show_weights(fit, dashboards, gradients)
 
-    def _show_activations(self, trainer: L.Trainer, dashboards: Dashboards, step: int) -> None:
-        cache = reference_activations(trainer).text
+    def _show_activations(self, fit: FitContext, dashboards: Dashboards) -> None:
+        cache = reference_activations(fit).text
         for name in HISTOGRAM_SITES:
             for layer in range(cache.config.n_layers):
                 counts = histogram(some_of([cache[name, layer]]), ACTIVATION_EDGES)
-                dashboards.histogram(f"activations/{name}.layer{layer}", counts, ACTIVATION_EDGES, step)
+                dashboards.histogram(f"activations/{name}.layer{layer}", counts, ACTIVATION_EDGES, fit.step)
 
-    def _show_weights(
-        self, module: PretrainingModule, dashboards: Dashboards, gradients: dict[str, IntArray], step: int
-    ) -> None:
-        for place, matrices in layers(module.model):
-            dashboards.histogram(f"weights/{place}", histogram(some_of(matrices), WEIGHT_EDGES), WEIGHT_EDGES, step)
+    def _show_weights(self, fit: FitContext, dashboards: Dashboards, gradients: dict[str, IntArray]) -> None:
+        for place, matrices in layers(fit.model):
+            counts = histogram(some_of(matrices), WEIGHT_EDGES)
+            dashboards.histogram(f"weights/{place}", counts, WEIGHT_EDGES, fit.step)
             if place in gradients:
-                dashboards.histogram(f"gradients/{place}", gradients[place], WEIGHT_EDGES, step)
+                dashboards.histogram(f"gradients/{place}", gradients[place], WEIGHT_EDGES, fit.step)
 
 
 def layers(model: nn.Module) -> Iterator[tuple[str, list[nn.Parameter]]]:

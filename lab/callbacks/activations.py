@@ -1,15 +1,13 @@
-"""One recorded forward pass a step, shared by all instruments that are due at it.
+"""Activations of the reference texts under the weights of this moment, recorded once a step for all instruments.
 
-What is read: the first tokens of the validation split, cut into a few texts that stay the same for the whole
-run, and a few sequences of random tokens written twice. Both in one batch.
+Reference texts are the first tokens of the validation split, cut into a few texts that stay the same for the whole
+run, and a few sequences of random tokens written twice. One forward pass reads them all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
-import lightning as L
 import torch
 from torch import Tensor
 
@@ -22,40 +20,31 @@ from lab.interp import (
     record_texts,
     repeated_random_tokens,
 )
-from lab.training.module import PretrainingModule
+from lab.training.callback import FitContext
 
-TEXTS, REPEATED = 3, 2
-"""Sequences of each kind: as many as still cost less than a small model's training step."""
-MOST_POSITIONS = 64
-SEED = 0
+TEXTS, REPEATED = 3, 2  # sequences of each kind: as many as still cost less than a small model's training step
+MOST_POSITIONS = 64  # tokens of each sequence
+SEED = 0  # of the random tokens
 SITES = tuple(dict.fromkeys((*SUMMARY_SITES, *HISTOGRAM_SITES)))
 
 
 @dataclass(frozen=True)
 class Activations:
-    """The activations of the probe at one step; `repeated` and `period` are None where vocabulary or context
-    are too small to repeat anything."""
+    """Of one step; `repeated` and `period` are None where vocabulary or context are too small to repeat anything."""
 
     text: ActivationCache
     repeated: ActivationCache | None
     period: int | None
 
 
-_newest: WeakKeyDictionary[L.Trainer, tuple[int, Activations]] = WeakKeyDictionary()
-
-
-def reference_activations(trainer: L.Trainer) -> Activations:
-    """The probe's activations under the weights of this moment, recorded once a step."""
-    step = trainer.global_step
-    known = _newest.get(trainer)
-    if known is None or known[0] != step:
-        known = _newest[trainer] = (step, _record(trainer))
-    return known[1]
-
-
-def forget(trainer: L.Trainer) -> None:
-    """Let the activations go: the weights are about to change."""
-    _newest.pop(trainer, None)
+def reference_activations(fit: FitContext) -> Activations:
+    """Under the weights of this moment: recorded when first asked for, forgotten before the next step."""
+    if "activations" not in fit.cache:
+        config = fit.model.config
+        texts = reference_texts(fit.data, config.context_length)
+        repeated, period = repeated_tokens(config.vocab_size, config.context_length) or (None, None)
+        fit.cache["activations"] = Activations(*record_texts(fit.model, texts, repeated, SITES), period)
+    return fit.cache["activations"]
 
 
 def reference_texts(data: LabDataModule, context_length: int) -> Tensor:
@@ -79,14 +68,3 @@ def token_labels(data: LabDataModule, tokens: list[int]) -> list[str]:
     """Each token as visible characters."""
     table = data.tokenizer.tokens
     return [show_token(table[i] or b"") if i < len(table) else f"‹id {i}›" for i in tokens]
-
-
-def _record(trainer: L.Trainer) -> Activations:
-    module, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
-    assert isinstance(module, PretrainingModule)
-    assert isinstance(data, LabDataModule)
-    config = module.config
-    texts = reference_texts(data, config.context_length)
-    found = repeated_tokens(config.vocab_size, config.context_length)
-    repeated, period = (None, None) if found is None else found
-    return Activations(*record_texts(module.model, texts, repeated, SITES), period)

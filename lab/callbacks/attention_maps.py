@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-
-import lightning as L
+from functools import partial
 
 from lab.callbacks.activations import Activations, reference_activations, token_labels
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores
 from lab.interp import attention_patterns, head_scores
-from lab.training.module import PretrainingModule
+from lab.training.callback import FitContext
 
 _HEAD = re.compile(r"(\d+)\.(\d+)")
 
@@ -45,12 +44,12 @@ class AttentionMaps(Instrument):
         super().__init__(every)
         self.heads = [(int(match[1]), int(match[2])) for match in matches.values() if match]
 
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """Draw."""
-        dashboards = self.dashboards(trainer)
+        dashboards = self.dashboards(fit)
         if not dashboards:
             return
-        found = reference_activations(trainer)
+        found, step = reference_activations(fit), fit.step
         when = dashboards.when(step)
         patterns = attention_patterns(found.text)[:, 0]
         dashboards.picture(
@@ -79,11 +78,9 @@ class AttentionMaps(Instrument):
             lambda: draw_head_scores(scores, numbers=False, remark=f"{when}; chance: attending evenly"),
             step,
         )
-        self._draw_asked_for(dashboards, found, trainer, when, step)
+        self._draw_asked_for(dashboards, found, fit, when)
 
-    def _draw_asked_for(
-        self, dashboards: Dashboards, found: Activations, trainer: L.Trainer, when: str, step: int
-    ) -> None:
+    def _draw_asked_for(self, dashboards: Dashboards, found: Activations, fit: FitContext, when: str) -> None:
         for layer, head in self.heads:
             config = found.text.config
             if layer >= config.n_layers or head >= config.n_heads:
@@ -92,9 +89,9 @@ class AttentionMaps(Instrument):
                     f" heads 0 to {config.n_heads - 1}"
                 )
             pattern = found.text["pattern", layer][0, head].cpu().numpy()
-            labels = token_labels(trainer.datamodule, found.text.tokens[0].tolist())  # type: ignore[attr-defined]
+            labels = token_labels(fit.data, found.text.tokens[0].tolist())
             dashboards.picture(
                 f"attention/layer{layer}.head{head}",
-                lambda p=pattern, t=labels, n=f"Layer {layer}, head {head}": draw_attention(p, t, title=n, remark=when),
-                step,
+                partial(draw_attention, pattern, labels, title=f"Layer {layer}, head {head}", remark=when),
+                fit.step,
             )

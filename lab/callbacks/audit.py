@@ -3,9 +3,6 @@ that the text is shuffled, that what is validated on was never trained on, and t
 
 from __future__ import annotations
 
-from typing import Any
-
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,17 +11,14 @@ from lab.callbacks.activations import reference_texts
 from lab.callbacks.instrument import Instrument
 from lab.data.datamodule import LabDataModule
 from lab.interp import run_with_cache
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.model import GPT
+from lab.training.callback import FitContext
+from lab.training.step import StepBatch
 
-STRETCHES = 32
-"""Validation sequences that are looked for in the training text: enough to tell a half from nothing."""
-STRETCH_TOKENS = 64
-"""Of each so many: long enough that a licence's header, which many files share, is not the whole of it."""
-READ_TOKENS = 10_000_000
-"""Of a longer training text the first so many are read."""
-PART_TOKENS = 500_000
-"""So many at a time."""
+STRETCHES = 32  # validation sequences that are looked for in the training text: enough to tell a half from nothing
+STRETCH_TOKENS = 64  # compared of each: longer than a licence header, so a shared header does not count as a leak
+READ_TOKENS = 10_000_000  # read of a longer training text: its first ones
+PART_TOKENS = 500_000  # read at a time
 
 
 class Audit(Instrument):
@@ -42,38 +36,37 @@ class Audit(Instrument):
 
     def __init__(self, every: int | None = None) -> None:
         super().__init__(every)
-        self._batch: tuple[Tensor, Tensor] | None = None
+        self._batch: StepBatch | None = None
         self._told: float | None = None
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, *_: object) -> None:
+    def before_step(self, fit: FitContext, batch: StepBatch) -> None:
         """Keep the batch of a step that is due."""
-        super().on_train_batch_start(trainer)
-        self._batch = batch if self.due(trainer, trainer.global_step + 1) else None
+        super().before_step(fit, batch)
+        self._batch = batch if self.due(fit, fit.step + 1) else None
 
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """The model, the newest batch, and before the first step the text."""
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(data, LabDataModule)
-        values = {"audit/sees_future": sees_future(module, reference_texts(data, module.config.context_length)[:1])}
+        text = reference_texts(fit.data, fit.model.config.context_length)[:1]
+        values = {"audit/sees_future": sees_future(fit.model, text)}
         if self._batch is not None:
             values |= batch_facts(*self._batch)
             self._batch = None
-        if step == 0:
-            values |= text_facts(data)
-        logbook_of(trainer).log(step, values)
+        if fit.step == 0:
+            values |= text_facts(fit.data)
+        fit.logbook.log(fit.step, values)
 
-    def on_validation_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def before_validation_batch(self, fit: FitContext) -> None:
         """In which mode the model is validated; said once, and when it changes."""
-        if self.every == 0 or not trainer.is_global_zero or getattr(trainer, "logbook", None) is None:
+        if self.every == 0 or not fit.is_main_process:
             return
-        modules = list(pl_module.modules())
+        modules = list(fit.module.modules())
         share = sum(module.training for module in modules) / len(modules)
         if share != self._told:
             self._told = share
-            logbook_of(trainer).log(trainer.global_step, {"audit/training_mode": share})
+            fit.logbook.log(fit.step, {"audit/training_mode": share})
 
 
-def sees_future(module: PretrainingModule, text: Tensor) -> float:
+def sees_future(model: GPT, text: Tensor) -> float:
     """How far logits move when only later tokens change, over the logits' spread; 0 behind a causal mask.
 
     `text` `[1, pos]`: its second half is replaced, logits of the first half are compared.
@@ -82,8 +75,8 @@ def sees_future(module: PretrainingModule, text: Tensor) -> float:
     if half == 0:
         return 0.0
     other = text.clone()
-    other[:, half:] = (other[:, half:] + 1) % module.config.vocab_size
-    logits = run_with_cache(module.model, torch.cat([text, other]), ("logits",))["logits"].float()
+    other[:, half:] = (other[:, half:] + 1) % model.config.vocab_size
+    logits = run_with_cache(model, torch.cat([text, other]), ("logits",))["logits"].float()
     spread = float(logits[0].std())
     moved = float((logits[0, :half] - logits[1, :half]).abs().max())
     return moved / spread if spread > 0 else 0.0

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
 from pathlib import Path
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
-
-from lab.callbacks.callback_group import find_callback
-from lab.callbacks.reference_loss import reference_loss_now
 from lab.callbacks.validation import Validation
 from lab.runs.atomic import WriteError, sweep_temporaries
+from lab.runs.cadence import Cadence
 from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path
-from lab.training.checkpoint_io import LabCheckpointIO, Written
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.training.callback import FitCallback, FitContext
+from lab.training.checkpoint_io import Written
 
-PER_RUN = 10
-"""Without a setting a run saves itself this many times: what a crash costs is then at most a tenth of it."""
+PER_RUN = 10  # checkpoints of a run where nothing is set: a crash then costs at most a tenth of it
 
 
-class Checkpoints(Callback):
+class Checkpoints(FitCallback):
     """Saves everything a run needs to go on exactly: weights, optimizer state, step, clock.
 
     A checkpoint is taken between two steps, after the validation that falls on the same step, so its facts hold the
@@ -35,9 +29,7 @@ class Checkpoints(Callback):
     """
 
     def __init__(self, every: int | None = None, keep: int = 2, milestones: int | None = None) -> None:
-        problems = []
-        if every is not None and every < 0:
-            problems.append(f"checkpoint.every is {every}: give a number of steps, or 0 for the end only")
+        problems = Cadence(every, PER_RUN).problems("checkpoint.every", "for the end only")
         if keep < 1:
             problems.append(f"checkpoint.keep is {keep}: at least 1 must stay to resume from")
         if milestones is not None and milestones < 1:
@@ -45,91 +37,75 @@ class Checkpoints(Callback):
         if problems:
             raise ValueError("\n".join(problems))
         self.every, self.keep, self.milestones = every, keep, milestones
-        self._best = float("inf")
+        self._best = math.inf
         self._saved = -1
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Remove what a killed process left half-written; the run's lock is held, so nobody else is writing."""
-        sweep_temporaries(logbook_of(trainer).run.checkpoints_dir)
-        self._saved = trainer.global_step
+    def start(self, fit: FitContext) -> None:
+        """Remove what a killed process left half-written: the run's lock is held, so no other process writes."""
+        sweep_temporaries(fit.logbook.run.checkpoints_dir)
+        self._saved = fit.step
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """Save when this step is due, is the last one, or the run is asked to stop."""
-        _writer(trainer).check()
-        step, total = trainer.global_step, trainer.max_steps
-        every = self.cadence(trainer)
-        milestone = bool(self.milestones) and step % self.milestones == 0
+        fit.checkpoint_io.check()
+        step, total, every = fit.step, fit.total_steps, self.steps_between(fit)
+        milestone = self.milestones is not None and step % self.milestones == 0
         due = (every > 0 and step % every == 0) or milestone
-        if step != self._saved and (due or step >= total or trainer.should_stop):
+        if step != self._saved and (due or step >= total or fit.stopping):
             kind = "final" if step >= total else "milestone" if milestone else "regular" if due else "interrupted"
-            self.save(trainer, kind)
+            self.save(fit, kind)
 
-    def save_if_new(self, trainer: L.Trainer, kind: str) -> None:
+    def save_if_new(self, fit: FitContext, kind: str) -> None:
         """Save, unless this step is saved already."""
-        if trainer.global_step != self._saved:
-            self.save(trainer, kind)
+        if fit.step != self._saved:
+            self.save(fit, kind)
 
-    def keep_now(self, trainer: L.Trainer) -> Path:
+    def keep_now(self, fit: FitContext) -> Path:
         """A checkpoint of this moment that stays, like a milestone: on the disk when this returns.
 
         Raises `WriteError`; the run can then go on as if nothing had been asked.
         """
-        step, run, before = trainer.global_step, logbook_of(trainer).run, (self._saved, self._best)
+        step, run, before = fit.step, fit.logbook.run, (self._saved, self._best)
         if step == self._saved:
             keep_checkpoint(run, step)
         else:
             try:
-                self.save(trainer, "milestone")
-                self.finish(trainer)
+                self.save(fit, "milestone")
+                self.finish(fit)
             except WriteError:
                 self._saved, self._best = before
                 raise
         return step_path(run.checkpoints_dir, step)
 
-    def finish(self, trainer: L.Trainer) -> None:
+    def finish(self, fit: FitContext) -> None:
         """Wait until all that was saved is written. Raises what a write failed with."""
-        _writer(trainer).finish()
+        fit.checkpoint_io.finish()
 
-    def cadence(self, trainer: L.Trainer) -> int:
-        """Steps between two checkpoints, 0 for none: unset, at steps that are validated too, or none could be best."""
-        if self.every is not None:
-            return self.every
-        wanted = max(1, trainer.max_steps // PER_RUN)
-        validation = find_callback(trainer, Validation)
-        unit = max(1, validation.cadence(trainer.max_steps) if validation else 1)
-        return -(-wanted // unit) * unit
+    def steps_between(self, fit: FitContext) -> int:
+        """0 for none; where unset, at steps that are validated too, else none could be best."""
+        validation = fit.find(Validation)
+        unit = validation.cadence.steps(fit.total_steps) if validation else 1
+        return Cadence(self.every, PER_RUN).steps(fit.total_steps, unit or 1)
 
-    def save(self, trainer: L.Trainer, kind: str) -> None:
+    def save(self, fit: FitContext, kind: str) -> None:
         """Write a checkpoint of this moment, in the background where training goes on.
 
         Raises `WriteError` when the disk is full, at the latest with the next checkpoint; the earlier ones stay whole.
         """
-        module, logbook, step = trainer.lightning_module, logbook_of(trainer), trainer.global_step
-        assert isinstance(module, PretrainingModule)
-        val_loss = module.validated.get("val/loss") if module.validated_at == step else None
-        best = val_loss is not None and val_loss < self._best
-        if best and val_loss is not None:
-            self._best = val_loss
-        self._saved = step
-        trainer.save_checkpoint(step_path(logbook.run.checkpoints_dir, step))
-        facts = {
-            "best": best,
-            "kind": kind,
-            "tokens": step * logbook.tokens_per_step,
-            "losses": module.losses_at(step),
-            "model_config": asdict(module.config),
-            "probe_loss": reference_loss_now(trainer),
-        }
+        logbook, step, facts = fit.logbook, fit.step, fit.facts()
+        val_loss = facts["losses"].get("val/loss", math.inf)
+        best = val_loss < self._best
+        self._best, self._saved = min(self._best, val_loss), step
+        fit.save(step_path(logbook.run.checkpoints_dir, step))
 
         def record(written: Written) -> None:
-            record_checkpoint(logbook.run, step, sha256=written.sha256, **facts)
+            record_checkpoint(logbook.run, step, best=best, kind=kind, sha256=written.sha256, **facts)
             delete_superseded(logbook.run, keep_last=self.keep)
             logbook.event("checkpoint", step, checkpoint_kind=kind, best=best)
 
-        writer = _writer(trainer)
-        writer.once_written(record)
-        if kind in ("final", "interrupted"):  # nothing to train meanwhile, and whoever asked wants it on the disk
-            writer.finish()
+        fit.checkpoint_io.once_written(record)
+        if kind in ("final", "interrupted"):  # no step follows, and the file is wanted on the disk
+            self.finish(fit)
 
     def state_dict(self) -> dict[str, float]:
         """The best validation loss so far."""
@@ -138,9 +114,3 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
         """Take the best validation loss back from a checkpoint."""
         self._best = state_dict["best"]
-
-
-def _writer(trainer: L.Trainer) -> LabCheckpointIO:
-    writer = trainer.strategy.checkpoint_io
-    assert isinstance(writer, LabCheckpointIO)
-    return writer

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from dataclasses import replace
 
-import lightning as L
-
 from lab.callbacks.instrument import Instrument
-from lab.diagnosis import Evidence, Finding, Monitor, cadence, limits
+from lab.diagnosis import CADENCE, Evidence, Finding, Monitor, limits
 from lab.runs import EventReader, MetricsReader
 from lab.runs.facts import Facts
-from lab.training.module import PretrainingModule
+from lab.training.callback import FitContext
 from lab.training.step import NonFiniteLoss
-from lab.training.trainer import logbook_of
 
 
 class Diagnose(Instrument):
@@ -29,7 +25,7 @@ class Diagnose(Instrument):
     """
 
     group = "doctor"
-    per_run = 100
+    per_run, least_steps = CADENCE.per_run, CADENCE.least  # so a diagnosis afterwards finds the same at the same steps
 
     def __init__(self, every: int | None = None, thresholds: dict[str, float] | None = None) -> None:
         problems = self.problems(every)
@@ -43,58 +39,42 @@ class Diagnose(Instrument):
         self.thresholds = thresholds
         self._monitor: Monitor | None = None
 
-    def cadence(self, trainer: L.Trainer) -> int:
-        """That of `lab.diagnosis`, so that a diagnosis afterwards finds the same at the same steps."""
-        return self.every or cadence(trainer.max_steps)
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def start(self, fit: FitContext) -> None:
         """Read what there is of the run: nothing, or what an earlier process has trained."""
-        if self.every != 0 and trainer.is_global_zero:
-            run = logbook_of(trainer).run
+        if self.every != 0 and fit.is_main_process:
+            run = fit.logbook.run
             self._metrics, self._events = MetricsReader(run), EventReader(run)
-            facts = replace(Facts.of(run), total_steps=trainer.max_steps)
+            facts = replace(Facts.of(run), total_steps=fit.total_steps)
             self._monitor = Monitor(Evidence(facts), self.thresholds)
             events = self._events.poll().events
             self._monitor.recall(events)
             self._monitor.evidence.events += events
-        super().on_train_start(trainer, pl_module)
+        super().start(fit)
 
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """Examine, and report what is new."""
         if self._monitor is None:
             return
         self._monitor.evidence.apply(self._metrics.poll(), self._events.poll().events)
-        for finding in self._monitor.examine(step):
-            logbook_of(trainer).event("finding", step, **finding.payload())
-            say(trainer, line(finding))
+        for finding in self._monitor.examine(fit.step):
+            fit.logbook.event("finding", fit.step, **finding.payload())
+            fit.say(line(finding))
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def end(self, fit: FitContext) -> None:
         """Once more, with the last validation."""
-        if self.every != 0 and trainer.is_global_zero and isinstance(pl_module, PretrainingModule):
-            try:
-                self.look(trainer, pl_module, trainer.global_step)
-            except Exception as error:
-                self.failed(trainer, trainer.global_step, error)
+        if self.every != 0 and fit.is_main_process:
+            self.look_safely(fit)
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def failed(self, fit: FitContext, error: BaseException) -> None:
         """A number that is not finite ends a run before anything logs it."""
-        if self._monitor is None or not isinstance(exception, NonFiniteLoss):
+        if self._monitor is None or not isinstance(error, NonFiniteLoss):
             return
         with contextlib.suppress(Exception):  # the run fails for a reason of its own: that one is to be seen
-            self._monitor.evidence.events.append({"kind": "failed", "message": str(exception)})
-            self.look(trainer, pl_module, trainer.global_step)  # type: ignore[arg-type]
+            self._monitor.evidence.events.append({"kind": "failed", "message": str(error)})
+            self.look(fit)
 
 
 def line(finding: Finding) -> str:
     """A finding in one line."""
     remedy = f"; try {finding.tries[0]}" if finding.tries and finding.ended is None and finding.level != "note" else ""
     return f"{finding.level} at step {finding.step:,}: {finding.what} ({finding.rule}){remedy}"
-
-
-def say(trainer: L.Trainer, text: str) -> None:
-    """A line above the progress bar."""
-    bar = trainer.progress_bar_callback
-    if bar is not None:
-        bar.print(text)
-    else:
-        print(text, file=sys.stderr)

@@ -93,13 +93,13 @@ class Faults(Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Before anything looks at step 0."""
         assert isinstance(pl_module, PretrainingModule)
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = getattr(trainer, "datamodule", None)
         assert isinstance(data, LabDataModule)
         data.sequences = FaultySequences(data.sequences, self, data.sequences_per_step, data.vocab_size)
         if not self.causal:
             for module in pl_module.model.modules():
                 if isinstance(module, Attention):
-                    module._attend = MethodType(attend_to_everything, module)  # type: ignore[method-assign]
+                    vars(module)["_attend"] = MethodType(attend_to_everything, module)
         self._change(pl_module, lambda w: w.at_step == 0)
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
@@ -139,7 +139,7 @@ class FaultySequences:
         if not how.shuffle:
             if not isinstance(healthy, TextSequences):
                 raise ValueError("faults.shuffle: a made corpus has no order to leave it in; choose a text")
-            healthy.order.starts = self._in_order  # type: ignore[method-assign]
+            vars(healthy.order)["starts"] = self._in_order
 
     def _in_order(self, indices: np.ndarray) -> np.ndarray:
         assert isinstance(self.healthy, TextSequences)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
-import lightning as L
 import torch
 from torch import Tensor
 
 from lab.callbacks.instrument import Instrument
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.training.callback import FitContext
+from lab.training.step import StepBatch
 
-DECAY = 0.9
-"""Of the running means: a single measurement of either number is mostly noise, their ratio even more so."""
+DECAY = 0.9  # of the running means: one measurement of either number is mostly noise, their ratio even more so
 
 
 class GradientNoise(Instrument):
@@ -44,27 +42,27 @@ class GradientNoise(Instrument):
         self._noise = self._signal = self._weight = 0.0
         self._measured: tuple[float, float] | None = None
 
-    def due(self, trainer: L.Trainer, step: int) -> bool:
+    def due(self, fit: FitContext, step: int) -> bool:
         """At step 1 too, but not before the first gradient."""
-        return step > 0 and trainer.world_size == 1 and super().due(trainer, step)
+        return step > 0 and fit.n_processes == 1 and super().due(fit, step)
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, *_: object) -> None:
+    def before_step(self, fit: FitContext, batch: StepBatch) -> None:
         """Listen to the micro-batches of a step that is due."""
-        super().on_train_batch_start(trainer)
+        super().before_step(fit, batch)
         self._previous, self._measured, self._squared_small = None, None, 0.0
         tokens, targets = batch
-        if len(tokens) < 2 or not self.due(trainer, trainer.global_step + 1):
+        if len(tokens) < 2 or not self.due(fit, fit.step + 1):
             return
         counted = (targets != -1).flatten(1).sum(dim=1).double()
         self._tokens = float(counted.sum())
         self._shares = (counted / counted.sum()).tolist()
-        pl_module.on_micro_batch = self._listen
+        fit.module.on_micro_batch = partial(self._listen, fit)
 
     @torch.no_grad()
-    def _listen(self, module: PretrainingModule, i: int) -> None:
+    def _listen(self, fit: FitContext, i: int) -> None:
         """The gradient of micro-batch i is what it added to the sum."""
         try:
-            now = [p.grad for p in module.model.parameters() if p.grad is not None]
+            now = [p.grad for p in fit.model.parameters() if p.grad is not None]
             added = now if self._previous is None else [a - b for a, b in zip(now, self._previous, strict=True)]
             share = self._shares[i]
             if share > 0:  # each added its share of the mean: over it, the micro-batch's own mean gradient
@@ -75,22 +73,21 @@ class GradientNoise(Instrument):
                 self._previous = None
                 self._measured = self._squared_small, squared_norm(now)
         except Exception as error:
-            self.failed(module.trainer, module.trainer.global_step + 1, error)
+            self.report_failure(fit, fit.step + 1, error)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: object) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """Stop listening, and say what was heard."""
-        pl_module.on_micro_batch = None
-        super().on_train_batch_end(trainer, pl_module)
+        fit.module.on_micro_batch = None
+        super().after_step(fit)
 
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """Both unknowns from the two equations, averaged over measurements, then their ratio."""
         if self._measured is None:
             return
         small, big = self._tokens / len(self._shares), self._tokens
         noise, signal = solve(*self._measured, small, big)
-        scaler = getattr(trainer.precision_plugin, "scaler", None)
-        if scaler is not None:  # fp16's gradients come multiplied
-            noise, signal = (x / scaler.get_scale() ** 2 for x in (noise, signal))
+        if (scale := fit.module.loss_scale) is not None:  # fp16's gradients come multiplied
+            noise, signal = noise / scale**2, signal / scale**2
         self._noise = DECAY * self._noise + (1 - DECAY) * noise
         self._signal = DECAY * self._signal + (1 - DECAY) * signal
         self._weight = DECAY * self._weight + (1 - DECAY)
@@ -100,7 +97,7 @@ class GradientNoise(Instrument):
         }
         if self._signal > 0 and self._noise > 0:  # an estimate of either may fall below 0, and means nothing then
             values["stats/critical_batch"] = self._noise / self._signal
-        logbook_of(trainer).log(step, values)
+        fit.logbook.log(fit.step, values)
 
     def state_dict(self) -> dict[str, float]:
         """The running means."""

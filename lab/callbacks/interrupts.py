@@ -8,15 +8,15 @@ import threading
 from types import FrameType
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
 from rich.console import Console
+
+from lab.training.callback import FitCallback, FitContext
 
 console = Console(stderr=True)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupts(Callback):
+class Interrupts(FitCallback):
     """Turns the first SIGINT or SIGTERM into a clean stop after the step in progress.
 
     Saving from inside a KeyboardInterrupt is not exact: it lands in the middle of a backward pass or an update. So the
@@ -59,26 +59,25 @@ class Interrupts(Callback):
         name = signal.Signals(number).name
         console.print(f"\n{name}: finishing this step, then saving. Once more to stop at once.", style="yellow")
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def start(self, fit: FitContext) -> None:
         """Listen again: Lightning installs a handler of its own for SIGTERM when it sets up."""
         self._training = True
         self._listen()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """Ask Lightning to leave its loop; the checkpoint callback, which comes later, saves the state."""
         if self.signal is not None:
-            self.leave(trainer, signal.Signals(self.signal).name)
+            self.leave(fit, signal.Signals(self.signal).name)
 
-    def leave(self, trainer: L.Trainer, why: str) -> None:
+    def leave(self, fit: FitContext, why: str) -> None:
         """End the training with the step that was just done."""
         self.why = why
-        trainer.should_stop = True
-        trainer.limit_val_batches = 0  # else Lightning validates once more before it leaves
+        fit.stop()
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def end(self, fit: FitContext) -> None:
         """Nothing is left that an interrupt could spoil."""
         self._training = False
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def failed(self, fit: FitContext, error: BaseException) -> None:
         """Nothing is left that an interrupt could spoil."""
         self._training = False

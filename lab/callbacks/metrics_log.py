@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import time
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.trainer.states import TrainerFn
-
+from lab.runs.cadence import Cadence
+from lab.training.callback import FitCallback, FitContext
 from lab.training.logbook import Logbook
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.training.step import StepBatch
 
-MOST_LINES = 20_000
-"""Unset, `every` is chosen so that a run logs at most about this many lines: every step of a short run, and a file that
-a browser still loads in a blink for a long one."""
+MOST_LINES = 20_000  # of a run where nothing is set: a file that a browser loads at once
 
 
-class MetricsLog(Callback):
+class MetricsLog(FitCallback):
     """Writes metrics.jsonl and run.json, and hands the same numbers to TensorBoard and Weights & Biases.
 
     Lightning's `self.log` costs 240 µs a value and keeps the last micro-batch only, so none of this goes through it.
@@ -45,29 +40,28 @@ class MetricsLog(Callback):
         self._lines = 0
         self._speed: float | None = None
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open the journals at the step the training starts from."""
-        self._logbook = logbook_of(trainer)
-        self._logbook.begin(trainer.global_step, self._seconds_before, trainer.loggers)
+    def start(self, fit: FitContext) -> None:
+        """Open the files at the step the training starts from."""
+        self._logbook = fit.logbook
+        self._logbook.begin(fit.step, self._seconds_before, fit.trainer.loggers)
 
-    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+    def before_step(self, fit: FitContext, batch: StepBatch) -> None:
         """Speed is counted from here to the end of the step: validation, instruments and checkpoints lie outside."""
         self._begun = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """The update that made step n out of step n-1 measured its loss with n-1 steps done: that is its step."""
-        assert isinstance(pl_module, PretrainingModule)
-        done = trainer.global_step
+        done = fit.step
         measured_at = done - 1
         if measured_at > 0:  # the first step pays for the allocator and for compilation
             self._seconds, self._steps = self._seconds + time.perf_counter() - self._begun, self._steps + 1
-        clip = pl_module.optimizer_config.clip
+        clip = fit.module.optimizer_config.clip
         self._updates += 1
-        self._clipped += bool(clip) and pl_module.measured["train/grad_norm"] > clip
-        every = self.every or max(1, -(-trainer.max_steps // MOST_LINES))
-        if measured_at % every and done < trainer.max_steps:
+        self._clipped += clip is not None and 0 < clip < fit.module.measured["train/grad_norm"]
+        every = Cadence(self.every, MOST_LINES, at_most=True).steps(fit.total_steps)
+        if measured_at % every and done < fit.total_steps:
             return
-        logbook, values = logbook_of(trainer), dict(pl_module.measured)
+        logbook, values = fit.logbook, dict(fit.module.measured)
         if self._steps:
             speed = self._steps * logbook.tokens_per_step / self._seconds
             values["perf/tokens_per_second"] = speed
@@ -80,14 +74,10 @@ class MetricsLog(Callback):
         self._lines += 1
         logbook.progress(done, self._speed, {"train/loss": values["train/loss"]})
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def validated(self, fit: FitContext) -> None:
         """The validation's numbers."""
-        assert isinstance(pl_module, PretrainingModule)
-        if trainer.state.fn != TrainerFn.FITTING:
-            return
-        logbook = logbook_of(trainer)
-        logbook.log(trainer.global_step, pl_module.validated)
-        logbook.progress(trainer.global_step, self._speed, pl_module.validated)
+        fit.logbook.log(fit.step, fit.module.validated)
+        fit.logbook.progress(fit.step, self._speed, fit.module.validated)
 
     def state_dict(self) -> dict[str, float]:
         """Training seconds so far, for the time axis of a resumed run."""

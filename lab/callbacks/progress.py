@@ -5,18 +5,14 @@ from __future__ import annotations
 import sys
 import time
 
-import lightning as L
-from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lab.training.module import PretrainingModule
+from lab.training.callback import FitCallback, FitContext
 
-REFRESH_SECONDS = 0.25
-"""A redraw costs about 1 ms; four a second are 0.4 % of one core at worst, and no eye asks for more."""
-PLAIN_SECONDS = 15.0
-"""Without a terminal (a log file, CI) a line every so often replaces the bar."""
+REFRESH_SECONDS = 0.25  # between two drawings of about 1 ms each: at worst 0.4 % of a core
+PLAIN_SECONDS = 15.0  # between two lines where there is no terminal (a log file, CI)
 
 
 class FieldColumn(ProgressColumn):
@@ -32,30 +28,20 @@ class FieldColumn(ProgressColumn):
         return Text(self.template.format(value) if value is not None else "", style=self.style)
 
 
-class LabProgressBar(ProgressBar):
+class LabProgressBar(FitCallback):
     """A rich bar on a terminal, a plain line now and then elsewhere."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.console = Console(stderr=True)
         self._progress: Progress | None = None
-        self._enabled = True
         self._drawn = 0.0
         self._mark: tuple[float, int] | None = None
         self._rate: float | None = None
         self._val_loss: float | None = None
 
-    def disable(self) -> None:
-        """Called by Lightning on processes that are not the first one."""
-        self._enabled = False
-
-    def enable(self) -> None:
-        """The opposite of `disable`."""
-        self._enabled = True
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def start(self, fit: FitContext) -> None:
         """Open the bar at the step the run starts from (not 0 on a resumed run)."""
-        if self._enabled and self.console.is_terminal:
+        if fit.is_main_process and self.console.is_terminal:
             self._progress = Progress(
                 TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
                 BarColumn(bar_width=None),
@@ -68,68 +54,59 @@ class LabProgressBar(ProgressBar):
                 transient=False,
             )
             self._task = self._progress.add_task(
-                "fit", total=trainer.max_steps, completed=trainer.global_step, loss=None, val=None, rate=None
+                "fit", total=fit.total_steps, completed=fit.step, loss=None, val=None, rate=None
             )
             self._progress.start()
         self._mark = None
         self._drawn = time.monotonic()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """Redraw when the last drawing is old enough; a step that is not drawn costs one clock reading."""
         now = time.monotonic()
         period = REFRESH_SECONDS if self._progress else PLAIN_SECONDS
-        if not self._enabled or (now - self._drawn < period and trainer.global_step < trainer.max_steps):
+        if not fit.is_main_process or (now - self._drawn < period and fit.step < fit.total_steps):
             return
-        assert isinstance(pl_module, PretrainingModule)
-        self._measure_rate(now, trainer)
+        self._measure_rate(fit)
         self._drawn = now
-        loss = pl_module.measured.get("train/loss")
+        loss = fit.module.measured.get("train/loss")
         if self._progress:
-            self._progress.update(
-                self._task, completed=trainer.global_step, loss=loss, val=self._val_loss, rate=self._rate
-            )
+            self._progress.update(self._task, completed=fit.step, loss=loss, val=self._val_loss, rate=self._rate)
         else:
-            self._plain_line(trainer, loss)
+            self._plain_line(fit, loss)
 
-    def _measure_rate(self, now: float, trainer: L.Trainer) -> None:
-        """Tokens/s, smoothed over a few seconds."""
-        step = trainer.global_step
+    def _measure_rate(self, fit: FitContext) -> None:
+        """Tokens/s of training, smoothed over a few seconds; the logbook's clock stands still in a pause."""
+        now, step = fit.logbook.clock.seconds(), fit.step
         if self._mark is not None and step > self._mark[1]:
-            tokens = (step - self._mark[1]) * getattr(trainer.datamodule, "tokens_per_step", 0)
-            rate = tokens / max(1e-9, now - self._mark[0])
+            rate = (step - self._mark[1]) * fit.logbook.tokens_per_step / max(1e-9, now - self._mark[0])
             self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
         self._mark = (now, step)
 
-    def _plain_line(self, trainer: L.Trainer, loss: float | None) -> None:
+    def _plain_line(self, fit: FitContext, loss: float | None) -> None:
         rate = f", {self._rate:,.0f} tokens/s" if self._rate else ""
         val = f", val loss {self._val_loss:.3f}" if self._val_loss is not None else ""
         shown = f"{loss:.3f}" if loss is not None else "n/a"
-        print(f"step {trainer.global_step:,}/{trainer.max_steps:,}: loss {shown}{val}{rate}", file=sys.stderr)
+        print(f"step {fit.step:,}/{fit.total_steps:,}: loss {shown}{val}{rate}", file=sys.stderr)
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def validated(self, fit: FitContext) -> None:
         """Show the newest validation loss, and don't count the validation's seconds as training speed."""
-        assert isinstance(pl_module, PretrainingModule)
-        self._val_loss = pl_module.validated.get("val/loss")
+        self._val_loss = fit.module.validated.get("val/loss")
         self._mark = None
 
-    def print(self, *words: object, **_: object) -> None:
-        """A line of somebody else's, above the bar."""
-        self.console.print(Text(" ".join(map(str, words))), soft_wrap=True)
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self.console.print(Text(text), soft_wrap=True)
 
-    def forget_pace(self) -> None:
-        """After a pause: the seconds that stood still are no training speed."""
-        self._mark = None
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def end(self, fit: FitContext) -> None:
         """Leave the finished bar on the screen."""
-        self._close(trainer)
+        self._close(fit)
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def failed(self, fit: FitContext, error: BaseException) -> None:
         """Give the terminal back before anything is printed about the failure."""
-        self._close(trainer)
+        self._close(fit)
 
-    def _close(self, trainer: L.Trainer) -> None:
+    def _close(self, fit: FitContext) -> None:
         if self._progress:
-            self._progress.update(self._task, completed=trainer.global_step)
+            self._progress.update(self._task, completed=fit.step)
             self._progress.stop()
             self._progress = None

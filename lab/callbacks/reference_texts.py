@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as L
 import numpy as np
 
 from lab.callbacks.activations import Activations, reference_activations, token_labels
-from lab.callbacks.callback_group import find_callback
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.snapshots import Snapshots
@@ -27,12 +25,9 @@ from lab.interp import (
 )
 from lab.runs.atomic import sweep_temporaries
 from lab.runs.probes import delete_probes_beyond, encode_pattern, write_probe
-from lab.runs.snapshots import is_snapshot_step
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.training.callback import FitContext
 
-PICTURES = 10
-"""Bundles and numbers with every look, pictures with every so-manyth (and all of the log-spaced start)."""
+PICTURES = 10  # pictures come with every tenth look, and with all of the log-spaced start
 INDUCTION_FORMED = THRESHOLDS["induction_formed"].value
 
 # What `lab.interp.Summary.scalars` calls it, and its name as a metric. Left out: what says the same twice.
@@ -75,46 +70,46 @@ class ReferenceTexts(Instrument):
         super().__init__(every)
         self._induction_head: str | None = None
 
-    def due(self, trainer: L.Trainer, step: int) -> bool:
+    def due(self, fit: FitContext, step: int) -> bool:
         """At the snapshots' steps, unless a cadence is set."""
-        snapshots = find_callback(trainer, Snapshots)
+        snapshots = fit.find(Snapshots)
         if self.every is None and snapshots is not None and snapshots.every != 0:
-            return trainer.is_global_zero and snapshots.due(step, trainer.max_steps)
-        return super().due(trainer, step)
+            return fit.is_main_process and snapshots.cadence.due(step, fit.total_steps)
+        return super().due(fit, step)
 
-    def draws(self, trainer: L.Trainer, step: int) -> bool:
+    def draws(self, fit: FitContext, step: int) -> bool:
         """At few of the looks: the pictures take longer than the rest."""
-        return step >= trainer.max_steps or is_snapshot_step(step, PICTURES * self.cadence(trainer))
+        return self.cadence.due(step, fit.total_steps, PICTURES)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def start(self, fit: FitContext) -> None:
         """On a resumed run, forget the bundles of a future that will be trained anew."""
-        run = logbook_of(trainer).run
+        run = fit.logbook.run
         if self.every != 0 and run.probes_dir.is_dir():
             sweep_temporaries(run.probes_dir)
-            delete_probes_beyond(run, trainer.global_step)
-        super().on_train_start(trainer, pl_module)
+            delete_probes_beyond(run, fit.step)
+        super().start(fit)
 
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """Bundle, numbers, pictures."""
-        logbook, found = logbook_of(trainer), reference_activations(trainer)
+        logbook, found, step = fit.logbook, reference_activations(fit), fit.step
         summary = summarise(found.text, found.repeated, found.period)
         values = metrics(summary)
         logbook.log(step, values)
-        lens = logit_lens(module.model, found.text, top_k=1)
+        lens = logit_lens(fit.model, found.text, top_k=1)
         norms = residual_norms(found.text)
         losses = token_losses(found.text)
-        labels = [token_labels(trainer.datamodule, ids) for ids in found.text.tokens.tolist()]  # type: ignore[attr-defined]
+        labels = [token_labels(fit.data, ids) for ids in found.text.tokens.tolist()]
         arrays = bundle(found, summary, lens, norms, values)
         arrays |= {"tokens": step * logbook.tokens_per_step, "token_strings": np.array(labels, dtype=np.str_)}
         write_probe(logbook.run, step, arrays)
-        self._tell_induction(trainer, summary, step)
-        dashboards = self.dashboards(trainer)
-        if dashboards and self.draws(trainer, step):
-            names = token_labels(trainer.datamodule, lens.top_tokens[:, 0, :, 0].ravel().tolist())  # type: ignore[attr-defined]
+        self._tell_induction(fit, summary)
+        dashboards = self.dashboards(fit)
+        if dashboards and self.draws(fit, step):
+            names = token_labels(fit.data, lens.top_tokens[:, 0, :, 0].ravel().tolist())
             guesses = np.array(names, dtype=object).reshape(lens.top_tokens.shape[0], -1)
-            draw(dashboards, step, module.config.vocab_size, labels[0], guesses, lens, norms, losses[0])
+            draw(dashboards, step, fit.model.config.vocab_size, labels[0], guesses, lens, norms, losses[0])
 
-    def _tell_induction(self, trainer: L.Trainer, summary: Summary, step: int) -> None:
+    def _tell_induction(self, fit: FitContext, summary: Summary) -> None:
         """The first head above the threshold, once a run."""
         found = summary.scores.get("induction")
         if found is None or self._induction_head is not None:
@@ -123,8 +118,8 @@ class ReferenceTexts(Instrument):
         layer, head = (int(i) for i in np.unravel_index(int(scores.argmax()), scores.shape))
         if scores[layer, head] > INDUCTION_FORMED:
             self._induction_head = f"{layer}.{head}"
-            finding = induction_finding(layer, head, float(scores[layer, head]), step)
-            logbook_of(trainer).event("finding", step, **finding.payload(), layer=layer, head=head, chance=found.chance)
+            finding = induction_finding(layer, head, float(scores[layer, head]), fit.step)
+            fit.logbook.event("finding", fit.step, **finding.payload(), layer=layer, head=head, chance=found.chance)
 
     def state_dict(self) -> dict[str, str | None]:
         """Whether the induction head has been told of."""
@@ -168,7 +163,7 @@ def metrics(summary: Summary) -> dict[str, float]:
 def bundle(
     found: Activations, summary: Summary, lens: LogitLens, norms: ResidualMap, values: dict[str, float]
 ) -> dict[str, Any]:
-    """The arrays of a bundle, but for what only the trainer knows; see `lab.runs.probes`."""
+    """The arrays of a bundle, but for those that only the fit knows; see `lab.runs.probes`."""
     scores = {name: (score.values, score.chance) for name, score in summary.scores.items()}
     scores["attn_logit_max"] = (summary.largest_score, float("nan"))
     arrays: dict[str, Any] = {}

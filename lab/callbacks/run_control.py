@@ -14,27 +14,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
-
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.interrupts import Interrupts
-from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.samples import Samples
 from lab.runs.atomic import WriteError
 from lab.runs.control import Command
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.training.callback import FitCallback, FitContext
 
-LOOK_SECONDS = 0.05
-"""Between two looks while paused: a tenth of what a person feels as a delay."""
+LOOK_SECONDS = 0.05  # between two looks while paused: a tenth of what is felt as a delay
 
 
 class Refused(Exception):
     """Why a command is not carried out, in words for whoever sent it."""
 
 
-class RunControl(Callback):
+class RunControl(FitCallback):
     """Carries out commands between two steps, in the order in which they came, and answers each in events.jsonl.
 
     The factor on the learning rate goes into checkpoints, so a resumed run goes on as it was steered; a fork begins
@@ -54,7 +48,7 @@ class RunControl(Callback):
         self._keep_rate = keep_rate
         self._rate = 1.0
         self._paused = False
-        self._does: dict[str, Callable[[L.Trainer, PretrainingModule, dict[str, Any]], dict[str, Any]]] = {
+        self._does: dict[str, Callable[[FitContext, dict[str, Any]], dict[str, Any]]] = {
             "pause": self._pause,
             "resume": self._resume,
             "stop": self._stop,
@@ -63,40 +57,38 @@ class RunControl(Callback):
             "lr": self._lr,
         }
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the factor, and say so where it is not the one that the run's last process trained with."""
-        assert isinstance(pl_module, PretrainingModule)
-        logbook = logbook_of(trainer)
+    def start(self, fit: FitContext) -> None:
+        """Set the factor, and record it where it is not the one that the run's last process trained with."""
+        logbook = fit.logbook
         before = logbook.run.status().details.get("lr_scale", 1.0) if self._keep_rate else 1.0
-        pl_module.lr_scale = self._rate
+        fit.module.lr_scale = self._rate
         if before != self._rate:
-            self._tell_rate(trainer, before)
+            self._tell_rate(fit, before)
         elif not self._keep_rate:
             logbook.status.update(details={"lr_scale": self._rate})
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """Do what was asked; while paused, wait here for more."""
-        commands = logbook_of(trainer).commands
+        commands = fit.logbook.commands
         if commands.waiting():
-            assert isinstance(pl_module, PretrainingModule)
-            self._carry_out(trainer, pl_module, commands.poll(trainer.global_step))
+            self._carry_out(fit, commands.poll(fit.step))
             if self._paused:
-                self._wait(trainer, pl_module)
+                self._wait(fit)
 
-    def _wait(self, trainer: L.Trainer, module: PretrainingModule) -> None:
-        logbook = logbook_of(trainer)
+    def _wait(self, fit: FitContext) -> None:
+        logbook = fit.logbook
         while self._paused and self._interrupts.signal is None:
             time.sleep(LOOK_SECONDS)
-            self._carry_out(trainer, module, logbook.commands.poll(trainer.global_step))
+            self._carry_out(fit, logbook.commands.poll(fit.step))
         if self._interrupts.signal is not None:
-            self._go(trainer)
-            self._leave(trainer, signal.Signals(self._interrupts.signal).name)
+            self._go(fit)
+            self._leave(fit, signal.Signals(self._interrupts.signal).name)
 
-    def _carry_out(self, trainer: L.Trainer, module: PretrainingModule, commands: list[Command]) -> None:
-        logbook, step = logbook_of(trainer), trainer.global_step
+    def _carry_out(self, fit: FitContext, commands: list[Command]) -> None:
+        logbook, step = fit.logbook, fit.step
         for command in commands:
             try:
-                result = self._does[command.name](trainer, module, command.args)
+                result = self._does[command.name](fit, command.args)
             except Refused as error:
                 logbook.commands.refuse(command, str(error), step)
             except WriteError as error:
@@ -107,9 +99,9 @@ class RunControl(Callback):
 
     # ---------------------------------------------------------------- what can be asked
 
-    def _pause(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
-        logbook, step = logbook_of(trainer), trainer.global_step
-        if step >= trainer.max_steps or trainer.should_stop:
+    def _pause(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
+        logbook, step = fit.logbook, fit.step
+        if step >= fit.total_steps or fit.stopping:
             raise Refused("the run is at its end")
         if self._paused:
             raise Refused("it is paused already")
@@ -118,60 +110,57 @@ class RunControl(Callback):
         print(f"paused at step {step:,} as asked: python -m lab control {logbook.run.name} resume", file=sys.stderr)
         return {}
 
-    def _resume(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+    def _resume(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
         if not self._paused:
             raise Refused("it is not paused")
-        return {"paused_seconds": self._go(trainer)}
+        return {"paused_seconds": self._go(fit)}
 
-    def _stop(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
-        if trainer.global_step >= trainer.max_steps or trainer.should_stop:
+    def _stop(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
+        if fit.step >= fit.total_steps or fit.stopping:
             raise Refused("the run is ending already")
         if self._paused:
-            self._go(trainer)
-        self._leave(trainer, "stopped as asked")
+            self._go(fit)
+        self._leave(fit, "stopped as asked")
         return {"saved": True}
 
-    def _checkpoint(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
-        self._checkpoints.finish(trainer)  # what fails here was not asked for now, and ends the run as it always does
+    def _checkpoint(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
+        self._checkpoints.finish(fit)  # an earlier write that failed ends the run, as it always does
         try:
-            path = self._checkpoints.keep_now(trainer)
+            path = self._checkpoints.keep_now(fit)
         except WriteError as error:
             raise Refused(str(error)) from error
         return {"file": path.name}
 
-    def _sample(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+    def _sample(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
         prompt = args.get("prompt")
         try:
             prompts = None if prompt is None else [prompt]
-            found = self._samples.write(trainer, module, trainer.global_step, prompts, asked=True)
+            found = self._samples.write(fit, prompts, asked=True)
         except (ValueError, WriteError) as error:
             raise Refused(str(error)) from error
         return {"prompt": found[0].prompt, "text": found[0].text}
 
-    def _lr(self, trainer: L.Trainer, module: PretrainingModule, args: dict[str, Any]) -> dict[str, Any]:
+    def _lr(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
         before, self._rate = self._rate, float(args["value"])
-        module.lr_scale = self._rate
-        self._tell_rate(trainer, before)
+        fit.module.lr_scale = self._rate
+        self._tell_rate(fit, before)
         return {"lr_scale": self._rate, "before": before}
 
     # ---------------------------------------------------------------- what they share
 
-    def _go(self, trainer: L.Trainer) -> float:
+    def _go(self, fit: FitContext) -> float:
         self._paused = False
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, LabProgressBar):
-                callback.forget_pace()
-        return logbook_of(trainer).go_on(trainer.global_step)
+        return fit.logbook.go_on(fit.step)
 
-    def _leave(self, trainer: L.Trainer, why: str) -> None:
-        """The step is over, so nothing is left to do but save; for a signal that came in a pause too."""
-        self._interrupts.leave(trainer, why)
-        self._checkpoints.save_if_new(trainer, "interrupted")
+    def _leave(self, fit: FitContext, why: str) -> None:
+        """End the training here, saved; for a signal that came in a pause too."""
+        self._interrupts.leave(fit, why)
+        self._checkpoints.save_if_new(fit, "interrupted")
 
-    def _tell_rate(self, trainer: L.Trainer, before: float) -> None:
-        logbook = logbook_of(trainer)
+    def _tell_rate(self, fit: FitContext, before: float) -> None:
+        logbook = fit.logbook
         logbook.status.update(details={"lr_scale": self._rate})
-        logbook.event("lr_changed", trainer.global_step, **{"from": before, "to": self._rate})
+        logbook.event("lr_changed", fit.step, **{"from": before, "to": self._rate})
 
     def state_dict(self) -> dict[str, float]:
         """The factor on the learning rate."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import lightning as L
-
 from lab.callbacks.activations import reference_texts
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.longest_copy import Copy, longest_copies
 from lab.data.datamodule import LabDataModule
 from lab.generation import Prompt, Sampling, read_prompt, stream
 from lab.runs import SampleWriter
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.training.callback import FitContext
 
 
 @dataclass(frozen=True)
@@ -73,31 +70,26 @@ class Samples(Instrument):
         super().__init__(every)
         self.prompts = prompts
 
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """Write, compare with the training text, tell."""
-        samples = self.write(trainer, module, step)
+        samples = self.write(fit)
         copies = [sample.copy for sample in samples if sample.copy is not None]
         if copies:
-            logbook_of(trainer).log(step, {"stats/longest_copy": max(copy["tokens"] for copy in copies)})
+            fit.logbook.log(fit.step, {"stats/longest_copy": max(copy["tokens"] for copy in copies)})
         rows = [[sample.prompt, sample.text, sample.copied()] for sample in samples]
-        self.dashboards(trainer).text("samples", ["prompt", "text", "longest copy"], rows, step)
+        self.dashboards(fit).text("samples", ["prompt", "text", "longest copy"], rows, fit.step)
 
-    def write(
-        self, trainer: L.Trainer, module: PretrainingModule, step: int, prompts: list[str] | None = None, **facts: Any
-    ) -> list[Sample]:
+    def write(self, fit: FitContext, prompts: list[str] | None = None, **facts: Any) -> list[Sample]:
         """Write into samples.jsonl, for these prompts or the instrument's own; the event `sample` carries `facts`.
 
         Raises ValueError for a prompt with characters outside the vocabulary, `WriteError` when the disk is full.
         """
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(data, LabDataModule)
-        asked = self.read_prompts(data, module.config.context_length, prompts)
-        written = [self._write(module, data, prompt) for prompt in asked]
+        data, logbook, samples = fit.data, fit.logbook, []
+        asked = self.read_prompts(data, fit.model.config.context_length, prompts)
+        written = [self._write(fit, prompt) for prompt in asked]
         copies: list[Copy] | None = None
         if data.sequences.per_epoch is not None:
             copies = longest_copies(written, data.token_files["train"].array())
-        samples = []
-        logbook = logbook_of(trainer)
         with SampleWriter(logbook.run) as writer:
             for i, (prompt, ids) in enumerate(zip(asked, written, strict=True)):
                 copy = None
@@ -106,8 +98,8 @@ class Samples(Instrument):
                     copy = {"tokens": len(run), "text": data.tokenizer.decode(run), "searched": copies[i].searched}
                 samples.append(Sample(prompt.text, data.tokenizer.decode(ids), len(ids), copy))
                 luck = {"temperature": self.sampling.temperature, "seed": self.sampling.seed}
-                writer.write(step, prompt.text, samples[-1].text, **luck, longest_copy=copy)
-        logbook.event("sample", step, count=len(samples), **facts)
+                writer.write(fit.step, prompt.text, samples[-1].text, **luck, longest_copy=copy)
+        logbook.event("sample", fit.step, count=len(samples), **facts)
         return samples
 
     def read_prompts(self, data: LabDataModule, context_length: int, prompts: list[str] | None = None) -> list[Prompt]:
@@ -121,11 +113,9 @@ class Samples(Instrument):
             Prompt(beginning, data.tokenizer.decode(beginning)),
         ]
 
-    def _write(self, module: PretrainingModule, data: LabDataModule, prompt: Prompt) -> list[int]:
+    def _write(self, fit: FitContext, prompt: Prompt) -> list[int]:
         """The ids that follow the prompt, up to an end of text."""
-        end = data.tokenizer.eot_id
-        stop = () if end is None else (end,)
-        steps = stream(module.model, prompt.tokens, self.sampling, stop=stop, alternatives=0)
-        ids = [written.token for written in steps]
-        known = [i for i in ids if i != end and data.tokenizer.tokens[i] is not None]
-        return known
+        tokenizer = fit.data.tokenizer
+        stop = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
+        ids = [written.token for written in stream(fit.model, prompt.tokens, self.sampling, stop=stop, alternatives=0)]
+        return [i for i in ids if i not in stop and tokenizer.tokens[i] is not None]

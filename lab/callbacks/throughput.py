@@ -7,16 +7,16 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import lightning as L
 import torch
 
 from lab.callbacks.instrument import Instrument
-from lab.data.datamodule import LabDataModule
 from lab.model import flops_per_token
-from lab.training.module import PretrainingModule
-from lab.training.trainer import logbook_of
+from lab.runs.cadence import Cadence
+from lab.training.callback import FitContext
+from lab.training.step import StepBatch
 
 # Dense tensor-core FLOP/s from the vendors' data sheets, bf16/fp16 and fp32 (TF32 left aside): the parts of a name
 # that tell a device, more telling ones first.
@@ -56,25 +56,24 @@ class Throughput(Instrument):
         self._loading = 0.0
         self._steps = 0
 
-    def due(self, trainer: L.Trainer, step: int) -> bool:
-        """Evenly, and at the end: speed does not change in the log-spaced way of learning. Step 1 may have compiled: it
-        is left out."""
-        if self.every == 0 or not trainer.is_global_zero:
-            return False
-        return step > 1 and (step % self.cadence(trainer) == 0 or step >= trainer.max_steps)
+    @property
+    def cadence(self) -> Cadence:
+        """Evenly: speed does not change in the log-spaced way of learning."""
+        return replace(super().cadence, early=False)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def due(self, fit: FitContext, step: int) -> bool:
+        """Not at step 1, which may have compiled."""
+        return step > 1 and super().due(fit, step)
+
+    def start(self, fit: FitContext) -> None:
         """Listen to the data being fetched."""
         self._forget()
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        if self.every != 0 and isinstance(data, LabDataModule):
-            data.step_batch = self._timed(data.step_batch)  # type: ignore[method-assign]
+        if self.every != 0:
+            vars(fit.data)["step_batch"] = self._timed(fit.data.step_batch)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def end(self, fit: FitContext) -> None:
         """Leave the data as they were."""
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        if isinstance(data, LabDataModule):
-            data.__dict__.pop("step_batch", None)
+        vars(fit.data).pop("step_batch", None)
 
     def _timed(self, fetch: Callable[[int], Any]) -> Callable[[int], Any]:
         def fetch_and_count(step: int) -> Any:
@@ -85,37 +84,36 @@ class Throughput(Instrument):
 
         return fetch_and_count
 
-    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+    def before_step(self, fit: FitContext, batch: StepBatch) -> None:
         """The batch is here."""
         self._since = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """The update is done; the callbacks after this one have not begun."""
         if self.every == 0:
             return
         self._training += time.perf_counter() - self._since
         self._steps += 1
-        if trainer.global_step == 1:
+        if fit.step == 1:
             self._forget()
-        self.look_if_due(trainer, pl_module, trainer.global_step)
+        self.look_if_due(fit)
 
-    def look(self, trainer: L.Trainer, module: PretrainingModule, step: int) -> None:
+    def look(self, fit: FitContext) -> None:
         """One line for the steps since the last one."""
         if not self._steps:
             return
         seconds = self._training / self._steps
-        logbook = logbook_of(trainer)
         values = {
             "perf/step_seconds": seconds,
             "perf/data_share": self._loading / max(1e-12, self._training + self._loading),
-            "perf/memory_bytes": float(peak_memory(module.device)),
+            "perf/memory_bytes": float(peak_memory(fit.module.device)),
         }
-        peak = peak_flops(module.device, str(trainer.precision))
+        peak = peak_flops(fit.module.device, fit.precision)
         if peak is not None:
-            done = float(flops_per_token(module.config)) * logbook.tokens_per_step / trainer.world_size
+            done = float(flops_per_token(fit.model.config)) * fit.logbook.tokens_per_step / fit.n_processes
             values["perf/mfu"] = done / seconds / peak
         self._forget()
-        logbook.log(step, values)
+        fit.logbook.log(fit.step, values)
 
     def _forget(self) -> None:
         self._training = self._loading = 0.0

@@ -52,15 +52,21 @@ def close_loggers(loggers: list[Logger]) -> None:
     """Flush and end every dashboard's run, so that the next run of this process begins its own."""
     for logger in loggers:
         logger.finalize("success")
-        finish = getattr(logger.experiment, "finish", None)  # Weights & Biases: Lightning leaves its run open
+        finish = getattr(
+            getattr(logger, "experiment", None), "finish", None
+        )  # Weights & Biases: Lightning leaves its run open
         if finish is not None:
             finish()
 
 
 def _tensorboard(run: Run, start_step: int) -> TensorBoardLogger:
-    purge = {"purge_step": start_step} if start_step else {}
     return TensorBoardLogger(
-        run.path, name=run.tensorboard_dir.name, version="", default_hp_metric=False, flush_secs=FLUSH_SECONDS, **purge
+        run.path,
+        name=run.tensorboard_dir.name,
+        version="",
+        default_hp_metric=False,
+        flush_secs=FLUSH_SECONDS,
+        purge_step=start_step or None,
     )
 
 

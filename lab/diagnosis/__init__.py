@@ -12,11 +12,12 @@ torch nor Lightning.
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import LEVELS, Finding
-from lab.diagnosis.monitor import Diagnosis, Monitor, apply_rules, cadence, diagnose, limits_of
+from lab.diagnosis.monitor import CADENCE, Diagnosis, Monitor, apply_rules, diagnose, limits_of
 from lab.diagnosis.rules import RULES
 from lab.diagnosis.thresholds import THRESHOLDS, limits
 
 __all__ = [
+    "CADENCE",
     "LEVELS",
     "RULES",
     "THRESHOLDS",
@@ -25,7 +26,6 @@ __all__ = [
     "Finding",
     "Monitor",
     "apply_rules",
-    "cadence",
     "diagnose",
     "limits",
     "limits_of",

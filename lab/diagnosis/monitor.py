@@ -15,20 +15,14 @@ from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import LEVELS, Finding, Found
 from lab.diagnosis.rules import RULES
 from lab.diagnosis.thresholds import limits
+from lab.runs.cadence import Cadence, is_log_spaced
 from lab.runs.facts import Facts
 from lab.runs.history import MetricsDelta
 from lab.runs.run import Run
-from lab.runs.snapshots import is_snapshot_step
 
-EXAMINATIONS = 100  # of a run
-LEAST_STEPS = 5  # between two examinations
+CADENCE = Cadence(None, per_run=100, least=5)  # examinations of a run
 CLEAR = 3  # examinations in a row without it before a finding ends
 MOST_EVENTS = 6  # per rule and run, for findings that come and go
-
-
-def cadence(total_steps: int | None) -> int:
-    """Optimizer steps between two examinations, after a start at 0, 1, 2, 4, 8, …"""
-    return max(LEAST_STEPS, (total_steps or 0) // EXAMINATIONS)
 
 
 def apply_rules(evidence: Evidence, limits: Any) -> dict[str, Found | None]:
@@ -142,7 +136,7 @@ def diagnose(run: Run, thresholds: Mapping[str, float] | None = None) -> Diagnos
     """
     facts = Facts.of(run)
     monitor = Monitor(Evidence(facts), vars(limits_of(facts, thresholds)))
-    every, told = cadence(facts.total_steps), []
+    every, told = CADENCE.steps(facts.total_steps or 0), []
     events = [event for event in run.events() if event.get("kind") != "finding"]
     for step, part in examinations(run.metrics().rows, every):
         monitor.evidence.apply(MetricsDelta(rows=part))
@@ -157,7 +151,7 @@ def examinations(rows: list[dict[str, Any]], every: int) -> Iterator[tuple[int, 
     part: list[dict[str, Any]] = []
     for row in rows:
         part.append(row)
-        if is_snapshot_step(row["step"], every):
+        if is_log_spaced(row["step"], every):
             yield row["step"], part
             part = []
     if part:

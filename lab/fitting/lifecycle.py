@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import lightning as L
 from lightning.pytorch.utilities.memory import is_oom_error
 
 from lab.callbacks.interrupts import Interrupts
@@ -31,7 +32,6 @@ from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
 from lab.training.schedules import lr_factor
 from lab.training.step import NonFiniteLoss
-from lab.training.trainer import LabTrainer
 
 SCHEDULE_POINTS = 500  # steps drawn in schedule.png
 
@@ -150,13 +150,12 @@ class Fit:
             settings,
             decisions,
             origin,
-            self.run,
+            logbook,
             loggers,
             self.interrupts,
             self.forecast,
             bar=self.listener.progress_bar,
         )
-        trainer.logbook = logbook
         logbook.event(
             "resumed" if origin.kind == "resume" else "started",
             origin.step,
@@ -183,7 +182,7 @@ class Fit:
             self._end(trainer, logbook)
         self.listener.ended(self)
 
-    def _end(self, trainer: LabTrainer, logbook: Logbook) -> None:
+    def _end(self, trainer: L.Trainer, logbook: Logbook) -> None:
         step, why = trainer.global_step, self.interrupts.why
         if why is not None and step < self.decisions.steps:
             logbook.end("stopped", step, f"{why} at step {step}")

@@ -29,7 +29,6 @@ WARNINGS = (
     ".*skip_none.*",
     ".*srun.*",
     ".*val_check_interval.*",
-    ".*callbacks used to create the checkpoint.*",  # their states are restored by the group that holds them
 )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch.callbacks import Callback, ProgressBar
+import lightning as L
 from lightning.pytorch.loggers import Logger
 
-from lab.callbacks.callback_group import CallbackGroup
 from lab.callbacks.forecast import Reforecast
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
@@ -17,40 +16,27 @@ from lab.data.dataset import LabData
 from lab.fitting.decisions import Decisions
 from lab.fitting.origin import Origin
 from lab.forecasting.law import Forecast
-from lab.runs import Run
 from lab.settings.parse import Settings
+from lab.training.callback import FitContext, attach
 from lab.training.checkpoint_io import LabCheckpointIO
+from lab.training.logbook import Logbook
 from lab.training.loop import StepLoop
-from lab.training.trainer import LabTrainer
 
 
 def make_trainer(
     settings: Settings,
     decisions: Decisions,
     origin: Origin,
-    run: Run,
+    logbook: Logbook,
     loggers: list[Logger],
     interrupts: Interrupts,
     forecast: Forecast | None = None,
     *,
     bar: bool = True,
-) -> LabTrainer:
+) -> L.Trainer:
     """The trainer with its callbacks: what measures comes before what saves, the user's own come last."""
-    checkpoints, samples = settings.group("checkpoint"), settings.group("samples")
-    callbacks: list[Callback] = [
-        settings.group("log"),
-        *(settings.group(instrument.group) for instrument in INSTRUMENTS),
-        settings.group("validation"),
-        Reforecast(forecast),
-        settings.group("snapshots"),
-        interrupts,
-        checkpoints,
-        *([LabProgressBar()] if bar else []),
-        RunControl(interrupts, checkpoints, samples, keep_rate=origin.kind != "fork"),
-    ]
-    return build_trainer(
+    trainer = build_trainer(
         settings,
-        callbacks,
         logger=loggers,
         plugins=[LabCheckpointIO(background=True)],
         precision=decisions.levers.precision,
@@ -60,28 +46,35 @@ def make_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         enable_checkpointing=False,
+        enable_progress_bar=False,  # the lab's own is one of its callbacks
         enable_model_summary=False,
-        default_root_dir=run.path,
-        **({} if bar else {"enable_progress_bar": False}),
+        default_root_dir=logbook.run.path,
     )
+    checkpoints, samples = settings.group("checkpoint"), settings.group("samples")
+    bars = [LabProgressBar()] if bar and settings.group("trainer")["enable_progress_bar"] is not False else []
+    callbacks = [
+        settings.group("log"),
+        *(settings.group(instrument.group) for instrument in INSTRUMENTS),
+        settings.group("validation"),
+        Reforecast(forecast),
+        settings.group("snapshots"),
+        interrupts,
+        checkpoints,
+        RunControl(interrupts, checkpoints, samples, keep_rate=origin.kind != "fork"),
+        *bars,
+    ]
+    say = bars[0].say if bars else None
+    attach(FitContext(trainer, settings.module, settings.data, logbook, callbacks, say))
+    trainer.fit_loop.epoch_loop = StepLoop(trainer)
+    return trainer
 
 
-def build_trainer(settings: Settings, callbacks: list[Callback], **overrides: Any) -> LabTrainer:
+def build_trainer(settings: Settings, **overrides: Any) -> L.Trainer:
     """The trainer of the `trainer:` group; `overrides` is what the lab decides."""
     given = {**settings.group("trainer"), **overrides}
-    theirs = settings.group("trainer").get("callbacks") or []
-    theirs = theirs if isinstance(theirs, list) else [theirs]
-    bars = [callback for callback in callbacks if isinstance(callback, ProgressBar)]
-    ours = [callback for callback in callbacks if callback not in bars]
-    if given["profiler"] is None:  # a profiler wants to see each of them
-        ours = [CallbackGroup(ours)]
-    if given["enable_progress_bar"] is not False:
-        ours += bars
     if given["devices"] == "auto":
         given["devices"] = 1  # Lightning would take every GPU there is
-    trainer = LabTrainer(**{**given, "callbacks": [*ours, *theirs]})
-    trainer.fit_loop.epoch_loop = StepLoop(trainer, ours)
-    return trainer
+    return L.Trainer(**given)
 
 
 def out_of_memory(data: LabData) -> str:

@@ -50,7 +50,7 @@ def validate(arguments: Arguments) -> Validated:
     levers = levers_of(settings)
     levers.apply(module.model)
     trainer = build_trainer(
-        settings, [], logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False
+        settings, logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False
     )
     trainer.validate(module, datamodule=data, verbose=False)
     return Validated(run, checkpoint.step, module.validated, data.baselines)

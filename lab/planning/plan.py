@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab.callbacks.snapshots import PER_RUN, Snapshots
 from lab.fitting.decisions import Decisions, decide, levers_of
 from lab.fitting.origin import Origin
 from lab.forecasting.finished import Finished
 from lab.forecasting.kept import keep_plan, plan_path
-from lab.forecasting.ladder import Rung, computing_parameters, ladder
+from lab.forecasting.ladder import Rung, ladder, size
 from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.forecasting.predictions import earlier_runs
 from lab.model import GPTConfig
@@ -110,7 +109,7 @@ def _plan(settings: Settings, choice: Choice | None, say: Say) -> Plan:
             steps=decisions.steps,
             tokens_per_epoch=tokens_per_epoch(settings),
             checkpoints=min(values.checkpoint.keep + 1, 99),
-            snapshots=snapshots_taken(values.snapshots.every, decisions.steps),
+            snapshots=settings.group("snapshots").cadence.count(decisions.steps),
         ),
         earlier_runs(values.run.root, data.facts(), flatten(settings.tree)),
         Floor.of(data.baselines),
@@ -131,12 +130,6 @@ def tokens_per_epoch(settings: Settings) -> int | None:
     """Tokens of one pass over the text; None for a made corpus, which has no end."""
     per_epoch = settings.data.sequences.per_epoch
     return None if per_epoch is None else per_epoch * settings.data.context_length
-
-
-def snapshots_taken(every: int | None, steps: int) -> int:
-    """Snapshots of a whole run."""
-    callback = Snapshots(max(1, steps // PER_RUN) if every is None else every)
-    return sum(callback.due(n, steps) for n in range(steps + 1))
 
 
 def measure(plan: Plan, step: Any) -> None:
@@ -194,7 +187,7 @@ def forecast(plan: Plan) -> None:
             continue
         name = f"the {source}" if source == "ladder" else source
         try:
-            found = forecast_loss(runs, computing_parameters(config), tokens, name, plan.floor)
+            found = forecast_loss(runs, size(config), tokens, name, plan.floor)
         except NotEnough as why:
             plan.unsaid[source] = str(why)
             continue

@@ -16,14 +16,13 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar
 from lightning.pytorch.utilities.memory import is_oom_error
 
-from lab.callbacks.callback_group import CallbackGroup
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.throughput import peak_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
@@ -35,12 +34,11 @@ from lab.fitting.trainer import make_trainer, out_of_memory
 from lab.runs import create_run
 from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
+from lab.training.callback import FitCallback, FitContext, LightningAdapter, attach, callbacks_of
 from lab.training.levers import Levers
 from lab.training.logbook import Logbook
-from lab.training.loop import StepLoop
 from lab.training.module import PretrainingModule
-from lab.training.step import NonFiniteLoss
-from lab.training.trainer import LabTrainer
+from lab.training.step import NonFiniteLoss, StepBatch
 
 FEWEST_STEPS, SECONDS, MOST_SECONDS = 12, 6.0, 45.0
 """It ends after so many steps and seconds, or where steps are long, at the second figure."""
@@ -79,8 +77,7 @@ def rehearse(settings: Settings, decisions: Decisions) -> Rehearsal:
         loggers, _ = make_loggers(
             run, tensorboard=settings.values.tensorboard, wandb="off", start_step=0, configuration={}
         )
-        trainer = make_trainer(settings, decisions, Origin("new"), run, loggers, interrupts)
-        trainer.logbook = logbook
+        trainer = make_trainer(settings, decisions, Origin("new"), logbook, loggers, interrupts)
         watch = Stopwatch(levers)
         watch.attach(trainer)
         restart_peak(levers)
@@ -102,19 +99,19 @@ def rehearse(settings: Settings, decisions: Decisions) -> Rehearsal:
     return Rehearsal(
         watch.step_seconds(),
         len(watch.spans),
-        watch.looks(trainer, decisions.steps),
+        watch.looks(decisions.steps),
         peak_of(levers),
         before,
         time.perf_counter() - begin,
     )
 
 
-class Stopwatch(Callback):
-    """Times every callback of a trainer at every step, validates a little, and ends the training in time."""
+class Stopwatch(FitCallback):
+    """Times every callback of the lab's at every step, validates a little, and ends the training in time."""
 
     def __init__(self, levers: Levers) -> None:
         self.levers = levers
-        self.watched: list[Callback] = []
+        self.watched: list[FitCallback] = []
         self.spans: list[float] = []
         self.times: dict[int, dict[int, float]] = {}
         self.drawn: dict[int, dict[int, float]] = {}
@@ -123,40 +120,41 @@ class Stopwatch(Callback):
         self._since: float | None = None
         self._begin = time.perf_counter()
 
-    def attach(self, trainer: LabTrainer) -> None:
-        """Put a clock around what each callback does at the start and after each step; listen first of all."""
-        group = next((c for c in trainer.callbacks if isinstance(c, CallbackGroup)), None)
-        known = [*(group.members if group else ()), *(c for c in trainer.callbacks if c is not group)]
-        self.watched = [c for c in known if not isinstance(c, Checkpoints | ProgressBar)]
+    def attach(self, trainer: L.Trainer) -> None:
+        """Put a clock around what each callback does at the start and after each step; act first of all."""
+        callbacks = callbacks_of(trainer)
+        adapters = [callback for callback in callbacks if isinstance(callback, LightningAdapter)]
+        self.fit = adapters[0].fit
+        self.watched = [c for c in self.fit.callbacks if not isinstance(c, Checkpoints | LabProgressBar)]
         for callback in self.watched:
             if isinstance(callback, Validation):
                 self.validation = Validation(callback.every, callback.at_start)
                 callback.every = 0  # a little of it is measured here instead: the whole may take minutes
-            for hook in ("on_train_start", "on_train_batch_end"):
-                setattr(callback, hook, self._timed(callback, getattr(callback, hook)))
+            for moment in ("start", "after_step"):
+                setattr(callback, moment, self._timed(callback, getattr(callback, moment)))
             if isinstance(callback, Instrument):
-                callback.dashboards = self._clocked(callback, callback.dashboards)  # type: ignore[method-assign]
-        # One group again, else the loop would take Lightning's long way, which fit does not.
-        trainer.callbacks = [CallbackGroup([self, *self.watched])]
-        trainer.fit_loop.epoch_loop = StepLoop(trainer, trainer.callbacks)
+                vars(callback)["dashboards"] = self._clocked(callback, callback.dashboards)
+        self.fit.callbacks = (self, *self.watched)
+        callbacks[:] = [callback for callback in callbacks if callback not in adapters]
+        attach(self.fit)
 
-    def _timed(self, callback: Callback, act: Callable[..., Any]) -> Callable[..., Any]:
+    def _timed(self, callback: FitCallback, act: Callable[[FitContext], None]) -> Callable[[FitContext], None]:
         times = self.times.setdefault(id(callback), {})
 
-        def timed(trainer: L.Trainer, *rest: Any) -> None:
+        def timed(fit: FitContext) -> None:
             begin = time.perf_counter()
-            act(trainer, *rest)
-            times[trainer.global_step] = time.perf_counter() - begin
+            act(fit)
+            times[fit.step] = time.perf_counter() - begin
 
         return timed
 
     def _clocked(
-        self, callback: Callback, dashboards_of: Callable[[L.Trainer], Dashboards]
-    ) -> Callable[[L.Trainer], Dashboards]:
+        self, callback: FitCallback, dashboards_of: Callable[[FitContext], Dashboards]
+    ) -> Callable[[FitContext], Dashboards]:
         drawn = self.drawn.setdefault(id(callback), {})
 
-        def clocked(trainer: L.Trainer) -> Dashboards:
-            dashboards = dashboards_of(trainer)
+        def clocked(fit: FitContext) -> Dashboards:
+            dashboards = dashboards_of(fit)
             act = dashboards.picture
 
             def picture(name: str, draw: Callable[[], Any], step: int) -> None:
@@ -164,18 +162,17 @@ class Stopwatch(Callback):
                 act(name, draw, step)
                 drawn[step] = drawn.get(step, 0.0) + time.perf_counter() - begin
 
-            dashboards.picture = picture  # type: ignore[method-assign]
+            vars(dashboards)["picture"] = picture
             return dashboards
 
         return clocked
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def start(self, fit: FitContext) -> None:
         """Validate for a moment, before the first step."""
-        assert isinstance(pl_module, PretrainingModule)
-        self.validation_seconds = validation_seconds(pl_module, trainer.datamodule, self.levers)  # type: ignore[attr-defined]
+        self.validation_seconds = validation_seconds(fit.module, fit.data, self.levers)
         self._begin = time.perf_counter()
 
-    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+    def before_step(self, fit: FitContext, batch: StepBatch) -> None:
         """From here to the same moment of the next step is a step."""
         now = time.perf_counter()
         if self._since is not None:
@@ -184,8 +181,7 @@ class Stopwatch(Callback):
         passed = now - self._begin
         enough = len(self.spans) >= FEWEST_STEPS and passed > SECONDS
         if enough or (passed > MOST_SECONDS and len(self.spans) > 1):
-            trainer.should_stop = True
-            trainer.limit_val_batches = 0  # else Lightning validates once more before it leaves
+            fit.stop()
 
     def step_seconds(self) -> float:
         """The median step, less what callbacks did at a look of theirs."""
@@ -195,11 +191,11 @@ class Stopwatch(Callback):
         ]
         return statistics.median(plain[min(SETTLING, len(plain) - 1) :])
 
-    def looks(self, trainer: L.Trainer, steps: int) -> dict[str, float]:
+    def looks(self, steps: int) -> dict[str, float]:
         """Seconds of all looks of a run of `steps`, by callback: what each takes, and the pictures of some."""
         found = {}
         for callback in self.watched:
-            times, due = self.times.get(id(callback)), schedule_of(callback, trainer)
+            times, due = self.times.get(id(callback)), schedule_of(callback, self.fit)
             if times is None or due is None:
                 continue
             planned, drawn = [n for n in range(steps + 1) if due(n)], self.drawn.get(id(callback), {})
@@ -207,7 +203,7 @@ class Stopwatch(Callback):
             if seen and planned:
                 seconds = over_a_run(seen, len(planned))
                 if isinstance(callback, Instrument):
-                    pictured = sum(callback.draws(trainer, n) for n in planned)
+                    pictured = sum(callback.draws(self.fit, n) for n in planned)
                     seconds += over_a_run([drawn[n] for n in sorted(drawn)], pictured)
                 found[getattr(callback, "group", "snapshots")] = seconds
         validations = sum(self.validation.due(n, steps) for n in range(steps + 1))
@@ -226,12 +222,12 @@ def usual(times: dict[int, float]) -> float:
     return statistics.median(times.values()) if times else 0.0
 
 
-def schedule_of(callback: Callback, trainer: L.Trainer) -> Callable[[int], bool] | None:
+def schedule_of(callback: FitCallback, fit: FitContext) -> Callable[[int], bool] | None:
     """When a callback looks; None for one that does the same at every step."""
     if isinstance(callback, Instrument):
-        return lambda n: callback.due(trainer, n)
+        return lambda n: callback.due(fit, n)
     if isinstance(callback, Snapshots):
-        return lambda n: callback.due(n, trainer.max_steps)
+        return lambda n: callback.cadence.due(n, fit.total_steps)
     return None
 
 

@@ -27,20 +27,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def is_snapshot_step(step: int, every: int) -> bool:
-    """Whether to take one at `step`: at 0, 1, 2, 4, 8, … below `every`, then at its multiples."""
-    if every < 1:
-        raise ValueError(f"snapshots every {every} steps: at least 1 is needed")
-    if step < every:
-        return step & (step - 1) == 0  # 0 and the powers of two
-    return step % every == 0
-
-
-def snapshot_steps(total_steps: int, every: int) -> list[int]:
-    """All steps of a run of `total_steps` at which `is_snapshot_step` holds, the end included if it does."""
-    return [step for step in range(total_steps + 1) if is_snapshot_step(step, every)]
-
-
 def write_snapshot(run: RunPaths, step: int, state_dict: Mapping[str, Tensor], **facts: Any) -> CheckpointInfo:
     """Write `snapshots/step-….safetensors` and its facts (`tokens`, `losses`, `model_config`, `probe_loss`).
 

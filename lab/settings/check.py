@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lab.data.text_files import find_files
@@ -16,7 +17,6 @@ from lab.runs.run import check_new_run
 from lab.settings.groups import GROUPS
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
-from lab.training.trainer import LabTrainer
 
 MOST_SEED = 2**32 - 1  # what NumPy takes
 
@@ -98,7 +98,7 @@ def check_trainer(given: Any) -> None:
         plain["devices"] = 1
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
     try:
-        LabTrainer(**plain | silent)
+        L.Trainer(**plain | silent)
     except (MisconfigurationException, ValueError, TypeError) as error:
         asked = "" if given.accelerator in ("auto", "cpu") else f" (trainer.accelerator is {given.accelerator!r})"
         raise ValueError(f"trainer: {' '.join(str(error).split())}{asked}") from None

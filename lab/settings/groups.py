@@ -83,7 +83,9 @@ class PredictConfig:
     @property
     def says_anything(self) -> bool:
         """Whether anything was predicted, or is to be asked."""
-        return self.ask or any(getattr(self, f.name) is not None for f in fields(self) if f.name != "ask")
+        return any(getattr(self, f.name) not in (None, False) for f in fields(self) if f.name != "overfit") or (
+            self.overfit is not None
+        )
 
     def predictions(self) -> list[Prediction]:
         """As predictions.json holds them."""

@@ -33,7 +33,6 @@ from lab.settings.messages import (
     unknown_key,
 )
 from lab.training.module import PretrainingModule
-from lab.training.trainer import LabTrainer
 
 DEFAULT_SEED = 1337
 HORIZONS = ("steps", "tokens", "tokens_per_parameter", "minutes")
@@ -61,9 +60,7 @@ def build_parser(command: str) -> LabParser:
         parser, "seed_everything", (int, DEFAULT_SEED, "Seed of the weights, dropout and samples; data.seed is apart.")
     )
     skip = {key.removeprefix("trainer.") for key in DECIDED_ELSEWHERE if key.startswith("trainer.")}
-    parser.add_class_arguments(
-        LabTrainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True, skip=skip
-    )
+    parser.add_class_arguments(L.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True, skip=skip)
     parser.add_lightning_class_args(PretrainingModule, "model")
     for name, group in GROUPS.items():
         if issubclass(group, Callback | L.LightningDataModule):

@@ -1,16 +1,17 @@
-"""One pass through the training loop without ceremony, where nobody is there to watch the ceremony.
+"""A faster training loop for runs with only the lab's callbacks: the same losses bit for bit, less bookkeeping.
 
-Lightning's loop prepares each step for everything that could be plugged in: a profiler around every hook, results
-that `self.log` may have collected, schedulers, accumulation, a validation, loggers to save. That is 0.2 to 1 ms a step
-of pure Python, some per cent of a small model's step. A run of this lab uses none of it: a batch is a step, the rate is
-a function of the step, validation is a callback's, the journal writes the curve.
+Lightning's loop prepares each step for everything that could be plugged in: a profiler around every hook, results that
+`self.log` may have collected, schedulers, accumulation, a validation, loggers to save: half of what a fit costs over a
+bare loop (LOG.md). A run of this lab needs none of it: a batch is a step, the rate a function of the step, validation
+is a callback's, the metrics log writes the curve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loops.fetchers import _DataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
@@ -18,50 +19,41 @@ from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 
+from lab.training.callback import LightningAdapter, callbacks_of
 from lab.training.module import PretrainingModule
-from lab.training.trainer import LabTrainer
-
-Hook = Callable[..., None]
-LEFT_OUT = ("on_before_backward", "on_after_backward", "on_before_zero_grad")
-"""What the short way does not call: whoever listens to one of these gets the long one."""
 
 
 class StepLoop(_TrainingEpochLoop):
-    """Lightning's loop, with the shortest way through a step for a run in which the lab is alone.
+    """Lightning's loop, with a short way through a step where the lab's callbacks are the only ones.
 
-    The counters, the hooks' order and the losses, bit for bit, are those of Lightning's own way, which is taken as
-    soon as a profiler, a callback from outside, a gradient scaler or a second device is there.
-
-    Args:
-        trainer: Whose loop this is.
-        ours: The callbacks that may be called directly, in this order.
+    Counters, the order of hooks and losses are those of Lightning's own way, which is taken as soon as there is a
+    profiler, another callback, a gradient scaler or a second device.
     """
 
-    def __init__(self, trainer: LabTrainer, ours: Sequence[Callback]) -> None:
+    def __init__(self, trainer: L.Trainer) -> None:
         before = trainer.fit_loop.epoch_loop
         super().__init__(trainer, before.min_steps, before.max_steps)
-        self._ours = tuple(ours)
-        self._alone = False
+        self.is_short = False
+        """Whether this run takes the short way."""
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
-        """Look who is there."""
+        """Choose the way."""
         super().on_run_start(data_fetcher)
-        trainer = self.trainer
-        self._alone = (
+        trainer, callbacks = self.trainer, callbacks_of(self.trainer)
+        self.is_short = (
             isinstance(trainer.lightning_module, PretrainingModule)
-            and isinstance(trainer.profiler, PassThroughProfiler)
+            and isinstance(getattr(trainer, "profiler", None), PassThroughProfiler)
             and type(trainer.strategy) is SingleDeviceStrategy
             and getattr(trainer.precision_plugin, "scaler", None) is None
-            and all(callback in self._ours for callback in trainer.callbacks)  # type: ignore[attr-defined]
-            and not any(_listeners(self._ours, hook) for hook in LEFT_OUT)
+            and all(isinstance(callback, LightningAdapter) for callback in callbacks)
         )
-        self._starts = _listeners(self._ours, "on_train_batch_start")
-        self._before_updates = _listeners(self._ours, "on_before_optimizer_step")
-        self._ends = _listeners(self._ours, "on_train_batch_end")
+        self._starts = _implementing(callbacks, "on_train_batch_start")
+        self._before_updates = _implementing(callbacks, "on_before_optimizer_step")
+        self._ends = _implementing(callbacks, "on_train_batch_end")
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         """One step."""
-        if not self._alone:
+        if not self.is_short:
             return super().advance(data_fetcher)
         trainer, module = self.trainer, self.trainer.lightning_module
         assert isinstance(module, PretrainingModule)
@@ -71,7 +63,6 @@ class StepLoop(_TrainingEpochLoop):
         self.batch_progress.increment_ready()
         for hook in self._starts:
             hook(trainer, module, batch, n)
-        module.on_train_batch_start(batch, n)
         self.batch_progress.increment_started()
         with trainer.precision_plugin.train_step_context():
             module.learn(batch, Tensor.backward, self._update)
@@ -82,13 +73,14 @@ class StepLoop(_TrainingEpochLoop):
 
     def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
         """Validation, schedulers and loggers have their turn in Lightning's way only."""
-        if not self._alone:
+        if not self.is_short:
             super().on_advance_end(data_fetcher)
 
     def _update(self) -> None:
         """What an optimizer wrapped by Lightning does: clip, update, count the step."""
         module, progress = self.trainer.lightning_module, self.manual_optimization.optim_step_progress
-        optimizer = module.optimizers(use_pl_optimizer=False)
+        assert isinstance(module, PretrainingModule)
+        optimizer = module.torch_optimizer()
         progress.increment_ready()
         for hook in self._before_updates:
             hook(self.trainer, module, optimizer)
@@ -97,7 +89,7 @@ class StepLoop(_TrainingEpochLoop):
         progress.increment_completed()
 
 
-def _listeners(callbacks: Sequence[Callback], hook: str) -> list[Hook]:
-    """The hooks that do something; those of the base class don't."""
-    own: list[Any] = [getattr(callback, hook) for callback in callbacks]
-    return [call for call in own if getattr(call, "__func__", None) is not getattr(Callback, hook)]
+def _implementing(callbacks: list[Callback], name: str) -> list[Callable[..., Any]]:
+    """The callbacks' hooks of this name that do something; those of the base class don't."""
+    hooks = [getattr(callback, name) for callback in callbacks]
+    return [hook for hook in hooks if getattr(hook, "__func__", None) is not getattr(Callback, name)]

@@ -63,7 +63,7 @@ class PretrainingModule(L.LightningModule):
         """What the newest validation measured: `val/loss`, `val/perplexity`, `val/bits_per_byte`."""
         self.validated_at = -1
         """Optimizer steps done at that validation."""
-        self.on_micro_batch: Callable[[PretrainingModule, int], None] | None = None
+        self.on_micro_batch: Callable[[int], None] | None = None
         """Called after the backward pass of each micro-batch with its number; gradients hold the sum so far."""
         self.val_nats = SumMetric(nan_strategy="disable")
         self.val_count = SumMetric(nan_strategy="disable")
@@ -92,7 +92,7 @@ class PretrainingModule(L.LightningModule):
             backward: Given a loss, adds its gradient to the parameters' `grad`.
             update: Calls `on_before_optimizer_step`, updates the weights and counts the step.
         """
-        step, listen = self.trainer.global_step, self.on_micro_batch
+        step = self.trainer.global_step
 
         def clip_and_update(clip_gradients: Callable[[], None]) -> None:
             self._clip_gradients = clip_gradients
@@ -105,7 +105,7 @@ class PretrainingModule(L.LightningModule):
 
         self.measured = take_step(
             self.model,
-            self._torch_optimizer(),
+            self.torch_optimizer(),
             batch,
             seed=step_seed(self.seed, step, self.global_rank),
             lr_factor=self.lr_factor_at(step),
@@ -114,7 +114,7 @@ class PretrainingModule(L.LightningModule):
             update=clip_and_update,
             context=self._gradient_sync,
             read=read,
-            after_micro_batch=None if listen is None else lambda i: listen(self, i),
+            after_micro_batch=self.on_micro_batch,
         )
         if (scale := self.loss_scale) is not None:
             self.measured["train/loss_scale"] = scale
@@ -142,14 +142,15 @@ class PretrainingModule(L.LightningModule):
         """The one optimizer; no scheduler object, because the learning rate is a function of the step."""
         return build_optimizer(self.model, self.optimizer_config)
 
-    def _torch_optimizer(self) -> torch.optim.Optimizer:
+    def torch_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer itself, not wrapped by Lightning."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         return optimizer
 
     def on_train_start(self) -> None:
         """A restored optimizer brings its old hyperparameters along; the configuration's win."""
-        adopt_hyperparameters(self._torch_optimizer(), self.optimizer_config)
+        adopt_hyperparameters(self.torch_optimizer(), self.optimizer_config)
 
     # ---------------------------------------------------------------- validation
 
@@ -171,7 +172,7 @@ class PretrainingModule(L.LightningModule):
         nats, count = self.val_nats.compute(), self.val_count.compute()
         loss = float(nats / count)
         self.validated = {"val/loss": loss, "val/perplexity": float(torch.exp(torch.tensor(min(loss, 80.0))))}
-        bytes_per_token = getattr(self.trainer.datamodule, "val_bytes_per_token", None)
+        bytes_per_token = getattr(getattr(self.trainer, "datamodule", None), "val_bytes_per_token", None)
         if bytes_per_token:
             self.validated["val/bits_per_byte"] = loss / (bytes_per_token * math.log(2))
         self.validated_at = self.trainer.global_step

@@ -170,21 +170,20 @@ def build_watched(workload: Workload, steps: int, threads: int, compiled: bool, 
     warnings.filterwarnings("ignore")
     from lab.__main__ import main as command
     from lab.callbacks.instrument import Instrument
+    from lab.training.callback import FitContext
 
     looks: dict[str, list[tuple[int, float]]] = {}
     count: dict[str, int] = {}
     look_if_due = Instrument.look_if_due
 
-    def timed_look(self: Instrument, trainer: Any, module: Any, step: int) -> None:
-        begin, due = time.perf_counter(), self.due(trainer, step)
-        look_if_due(self, trainer, module, step)
+    def timed_look(self: Instrument, fit: FitContext) -> None:
+        begin, due = time.perf_counter(), self.due(fit, fit.step)
+        look_if_due(self, fit)
         if not due:
             return
-        looks.setdefault(self.group, []).append((step, time.perf_counter() - begin))
+        looks.setdefault(self.group, []).append((fit.step, time.perf_counter() - begin))
         if self.group not in count:
-            like_a = SimpleNamespace(
-                max_steps=STEPS["A"], is_global_zero=True, world_size=1, callbacks=trainer.callbacks
-            )
+            like_a: Any = SimpleNamespace(total_steps=STEPS["A"], is_main_process=True, n_processes=1, find=fit.find)
             count[self.group] = sum(self.due(like_a, n) for n in range(EARLY_STEPS + 1, STEPS["A"]))
 
     def fit(n: int) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.callbacks.progress import LabProgressBar
+from lab.training.callback import FitContext
 from scripts.benchmarks.measure import Contestant, Options, Row, percentile
 from scripts.benchmarks.workloads import ADAMW, WORKLOADS, Workload, benchmark_text, lab_levers, lab_step, library_text
 
@@ -27,9 +28,9 @@ class StepClock(LabProgressBar):
 
     ends: list[float] = []  # noqa: RUF012  one list for the whole process: `fit` makes the object
 
-    def on_train_batch_end(self, *args: Any) -> None:
+    def after_step(self, fit: FitContext) -> None:
         """After the lab's other callbacks, which come first."""
-        super().on_train_batch_end(*args)
+        super().after_step(fit)
         self.ends.append(time.perf_counter())
 
 

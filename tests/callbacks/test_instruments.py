@@ -101,16 +101,16 @@ def test_instruments_leave_random_states_and_modes_alone(tmp_path: Path, monkeyp
     changed: list[str] = []
 
     def checked(look: Any) -> Any:
-        def checking(self: Any, trainer: Any, module: Any, step: int) -> None:
+        def checking(self: Any, fit: Any) -> None:
             def state() -> tuple[bytes, bytes, list[bool], bool]:
-                modes = [m.training for m in module.modules()]
+                modes = [m.training for m in fit.module.modules()]
                 numpy_state = str(np.random.get_state()).encode()
                 return torch.get_rng_state().numpy().tobytes(), numpy_state, modes, torch.is_grad_enabled()
 
             before = state()
-            look(self, trainer, module, step)
+            look(self, fit)
             if state() != before:
-                changed.append(f"{self.group} at {step}")
+                changed.append(f"{self.group} at {fit.step}")
 
         return checking
 
@@ -257,15 +257,15 @@ def test_a_failing_instrument_is_named_once_and_the_run_completes(
 def test_a_model_gone_nan_is_told_and_does_not_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lab.callbacks.metrics_log import MetricsLog
 
-    spoil = MetricsLog.on_train_batch_end
+    spoil = MetricsLog.after_step
 
-    def spoiling(self: MetricsLog, trainer: Any, module: Any, *more: object) -> None:
-        spoil(self, trainer, module, *more)
-        if trainer.global_step == 4:
+    def spoiling(self: MetricsLog, fit: Any) -> None:
+        spoil(self, fit)
+        if fit.step == 4:
             with torch.no_grad():
-                next(module.model.blocks[0].mlp.parameters()).fill_(float("nan"))
+                next(fit.model.blocks[0].mlp.parameters()).fill_(float("nan"))
 
-    monkeypatch.setattr(MetricsLog, "on_train_batch_end", spoiling)
+    monkeypatch.setattr(MetricsLog, "after_step", spoiling)
     assert main(["fit", *tiny_args(tmp_path, "--tensorboard", "true", name="nan", steps=12)]) == 1
     run = tmp_path / "runs" / "nan"
     named = [event["instrument"] for event in failures(run)]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lab.diagnosis import LEVELS, Evidence, Finding, Monitor, cadence
+from lab.diagnosis import CADENCE, LEVELS, Evidence, Finding, Monitor
+from lab.runs.cadence import is_log_spaced
 from lab.runs.facts import Facts
 from lab.runs.history import MetricsDelta
 from lab.runs.metrics import describe
-from lab.runs.snapshots import is_snapshot_step
 
 BASELINES = {"uniform": math.log(256), "unigram": 3.08, "bigram": 2.43, "xz": 1.57}
 SETTINGS = {
@@ -56,7 +56,7 @@ def healthy(steps: int = STEPS, seed: int = 0) -> dict[str, dict[int, float]]:
         [1e-3 * min(1, (i + 1) / (warm + 1)) * (0.55 + 0.45 * math.cos(math.pi * i / steps)) for i in range(steps)]
     )
     norms = 0.4 + 2.5 * np.exp(-np.arange(steps) / (steps / 20)) + 0.05 * rng.standard_normal(steps)
-    looks = [s for s in range(steps + 1) if is_snapshot_step(s, max(5, steps // 20))]
+    looks = [s for s in range(steps + 1) if is_log_spaced(s, max(5, steps // 20))]
     part = {s: s / steps for s in looks}
     found: dict[str, dict[int, float]] = {
         "train/loss": dict(enumerate(loss)),
@@ -101,10 +101,10 @@ def rows(curves: dict[str, dict[int, float | None]]) -> list[dict[str, Any]]:
 def told(curves: dict[str, dict[int, Any]], about: Facts | None = None, **thresholds: float) -> list[Finding]:
     """What is reported of a run as it grows."""
     monitor = Monitor(Evidence(about or facts()), thresholds)
-    every, said = cadence(monitor.evidence.facts.total_steps), []
+    every, said = CADENCE.steps(monitor.evidence.facts.total_steps or 0), []
     for row in rows(curves):
         monitor.evidence.apply(MetricsDelta([row]))
-        if is_snapshot_step(row["step"], every):
+        if is_log_spaced(row["step"], every):
             said += monitor.examine(row["step"])
     return said + monitor.examine()
 

@@ -21,16 +21,16 @@ def test_the_first_of_many_pays_for_what_is_loaded() -> None:
 
 
 def test_pictures_count_as_often_as_they_are_drawn() -> None:
-    trainer = cast(Any, SimpleNamespace(max_steps=STEPS, callbacks=[], is_global_zero=True))
+    fit = cast(Any, SimpleNamespace(total_steps=STEPS, is_main_process=True, find=lambda kind: None))
     probes, watch = ReferenceTexts(every=EVERY), Stopwatch(cast(Any, None))
-    watch.watched = [probes]
+    watch.fit, watch.watched = fit, [probes]
     seen = (0, 1, 2, 4, 8)  # the log-spaced start, where every look draws
     watch.times[id(probes)] = dict.fromkeys(seen, 0.30)
     watch.drawn[id(probes)] = dict.fromkeys(seen, 0.25)
-    planned = [n for n in range(STEPS + 1) if probes.due(trainer, n)]
-    drawing = [n for n in planned if probes.draws(trainer, n)]
+    planned = [n for n in range(STEPS + 1) if probes.due(fit, n)]
+    drawing = [n for n in planned if probes.draws(fit, n)]
     assert len(drawing) < len(planned) / (PICTURES / 2)
-    assert watch.looks(trainer, STEPS)["probes"] == pytest.approx(0.05 * len(planned) + 0.25 * len(drawing))
+    assert watch.looks(STEPS)["probes"] == pytest.approx(0.05 * len(planned) + 0.25 * len(drawing))
 
 
 def test_a_rehearsed_picture_is_timed_and_still_drawn() -> None:

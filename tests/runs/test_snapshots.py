@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from lab.runs import Run
@@ -16,30 +13,10 @@ from lab.runs.checkpoints import check_file
 from lab.runs.snapshots import (
     delete_snapshots_beyond,
     find_snapshot,
-    is_snapshot_step,
     list_snapshots,
     read_snapshot,
-    snapshot_steps,
     write_snapshot,
 )
-
-
-def test_the_schedule() -> None:
-    assert snapshot_steps(60, 20) == [0, 1, 2, 4, 8, 16, 20, 40, 60]
-    assert snapshot_steps(5, 1) == [0, 1, 2, 3, 4, 5]
-    assert snapshot_steps(0, 100) == [0]
-    assert snapshot_steps(32, 16) == [0, 1, 2, 4, 8, 16, 32]
-    with pytest.raises(ValueError, match="every 0 steps"):
-        is_snapshot_step(3, 0)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 300), st.integers(0, 3000))
-def test_no_gap_is_wider_than_every(every: int, total: int) -> None:
-    steps = snapshot_steps(total, every)
-    assert steps[0] == 0
-    assert all(later - earlier <= every for earlier, later in pairwise(steps))
-    assert total - steps[-1] < every
 
 
 def test_weights_there_and_back(run: Run) -> None:

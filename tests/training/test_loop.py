@@ -29,7 +29,7 @@ def _note_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def on_run_start(self: StepLoop, data_fetcher: Any) -> None:
         begin(self, data_fetcher)
-        ways.append(self._alone)
+        ways.append(self.is_short)
 
     monkeypatch.setattr(StepLoop, "on_run_start", on_run_start)
 

@@ -1,0 +1,218 @@
+"""The lab's callbacks: what they see of a fit, when they are called, and how Lightning calls them.
+
+A `FitCallback` gets a `FitContext`, whose parts have types, and no trainer. Lightning's own callbacks (a user's, under
+`trainer.callbacks`) stand beside them and act after them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lightning as L
+import torch
+
+from lab.data.datamodule import LabDataModule
+from lab.model import GPT
+from lab.model.reference import reference_loss
+from lab.training.checkpoint_io import LabCheckpointIO
+from lab.training.logbook import Logbook
+from lab.training.module import PretrainingModule
+from lab.training.step import StepBatch
+
+Kind = TypeVar("Kind", bound="FitCallback")
+
+
+class FitContext:
+    """A fit while it runs: what is trained, on which data, where it is written down, how far it is.
+
+    Args:
+        trainer: Lightning's, for this fit.
+        module: What is trained.
+        data: What it learns from.
+        logbook: What writes the run directory.
+        callbacks: The lab's, in the order in which they act.
+        say: Shows a line to the user; unset: on stderr.
+    """
+
+    def __init__(
+        self,
+        trainer: L.Trainer,
+        module: PretrainingModule,
+        data: LabDataModule,
+        logbook: Logbook,
+        callbacks: Iterable[FitCallback] = (),
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.trainer, self.module, self.data, self.logbook = trainer, module, data, logbook
+        self.callbacks = tuple(callbacks)
+        self.say = say or (lambda text: print(text, file=sys.stderr))
+        self.cache: dict[str, Any] = {}
+        """What instruments share at one step; emptied before the next."""
+
+    @property
+    def model(self) -> GPT:
+        """The network."""
+        return self.module.model
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+        return self.trainer.global_step
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.trainer.max_steps
+
+    @property
+    def is_main_process(self) -> bool:
+        """Whether this is the process that writes: the only one, or the first of several."""
+        return self.trainer.is_global_zero
+
+    @property
+    def n_processes(self) -> int:
+        """Processes that train together."""
+        return self.trainer.world_size
+
+    @property
+    def precision(self) -> str:
+        """By Lightning's name, such as `bf16-mixed`."""
+        return str(self.trainer.precision)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the training ends with this step, before its last one."""
+        return self.trainer.should_stop
+
+    def stop(self) -> None:
+        """End the training with the step that was just done."""
+        self.trainer.should_stop = True
+        self.trainer.limit_val_batches = 0  # else Lightning validates once more before it leaves
+
+    def validate(self) -> None:
+        """One pass over the validation loader, as Lightning's own loop would do it; `module.validated` then has it."""
+        # The validation loop borrows the trainer's note of which batch is being logged; the training loop needs it.
+        connector = self.trainer._logger_connector
+        first_loop_iter = connector._first_loop_iter
+        self.trainer.validating = True
+        self.trainer.fit_loop.epoch_loop.val_loop.run()
+        self.trainer.training = True
+        connector._first_loop_iter = first_loop_iter
+
+    def facts(self) -> dict[str, Any]:
+        """What is noted beside weights written now, their loss on a fixed slice of validation text included."""
+        text = torch.from_numpy(self.data.sequences.val_stream(self.model.config.context_length + 1))
+        return {
+            "tokens": self.step * self.logbook.tokens_per_step,
+            "losses": self.module.losses_at(self.step),
+            "model_config": asdict(self.model.config),
+            "probe_loss": reference_loss(self.model, text),
+        }
+
+    @property
+    def checkpoint_io(self) -> LabCheckpointIO:
+        """What writes checkpoint files."""
+        writer = self.trainer.strategy.checkpoint_io
+        assert isinstance(writer, LabCheckpointIO)
+        return writer
+
+    def save(self, path: Path) -> None:
+        """Write everything that a run needs to go on exactly."""
+        self.trainer.save_checkpoint(path)
+
+    def find(self, kind: type[Kind]) -> Kind | None:
+        """The lab's callback of a kind; None where there is none."""
+        return next((callback for callback in self.callbacks if isinstance(callback, kind)), None)
+
+
+class FitCallback:
+    """Acts at moments of a fit; each method is one, and does nothing here. Only those a class defines are called."""
+
+    def start(self, fit: FitContext) -> None:
+        """Weights, optimizer and this callback's state are loaded; the next step comes first."""
+
+    def before_step(self, fit: FitContext, batch: StepBatch) -> None:
+        """The batch is here."""
+
+    def before_update(self, fit: FitContext) -> None:
+        """Gradients are whole, unscaled and not yet clipped."""
+
+    def after_step(self, fit: FitContext) -> None:
+        """The update is done and counted."""
+
+    def before_validation_batch(self, fit: FitContext) -> None:
+        """The model is about to read a batch of the validation split."""
+
+    def validated(self, fit: FitContext) -> None:
+        """`fit.module.validated` is new."""
+
+    def end(self, fit: FitContext) -> None:
+        """The last step is done, or the run was stopped."""
+
+    def failed(self, fit: FitContext, error: BaseException) -> None:
+        """An exception ends the fit."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps of this callback."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state back."""
+
+
+HOOKS = {
+    "start": "on_train_start",
+    "before_step": "on_train_batch_start",
+    "before_update": "on_before_optimizer_step",
+    "after_step": "on_train_batch_end",
+    "before_validation_batch": "on_validation_batch_start",
+    "validated": "on_validation_end",
+    "end": "on_train_end",
+    "failed": "on_exception",
+}
+"""The lab's moments → Lightning's hooks."""
+WITH_ARGUMENT = ("before_step", "failed")  # which get a batch, an error
+
+
+class LightningAdapter(L.Callback):
+    """One of the lab's callbacks as Lightning calls it; has only those hooks that the callback defines."""
+
+    def __init__(self, callback: FitCallback, fit: FitContext) -> None:
+        self.callback, self.fit = callback, fit
+        for moment, hook in HOOKS.items():
+            if getattr(type(callback), moment) is not getattr(FitCallback, moment):
+                setattr(self, hook, _calling(getattr(callback, moment), fit, moment in WITH_ARGUMENT))
+
+    @property
+    def state_key(self) -> str:
+        """Its name in checkpoints and profiles."""
+        return type(self.callback).__name__
+
+    def state_dict(self) -> dict[str, Any]:
+        """The callback's."""
+        return self.callback.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The callback's."""
+        self.callback.load_state_dict(state_dict)
+
+
+def callbacks_of(trainer: L.Trainer) -> list[L.Callback]:
+    """Lightning's list of callbacks, which can be changed until the fit begins."""
+    callbacks: list[L.Callback] = getattr(trainer, "callbacks", [])
+    return callbacks
+
+
+def _calling(act: Callable[..., None], fit: FitContext, with_argument: bool) -> Callable[..., None]:
+    if with_argument:
+        return lambda trainer, module, argument, *_: act(fit, argument)
+    return lambda *_: act(fit)
+
+
+def attach(fit: FitContext) -> None:
+    """Let Lightning call the lab's callbacks, before those that the trainer has already."""
+    callbacks_of(fit.trainer)[:0] = [LightningAdapter(callback, fit) for callback in fit.callbacks]
