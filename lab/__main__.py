@@ -16,11 +16,11 @@ COMMANDS = {
     "generate": "let a run's model write: generate RUN --prompt 'def '",
     "runs": "list all runs, or `runs show RUN` for one",
     "watch": "a running run in the terminal: its state, curve, newest sample: watch RUN",
-    "control": "steer a running run: control RUN pause|resume|stop|checkpoint|sample|lr",
-    "diagnose": "what ails a run, with evidence and what to try: diagnose RUN",
+    "control": "control a running run: control RUN pause|resume|stop|checkpoint|sample|lr",
+    "diagnose": "what is wrong with a run, with evidence and what to try: diagnose RUN",
     "compare": "runs side by side, seeds together, and whether the difference is real: compare A B …",
     "report": "the retrospective of a run, or of --all, written from its files",
-    "batch": "the very text of the batch that step N learns from: batch RUN N",
+    "batch": "the text of the batch that step N learns from: batch RUN N",
     "tokenizer": "train a BPE vocabulary, or show what one does to a text: tokenizer train|show",
 }
 EPILOG = """\

@@ -1,4 +1,4 @@
-"""`python -m lab batch RUN N`: the very text that the update from step N to N+1 learned from.
+"""`python -m lab batch RUN N`: the text that the update from step N to N+1 learned from.
 
 Batch n is a function of (seed, n), so this is a look-up: the run's corpus is opened as its configuration
 says, its own tokenizer cuts it, and the sequences of step N are decoded. The run need not have come that far.

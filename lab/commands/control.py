@@ -1,7 +1,7 @@
 """`python -m lab control RUN pause|resume|stop|checkpoint|sample|lr [VALUE]`: steer a run that is being trained.
 
 The command is put into the run's directory and the trainer's answer awaited; it comes when the step in progress is
-done. Works for whoever trains the run: started here, from the page, or by another process of this machine.
+done. It does not matter how the run was started: here, from the page, or by another process of this machine.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def _run(args: argparse.Namespace) -> int:
         print_json(answer, indent=False)
     if answer is None:
         status = run.status()
-        waits = "it is carried out when the step in progress is done" if status.active else "nobody is there any more"
+        waits = (
+            "it is carried out when the step in progress is done" if status.active else "no process trains it any more"
+        )
         raise ValueError(f"no answer within {args.timeout:g} s: run {run.name!r} is {status.state}, {waits}")
     if answer["kind"] == "command_refused":
         if not args.json:

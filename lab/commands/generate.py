@@ -1,7 +1,7 @@
-"""`python -m lab generate RUN --prompt …`: a run's model writes, as fast as it thinks.
+"""`python -m lab generate RUN --prompt …`: a run's model continues a text, token by token.
 
 The text goes to stdout as it is written, everything else (notes, speed, the seed) to stderr, so that the text
-alone can be piped on. `--json` prints one object at the end, with what the model thought at each token.
+alone can be piped on. `--json` prints one object at the end, with the probabilities at each token.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Writing:
         self.seconds = 0.0
 
     def follow(self, steps: Iterator[Step]) -> None:
-        """Take the steps until they end, the model ends its text, or the person does (Ctrl-C)."""
+        """Take the steps until they end, the model ends its text, or Ctrl-C."""
         from lab.generation import with_text
 
         started = time.perf_counter()

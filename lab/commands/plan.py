@@ -23,7 +23,7 @@ def plan(args: list[str]) -> int:
 
     quieten()
     arguments = Arguments.of(args).renamed("root", "run.root")
-    # Said on stderr while it is measured: those minutes are long without a word.
+    # On stderr: a rehearsal and pilots take minutes.
     progress = Console(stderr=True, highlight=False, quiet=arguments.value("json") is not None)
     found = make_plan(arguments, lambda line: progress.print(line, style="dim"))
     values = found.settings.values

@@ -1,4 +1,4 @@
-"""`python -m lab runs calibration`: how good the predictions were, the person's and the lab's, over all runs."""
+"""How good predictions were, the user's and the lab's, over all runs: `python -m lab runs calibration`."""
 
 from __future__ import annotations
 

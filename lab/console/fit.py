@@ -197,7 +197,7 @@ def next_commands(run: Run, opening: str) -> list[tuple[str, str]]:
 
 
 def python() -> str:
-    """How to call this very Python from here: `python` where that is it, else its path."""
+    """The command that starts this Python: `python` where the shell finds the same one, else its path."""
     found = shutil.which("python")
     if (
         found

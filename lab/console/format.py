@@ -80,7 +80,7 @@ def named_lines(lines: Iterable[tuple[str, Any]], *, style: str = "dim", right: 
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """With so many digits after the point; a dash where there is none."""
+    """With `digits` after the point; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 

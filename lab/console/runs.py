@@ -212,7 +212,7 @@ def _next_lines(run: Run, status: Status) -> Lines:
         lines.append(("what it read", on_run("batch", run, "0")))
     if run.tensorboard_dir.is_dir():
         lines.append(("curves", f"tensorboard --logdir {shlex.quote(str(run.tensorboard_dir))}"))
-    return lines or [("start anew", START_HINT)]
+    return lines or [("start again", START_HINT)]
 
 
 def records_of(run: Run) -> tuple[dict[str, dict[str, Any] | None], list[str]]:

@@ -35,7 +35,7 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
     data, module = settings.data, settings.module
     changed: dict[str, tuple[Any, Any]] = {}
     if origin.run is not None:
-        with suppress(ValueError):  # damaged, and another was given: it is written anew
+        with suppress(ValueError):  # damaged, and another was given, which replaces it
             changed = differences(origin.run.config() or {}, settings.tree)
     data.prepare_data()
     data.setup("fit")

@@ -192,7 +192,7 @@ class Fit:
 
 
 def schedule_figure(settings: Settings, total_steps: int) -> Any:
-    """The learning rate over a run of so many steps, as a matplotlib figure."""
+    """The learning rate over a run of `total_steps`, as a matplotlib figure."""
     module = settings.module
     every = max(1, total_steps // SCHEDULE_POINTS)
     steps = sorted({*range(0, total_steps, every), total_steps - 1})

@@ -82,7 +82,7 @@ def pick_checkpoint(run: Run, step: str | None) -> CheckpointInfo:
             print(f"passed over: {problem}", file=sys.stderr)
         if newest is None:
             raise SettingsError(
-                f"run {run.name!r} has no whole checkpoint to start from: start it anew with"
+                f"run {run.name!r} has no whole checkpoint to start from: start it again with"
                 f" `python -m lab fit --config {run.config_path}`"
             )
         return newest
@@ -141,7 +141,7 @@ def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data:
         )
     if origin.kind == "resume" and not any(key.startswith("data.") for key in changed):
         was = None
-        with suppress(ValueError, KeyError, TypeError):  # a damaged data.json is written anew
+        with suppress(ValueError, KeyError, TypeError):  # a damaged data.json is replaced
             was = (run.data() or {})["corpus"]["fingerprint"]
         if was not in (None, data.corpus.fingerprint()):
             raise SettingsError(

@@ -1,4 +1,4 @@
-"""The loss of a run's checkpoint on its whole validation split, measured anew."""
+"""Measures the loss of a run's checkpoint on its whole validation split."""
 
 from __future__ import annotations
 

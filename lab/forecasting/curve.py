@@ -1,4 +1,4 @@
-"""Where a run will end, by the part of its curve that is there: the forecast that is made anew while it trains.
+"""Where a run will end, from the part of its curve that is there: the forecast that is updated while it trains.
 
 The run's own losses are continued by a power law of their past, less what a learning rate that falls still takes off
 (most of that comes at the end, where no past shows it: Tissue et al. 2024 give it a term of its own). Where something

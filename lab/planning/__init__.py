@@ -2,7 +2,7 @@
 
 Reading order: `memory` and `sizes` (counted, without a step), `memory_check` (does it fit this machine?), `rehearsal`
 (a few real steps of the real fit), `pilots` (small models trained for a forecast), `choose_model` (the largest model
-for so many minutes), `plan` (all of it together). Where a run will end is `lab.forecasting`.
+for a given time), `plan` (all of it together). Where a run will end is `lab.forecasting`.
 
     from lab.planning import size_of
     size_of({"model": {"config": {"n_layers": 6, "n_heads": 6, "d_model": 384}}}).memory.parts()

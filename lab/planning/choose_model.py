@@ -1,4 +1,4 @@
-"""How large a model for so many minutes: the largest that still sees enough text."""
+"""The model for a given training time: the largest that still sees enough text."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Plan:
 def make_plan(arguments: Arguments, say: Say) -> Plan:
     """Plan the fit that `arguments` describe and keep its forecasts for that fit; `say` hears what is being measured.
 
-    With `--minutes` the model is chosen first: the largest sensible one for so many minutes on this machine.
+    With `--minutes` the model is chosen first: the largest sensible one for that time on this machine.
     """
     minutes, choice = arguments.value("minutes"), None
     if minutes is not None:
@@ -116,7 +116,7 @@ def _plan(settings: Settings, choice: Choice | None, say: Say) -> Plan:
         choice,
     )
     if values.measure:
-        say("a few real steps, thrown away …")
+        say("a rehearsal of a few real steps …")
         measure(plan, step)
     else:
         plan.memory_predicted = process_peak(module.config, step, decisions.levers)
@@ -227,7 +227,7 @@ def shape_flags(config: GPTConfig) -> dict[str, Any]:
 
 
 def schedule_values(plan: Plan, points: int) -> list[float]:
-    """The learning rate's factor at so many steps, evenly over the run."""
+    """The learning rate's factor at `points` steps, evenly over the run."""
     steps = plan.decisions.steps
     at = [round(i * (steps - 1) / max(1, points - 1)) for i in range(points)]
     return [lr_factor(step, steps, plan.settings.module.schedule_config) for step in at]

@@ -1,4 +1,4 @@
-"""A few real steps of the real fit, thrown away: how long the whole will take, and how much memory it holds.
+"""A rehearsal: a few real steps of the real fit, then deleted. It measures seconds a step and memory.
 
 The trainer is fit's own, with all its instruments at their cadence, in a run directory that is deleted. Each callback
 is timed by itself, and what it does at a look is counted as often as it will look.
@@ -40,11 +40,10 @@ from lab.training.logbook import Logbook
 from lab.training.module import PretrainingModule
 from lab.training.step import NonFiniteLoss, StepBatch
 
-FEWEST_STEPS, SECONDS, MOST_SECONDS = 12, 6.0, 45.0
-"""It ends after so many steps and seconds, or where steps are long, at the second figure."""
-SETTLING = 3
-"""Steps that don't count: allocator, caches and clock settle in them."""
-VALIDATING_SECONDS = 2.0
+FEWEST_STEPS, SECONDS = 12, 6.0  # the rehearsal ends once it has done both
+MOST_SECONDS = 45.0  # where steps are long, it ends here with fewer
+SETTLING = 3  # first steps that are left out: allocator, caches and clock settle in them
+VALIDATING_SECONDS = 2.0  # of the validation split, measured before the first step
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Rehearsal:
     seconds: float = 0.0
 
     def run_seconds(self, steps: int) -> float:
-        """Seconds of a run of so many steps, with its validations and instruments."""
+        """Seconds of a run of `steps`, with its validations and instruments."""
         return steps * self.step_seconds + sum(self.looks.values())
 
 

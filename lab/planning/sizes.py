@@ -12,7 +12,7 @@ from lab.planning.memory import Memory, Step, step_memory
 
 KNOWN_VOCABULARIES = {"bytes": 257, "char": 96, "bpe": 4096, "gpt2": 50257, "r50k_base": 50257, "p50k_base": 50281}
 KNOWN_VOCABULARIES |= {"cl100k_base": 100277, "o200k_base": 200019}
-"""Ids of a tokenizer that nobody has made yet; `char` is what printable ASCII has, and depends on the text."""
+"""Vocabulary size by kind of tokenizer, before one is made; `char` depends on the text, printable ASCII is assumed."""
 DEFAULT_BATCH = 16
 
 
@@ -49,7 +49,7 @@ def sizes(
 
     Args:
         step: What one step takes through the network, and how.
-        tokens_per_epoch: Tokens of one pass over the training text; None: it never repeats, or nobody knows.
+        tokens_per_epoch: Tokens of one pass over the training text; None: it never repeats, or is not known.
         checkpoints: Checkpoints that lie on the disk at the end: the newest two and the best one.
         snapshots: Snapshots taken by the end.
     """
@@ -83,9 +83,9 @@ def size_of(
 ) -> Sizes:
     """The costs of a configuration as `config.yaml` writes it (what it leaves out has its default).
 
-    For whoever asks while settings are being chosen: no text is read and no weight made, and it answers in a second at
-    most. The vocabulary is guessed from the tokenizer's kind unless given; `levers` are precision and kernels, as
-    `{"precision": "bf16-mixed", "attention": "explicit", …}`. A horizon in minutes leaves tokens and FLOPs unknown.
+    Answers in a second at most, while settings are being chosen: no text is read, no weight is made. The vocabulary is
+    guessed from the tokenizer's kind unless given; `levers` are precision and kernels, as `{"precision": "bf16-mixed",
+    "attention": "explicit", …}`. A horizon in minutes leaves tokens and FLOPs unknown.
 
     Raises `ValueError` for settings that cannot be, as the model's configuration says it.
     """

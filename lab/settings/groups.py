@@ -117,7 +117,7 @@ Option = tuple[Any, Any, str]
 PLAN_OPTIONS: dict[str, Option] = {
     "pilot": (bool, False, "Train a ladder of small models, a tenth of the run's FLOPs, and forecast the final loss."),
     "measure": (bool, True, "Take a few real steps: minutes and memory as measured."),
-    "minutes": (float | None, None, "Choose the model: the largest sensible one for so many minutes on this machine."),
+    "minutes": (float | None, None, "Choose the model: the largest sensible one for that time on this machine."),
     "schedule": (str | None, None, "Also draw the learning rate into this file (.png, .svg or .pdf)."),
     "json": (bool, False, "Print JSON."),
 }

@@ -38,7 +38,7 @@ class HorizonConfig:
             if not (math.isfinite(value) and value > 0)
         ]
         if not given:
-            problems.append(f"horizon: how long shall the run be? Set one of {choices}")
+            problems.append(f"horizon: the length of the run is not set: give one of {choices}")
         if len(given) > 1:
             both = " and ".join(f"{name}={value:g}" for name, value in given.items())
             problems.append(f"horizon: {both} contradict each other; set exactly one of {choices}")
@@ -71,7 +71,9 @@ def resolve_steps(
     else:
         assert config.minutes is not None
         if seconds_per_step is None:
-            raise ValueError(f"horizon.minutes is {config.minutes:g}, but nobody measured how long a step takes here")
+            raise ValueError(
+                f"horizon.minutes is {config.minutes:g}, but the time of a step on this machine was not measured"
+            )
         steps = math.floor(60 * config.minutes / seconds_per_step)
         if steps < 1:
             raise ValueError(

@@ -44,5 +44,5 @@ def test_all_problems_at_once() -> None:
 def test_minutes_too_few_for_one_step() -> None:
     with pytest.raises(ValueError, match=r"horizon\.minutes is 0\.1, but a step takes 2\.0 minutes"):
         resolve_steps(HorizonConfig(minutes=0.1), 768, 1000, seconds_per_step=120)
-    with pytest.raises(ValueError, match="nobody measured"):
+    with pytest.raises(ValueError, match="was not measured"):
         resolve_steps(HorizonConfig(minutes=0.1), 768, 1000)
