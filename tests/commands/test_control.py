@@ -68,7 +68,7 @@ def test_a_trainer_that_leaves_is_not_waited_for(trained: Run, root: Path, capsy
     began = time.monotonic()
     assert main(["fox", "stop", "--root", str(root), "--timeout", "600"]) == 2
     assert time.monotonic() - began < 300
-    assert "run 'fox' is stopped, nobody is there any more" in capsys.readouterr().err
+    assert "run 'fox' is stopped, no process trains it any more" in capsys.readouterr().err
 
 
 def test_a_busy_trainer_is_waited_for_in_vain(trained: Run, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
