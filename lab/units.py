@@ -24,7 +24,7 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) < 1e5 else short(value)
 
 
-def size(n_bytes: float | None) -> str:
+def byte_count(n_bytes: float | None) -> str:
     """Bytes of memory or of a file, to three digits."""
     if n_bytes is None or not math.isfinite(n_bytes):
         return UNKNOWN

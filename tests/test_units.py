@@ -15,7 +15,7 @@ def test_counts_keep_five_digits_then_three_and_a_letter() -> None:
 
 
 def test_bytes_and_seconds_in_their_largest_unit() -> None:
-    assert [units.size(x) for x in (0, 999, 1500, 2.5e6, 3e12, None)] == [
+    assert [units.byte_count(x) for x in (0, 999, 1500, 2.5e6, 3e12, None)] == [
         "0 B",
         "999 B",
         "1.5 kB",

@@ -1,68 +1,64 @@
 // Direct logit attribution: what each part of the model added to the logit of its first guess.
 
+import { bar, signed } from "./lib/bars.js";
 import { fixed, h, replace } from "./lib/dom.js";
-import { of, panel } from "./lib/panel.js";
-import { currentToken, lockHead, select } from "./lib/store.js";
+import { of, onToken, panel } from "./lib/panel.js";
+import { currentToken, selectHead } from "./lib/store.js";
 
 const SHOWN = 16;
+/** @type {Record<string, string>} */
+const NAMES = { embed: "token embedding", pos_embed: "position embedding", ln_final_bias: "final norm’s bias" };
 
+/** @param {Element} element */
 export function mount(element) {
-  let view = null;
-  const title = h("p", { class: "lab-note" }), bars = h("div", { class: "lab-bars lab-signed", role: "list" }),
-    check = h("p", { class: "lab-note" });
+  /** @type {Lab.PredictionView} */
+  let view;
+  const title = h("p", { class: "lab-note" }), check = h("p", { class: "lab-note" });
+  const bars = h("div", { class: "lab-bars lab-signed", role: "list" });
   const found = panel(element, {
     request: of("predictions"),
     show(answer) {
       view = answer;
       draw();
     },
-    update: (changed) => (changed.has("token") || changed.has("hover") ? draw() : null),
+    update: onToken(draw),
     draw,
   });
   replace(found.body, title, bars, check);
 
   function draw() {
-    const found_ = view.attribution;
-    if (!found_) {
+    const { attribution, attribution_missing: missing, source: { tokens } } = view;
+    if (!attribution) {
       replace(bars);
       check.textContent = "";
-      title.textContent = view.attribution_missing;
+      title.textContent = missing;
       return;
     }
-    const n = view.source.tokens.length, p = Math.min(n - 1, currentToken() ?? n - 1);
-    const parts = found_.parts.map((name, i) => ({ name, value: found_.values.data[i * n + p] }));
+    const n = tokens.length, p = Math.min(n - 1, currentToken() ?? n - 1), logit = attribution.logits.data[p];
+    const parts = attribution.parts.map((name, i) => ({ name, value: attribution.values.data[i * n + p] }));
     parts.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     const shown = parts.slice(0, SHOWN), largest = Math.max(1e-9, ...shown.map((part) => Math.abs(part.value)));
-    title.textContent = `After “${view.source.tokens[p]}” the first guess is “${found_.targets[p]}”, with a logit of ${
-      fixed(found_.logits.data[p], 2)
+    title.textContent = `After “${tokens[p]}” the first guess is “${attribution.targets[p]}”, with a logit of ${
+      fixed(logit, 2)
     }.`;
-    replace(bars, ...shown.map(({ name, value }) => {
-      const width = `${(50 * Math.abs(value)) / largest}%`,
-        side = value < 0 ? { right: "50%", width } : { left: "50%", width };
-      const at = /^L(\d+)H(\d+)$/.exec(name);
-      const text = at
-        ? h("button", { class: "lab-link", title: "look at this head", onclick: () => {
-          lockHead(true);
-          select({ layer: Number(at[1]), head: Number(at[2]) });
-        } }, `head ${at[1]}.${at[2]}`)
-        : named(name);
-      return h("div", { class: "lab-bar", role: "listitem" }, h("span", { class: "lab-bar-name" }, text),
-        h("span", { class: "lab-bar-track" },
-          h("i", { class: value < 0 ? "lab-bar-minus" : "lab-bar-now", style: side })),
-        h("span", { class: "lab-bar-value" }, h("b", {}, fixed(value, 2))));
-    }));
-    const sum = parts.reduce((total, part) => total + part.value, 0);
-    const logit = found_.logits.data[p], off = Math.abs(sum - logit);
-    check.textContent = `Sum check: all ${parts.length} parts add up to ${fixed(sum, 3)}, the logit is ${
-      fixed(logit, 3)
-    } (off by ${off.toExponential(0)} here, by at most ${found_.error.toExponential(0)} anywhere).`;
-    found.root.dataset.sum = fixed(sum, 3);
+    replace(bars,
+      ...shown.map(({ name, value }) => bar(named(name), [signed(value / largest)], [h("b", {}, fixed(value, 2))])));
+    const sum = parts.reduce((total, part) => total + part.value, 0), off = Math.abs(sum - logit).toExponential(0);
+    check.textContent = `Sum check: all ${parts.length} parts add up to ${fixed(sum)}, the logit is ${
+      fixed(logit)
+    } (off by ${off} here, by at most ${attribution.error.toExponential(0)} anywhere).`;
+    found.root.dataset.sum = fixed(sum);
   }
 }
 
+/** A part by its name; a head leads to its pattern. @param {string} part */
 function named(part) {
-  const layer = /^(\d+)_(attn_bias|mlp_out)$/.exec(part);
-  if (layer) return layer[2] === "mlp_out" ? `MLP ${layer[1]}` : `attention bias ${layer[1]}`;
-  return { embed: "token embedding", pos_embed: "position embedding", ln_final_bias: "final norm’s bias" }[part]
-    ?? part;
+  const [, l, i] = /^L(\d+)H(\d+)$/.exec(part) ?? [];
+  if (i) {
+    return h("button", { class: "lab-link", title: "look at this head", onclick: () =>
+      selectHead(Number(l), Number(i)) }, `head ${l}.${i}`);
+  }
+  const [, layer, kind] = /^(\d+)_(attn_bias|mlp_out)$/.exec(part) ?? [];
+  if (layer) return `${kind === "mlp_out" ? "MLP" : "attention bias"} ${layer}`;
+  return NAMES[part] ?? part;
 }

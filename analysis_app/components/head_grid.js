@@ -1,203 +1,225 @@
 // All heads of all layers as thumbnails. Hover previews, click locks, Esc unlocks, double-click solos, arrows move.
 
 import { paintPattern } from "./lib/canvas.js";
-import { longAnalysis } from "./lib/client.js";
+import { idOf, longAnalysis, messageOf, wasAborted } from "./lib/client.js";
 import { colour } from "./lib/colour.js";
 import { choice, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
+import { arrow } from "./lib/grid.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
 import { head } from "./lib/patterns.js";
-import { asked, currentHead, lockHead, option, preview, select, setOption, state } from "./lib/store.js";
+import { asked, currentHead, lockHead, option, preview, selectHead, setOption, state } from "./lib/store.js";
 
 const ABLATION = "Δ loss without it", DEFAULT = "induction";
+const RANDOM = ["previous token", "duplicate token", "induction"]; // measured on random tokens, not on the text
 
+/** @typedef {Pick<Lab.View, "request" | "ask" | "numbers">} Source */
+/** @typedef {{ button: HTMLButtonElement, canvas: HTMLCanvasElement, score: HTMLElement }} Tile */
+
+/** @param {Element} element */
 export const mount = (element) => headGrid(element, { request: of("attention"), ablates: true });
 
-// `source`: { request, ask (both as lib/panel.js says), ablates: whether heads can be taken away there }. Returns
-// { show(view), refresh() } for a source whose numbers change by themselves.
-export function headGrid(element, source) {
-  let view = null, metric = option("metric", DEFAULT), ablation = null, running = null, tiles = [], legend = null,
-    offered = "";
-  const grid = h("div", { class: "lab-heads", role: "grid", "aria-label": "attention heads, a row for each layer" });
+/**
+ * The grid for a source whose numbers may change by themselves.
+ * @param {Element} element
+ * @param {Source & { ablates?: boolean }} source `ablates`: whether heads can be taken away there
+ */
+export const headGrid = (element, source) => new HeadGrid(element, source);
 
-  const found = panel(element, {
-    ...source,
-    show,
-    update: mark,
-    draw: paintAll,
-  });
-  legend = h("p", { class: "lab-note" });
-  replace(found.body, grid, legend);
-  return { show, refresh: found.refresh };
+class HeadGrid {
+  /** @type {Lab.AttentionView | null} */
+  #view = null;
+  /** @type {Lab.AblationView | null} */
+  #ablation = null;
+  /** @type {AbortController | null} */
+  #running = null;
+  /** @type {Tile[][]} of each layer */
+  #tiles = [];
+  #offered = ""; // the choices that stand there
+  #metric = option("metric", DEFAULT);
+  #grid = h("div", { class: "lab-heads", role: "grid", "aria-label": "attention heads, a row for each layer" });
+  #legend = h("p", { class: "lab-note" });
 
-  function show(answer) {
-    [view, ablation] = [answer, null];
-    running?.abort();
-    build();
-    if (metric === ABLATION) ablate();
+  /** @param {Element} element @param {Source & { ablates?: boolean }} source */
+  constructor(element, source) {
+    this.element = element;
+    this.ablates = source.ablates ?? false;
+    this.panel = panel(element, { ...source, show: this.show, update: () => this.#mark(), draw: () => this.#paint() });
+    replace(this.panel.body, this.#grid, this.#legend);
+    this.refresh = this.panel.refresh;
   }
 
-  function build() {
+  /** @param {Lab.AttentionView} answer */
+  show = (answer) => {
+    [this.#view, this.#ablation] = [answer, null];
+    this.#running?.abort();
+    this.#build(answer);
+    if (this.#metric === ABLATION) this.#ablate();
+  };
+
+  /** @param {Lab.AttentionView} view */
+  #build(view) {
     const [layers, heads] = view.patterns.shape;
-    grid.style.setProperty("--heads", heads);
-    if (tiles.length !== layers || tiles[0].length !== heads) {
-      tiles = Array.from({ length: layers }, (_, layer) => Array.from({ length: heads }, (_, i) => tile(layer, i)));
-      replace(grid, ...tiles.map((row, layer) =>
+    this.#grid.style.setProperty("--heads", String(heads));
+    if (this.#tiles.length !== layers || this.#tiles[0].length !== heads) {
+      this.#tiles = Array.from({ length: layers }, (_, layer) =>
+        Array.from({ length: heads }, (_, i) => this.#tile(layer, i)));
+      replace(this.#grid, ...this.#tiles.map((row, layer) =>
         h("div", { class: "lab-heads-row", role: "row" },
           h("span", { class: "lab-heads-name", role: "rowheader" }, `layer ${layer}`), ...row.map((t) =>
             t.button
           ))
       ));
     }
-    const names = [...view.scores.map((score) => score.name), ...(source.ablates ? [ABLATION] : [])];
-    if (metric !== "none" && !names.includes(metric)) metric = names.includes(DEFAULT) ? DEFAULT : "none";
-    // The same choices stay: a list that is open must not be taken away.
-    if (offered !== (offered = JSON.stringify([names, metric])))
-      replace(actionsOf(element),
-        choice("Show", [["none", "patterns only"], ...names.map((n) => [n, n])], metric, (name) => {
-          metric = name;
-          setOption("metric", name, DEFAULT);
-          if (name === ABLATION) ablate();
-          else paintScores();
-        }));
-    paintAll();
-    mark();
+    this.#offer([...view.scores.map((score) => score.name), ...(this.ablates ? [ABLATION] : [])]);
+    this.#paint();
+    this.#mark();
   }
 
-  function tile(layer, index) {
+  /** @param {string[]} names */
+  #offer(names) {
+    if (this.#metric !== "none" && !names.includes(this.#metric))
+      this.#metric = names.includes(DEFAULT) ? DEFAULT : "none";
+    // The same choices stay: a list that is open must not be taken away.
+    if (this.#offered === (this.#offered = JSON.stringify([names, this.#metric]))) return;
+    replace(actionsOf(this.element),
+      choice("Show", [["none", "patterns only"], ...names.map((n) => /** @type {[string, string]} */ ([n, n]))],
+        this.#metric, (name) => {
+        this.#metric = name;
+        setOption("metric", name, DEFAULT);
+        if (name === ABLATION) this.#ablate();
+        else this.#paintScores();
+      }));
+  }
+
+  /** @param {number} layer @param {number} index @returns {Tile} */
+  #tile(layer, index) {
     const canvas = h("canvas", { "aria-hidden": "true" }), score = h("span", { class: "lab-head-score" });
-    const button = h("button", {
-      class: "lab-head",
-      role: "gridcell",
-      data: { layer, head: index },
+    const button = h("button", { class: "lab-head", role: "gridcell", data: { layer, head: index },
       onclick: (event) => {
         if (event.detail < 2) pick(layer, index);
-      },
-      ondblclick: () => solo(layer, index),
-      onmouseenter: (event) => {
+      }, ondblclick: () => {
+        selectHead(layer, index);
+        this.element.closest(".lab-split")?.classList.toggle("lab-solo");
+      }, onmouseenter: (event) => {
         preview({ layer, head: index });
-        tell(event, layer, index);
-      },
-      onmouseleave: () => {
+        this.#tell(event, layer, index);
+      }, onmouseleave: () => {
         preview({ layer: null, head: null });
         hideTip();
-      },
-      onkeydown: (event) => move(event, layer, index),
-    }, canvas, h("span", { class: "lab-head-foot" }, h("span", {}, `${layer}.${index}`), " ", score));
+      }, onkeydown: (event) => this.#move(event, layer, index) }, canvas,
+      h("span", { class: "lab-head-foot" }, h("span", {}, `${layer}.${index}`), " ", score));
     return { button, canvas, score };
   }
 
-  function pick(layer, index) {
-    const { selection, headLocked } = state;
-    if (headLocked && selection.layer === layer && selection.head === index) return lockHead(false);
-    lockHead(true);
-    select({ layer, head: index });
-  }
-
-  function solo(layer, index) {
-    lockHead(true);
-    select({ layer, head: index });
-    const row = element.closest(".lab-split");
-    if (row) row.classList.toggle("lab-solo");
-  }
-
-  function move(event, layer, index) {
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!step) return;
+  /** @param {KeyboardEvent} event @param {number} layer @param {number} index */
+  #move(event, layer, index) {
+    const way = arrow(event);
+    if (!way) return;
     event.preventDefault();
-    const [toLayer, toHead] = [layer + step[0], index + step[1]];
-    if (!tiles[toLayer]?.[toHead]) return;
-    lockHead(true);
-    select({ layer: toLayer, head: toHead });
-    tiles[toLayer][toHead].button.focus();
+    const [toLayer, toHead] = [layer + way.row, index + way.column], tile = this.#tiles[toLayer]?.[toHead];
+    if (!tile) return;
+    selectHead(toLayer, toHead);
+    tile.button.focus();
   }
 
-  function paintAll() {
+  /** @param {(tile: Tile, layer: number, index: number) => void} fn */
+  #each(fn) {
+    this.#tiles.forEach((row, layer) => row.forEach((tile, index) => fn(tile, layer, index)));
+  }
+
+  #paint() {
+    const view = this.#view;
+    if (!view) return;
     const n = view.patterns.shape[2];
-    tiles.forEach((row, layer) =>
-      row.forEach((t, index) => {
-        paintPattern(t.canvas, head(view, layer, index), n);
-        t.canvas.style.imageRendering = n <= 96 ? "pixelated" : "auto";
-      })
-    );
-    paintScores();
+    this.#each(({ canvas }, layer, index) => {
+      paintPattern(canvas, head(view, layer, index), n);
+      canvas.style.imageRendering = n <= 96 ? "pixelated" : "auto";
+    });
+    this.#paintScores();
   }
 
-  function current() {
-    if (metric !== ABLATION) return view.scores.find((score) => score.name === metric) ?? null;
-    if (!ablation) return null;
-    return { name: ABLATION,
-      explanation:
-        "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted "
-        + "better without it", values: ablation.heads, chance: null };
+  /** The score that colours the heads; null where none is chosen, or not computed yet. @returns {Lab.Score | null} */
+  #score() {
+    if (this.#metric !== ABLATION) return this.#view?.scores.find((score) => score.name === this.#metric) ?? null;
+    return this.#ablation
+      && { name: ABLATION,
+        explanation:
+          "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted "
+          + "better without it", values: this.#ablation.heads, chance: null };
   }
 
-  function paintScores() {
-    const score = current();
-    const values = score ? Array.from(score.values.data) : [];
-    const largest = Math.max(1e-6, ...values.map(Math.abs)),
-      top = score?.top ?? (score && score.chance !== null && largest <= 1 ? 1 : largest);
-    tiles.forEach((row, layer) =>
-      row.forEach((t, index) => {
-        const value = score ? values[layer * row.length + index] : null;
-        t.score.textContent = score ? fixed(value, score.name === ABLATION ? 3 : 2) : "";
-        t.button.style.setProperty("--score", score
-          ? (score.name === ABLATION ? colour("div", 0.5 + (0.5 * value) / top) : colour("warm", Math.abs(value) / top))
-          : "transparent");
-        // What is seen is part of what is heard: who says "click 1.3" means this one.
-        t.button.setAttribute("aria-label",
-          `${layer}.${index} ${t.score.textContent}${score ? ` ${score.name}` : ""}: layer ${layer}, head ${index}`);
-      })
-    );
+  #paintScores() {
+    const score = this.#score(), ablated = score?.name === ABLATION, data = score?.values.data ?? new Float32Array();
+    const largest = Math.max(1e-6, ...data.map(Math.abs));
+    const top = score?.top ?? (score && score.chance !== null && largest <= 1 ? 1 : largest);
+    this.#each((tile, layer, index) => {
+      const value = data[layer * this.#tiles[layer].length + index], name = `${layer}.${index}`;
+      tile.score.textContent = score ? fixed(value, ablated ? 3 : 2) : "";
+      tile.button.style.setProperty("--score", score
+        ? (ablated ? colour("div", 0.5 + (0.5 * value) / top) : colour("warm", Math.abs(value) / top))
+        : "transparent");
+      // What is seen is part of what is heard: who says "click 1.3" means this one.
+      tile.button.setAttribute("aria-label",
+        `${name} ${tile.score.textContent}${score ? ` ${score.name}` : ""}: layer ${layer}, head ${index}`);
+    });
     const chance = score && score.chance !== null ? ` A head that attends evenly: ${fixed(score.chance)}.` : "";
-    const random = ["previous token", "duplicate token", "induction"].includes(metric)
-      ? ` Measured on ${view.period} random tokens, written twice.`
+    const random = RANDOM.includes(this.#metric)
+      ? ` Measured on ${this.#view?.period} random tokens, written twice.`
       : "";
-    legend.textContent = score
+    this.#legend.textContent = score
       ? `${score.name}: ${score.explanation}.${chance}${random}`
       : "Rows of a picture read from columns; brighter means more.";
-    found.root.dataset.metric = score ? score.name : "none";
+    this.panel.root.dataset.metric = score ? score.name : "none";
   }
 
-  async function ablate() {
-    paintScores();
-    if (ablation) return;
-    running?.abort();
-    const mine = view, { signal } = (running = new AbortController());
-    const bar = h("progress", { max: 1, value: 0, "aria-label": "how much is done" }),
-      words = h("span", {}, "Taking each head away in turn… ");
-    replace(legend, words, bar);
+  async #ablate() {
+    this.#paintScores();
+    if (this.#ablation) return;
+    this.#running?.abort();
+    const mine = this.#view, { signal } = this.#running = new AbortController();
+    const bar = h("progress", { max: 1, value: 0, "aria-label": "how much is done" });
+    const words = h("span", {}, "Taking each head away in turn… ");
+    replace(this.#legend, words, bar);
     try {
       const answer = await longAnalysis("ablation", asked(), (done, of) => {
         [bar.max, bar.value, words.textContent] = [of, done, `Taking each head away in turn, ${done} of ${of} `];
       }, signal);
-      if (mine !== view) return;
-      ablation = answer;
-      if (metric === ABLATION) paintScores();
+      if (mine !== this.#view) return;
+      this.#ablation = answer;
+      if (this.#metric === ABLATION) this.#paintScores();
     } catch (error) {
-      if (error.name === "AbortError" || mine !== view) return;
-      replace(legend, `${error.message} (${error.id ?? ""}) `,
-        h("button", { class: "lab-button", onclick: ablate }, "Try again"));
+      if (wasAborted(error) || mine !== this.#view) return;
+      replace(this.#legend, `${messageOf(error)} (${idOf(error)}) `, h("button", { class: "lab-button", onclick: () =>
+        this.#ablate() }, "Try again"));
     }
   }
 
-  function mark() {
-    const { layer, head: index } = state.selection, shown = currentHead();
-    tiles.forEach((row, l) =>
-      row.forEach((t, i) => {
-        const chosen = l === layer && i === index;
-        t.button.classList.toggle("lab-chosen", chosen);
-        t.button.classList.toggle("lab-locked", chosen && state.headLocked);
-        t.button.classList.toggle("lab-previewed", l === shown.layer && i === shown.head && !chosen);
-        t.button.setAttribute("aria-selected", String(chosen));
-        t.button.tabIndex = chosen ? 0 : -1;
-      })
-    );
+  #mark() {
+    const { selection: { layer, head: index }, headLocked } = state, shown = currentHead();
+    this.#each(({ button }, l, i) => {
+      const chosen = l === layer && i === index;
+      button.classList.toggle("lab-chosen", chosen);
+      button.classList.toggle("lab-locked", chosen && headLocked);
+      button.classList.toggle("lab-previewed", l === shown.layer && i === shown.head && !chosen);
+      button.setAttribute("aria-selected", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+    });
   }
 
-  function tell(event, layer, index) {
-    const heads = tiles[layer].length;
-    const rows = view.scores.map((score) => [score.name, fixed(score.values.data[layer * heads + index])]);
-    if (ablation) rows.push([ABLATION, fixed(ablation.heads.data[layer * heads + index])]);
+  /** @param {MouseEvent} event @param {number} layer @param {number} index */
+  #tell(event, layer, index) {
+    const at = layer * this.#tiles[layer].length + index;
+    const rows = (this.#view?.scores ?? []).map((
+      score,
+    ) => /** @type {Lab.Row} */ ([score.name, fixed(score.values.data[at])]));
+    if (this.#ablation) rows.push([ABLATION, fixed(this.#ablation.heads.data[at])]);
     showTip(event, `layer ${layer}, head ${index}`, rows);
   }
+}
+
+/** Selects and locks a head; the one that is locked, no longer. @param {number} layer @param {number} index */
+function pick(layer, index) {
+  const { selection, headLocked } = state;
+  if (headLocked && selection.layer === layer && selection.head === index) lockHead(false);
+  else selectHead(layer, index);
 }

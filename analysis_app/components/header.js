@@ -6,6 +6,7 @@ import { on, state } from "./lib/store.js";
 
 const KEPT = "lab-theme";
 
+/** @param {Element} element */
 export function mount(element) {
   const kept = window.localStorage.getItem(KEPT);
   if (kept) document.body.classList.toggle("dark", kept === "dark");

@@ -6,20 +6,23 @@ import { choice, fixed, h, percent, replace } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
 import { option, setOption } from "./lib/store.js";
 
+/** @type {[string, string][]} */
 const KINDS = [["hook_resid_post", "stream after the MLP"], ["hook_attn_out", "attention adds"], ["mlp.hook_post",
   "MLP units"], ["hook_mlp_out", "MLP adds"]];
-const HEIGHT = 74;
+const UNITS = "mlp.hook_post", HEIGHT = 74;
 
+/** @param {Element} element */
 export function mount(element) {
-  let view = null, kind = option("histogram", "mlp.hook_post", (name) => KINDS.some(([known]) => known === name)),
-    log = true;
+  /** @type {Lab.ActivationView} */
+  let view;
+  let kind = option("histogram", UNITS, (name) => KINDS.some(([known]) => known === name)), log = true;
   const found = panel(element, {
     request: of("activations"),
     show(answer) {
       view = answer;
       replace(actionsOf(element), choice("Show", KINDS, kind, (value) => {
         kind = value;
-        setOption("histogram", value, "mlp.hook_post");
+        setOption("histogram", value, UNITS);
         draw();
       }), choice("Height", [["log", "log"], ["linear", "linear"]], log ? "log" : "linear", (value) => {
         log = value === "log";
@@ -31,37 +34,46 @@ export function mount(element) {
   });
 
   function draw() {
-    const bins = view.counts.shape[1],
-      rows = view.sites.map((site, i) => [site, i]).filter(([site]) => site.endsWith(`.${kind}`));
-    const edges = view.edges.data, [low, high] = [edges[0], edges[edges.length - 1]];
-    replace(found.body, h("div", { class: "lab-histograms" }, ...rows.map(([site, i], layer) => {
-      const counts = view.counts.data.subarray(i * bins, (i + 1) * bins), canvas = h("canvas", { role: "img" });
-      const spread = `from ${fixed(view.minimum.data[i], 2)} to ${fixed(view.maximum.data[i], 2)}`;
-      canvas.setAttribute("aria-label", `histogram of ${site}, ${spread}`);
-      const dead = h("span", { class: "lab-note", data: { dead: layer } },
-        `${percent(view.dead_share.data[layer])} never on, ${percent(view.saturated_share.data[layer])} always on`);
-      const figure = h("figure", {},
-        h("figcaption", {}, h("b", {}, `layer ${layer} `), h("span", { class: "lab-note" }, spread)), canvas,
-        h("div", { class: "lab-axis" }, h("span", {}, fixed(low, 0)), h("span", {}, "0"),
-          h("span", {}, fixed(high, 0))), kind === "mlp.hook_post" ? dead : null);
-      window.requestAnimationFrame(() => bars(canvas, counts));
-      return figure;
-    })),
+    const sites = [...view.sites.keys()].filter((i) => view.sites[i].endsWith(`.${kind}`));
+    replace(found.body,
+      h("div", { class: "lab-histograms" }, ...sites.map((i, layer) => figure(view, i, layer, kind === UNITS, log))),
       h("p", { class: "lab-note" },
         `Counted over ${view.source.tokens.length} tokens: on so few, a unit may look dead by chance. `
           + "Outermost bars: everything beyond the edges."));
   }
+}
 
-  function bars(canvas, counts) {
-    const width = Math.max(80, canvas.parentElement.clientWidth), context = prepare(canvas, width, HEIGHT);
-    const scaled = (x) => (log ? Math.log1p(x) : x), largest = Math.max(1, scaled(Math.max(...counts))),
-      bin = width / counts.length;
-    context.fillStyle = css("--lab-accent");
-    counts.forEach((n, i) => {
-      const tall = (scaled(n) / largest) * (HEIGHT - 2);
-      if (n) context.fillRect(i * bin, HEIGHT - Math.max(1, tall), Math.max(1, bin - 1), Math.max(1, tall));
-    });
-    context.fillStyle = css("--lab-line");
-    context.fillRect(0, HEIGHT - 1, width, 1);
-  }
+/**
+ * @param {Lab.ActivationView} view
+ * @param {number} i which site
+ * @param {number} layer
+ * @param {boolean} units whether it says how many of them are dead
+ * @param {boolean} log
+ */
+function figure(view, i, layer, units, log) {
+  const bins = view.counts.shape[1], edges = view.edges.data;
+  const spread = `from ${fixed(view.minimum.data[i], 2)} to ${fixed(view.maximum.data[i], 2)}`;
+  const canvas = h("canvas", { role: "img", "aria-label": `histogram of ${view.sites[i]}, ${spread}` });
+  const dead = h("span", { class: "lab-note", data: { dead: layer } },
+    `${percent(view.dead_share.data[layer])} never on, ${percent(view.saturated_share.data[layer])} always on`);
+  window.requestAnimationFrame(() => bars(canvas, view.counts.data.subarray(i * bins, (i + 1) * bins), log));
+  return h("figure", {}, h("figcaption", {}, h("b", {}, `layer ${layer} `), h("span", { class: "lab-note" }, spread)),
+    canvas,
+    h("div", { class: "lab-axis" }, h("span", {}, fixed(edges[0], 0)), h("span", {}, "0"),
+      h("span", {}, fixed(edges[edges.length - 1], 0))), units ? dead : null);
+}
+
+/** @param {HTMLCanvasElement} canvas @param {Float32Array} counts @param {boolean} log */
+function bars(canvas, counts, log) {
+  const width = Math.max(80, canvas.parentElement?.clientWidth ?? 0), context = prepare(canvas, width, HEIGHT);
+  /** @param {number} x */
+  const scaled = (x) => (log ? Math.log1p(x) : x);
+  const largest = Math.max(1, scaled(Math.max(...counts))), bin = width / counts.length;
+  context.fillStyle = css("--lab-accent");
+  counts.forEach((n, i) => {
+    const tall = Math.max(1, (scaled(n) / largest) * (HEIGHT - 2));
+    if (n) context.fillRect(i * bin, HEIGHT - tall, Math.max(1, bin - 1), tall);
+  });
+  context.fillStyle = css("--lab-line");
+  context.fillRect(0, HEIGHT - 1, width, 1);
 }

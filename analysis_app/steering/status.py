@@ -5,8 +5,6 @@ All of it is concluded from the run's files (`lab.runs.status`): a trainer that 
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from dataclasses import asdict, replace
 from typing import Any
@@ -77,8 +75,8 @@ def run_facts(run: Run) -> dict[str, Any]:
     """What does not change: baselines of the loss, the length, the model's size, the settings that the curves show.
 
     `baselines`: {"nats_per_token": {name: loss}, "bits_per_byte": {…}}; `clip`: the threshold of the gradient norm;
-    `lr`: the schedule's peak; `metrics`: unit and how to read each; `memory_total`: bytes, null where not known. What
-    a damaged file does not contain is null.
+    `lr`: the schedule's peak; `metrics`: unit and how to read each; `memory_total`: bytes of the device. What
+    is not recorded, or damaged, is null.
     """
     status = run.status()
     told = Facts.of(run)
@@ -95,17 +93,9 @@ def run_facts(run: Run) -> dict[str, Any]:
         "lr": told.number("model.optimizer.lr"),
         "warmup_steps": told.number("model.schedule.warmup_steps"),
         "levers": status.levers,
-        "memory_total": _memory(status),
+        "memory_total": as_number(status.details.get("memory_bytes")),
         "command": status.command,
         "created": status.created,
         "parent": status.parent,
         "metrics": {name: asdict(metric) for name, metric in METRICS.items()},
     }
-
-
-def _memory(status: Status) -> float | None:
-    """All memory of the device that trains; of a CPU this machine's memory, where the run trains here."""
-    recorded = as_number(status.details.get("memory_bytes"))
-    if recorded is None and status.levers.get("device") == "cpu" and status.host == socket.gethostname():
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return recorded

@@ -16,8 +16,7 @@ from lab.forecasting.law import Forecast
 from lab.planning.plan import Plan, schedule_values
 from lab.planning.sizes import Sizes
 from lab.settings.groups import PLAN_OPTIONS
-from lab.units import duration, short
-from lab.units import size as in_bytes
+from lab.units import byte_count, duration, short
 
 BAR = 28
 BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -37,8 +36,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     section(console, "Parameters", bars({NAMES.get(k, k): v for k, v in size.parameters.items()}, short))
     section(console, "Compute", rows(compute_lines(size)))
     section(console, "Learning rate", schedule_chart(plan))
-    section(console, f"Memory of a step ({memory_sentence(plan)})", bars(memory_parts(plan), in_bytes))
-    section(console, "Disk", rows({k: in_bytes(v) for k, v in size.disk.items()}))
+    section(console, f"Memory of a step ({memory_sentence(plan)})", bars(memory_parts(plan), byte_count))
+    section(console, "Disk", rows({k: byte_count(v) for k, v in size.disk.items()}))
     if plan.rehearsal:
         section(console, "Time and memory, from real steps", rows(measured_lines(plan)))
     section(console, "Where it will end", forecast_lines(plan))
@@ -170,8 +169,8 @@ def measured_lines(plan: Plan) -> dict[str, str]:
             [f"{steps:,} steps {duration(steps * seen.step_seconds)}"]
             + [f"{n} {duration(s)}" for n, s in around.items()]
         ),
-        "memory, predicted": in_bytes(plan.memory_predicted),
-        "memory, measured": f"{in_bytes(seen.memory_bytes)} after {seen.steps} steps",
+        "memory, predicted": byte_count(plan.memory_predicted),
+        "memory, measured": f"{byte_count(seen.memory_bytes)} after {seen.steps} steps",
     }
     if plan.pilots:
         lines["the pilots took"] = duration(sum(p.seconds for p in plan.pilots))

@@ -174,10 +174,10 @@ def _saved_lines(run: Run) -> Lines:
     lines: Lines = []
     checkpoints, snapshots = run.checkpoints(), run.snapshots()
     if checkpoints:
-        total = units.size(sum(info.size for info in checkpoints))
+        total = units.byte_count(sum(info.size for info in checkpoints))
         lines.append(("checkpoints", f"{', '.join(map(_checkpoint_word, checkpoints))}; {total}"))
     if snapshots:
-        total = units.size(sum(info.size for info in snapshots))
+        total = units.byte_count(sum(info.size for info in snapshots))
         span = f"steps {snapshots[0].step} to {snapshots[-1].step}"
         lines.append(("snapshots", f"{len(snapshots)}, {span}; {total}"))
     if samples := run.samples():

@@ -64,37 +64,37 @@ def token_baselines(train: Pairs, val: Pairs, byte_lengths: np.ndarray) -> dict[
     is P(b) = (c(b) + α) / (N + αV). Memory: the distinct pairs of the validation tokens and three arrays of
     vocab_size, since a pair that never occurs there never counts.
     """
-    size = len(byte_lengths)
+    vocab_size = len(byte_lengths)
     before, following = (np.concatenate(side) for side in zip(*val, strict=True))
-    keys, times = np.unique(before * size + following, return_counts=True)
-    counts = np.zeros(size, dtype=np.int64)
-    contexts = np.zeros(size, dtype=np.int64)
+    keys, times = np.unique(before * vocab_size + following, return_counts=True)
+    counts = np.zeros(vocab_size, dtype=np.int64)
+    contexts = np.zeros(vocab_size, dtype=np.int64)
     joint = np.zeros(len(keys), dtype=np.int64)
     for a, b in train:
-        counts += np.bincount(b, minlength=size)
-        contexts += np.bincount(a, minlength=size)
-        found, found_times = np.unique(a * size + b, return_counts=True)
+        counts += np.bincount(b, minlength=vocab_size)
+        contexts += np.bincount(a, minlength=vocab_size)
+        found, found_times = np.unique(a * vocab_size + b, return_counts=True)
         at = np.minimum(np.searchsorted(keys, found), len(keys) - 1)
         hit = keys[at] == found
         joint[at[hit]] += found_times[hit]
 
-    val_counts = np.bincount(following, minlength=size)
+    val_counts = np.bincount(following, minlength=vocab_size)
     n = len(following)
 
     def unigram(alpha: float) -> np.ndarray:
-        return (counts + alpha) / (counts.sum() + alpha * size)
+        return (counts + alpha) / (counts.sum() + alpha * vocab_size)
 
     def unigram_loss(alpha: float) -> float:
         return float(-(val_counts * np.log(unigram(alpha))).sum() / n)
 
     alpha = min(_UNIGRAM_GRID, key=unigram_loss)
-    prior, given = unigram(alpha)[keys % size], contexts[keys // size]
+    prior, given = unigram(alpha)[keys % vocab_size], contexts[keys // vocab_size]
 
     def bigram_loss(k: float) -> float:
         return float(-(times * np.log((joint + k * prior) / (given + k))).sum() / n)
 
     nats = {
-        "uniform": math.log(size),
+        "uniform": math.log(vocab_size),
         "unigram": unigram_loss(alpha),
         "bigram": min(map(bigram_loss, _BIGRAM_GRID)),
     }

@@ -133,6 +133,6 @@ def _checksum(path: Path) -> int:
     """CRC-32 of the first and the last MB: finds a cut, overwritten or unflushed file in a millisecond."""
     with open(path, "rb") as file:
         crc = zlib.crc32(file.read(_CHECKED_BYTES))
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _CHECKED_BYTES))
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _CHECKED_BYTES))
         return zlib.crc32(file.read(_CHECKED_BYTES), crc)

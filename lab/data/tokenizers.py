@@ -114,8 +114,8 @@ def learn_alphabet(corpus: TextCorpus) -> CharTokenizer:
 
 def sample(corpus: TextCorpus, max_bytes: int) -> Iterator[str]:
     """About `max_bytes` of the training text, evenly over it; from its start where its size is unknown."""
-    size = corpus.size_bytes("train") or 0
-    share = min(1.0, max_bytes / size) if size else 1.0
+    n_bytes = corpus.size_bytes("train") or 0
+    share = min(1.0, max_bytes / n_bytes) if n_bytes else 1.0
     read = given = 0
     for text in corpus.documents("train"):
         # Characters stand in for bytes: counting those would cost an encoding of the whole corpus.

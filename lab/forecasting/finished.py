@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.forecasting.ladder import size
+from lab.forecasting.ladder import computing_parameters
 from lab.forecasting.law import Trained
 from lab.model import GPTConfig
 from lab.runs import Run
@@ -82,7 +82,7 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
     if not weights:
         raise _LeftOut("nothing tells the shape of its model: it has neither snapshots nor checkpoints")
     try:
-        parameters = size(GPTConfig(**weights[-1].model_config))
+        parameters = computing_parameters(GPTConfig(**weights[-1].model_config))
     except TypeError:
         raise _LeftOut("its model's configuration is of another version") from None
     curve = tuple((s / status.step, loss) for s, loss in zip(steps, losses, strict=True) if status.step)

@@ -75,7 +75,7 @@ def rate_factor(config: GPTConfig, target: GPTConfig) -> float:
     return (target.d_model / config.d_model) ** RATE_EXPONENT
 
 
-def size(config: GPTConfig) -> int:
+def computing_parameters(config: GPTConfig) -> int:
     """The parameters a law counts: those that compute. Embeddings and the position table only look up, but the head,
     tied or not, is multiplied with (Kaplan et al. 2020 leave it out too; on small models with large vocabularies that
     forecasts worse)."""

@@ -73,7 +73,7 @@ class Trained:
     """A finished training as a law sees it.
 
     Args:
-        size: Parameters that compute (`lab.forecasting.ladder.size`).
+        size: Parameters that compute (`lab.forecasting.ladder.computing_parameters`).
         tokens: Tokens it learned from.
         loss: Final validation loss, nats per token.
         curve: (part of the run done, validation loss) on the way; the last point is the end.

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from lab.data.dataset import LabData
 from lab.forecasting.finished import Finished, finished_runs
-from lab.forecasting.ladder import size
+from lab.forecasting.ladder import computing_parameters
 from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.runs import Run, list_runs
 from lab.runs.predictions import Prediction, Predictions, Quantity, outcomes, read_predictions, score, seal
@@ -38,7 +38,9 @@ def lab_says(
     if "final_val_loss" not in found:
         with suppress(NotEnough):
             floor = Floor.of(baselines)
-            found["final_val_loss"] = forecast_loss(earlier, size(config), tokens, "finished runs", floor)
+            found["final_val_loss"] = forecast_loss(
+                earlier, computing_parameters(config), tokens, "finished runs", floor
+            )
     return [
         Prediction("lab", name, f.value, f.low, f.high, method=f.method)  # type: ignore[arg-type]
         for name, f in found.items()

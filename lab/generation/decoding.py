@@ -116,15 +116,15 @@ def with_text(
 
 
 def _problems(model: GPT, ids: list[int], alternatives: int) -> Iterator[str]:
-    size, context = model.config.vocab_size, model.config.context_length
+    vocab_size, context = model.config.vocab_size, model.config.context_length
     if not ids:
         yield "no tokens to continue: give at least one (read_prompt makes one of an empty text)"
     if len(ids) > context:
         yield f"{len(ids)} tokens are more than context_length={context}: give the last (as read_prompt does)"
-    if wrong := [token for token in ids if not 0 <= token < size]:
-        yield f"token ids {wrong[:5]} are not in the model's vocabulary of {size}: was this its tokenizer?"
-    if not 0 <= alternatives <= size:
-        yield f"alternatives={alternatives}: must lie between 0 and the vocabulary's {size}"
+    if wrong := [token for token in ids if not 0 <= token < vocab_size]:
+        yield f"token ids {wrong[:5]} are not in the model's vocabulary of {vocab_size}: was this its tokenizer?"
+    if not 0 <= alternatives <= vocab_size:
+        yield f"alternatives={alternatives}: must lie between 0 and the vocabulary's {vocab_size}"
 
 
 def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int], alternatives: int) -> Iterator[Step]:

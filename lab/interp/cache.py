@@ -164,20 +164,20 @@ def estimate_bytes(model: GPT, batch: int, n_pos: int, names: Names | None = Non
 
 
 def _bytes_by_name(model: GPT, names: list[str], batch: int, n_pos: int) -> dict[str, int]:
-    size = next(model.parameters()).element_size()
-    return {name: size * math.prod(site_shape(model.config, name, batch, n_pos)) for name in names}
+    width = next(model.parameters()).element_size()
+    return {name: width * math.prod(site_shape(model.config, name, batch, n_pos)) for name in names}
 
 
 def _check_budget(model: GPT, names: list[str], tokens: Tensor, budget: int) -> None:
     batch, n_pos = tokens.shape
-    sizes = _bytes_by_name(model, names, batch, n_pos)
-    total = sum(sizes.values())
+    n_bytes = _bytes_by_name(model, names, batch, n_pos)
+    total = sum(n_bytes.values())
     if total <= budget:
         return
     kinds: dict[str, int] = {}
-    for name, size in sizes.items():
+    for name, taken in n_bytes.items():
         kind = name.rsplit(".", 1)[-1]
-        kinds[kind] = kinds.get(kind, 0) + size
+        kinds[kind] = kinds.get(kind, 0) + taken
     largest = sorted(kinds, key=lambda kind: -kinds[kind])[:3]
     told = ", ".join(f"{kind} {_megabytes(kinds[kind])}" for kind in largest)
     raise ValueError(

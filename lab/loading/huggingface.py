@@ -26,12 +26,12 @@ def load_folder(folder: Path) -> tuple[GPT, Tokenizer]:
     vocabulary is missing, damaged, of another kind or larger than the model's."""
     model = load_gpt2(folder)
     tokenizer = _folder_tokenizer(folder, model.config.vocab_size)
-    size, rows = tokenizer.vocab_size, model.config.vocab_size
-    if size > rows:
-        raise ValueError(f"{folder}: the vocabulary has {size} tokens, the model knows {rows} ids")
-    if size < rows:
+    n_tokens, rows = tokenizer.vocab_size, model.config.vocab_size
+    if n_tokens > rows:
+        raise ValueError(f"{folder}: the vocabulary has {n_tokens} tokens, the model knows {rows} ids")
+    if n_tokens < rows:
         # Rows without a token (a vocabulary rounded up) are padding: never read, never written.
-        model.config = replace(model.config, vocab_size=size, pad_vocab_to=rows)
+        model.config = replace(model.config, vocab_size=n_tokens, pad_vocab_to=rows)
     return model, tokenizer
 
 

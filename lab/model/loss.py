@@ -84,8 +84,8 @@ def _each_loss(x: Tensor, weight: Tensor, targets: Tensor, vocab_size: int, soft
     def losses(part: Tensor, its_targets: Tensor) -> Tensor:
         return cross_entropy(head_logits(part, weight, vocab_size, softcap), its_targets, "none")
 
-    size = rows_per_chunk(x.device.type, weight.shape[0])
-    parts = zip(x.reshape(-1, x.shape[-1]).split(size), targets.reshape(-1).split(size), strict=True)
+    chunk = rows_per_chunk(x.device.type, weight.shape[0])
+    parts = zip(x.reshape(-1, x.shape[-1]).split(chunk), targets.reshape(-1).split(chunk), strict=True)
     again = torch.is_grad_enabled()
     each = [checkpoint(losses, *part, use_reentrant=False) if again else losses(*part) for part in parts]
     return torch.cat(each).view(targets.shape)
@@ -107,22 +107,22 @@ class _ChunkedLoss(torch.autograd.Function):
         wants_x, wants_weight = ctx.needs_input_grad[:2]
         rows = weight.shape[0]
         head = weight.detach().to(dtype)
-        size = min(rows_per_chunk(x.device.type, rows), len(x))
-        raw = torch.empty(size, rows, dtype=dtype, device=x.device)
-        work = torch.empty(size, vocab_size, dtype=torch.float32, device=x.device)
+        chunk = min(rows_per_chunk(x.device.type, rows), len(x))
+        raw = torch.empty(chunk, rows, dtype=dtype, device=x.device)
+        work = torch.empty(chunk, vocab_size, dtype=torch.float32, device=x.device)
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         grad_x = torch.empty_like(x) if wants_x else None
         grad_weight = torch.zeros(weight.shape, dtype=torch.float32, device=x.device) if wants_weight else None
         with torch.autocast(x.device.type, enabled=False):
-            for start in range(0, len(x), size):
-                part = x[start : start + size].to(dtype)
+            for start in range(0, len(x), chunk):
+                part = x[start : start + chunk].to(dtype)
                 logits, logp = raw[: len(part)], work[: len(part)]
-                total += _chunk_loss(part, head, targets[start : start + size], logits, logp, softcap)
+                total += _chunk_loss(part, head, targets[start : start + chunk], logits, logp, softcap)
                 if not (wants_x or wants_weight):
                     continue
-                _chunk_gradient(targets[start : start + size], logits, logp, softcap)
+                _chunk_gradient(targets[start : start + chunk], logits, logp, softcap)
                 if grad_x is not None:
-                    grad_x[start : start + size] = logits @ head
+                    grad_x[start : start + chunk] = logits @ head
                 if grad_weight is not None:
                     grad_weight += logits.T @ part
         ctx.save_for_backward(grad_x, None if grad_weight is None else grad_weight.to(weight.dtype))

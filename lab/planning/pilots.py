@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.data.datamodule import LabDataModule
-from lab.forecasting.ladder import Rung, rate_factor, size
+from lab.forecasting.ladder import Rung, computing_parameters, rate_factor
 from lab.forecasting.law import Trained
 from lab.model import GPTConfig
 from lab.training.bare import BareTraining
@@ -52,6 +52,6 @@ def pilots(
         loss = training.val_loss()
         curve.append((1.0, loss if curve_tokens is None else training.val_loss(curve_tokens)))
         tokens = rung.steps * data.tokens_per_step
-        return Trained(size(rung.config), tokens, loss, tuple(curve), time.perf_counter() - begin)
+        return Trained(computing_parameters(rung.config), tokens, loss, tuple(curve), time.perf_counter() - begin)
 
     return measure

@@ -10,7 +10,7 @@ from lab.fitting.decisions import Decisions, decide, levers_of
 from lab.fitting.origin import Origin
 from lab.forecasting.finished import Finished
 from lab.forecasting.kept import keep_plan, plan_path
-from lab.forecasting.ladder import Rung, ladder, size
+from lab.forecasting.ladder import Rung, computing_parameters, ladder
 from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.forecasting.predictions import earlier_runs
 from lab.model import GPTConfig
@@ -187,7 +187,7 @@ def forecast(plan: Plan) -> None:
             continue
         name = f"the {source}" if source == "ladder" else source
         try:
-            found = forecast_loss(runs, size(config), tokens, name, plan.floor)
+            found = forecast_loss(runs, computing_parameters(config), tokens, name, plan.floor)
         except NotEnough as why:
             plan.unsaid[source] = str(why)
             continue

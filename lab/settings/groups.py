@@ -83,9 +83,7 @@ class PredictConfig:
     @property
     def says_anything(self) -> bool:
         """Whether anything was predicted, or is to be asked."""
-        return any(getattr(self, f.name) not in (None, False) for f in fields(self) if f.name != "overfit") or (
-            self.overfit is not None
-        )
+        return self.ask or any(getattr(self, f.name) is not None for f in fields(self) if f.name != "ask")
 
     def predictions(self) -> list[Prediction]:
         """As predictions.json holds them."""

@@ -26,7 +26,7 @@ import torch
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
-from lab.forecasting.ladder import Rung, ladder, size
+from lab.forecasting.ladder import Rung, computing_parameters, ladder
 from lab.forecasting.law import Trained
 from lab.model import GPT, GPTConfig, count_parameters, flops_per_token
 from lab.planning.pilots import pilots
@@ -162,7 +162,7 @@ def train_on(training: BareTraining, state: Path, deadline: float) -> Trained | 
     seconds += time.process_time() - begin
     state.unlink(missing_ok=True)
     tokens = steps * training.data.tokens_per_step
-    return Trained(size(training.model.config), tokens, loss, (*curve, (1.0, loss)), seconds)
+    return Trained(computing_parameters(training.model.config), tokens, loss, (*curve, (1.0, loss)), seconds)
 
 
 # ---------------------------------------------------------------- minutes and memory

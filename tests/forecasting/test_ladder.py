@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from lab.forecasting.ladder import FEWEST_STEPS, SHARE, ladder, narrower, rate_factor, size
+from lab.forecasting.ladder import FEWEST_STEPS, SHARE, computing_parameters, ladder, narrower, rate_factor
 from lab.model import GPT, GPTConfig, count_parameters, flops_per_token
 
 SWITCHES = {
@@ -65,7 +65,7 @@ def test_a_ladder_costs_a_tenth_at_most(config: GPTConfig, steps: int) -> None:
 def test_a_narrower_network_is_one(config: GPTConfig, part: float) -> None:
     smaller = narrower(config, part)  # its own checks passed: heads divide, rotary pairs are even
     assert smaller.d_model <= config.d_model
-    assert size(smaller) <= size(config)
+    assert computing_parameters(smaller) <= computing_parameters(config)
 
 
 @settings(max_examples=10, deadline=None)

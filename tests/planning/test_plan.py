@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.__main__ import main
-from lab.console.plan import bar
-from lab.console.predictions import interview
 from lab.model import GPTConfig, count_parameters, flops_per_token
-from lab.planning.memory_check import INSTRUMENT_BYTES, PROCESS_BYTES
 from lab.runs import open_run
 from lab.runs.predictions import read_predictions
-from lab.settings.arguments import Arguments
-from lab.settings.groups import PredictConfig
 from tests.tiny import tiny_args
 
 STEPS = 160
@@ -107,77 +100,7 @@ def test_finished_runs_forecast_too(desk: Path, capsys: pytest.CaptureFixture[st
     assert "not enough to say" in found["unsaid"]["finished runs"]
 
 
-def test_on_the_terminal_in_80_columns(
-    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    picture = desk / "schedule.svg"
-    assert main(["plan", *args(desk, "--measure", "false", "--schedule", str(picture))]) == 0
-    out = capsys.readouterr().out
-    for word in ("Parameters", "Learning rate", "warm-up", "activations", "tokens a parameter", "not enough to say"):
-        assert word in out
-    command = next(line for line in out.splitlines() if "lab fit" in line)
-    assert max(len(line) for line in out.splitlines() if line != command) <= 80
-    assert "--schedule" not in command
-    assert picture.read_text().startswith("<?xml")
-
-
 def test_minutes_choose_the_model(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = plan_json(desk, capsys, "--minutes", "0.01", "--measure", "false")
     assert found["parameters"]["total"] > 0
     assert "0.01 minutes" in found["horizon"]
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        (["--horizon.steps", "0"], "horizon.steps"),
-        (["--minutes", "-3"], "horizon.minutes is -3"),
-        (["--predict.final_loss", "[2, 1]"], "predict.final_loss"),
-        (["--model.config.n_layers", "nine"], "whole number"),
-        (["--pilots"], "no such setting"),
-        (["--data.batch_size", "4000000", "--data.path", "long.txt"], "long.txt does not exist"),
-        (["--schedule", "schedule.xyz", "--measure", "false"], "--schedule"),
-    ],
-)
-def test_a_mistake_is_a_line(desk: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str) -> None:
-    assert main(["plan", *args(desk, *more)]) == 2
-    err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
-    assert words in "\n".join(err)
-    assert len(err) == 1
-
-
-def test_what_cannot_fit_is_told_what_does(
-    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "lab.planning.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 6_000_000
-    )
-    assert main(["plan", *args(desk, "--data.batch_size", "64")]) == 2
-    assert re.search(r"with data.batch_size \d+ and data.tokens_per_step 1024 it fits", capsys.readouterr().err)
-    monkeypatch.setattr(
-        "lab.planning.memory_check.memory_there_is", lambda levers: PROCESS_BYTES + INSTRUMENT_BYTES + 300_000
-    )
-    monkeypatch.setattr("lab.planning.memory_check.PARTS", (0.25,))
-    assert main(["plan", *args(desk, "--data.batch_size", "2")]) == 2
-    assert "would fit" in capsys.readouterr().err
-
-
-def test_the_person_is_asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    answers = iter(["high", "1.8-2.0", "4", "", "150 20", "30", "by counting"])
-    asked = PredictConfig(ask=True)
-    interview(asked, first=True, ask=lambda _: next(answers))
-    assert (asked.final_loss, asked.minutes, asked.overfit, asked.sample_quality) == ([1.8, 2.0], 4.0, None, 30.0)
-    assert asked.mental_model == "by counting"
-    assert capsys.readouterr().out.count("number") == 2
-    monkeypatch.setattr("sys.stdin", io.StringIO())
-    with pytest.raises(ValueError, match="no terminal"):
-        interview(PredictConfig(ask=True), first=False)
-
-
-def test_small_words() -> None:
-    flags = {"pilot": 0, "minutes": 0, "json": 0}
-    line = "--pilot --minutes 10 --json true --horizon.steps 3 --minutes=4 --y 1".split()  # noqa: SIM905
-    assert Arguments.of(line).without(*flags).words() == ["--horizon.steps", "3", "--y", "1"]
-    assert len(bar(1.0)) == 28
-    assert bar(1e-9)

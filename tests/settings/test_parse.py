@@ -38,23 +38,6 @@ def test_several_mistakes_of_several_kinds_are_reported_together(
     assert str(config) in " ".join(lines)
 
 
-def test_values_that_cannot_go_together_are_reported_together(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lines = fit_errors(
-        capsys,
-        *tiny_args(tmp_path),
-        "--model.config.d_model=33",
-        "--model.optimizer.lr=-1",
-        "--data.context_length=64",
-        "--data.val_fraction=3",
-    )
-    text = "\n".join(lines)
-    for word in ("d_model", "lr", "context_length", "val_fraction"):
-        assert word in text
-    assert not (tmp_path / "runs").exists(), "a refused fit left a run directory behind"
-
-
 @pytest.mark.parametrize(
     ("setting", "remedy"),
     [

@@ -198,6 +198,15 @@ export const bodyOf = (element) => part(element, ".lab-body");
 export const actionsOf = (element) => part(element, ".lab-actions");
 
 /**
+ * The usual update: draws anew when another token is pinned or previewed.
+ * @param {() => void} draw
+ * @returns {(changed: Lab.Changed) => void}
+ */
+export const onToken = (draw) => (changed) => {
+  if (changed.has("token") || changed.has("hover")) draw();
+};
+
+/**
  * The usual request: one analysis of A, and the same of B where the panel compares.
  * @param {string} kind
  * @param {boolean} [compares]

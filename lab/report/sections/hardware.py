@@ -12,7 +12,7 @@ from lab.report.sections.rates import thinned
 from lab.report.words import percent, plural
 from lab.runs.facts import dig
 from lab.runs.series import Series
-from lab.units import UNKNOWN, count, duration, size
+from lab.units import UNKNOWN, byte_count, count, duration
 
 SLOWER = 0.1
 """So much of the early speed missing at the end is told of."""
@@ -67,7 +67,7 @@ def _rows(record: Record) -> list[tuple[str, str]]:
         ("training time", _time(record)),
         ("speed", f"{count(float(np.median(speed.values)))} tokens/s (median)" if len(speed) else ""),
         ("of the device's peak", percent(mfu.last) if len(mfu) else ""),
-        ("peak memory", size(float(memory.values.max())) if len(memory) else ""),
+        ("peak memory", byte_count(float(memory.values.max())) if len(memory) else ""),
         ("on disk", _disk(record)),
     ]
 
@@ -93,7 +93,7 @@ def _time(record: Record) -> str:
 def _disk(record: Record) -> str:
     checkpoints, snapshots = record.checkpoints, record.snapshots
     parts = [
-        f"{plural(len(found), name)} {size(sum(info.size for info in found))}"
+        f"{plural(len(found), name)} {byte_count(sum(info.size for info in found))}"
         for name, found in (("checkpoint", checkpoints), ("snapshot", snapshots))
         if found
     ]
@@ -124,9 +124,9 @@ def _memory(record: Record) -> str:
     start, end = memory.as_of(STEADY * record.steps) or memory.values[0], float(memory.values.max())
     grown = end - start
     if grown < FLAT * end:
-        return f"Memory was flat after the start, at {size(end)}."
+        return f"Memory was flat after the start, at {byte_count(end)}."
     when = int(memory.steps[np.flatnonzero(memory.values >= start + 0.9 * grown)[0]])
-    levels = f"from {size(start)} (after a tenth of the run) to {size(end)}"
+    levels = f"from {byte_count(start)} (after a tenth of the run) to {byte_count(end)}"
     return f"Memory grew {levels}, nine tenths of that by step {when:,}."
 
 

@@ -10,7 +10,7 @@ from lab.report.document import Block, Section, Table, Words
 from lab.report.record import Record
 from lab.report.words import day, listed, loss, number, percent, plural
 from lab.runs.predictions import Prediction
-from lab.units import UNKNOWN, size
+from lab.units import UNKNOWN, byte_count
 
 NAMES = {
     "final_val_loss": "final validation loss",
@@ -80,7 +80,7 @@ def _value(p: Prediction, found: float | None) -> str:
         return "yes" if found else "no"
     if p.quantity == "sample_quality":
         return percent(found / 100)
-    as_text: dict[str, Callable[[float], str]] = {"final_val_loss": loss, "peak_memory_bytes": size}
+    as_text: dict[str, Callable[[float], str]] = {"final_val_loss": loss, "peak_memory_bytes": byte_count}
     return as_text.get(p.quantity, number)(found)
 
 

@@ -1,0 +1,47 @@
+"""What is decided before the first step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.fitting.decisions import decide, levers_of
+from lab.fitting.origin import Origin, find_origin
+from lab.settings.arguments import Arguments
+from lab.settings.messages import SettingsError
+from lab.settings.parse import Settings
+from tests.fitting.test_fit import tiny
+from tests.tiny import tiny_args
+
+
+def test_steps_levers_and_nothing_changed(tmp_path: Path) -> None:
+    found = decide(Settings("fit", Arguments.of(tiny_args(tmp_path, steps=7))).build(), Origin("new"))
+    assert (found.steps, found.changed, found.levers.device) == (7, {}, "cpu")
+    assert found.horizon.startswith("7 steps of 64 tokens")
+
+
+def test_a_run_that_goes_on_keeps_its_length_until_a_horizon_is_given(tmp_path: Path) -> None:
+    run = lab.fit(tiny(tmp_path))
+    again = ["--resume", str(run.path)]
+    origin, arguments = find_origin(Arguments.of([*again, "--model.optimizer.lr", "0.01", "--horizon.steps", "9"]))
+    found = decide(Settings("fit", arguments).build(), origin)
+    assert found.steps == 9
+    assert found.changed["model.optimizer.lr"] == (0.001, 0.01)
+    assert found.changed["horizon.steps"] == (6, 9)
+    origin, arguments = find_origin(Arguments.of(again))
+    with pytest.raises(SettingsError, match="has done 6 of 6 steps"):
+        decide(Settings("fit", arguments).build(), origin)
+
+
+def test_a_schedule_longer_than_the_run_is_refused(tmp_path: Path) -> None:
+    settings = Settings("fit", Arguments.of(tiny_args(tmp_path, "--model.schedule.warmup_steps=99", steps=7))).build()
+    with pytest.raises(SettingsError, match="warmup"):
+        decide(settings, Origin("new"))
+
+
+def test_levers_asked_for(tmp_path: Path) -> None:
+    asked = ("--levers.threads=1", "--trainer.precision=32-true", "--levers.attention=explicit")
+    found = levers_of(Settings("fit", Arguments.of(tiny_args(tmp_path, *asked))).build())
+    assert (found.threads, found.precision, found.attention) == (1, "32-true", "explicit")

@@ -1,0 +1,19 @@
+"""The loss of a checkpoint, measured anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.__main__ import main
+from lab.runs import open_run
+from tests.fitting.test_lifecycle import finished, fit  # noqa: F401
+
+
+def test_validate_measures_what_the_run_measured(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "tiny", "--run.root", str(finished.parent)]) == 0
+    loss = open_run(finished).metrics().latest("val/loss")
+    assert f"{loss:.3f}" in capsys.readouterr().out
+    assert main(["validate", "tiny@5", "--run.root", str(finished.parent)]) == 2
+    assert "4, 8, 12" in capsys.readouterr().err
