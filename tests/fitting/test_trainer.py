@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+import lightning as L
 import pytest
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import ProgressBar
 
 from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.progress import LabProgressBar
 from lab.fitting.decisions import decide
 from lab.fitting.origin import Origin
 from lab.fitting.trainer import make_trainer, out_of_memory
 from lab.runs import create_run
 from lab.settings.arguments import Arguments
 from lab.settings.parse import Settings
-from lab.training.trainer import LabTrainer
+from lab.training.callback import LightningAdapter, callbacks_of
+from lab.training.logbook import Logbook
 from tests.tiny import tiny_args
 
 
-def trainer_of(folder: Path, *more: str, bar: bool = True) -> tuple[LabTrainer, Settings]:
+def trainer_of(folder: Path, *more: str, bar: bool = True) -> tuple[L.Trainer, Settings]:
     settings = Settings("fit", Arguments.of(tiny_args(folder, *more))).build()
     decisions = decide(settings, Origin("new"))
-    run = create_run(folder / "runs", None)
-    return make_trainer(settings, decisions, Origin("new"), run, [], Interrupts(), bar=bar), settings
-
-
-def callbacks_of(trainer: Any) -> list[Callback]:
-    return list(trainer.callbacks)
+    logbook = Logbook(create_run(folder / "runs", None), decisions.steps, settings.data.tokens_per_step)
+    logbook.close()
+    return make_trainer(settings, decisions, Origin("new"), logbook, [], Interrupts(), bar=bar), settings
 
 
 def test_the_users_callbacks_come_last(tmp_path: Path) -> None:
@@ -38,7 +37,11 @@ def test_the_users_callbacks_come_last(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("bar", "flag"), [(False, []), (True, ["--trainer.enable_progress_bar=false"])])
 def test_without_a_progress_bar(bar: bool, flag: list[str], tmp_path: Path) -> None:
     trainer, _ = trainer_of(tmp_path, *flag, bar=bar)
-    assert not [callback for callback in callbacks_of(trainer) if isinstance(callback, ProgressBar)]
+    callbacks = callbacks_of(trainer)
+    assert not [callback for callback in callbacks if isinstance(callback, ProgressBar)]
+    ours = [adapter.callback for adapter in callbacks if isinstance(adapter, LightningAdapter)]
+    assert ours
+    assert not [callback for callback in ours if isinstance(callback, LabProgressBar)]
 
 
 def test_the_run_decides_length_and_device(tmp_path: Path) -> None:
