@@ -13,22 +13,8 @@ from rich.text import Text
 from lab.data.dataset import LabData
 from lab.forecasting.predictions import score_predictions
 from lab.runs import Run
-from lab.runs.predictions import Predictions
+from lab.runs.predictions import QUANTITIES, Predictions
 from lab.settings.groups import PredictConfig
-
-QUESTIONS = {
-    "final_loss": "final validation loss, nats per token",
-    "minutes": "minutes of training",
-    "overfit": "will it overfit (end 1 % above its lowest validation loss)? y/n",
-    "sample_quality": "per cent of the words in its last samples that are real words",
-}
-LABELS = {
-    "final_val_loss": "final loss",
-    "minutes": "minutes",
-    "peak_memory_bytes": "peak memory",
-    "overfit": "overfit",
-    "sample_quality": "real words",
-}
 
 
 def interview(asked: PredictConfig, *, first: bool, ask: Callable[[str], str] | None = None) -> None:
@@ -40,8 +26,8 @@ def interview(asked: PredictConfig, *, first: bool, ask: Callable[[str], str] | 
             )
         ask = input
         print("Your predictions: a number, or two bounds that will hold the truth in 8 of 10 cases. Enter: skip.")
-    for name, question in QUESTIONS.items():
-        while getattr(asked, name) is None and (answer := ask(f"  {question}: ").strip()):
+    for name, question in ((quantity.setting, quantity.question) for quantity in QUANTITIES.values()):
+        while question and getattr(asked, name) is None and (answer := ask(f"  {question}: ").strip()):
             try:
                 setattr(asked, name, answer_of(name, answer))
                 asked.__post_init__()
@@ -72,27 +58,14 @@ def verdict_lines(found: Predictions) -> list[Text]:
     for p in found.predictions:
         if p.outcome is None:
             continue
-        whose = "you said" if p.by == "person" else "the lab said"
-        interval = (
-            "" if p.low is None or p.high is None else f" ({shown(p.quantity, p.low)} to {shown(p.quantity, p.high)})"
-        )
+        quantity, whose = QUANTITIES[p.quantity], "you said" if p.by == "person" else "the lab said"
+        interval = ""
+        if p.low is not None and p.high is not None:
+            interval = f" ({quantity.show(p.low)} to {quantity.show(p.high)})"
         mark, style = {True: ("✓ ", "green"), False: ("✗ ", "yellow"), None: ("  ", "")}[p.inside]
-        said, was = shown(p.quantity, p.value), shown(p.quantity, p.outcome)
-        lines.append(
-            Text.assemble((mark, style), (f"{LABELS[p.quantity]}: ", "dim"), f"{whose} {said}{interval}, it was {was}")
-        )
+        said = f"{whose} {quantity.show(p.value)}{interval}, it was {quantity.show(p.outcome)}"
+        lines.append(Text.assemble((mark, style), (f"{quantity.label}: ", "dim"), said))
     return lines
-
-
-def shown(quantity: str, value: float) -> str:
-    """A value in the unit of its label."""
-    if quantity == "peak_memory_bytes":
-        return f"{value / 1e9:.2f} GB"
-    if quantity == "overfit":
-        return "yes" if value >= 0.5 else "no"
-    if quantity == "sample_quality":
-        return f"{value:.0f} %"
-    return f"{value:.3f}" if quantity == "final_val_loss" else f"{value:.2f}"
 
 
 def print_verdicts(console: Console, run: Run, data: LabData) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any
 
 from lab.data.dataset import LabData
 from lab.forecasting.finished import Finished, finished_runs
 from lab.forecasting.ladder import computing_parameters
 from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.runs import Run, list_runs
-from lab.runs.predictions import Prediction, Predictions, Quantity, outcomes, read_predictions, score, seal
+from lab.runs.predictions import QUANTITIES, Prediction, Predictions, outcomes, read_predictions, score, seal
 
 NEWEST_RUNS = 40  # of which finished ones are looked for: reading one takes some milliseconds
 WORD = re.compile(r"\w+")
@@ -34,17 +34,14 @@ def lab_says(
     kept: Mapping[str, Forecast], earlier: list[Trained], config: Any, tokens: int, baselines: Mapping[str, Any]
 ) -> list[Prediction]:
     """The lab's predictions: those of the plan that was made of this configuration, else what finished runs tell."""
-    found = {name: forecast for name, forecast in kept.items() if name in get_args(Quantity)}
+    found = {name: forecast for name, forecast in kept.items() if name in QUANTITIES}
     if "final_val_loss" not in found:
         with suppress(NotEnough):
             floor = Floor.of(baselines)
             found["final_val_loss"] = forecast_loss(
                 earlier, computing_parameters(config), tokens, "finished runs", floor
             )
-    return [
-        Prediction("lab", name, f.value, f.low, f.high, method=f.method)  # type: ignore[arg-type]
-        for name, f in found.items()
-    ]
+    return [Prediction("lab", name, f.value, f.low, f.high, method=f.method) for name, f in found.items()]
 
 
 def seal_once(run: Run, predicted: Callable[[], tuple[list[Prediction], str | None]]) -> Forecast | None:

@@ -202,8 +202,11 @@ def _batches_of(found: Runs, run: str) -> tuple[Any, ...] | None:
 
 def _notes_on_axis(histories: dict[str, MetricsHistory], metric: str, axis: Axis, at: float | None) -> list[str]:
     """Runs that went on beyond the point of comparison, or were measured well before it."""
-    notes, ends = [], defaultdict(list)
-    for name, history in histories.items() if at else ():
+    notes: list[str] = []
+    ends: defaultdict[float, list[str]] = defaultdict(list)
+    if not at:
+        return notes
+    for name, history in histories.items():
         rows = [row for row in history.rows if row.get(axis) is not None]
         end = max((row[axis] for row in rows), default=0)
         if end > (1 + LATE) * at:

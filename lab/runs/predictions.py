@@ -12,7 +12,7 @@ An interval that is meant to hold in 80 of 100 cases and holds in 60 is too narr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -25,17 +25,63 @@ FORMAT = 1
 COVERAGE = 0.8
 
 By = Literal["lab", "person"]
-Quantity = Literal["final_val_loss", "minutes", "peak_memory_bytes", "overfit", "sample_quality"]
+OVERFIT_RISE = 0.01  # of the lowest validation loss; the definition that `predict.overfit` states
 
-QUANTITIES: dict[str, str] = {
-    "final_val_loss": "nats per token on the validation split after the last step",
-    "minutes": "training time: from the first step to the last, validation and instruments included, pauses left out",
-    "peak_memory_bytes": "the process's largest resident set, or the most that PyTorch held on a GPU",
-    "overfit": "1 if the validation loss ends more than 1 % above its lowest, else 0",
-    "sample_quality": "percentage of the words in the last samples that are words of the training text",
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that can be predicted.
+
+    `setting` is its name in the group `predict`, `scale` one of the setting's units in the stored unit; `meaning` says
+    how the outcome is measured; a `question` is asked where `predict.ask` is set.
+    """
+
+    setting: str
+    label: str
+    meaning: str
+    show: Callable[[float], str]
+    question: str | None = None
+    scale: float = 1.0
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "final_val_loss": Quantity(
+        "final_loss",
+        "final loss",
+        "nats per token on the validation split after the last step",
+        "{:.3f}".format,
+        "final validation loss, nats per token",
+    ),
+    "minutes": Quantity(
+        "minutes",
+        "minutes",
+        "training time: from the first step to the last, validation and instruments included, pauses left out",
+        "{:.2f}".format,
+        "minutes of training",
+    ),
+    "peak_memory_bytes": Quantity(
+        "memory_gb",
+        "peak memory",
+        "the process's largest resident set, or the most that PyTorch held on a GPU",
+        lambda n_bytes: f"{n_bytes / 1e9:.2f} GB",
+        scale=1e9,
+    ),
+    "overfit": Quantity(
+        "overfit",
+        "overfit",
+        "1 if the validation loss ends more than 1 % above its lowest, else 0",
+        lambda chance: "yes" if chance >= 0.5 else "no",
+        "will it overfit (end 1 % above its lowest validation loss)? y/n",
+    ),
+    "sample_quality": Quantity(
+        "sample_quality",
+        "real words",
+        "percentage of the words in the last samples that are words of the training text",
+        "{:.0f} %".format,
+        "per cent of the words in its last samples that are real words",
+    ),
 }
-"""What can be predicted, and how its outcome is measured."""
-OVERFIT_RISE = 0.01
+"""By the name that predictions.json and `calibration` use."""
 
 
 @dataclass
@@ -43,7 +89,7 @@ class Prediction:
     """One prediction. `low` and `high` bound the interval that holds with probability `coverage`; None: a point."""
 
     by: By
-    quantity: Quantity
+    quantity: str
     value: float
     low: float | None = None
     high: float | None = None
@@ -67,7 +113,7 @@ class Predictions:
     sealed: float | None = None
     mental_model: str | None = None
 
-    def of(self, by: By, quantity: Quantity) -> Prediction | None:
+    def of(self, by: By, quantity: str) -> Prediction | None:
         """The prediction of `quantity` by the lab or the person, None where there is none."""
         return next((p for p in self.predictions if (p.by, p.quantity) == (by, quantity)), None)
 

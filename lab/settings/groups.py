@@ -14,19 +14,12 @@ from lab.callbacks.metrics_log import MetricsLog
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
 from lab.data.datamodule import LabDataModule
-from lab.runs.predictions import Prediction, Quantity
+from lab.runs.predictions import QUANTITIES, Prediction
 from lab.training.horizon import HorizonConfig
 from lab.training.levers import LeverConfig
 
 Tracking = Literal["off", "offline", "online"]
 Range = float | list[float] | None
-QUANTITY_OF: dict[str, Quantity] = {
-    "final_loss": "final_val_loss",
-    "minutes": "minutes",
-    "memory_gb": "peak_memory_bytes",
-    "overfit": "overfit",
-    "sample_quality": "sample_quality",
-}
 
 
 @dataclass
@@ -70,7 +63,7 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         problems = []
-        for name in QUANTITY_OF:
+        for name in (quantity.setting for quantity in QUANTITIES.values()):
             value = getattr(self, name)
             bounds = value if isinstance(value, list) else [value]
             if value is not None and (
@@ -86,15 +79,15 @@ class PredictConfig:
         return self.ask or any(getattr(self, f.name) is not None for f in fields(self) if f.name != "ask")
 
     def predictions(self) -> list[Prediction]:
-        """As predictions.json holds them."""
-        return [_prediction(name, getattr(self, name)) for name in QUANTITY_OF if getattr(self, name) is not None]
-
-
-def _prediction(name: str, value: Any) -> Prediction:
-    scale = 1e9 if name == "memory_gb" else 1.0
-    bounds = [scale * float(v) for v in (value if isinstance(value, list) else [value])]
-    low, high = (bounds[0], bounds[1]) if len(bounds) == 2 else (None, None)
-    return Prediction("person", QUANTITY_OF[name], sum(bounds) / len(bounds), low, high, method="said before the start")
+        """As predictions.json holds them: a value, or the middle of two bounds."""
+        found = []
+        for name, quantity in QUANTITIES.items():
+            if (value := getattr(self, quantity.setting)) is not None:
+                bounds = [quantity.scale * float(v) for v in (value if isinstance(value, list) else [value])]
+                low, high = bounds if len(bounds) == 2 else (None, None)
+                middle = sum(bounds) / len(bounds)
+                found.append(Prediction("person", name, middle, low, high, method="said before the start"))
+        return found
 
 
 GROUPS: dict[str, type] = {
