@@ -152,17 +152,26 @@ declare namespace Lab {
 
   type Series = import("./lib/series.js").Series;
   type Axis = "step" | "tokens" | "time";
-  type Curve = { name: string; data: Series; colour: string; style?: "smooth" | "line" | "dots"; unit?: string;
+  type Curve = { name: string; data: Series; colour?: string; style?: "smooth" | "line" | "dots"; unit?: string;
     format?: (x: number) => string };
-  type Line = { value: number; label: string; colour: string };
+  /** A reference line. */
+  type Line = { value: number; label: string; colour?: string };
   type Marker = { step: number; tokens: number; time: number; kind: string; title?: string; rows?: Row[];
-    [more: string]: unknown };
-  type ChartGroup = { charts: Set<Chart>; at: number | null; zoom: [number, number] | null };
+    [more: string]: any };
+  type Range = [low: number, high: number];
   /** What lib/chart.js explains at its top. */
-  type ChartOptions = { label: string; unit: string; series: Curve[]; lines: Line[]; markers: Marker[]; x: Axis;
+  type ChartOptions = { label: string; unit: string | null; series: Curve[]; lines: Line[]; markers: Marker[]; x: Axis;
     xName: string | null; logX: boolean; logY: boolean; smoothing: number; height: number; group: ChartGroup | null;
-    cursor: number | null; range: [number, number] | null; pick: ((x: number) => void) | null;
+    cursor: number | null; range: Range | null; pick: ((x: number) => void) | null;
     onMarker: ((marker: Marker) => void) | null; empty: string };
-  type Chart = { root: HTMLElement; options: ChartOptions; set(patch: Partial<ChartOptions>): void; redraw(): void;
-    draw(): void; zoom(x: [number, number] | null, y?: [number, number] | null): void; reset(): void };
+  type Chart = import("./lib/chart.js").LineChart;
+  /** What shares crosshair and zoom with charts. */
+  type ChartPart = { root: HTMLElement; redraw(): void; crosshair(): void };
+  type ChartGroup = { charts: Set<ChartPart>; at: number | null; zoom: Range | null };
+  /** From numbers to pixels. */
+  type Scale = ((value: number) => number) & { invert(pixel: number): number; low: number; high: number; log: boolean;
+    shift: number };
+  type Axes = { left: number; right: number; top: number; bottom: number; x: Axis; across: Scale; up: Scale };
+  /** Pixels dragged over; `tall`: a box, not only a part of x. */
+  type Drag = { from: [x: number, y: number]; to: [x: number, y: number]; moved: boolean; tall: boolean };
 }
