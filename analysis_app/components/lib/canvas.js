@@ -11,17 +11,18 @@ function contextOf(canvas) {
 }
 
 /**
- * A canvas of `width` × `height` CSS pixels, its context scaled to the screen's own pixels.
+ * A cleared canvas of `width` × `height` CSS pixels, its context scaled to the screen's own pixels. It is made anew only
+ * when it has another size.
  * @param {HTMLCanvasElement} canvas
  * @param {number} width
  * @param {number} height
  */
 export function prepare(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
+  const ratio = window.devicePixelRatio || 1, [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== w || canvas.height !== t) Object.assign(canvas, { width: w, height: t });
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   const context = contextOf(canvas);
+  context.reset();
   context.scale(ratio, ratio);
   return context;
 }

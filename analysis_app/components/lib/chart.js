@@ -26,6 +26,7 @@ import { drawBox, drawCrosshair, legendOf } from "./chart/crosshair.js";
 import { drawCurves } from "./chart/curves.js";
 import { Pointer } from "./chart/pointer.js";
 import { description, tableOf } from "./chart/table.js";
+import { prepare } from "./canvas.js";
 import { css, onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { menuOf, numbersOf } from "./export.js";
@@ -180,19 +181,4 @@ export class LineChart {
   reset() {
     this.zoom(null);
   }
-}
-
-/** A canvas of that size, cleared; it is made anew only when it has another size. */
-/** @param {HTMLCanvasElement} canvas @param {number} width @param {number} height */
-function prepare(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1, [w, t] = [Math.round(width * ratio), Math.round(height * ratio)];
-  const context = canvas.getContext("2d");
-  if (!context) throw new Error("the browser gives no canvas to draw on");
-  if (canvas.width !== w || canvas.height !== t) {
-    Object.assign(canvas, { width: w, height: t });
-    Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
-  }
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
-  return context;
 }
