@@ -11,8 +11,8 @@ function contextOf(canvas) {
 }
 
 /**
- * A cleared canvas of `width` × `height` CSS pixels, its context scaled to the screen's own pixels. It is made anew only
- * when it has another size.
+ * A cleared canvas of `width` × `height` CSS pixels, its context scaled to the screen's own pixels. It is made anew
+ * only when it has another size.
  * @param {HTMLCanvasElement} canvas
  * @param {number} width
  * @param {number} height

@@ -21,12 +21,12 @@
 // Drag to zoom (downwards too: a box), double-click to see everything again; the zoom outlives new points. By
 // keyboard: arrows move the crosshair, Enter picks, + zooms, 0 shows everything again.
 
+import { prepare } from "./canvas.js";
 import { drawGrid, font, measure } from "./chart/axes.js";
 import { drawBox, drawCrosshair, legendOf } from "./chart/crosshair.js";
 import { drawCurves } from "./chart/curves.js";
 import { Pointer } from "./chart/pointer.js";
 import { description, tableOf } from "./chart/table.js";
-import { prepare } from "./canvas.js";
 import { css, onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { menuOf, numbersOf } from "./export.js";

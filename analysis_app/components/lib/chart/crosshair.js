@@ -73,7 +73,7 @@ function label(context, { bottom }, text, at, width) {
   context.fillText(text, left + wide / 2, bottom + 12);
 }
 
-/** The part that is dragged over. @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {Lab.Drag} drag */
+/** What is dragged over. @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {Lab.Drag} drag */
 export function drawBox(context, { top, bottom }, { from, to, tall }) {
   const [x0, x1] = [from[0], to[0]].sort((a, b) => a - b);
   const [y0, y1] = tall ? [from[1], to[1]].sort((a, b) => a - b) : [top, bottom];

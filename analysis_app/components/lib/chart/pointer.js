@@ -75,7 +75,7 @@ export class Pointer {
     if (!this.drag) this.#chart.point(null);
   };
 
-  /** The marker under the mouse. @param {Lab.Axes} axes @param {number} x @param {number} y @returns {Lab.Marker | null} */
+  /** Under the mouse. @param {Lab.Axes} axes @param {number} x @param {number} y @returns {Lab.Marker | null} */
   #marker({ across, bottom, x: axis }, x, y) {
     if (y < bottom - 16 || y > bottom + 3) return null;
     /** @param {Lab.Marker} marker */
