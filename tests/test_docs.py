@@ -245,6 +245,15 @@ def test_every_room_is_on_the_map() -> None:
     assert not {room for room in rooms | {"analysis_app"} if f"| `{room}`" not in PAGES["docs/architecture.md"]}
 
 
+def test_the_walks_go_forward() -> None:
+    walks = re.split(r"^1\. ", PAGES["docs/architecture.md"], flags=re.MULTILINE)[1:]
+    assert len(walks) == 3
+    for walk in walks:
+        files = re.findall(r"^(?:\d+\. )?`([\w/]+\.\w+)`", walk, re.MULTILINE)
+        assert len(files) > 5
+        assert len(set(files)) == len(files), "a file is passed twice"
+
+
 def test_every_configuration_is_in_a_table() -> None:
     configs = ROOT / "configs"
     names = [path.stem for path in (configs / "model").glob("*.yaml")]
