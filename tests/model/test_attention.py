@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lab.model import GPT, GPTConfig, KVCache, attention
+from lab.model import GPT, GPTConfig, attention
 from lab.model.attention import explicit_attention, sdpa_attention
 from lab.model.layers import Dropout
 from tests.variants import TINY, all_pairs_configs, describe
@@ -30,62 +30,6 @@ def test_the_kernels_are_equal_forward_and_backward(config: GPTConfig) -> None:
     for other in (1, 2):
         torch.testing.assert_close(results[other], results[0], atol=1e-5, rtol=0)
         torch.testing.assert_close(gradients[other], gradients[0], atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("config", VARIANTS, ids=describe)
-def test_decoding_with_a_cache_gives_the_same_logits(config: GPTConfig) -> None:
-    model, tokens = GPT(config), tokens_for(config)
-    for kernel in ("sdpa", "explicit"):
-        model.set_attention_kernel(kernel)
-        with torch.no_grad():
-            whole, cache = model(tokens), model.new_cache(2)
-            # A prompt, a second piece of several tokens, then one by one.
-            parts = [model(tokens[:, :5], cache=cache), model(tokens[:, 5:9], cache=cache)]
-            parts += [model(tokens[:, i : i + 1], cache=cache) for i in range(9, config.context_length)]
-        assert cache.length == config.context_length
-        torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-4, rtol=0)
-
-
-def test_a_rewound_cache_forgets() -> None:
-    model = GPT(GPTConfig(**TINY, positions="rope"))
-    tokens = tokens_for(model.config, batch=1)
-    with torch.no_grad():
-        cache = model.new_cache(1)
-        model(tokens, cache=cache)
-        cache.rewind(4)
-        other = tokens.flip(1)[:, 4:8]
-        continued = model(other, cache=cache)
-        fresh = model(torch.cat((tokens[:, :4], other), 1))[:, 4:]
-    assert cache.length == 8
-    torch.testing.assert_close(continued, fresh, atol=1e-5, rtol=0)
-    with pytest.raises(ValueError, match="rewind the cache to 9: it holds 8"):
-        cache.rewind(9)
-
-
-def test_a_full_or_foreign_cache_is_refused_and_left_as_it_was() -> None:
-    model = GPT(GPTConfig(**TINY))
-    tokens = tokens_for(model.config)
-    with torch.no_grad():
-        cache = model.new_cache(2, capacity=8)
-        model(tokens[:, :6], cache=cache)
-        with pytest.raises(ValueError, match="cache is full: it holds 8 positions, 6 are taken and 3 more"):
-            model(tokens[:, :3], cache=cache)
-        with pytest.raises(ValueError, match="batch of 2 sequences, the tokens are a batch of 1"):
-            model(tokens[:1, :1], cache=cache)
-    assert cache.length == 6
-    for capacity in (0, 17):
-        with pytest.raises(ValueError, match=f"capacity={capacity}.*context_length=16"):
-            model.new_cache(1, capacity=capacity)
-
-
-def test_the_cache_is_in_what_the_model_computes_in() -> None:
-    model = GPT(GPTConfig(**TINY, n_kv_heads=2))
-    assert model.new_cache(1).keys.dtype == torch.float32
-    with torch.autocast("cpu", torch.bfloat16):
-        cache = model.new_cache(3, capacity=5)
-    assert isinstance(cache, KVCache)
-    assert cache.keys.dtype == torch.bfloat16
-    assert cache.keys.numel() == cache.values.numel() == 2 * 3 * 2 * 5 * 8
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=describe)
