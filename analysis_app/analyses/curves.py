@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis_app.analyses.declaration import Array
 from lab.runs import MetricsHistory, Run
+from lab.runs.events import INDUCTION_HEAD, Finding, of_kind
 from lab.runs.series import extremes
 
 MAX_POINTS = 40_000  # of one curve; more are thinned, and every spike stays
@@ -51,10 +52,10 @@ def landmarks(run: Run, history: MetricsHistory) -> list[Landmark]:
         step = next(step for step, loss in zip(steps, losses, strict=True) if loss <= half)
         why = f"the training loss first falls to {half:.3f}, half-way from {losses[0]:.3f} to {min(losses):.3f}"
         found.append(Landmark("loss half-way", step, why))
-    onset = next((event for event in run.events() if event.get("finding") == "induction_head"), {})
-    if isinstance(formed := onset.get("step"), int):
-        head = f"{onset.get('layer')}.{onset.get('head')}"
-        found.append(Landmark("induction onset", formed, f"head {head} puts half of its attention there from here on"))
+    findings = of_kind(run.events(), Finding)
+    if onset := next((finding for finding in findings if finding.rule == INDUCTION_HEAD), None):
+        why = f"head {onset.layer}.{onset.head} puts half of its attention there from here on"
+        found.append(Landmark("induction onset", onset.step, why))
     if best := history.best("val/loss"):
         found.append(Landmark("best val", best[0], f"the lowest validation loss, {best[1]:.3f}"))
     return sorted(found, key=lambda landmark: landmark.step)

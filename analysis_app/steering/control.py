@@ -68,7 +68,7 @@ def send(run: Run, command: str, wait: float, **args: Any) -> dict[str, Any]:
     except ValueError as error:
         raise ConflictError(str(error)) from None
     found = wait_for_answer(run, identity, wait) if wait else None
-    return {"run": run.name, "command": command, "id": identity, "answer": found}
+    return {"run": run.name, "command": command, "id": identity, "answer": found and found.as_row()}
 
 
 def _refuse_taken(library: Library, name: str) -> None:

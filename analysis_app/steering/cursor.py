@@ -87,7 +87,7 @@ def read_delta(run: RunPaths, place: Place, most: int = CHUNK_BYTES) -> Delta:
         Place(metrics.cursor, events.cursor, samples.cursor),
         columns=as_columns(rows.rows),
         rewind=rows.rewind,
-        events=happened.events,
+        events=[event.as_row() for event in happened.events],
         samples=written.samples,
         behind=metrics.behind or events.behind or samples.behind,
     )

@@ -9,6 +9,7 @@ from lab.callbacks.validation import Validation
 from lab.runs.atomic import WriteError, sweep_temporaries
 from lab.runs.cadence import Cadence
 from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path
+from lab.runs.events import CheckpointSaved
 from lab.training.callback import FitCallback, FitContext
 from lab.training.checkpoint_io import Written
 
@@ -101,7 +102,7 @@ class Checkpoints(FitCallback):
         def record(written: Written) -> None:
             record_checkpoint(logbook.run, step, best=best, kind=kind, sha256=written.sha256, **facts)
             delete_superseded(logbook.run, keep_last=self.keep)
-            logbook.event("checkpoint", step, checkpoint_kind=kind, best=best)
+            logbook.event(CheckpointSaved(step=step, checkpoint_kind=kind, best=best))
 
         fit.checkpoint_io.once_written(record)
         if kind in ("final", "interrupted"):  # no step follows, and the file is wanted on the disk

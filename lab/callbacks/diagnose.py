@@ -6,8 +6,9 @@ import contextlib
 from dataclasses import replace
 
 from lab.callbacks.instrument import Instrument
-from lab.diagnosis import CADENCE, Evidence, Finding, Monitor, limits
+from lab.diagnosis import CADENCE, Evidence, Monitor, limits
 from lab.runs import EventReader, MetricsReader
+from lab.runs.events import Failed, Finding
 from lab.runs.facts import Facts
 from lab.training.callback import FitContext
 from lab.training.step import NonFiniteLoss
@@ -57,7 +58,7 @@ class Diagnose(Instrument):
             return
         self._monitor.evidence.apply(self._metrics.poll(), self._events.poll().events)
         for finding in self._monitor.examine(fit.step):
-            fit.logbook.event("finding", fit.step, **finding.payload())
+            fit.logbook.event(finding)
             fit.say(line(finding))
 
     def end(self, fit: FitContext) -> None:
@@ -70,7 +71,7 @@ class Diagnose(Instrument):
         if self._monitor is None or not isinstance(error, NonFiniteLoss):
             return
         with contextlib.suppress(Exception):  # the run fails for a reason of its own: that one is to be seen
-            self._monitor.evidence.events.append({"kind": "failed", "message": str(error)})
+            self._monitor.evidence.events.append(Failed(message=str(error)))
             self.look(fit)
 
 

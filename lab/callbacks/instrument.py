@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from lab.callbacks.dashboards import Dashboards
 from lab.runs.cadence import Cadence
+from lab.runs.events import InstrumentFailed
 from lab.training.callback import FitCallback, FitContext
 from lab.training.step import StepBatch
 
@@ -94,6 +95,5 @@ class Instrument(FitCallback):
         self._failed = True
         # On a full disk this cannot be written either; what must be written (a checkpoint) says so.
         with contextlib.suppress(OSError):
-            fit.logbook.event(
-                "instrument_failed", step, instrument=self.group, error=f"{type(error).__name__}: {error}"
-            )
+            what = f"{type(error).__name__}: {error}"
+            fit.logbook.event(InstrumentFailed(step=step, instrument=self.group, error=what))

@@ -10,7 +10,7 @@ from lab.callbacks.activations import Activations, reference_activations, token_
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.snapshots import Snapshots
-from lab.diagnosis import THRESHOLDS, Finding
+from lab.diagnosis import THRESHOLDS
 from lab.figures.predictions import draw_logit_lens, draw_token_loss
 from lab.figures.residual import draw_residual_norms
 from lab.interp import (
@@ -24,6 +24,7 @@ from lab.interp import (
     token_losses,
 )
 from lab.runs.atomic import sweep_temporaries
+from lab.runs.events import INDUCTION_HEAD, MILESTONE, Finding
 from lab.runs.probes import delete_probes_beyond, encode_pattern, write_probe
 from lab.training.callback import FitContext
 
@@ -118,8 +119,8 @@ class ReferenceTexts(Instrument):
         layer, head = (int(i) for i in np.unravel_index(int(scores.argmax()), scores.shape))
         if scores[layer, head] > INDUCTION_FORMED:
             self._induction_head = f"{layer}.{head}"
-            finding = induction_finding(layer, head, float(scores[layer, head]), fit.step)
-            fit.logbook.event("finding", fit.step, **finding.payload(), layer=layer, head=head, chance=found.chance)
+            score = float(scores[layer, head])
+            fit.logbook.event(induction_finding(layer, head, score, found.chance, fit.step))
 
     def state_dict(self) -> dict[str, str | None]:
         """Whether the induction head has been told of."""
@@ -130,11 +131,11 @@ class ReferenceTexts(Instrument):
         self._induction_head = state_dict["induction_head"]
 
 
-def induction_finding(layer: int, head: int, score: float, step: int) -> Finding:
+def induction_finding(layer: int, head: int, score: float, chance: float, step: int) -> Finding:
     """That a head has become an induction head: nothing to worry about, but to look at."""
     return Finding(
-        rule="induction_head",
-        family="milestones",
+        rule=INDUCTION_HEAD,
+        family=MILESTONE,
         level="note",
         what=f"head {head} of layer {layer} has become an induction head: it looks for earlier copies of the present "
         "token and reads what came after",
@@ -147,6 +148,9 @@ def induction_finding(layer: int, head: int, score: float, step: int) -> Finding
         "falls at the same steps.",
         tries=("look at its attention map before and after", "switch it off, and see what the loss becomes"),
         source="lab/callbacks/reference_texts.py",
+        layer=layer,
+        head=head,
+        chance=chance,
     )
 
 

@@ -19,6 +19,7 @@ from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.samples import Samples
 from lab.runs.atomic import WriteError
 from lab.runs.control import Command
+from lab.runs.events import LrChanged
 from lab.training.callback import FitCallback, FitContext
 
 LOOK_SECONDS = 0.05  # between two looks while paused: a tenth of what is felt as a delay
@@ -160,7 +161,7 @@ class RunControl(FitCallback):
     def _tell_rate(self, fit: FitContext, before: float) -> None:
         logbook = fit.logbook
         logbook.status.update(details={"lr_scale": self._rate})
-        logbook.event("lr_changed", fit.step, **{"from": before, "to": self._rate})
+        logbook.event(LrChanged(step=fit.step, before=before, to=self._rate))
 
     def state_dict(self) -> dict[str, float]:
         """The factor on the learning rate."""

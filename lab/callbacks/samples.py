@@ -11,6 +11,7 @@ from lab.callbacks.longest_copy import Copy, longest_copies
 from lab.data.datamodule import LabDataModule
 from lab.generation import Prompt, Sampling, read_prompt, stream
 from lab.runs import SampleWriter
+from lab.runs.events import SampleWritten
 from lab.training.callback import FitContext
 
 
@@ -79,19 +80,19 @@ class Samples(Instrument):
         rows = [[sample.prompt, sample.text, sample.copied()] for sample in samples]
         self.dashboards(fit).text("samples", ["prompt", "text", "longest copy"], rows, fit.step)
 
-    def write(self, fit: FitContext, prompts: list[str] | None = None, **facts: Any) -> list[Sample]:
-        """Write into samples.jsonl, for these prompts or the instrument's own; the event `sample` carries `facts`.
+    def write(self, fit: FitContext, prompts: list[str] | None = None, *, asked: bool = False) -> list[Sample]:
+        """Write into samples.jsonl, for these prompts or the instrument's own; `asked`: by command, the event says so.
 
         Raises ValueError for a prompt with characters outside the vocabulary, `WriteError` when the disk is full.
         """
         data, logbook, samples = fit.data, fit.logbook, []
-        asked = self.read_prompts(data, fit.model.config.context_length, prompts)
-        written = [self._write(fit, prompt) for prompt in asked]
+        texts = self.read_prompts(data, fit.model.config.context_length, prompts)
+        written = [self._write(fit, prompt) for prompt in texts]
         copies: list[Copy] | None = None
         if data.sequences.per_epoch is not None:
             copies = longest_copies(written, data.token_files["train"].array())
         with SampleWriter(logbook.run) as writer:
-            for i, (prompt, ids) in enumerate(zip(asked, written, strict=True)):
+            for i, (prompt, ids) in enumerate(zip(texts, written, strict=True)):
                 copy = None
                 if copies is not None:
                     run = ids[copies[i].start : copies[i].start + copies[i].length]
@@ -99,7 +100,7 @@ class Samples(Instrument):
                 samples.append(Sample(prompt.text, data.tokenizer.decode(ids), len(ids), copy))
                 luck = {"temperature": self.sampling.temperature, "seed": self.sampling.seed}
                 writer.write(fit.step, prompt.text, samples[-1].text, **luck, longest_copy=copy)
-        logbook.event("sample", fit.step, count=len(samples), **facts)
+        logbook.event(SampleWritten(step=fit.step, count=len(samples), asked=asked))
         return samples
 
     def read_prompts(self, data: LabDataModule, context_length: int, prompts: list[str] | None = None) -> list[Prompt]:

@@ -14,7 +14,7 @@ from lab.console.format import print_json
 from lab.console.terminal import MISTAKE, Parser, guarded, visible
 from lab.runs import Run, open_run
 from lab.runs.control import COMMANDS, send_command, wait_for_answer
-from lab.runs.journal import Row
+from lab.runs.events import CommandAnswered, CommandRefused
 from lab.runs.next_commands import resume
 
 PROGRAM = "python -m lab control"
@@ -63,31 +63,30 @@ def _run(args: argparse.Namespace) -> int:
     run = open_run(args.run, args.root)
     answer = wait_for_answer(run, send_command(run, args.command, **known), args.timeout)
     if args.json:
-        print_json(answer, indent=False)
+        print_json(answer and answer.as_row(), indent=False)
     if answer is None:
         status = run.status()
         waits = (
             "it is carried out when the step in progress is done" if status.active else "no process trains it any more"
         )
         raise ValueError(f"no answer within {args.timeout:g} s: run {run.name!r} is {status.state}, {waits}")
-    if answer["kind"] == "command_refused":
+    if isinstance(answer, CommandRefused):
         if not args.json:
-            print(visible(f"refused: {answer.get('reason')}"), file=sys.stderr)
+            print(visible(f"refused: {answer.reason}"), file=sys.stderr)
         return MISTAKE
     if not args.json:
         print(visible(sentence(run, answer)))
     return 0
 
 
-def sentence(run: Run, answer: Row) -> str:
+def sentence(run: Run, answer: CommandAnswered) -> str:
     """What was done, in one line."""
-    step = answer.get("step")
     said = {
         "pause": "paused",
-        "resume": f"goes on after {answer.get('paused_seconds', 0):.1f} s",
+        "resume": f"goes on after {answer.paused_seconds or 0:.1f} s",
         "stop": f"stopped and saved; go on: {resume(run)}",
-        "checkpoint": f"saved as {answer.get('file')}",
-        "sample": f"{answer.get('prompt', '')}{answer.get('text', '')}".replace("\n", "⏎"),
-        "lr": f"learning rate × {answer.get('lr_scale')} of the schedule, before × {answer.get('before')}",
+        "checkpoint": f"saved as {answer.file}",
+        "sample": f"{answer.prompt or ''}{answer.text or ''}".replace("\n", "⏎"),
+        "lr": f"learning rate × {answer.lr_scale} of the schedule, before × {answer.before}",
     }
-    return f"{run.name} at step {step:,}: {said[str(answer['command'])]}"
+    return f"{run.name} at step {answer.step:,}: {said[answer.command]}"

@@ -85,6 +85,6 @@ def _as_dict(run: Run) -> dict[str, Any]:
         },
         "checkpoints": [info.as_dict() for info in run.checkpoints()],
         "snapshots": [info.as_dict() for info in run.snapshots()],
-        "events": run.events(),
+        "events": [event.as_row() for event in run.events()],
         "problems": problems,
     }

@@ -18,6 +18,7 @@ from lab.console.format import console as make_console
 from lab.console.terminal import visible
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
+from lab.runs.events import Event
 from lab.runs.facts import as_mapping, as_number, as_text, baselines_of, dig
 from lab.runs.next_commands import RESUMABLE, on_run, resume
 
@@ -34,9 +35,6 @@ NARROW = 72  # a terminal with fewer columns gets step and validation loss only,
 
 
 LAST_EVENTS = 8
-
-
-EVENT_FRAME = ("kind", "step", "wall", "id")
 
 
 START_HINT = "python -m lab fit --config configs/quickstart.yaml"
@@ -192,13 +190,13 @@ def _checkpoint_word(info: CheckpointInfo) -> str:
     return f"step {info.step}" + (f" ({', '.join(names)})" if names else "")
 
 
-def _event_lines(events: list[dict[str, Any]]) -> Lines:
+def _event_lines(events: list[Event]) -> Lines:
     lines: Lines = []
     for event in events[-LAST_EVENTS:]:
-        shown = [f"{name} {value}" for name, value in event.items() if name not in EVENT_FRAME]
+        shown = [f"{name} {value}" for name, value in event.payload().items() if name != "id"]
         said = f" ({', '.join(shown)})" if shown else ""
-        step = f"step {event['step']}: " if isinstance(event.get("step"), int) else ""
-        lines.append((moment(event.get("wall")), f"{step}{event['kind'].replace('_', ' ')}{said}"[:300]))
+        step = "" if event.step is None else f"step {event.step}: "
+        lines.append((moment(event.wall), f"{step}{event.kind.replace('_', ' ')}{said}"[:300]))
     return lines
 
 

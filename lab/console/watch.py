@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.console.format import STATE_STYLES, count, duration, number, sparkline
 from lab.console.terminal import visible
 from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status
+from lab.runs.events import CommandAnswered, CommandRefused, Event, Failed, Finding, InstrumentFailed
 from lab.runs.journal import Row
 from lab.runs.next_commands import RESUMABLE, resume
 
@@ -21,9 +22,7 @@ SHOWN = (
     *("val/loss", "val/perplexity", "val/bits_per_byte", "train/lr", "train/grad_norm"),
     *("perf/tokens_per_second", "perf/memory_bytes"),
 )
-
-
-FRAME = ("kind", "step", "wall", "id", "args", "command", "asked", "source", "why", "try", "family", "level")
+UNTOLD = ("id", "args", "command", "asked")  # of an event
 
 
 class Watched:
@@ -32,7 +31,7 @@ class Watched:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.metrics = MetricsHistory()
-        self.events: list[Row] = []
+        self.events: list[Event] = []
         self.sample: Row | None = None
         self.status: Status = run.status()
         self._readers = MetricsReader(run), EventReader(run), SampleReader(run)
@@ -120,16 +119,17 @@ def _sample(sample: Row) -> Panel:
     return Panel(body, title=f"sample, step {sample['step']:,}", title_align="left", border_style="dim")
 
 
-def _event(event: Row) -> str:
-    step = f"step {event['step']:,}" if isinstance(event.get("step"), int) else ""
-    kind = str(event["kind"]).replace("_", " ")
-    if event["kind"].startswith("command_"):
-        kind = f"{event.get('command')} {kind.removeprefix('command ')}"
-    said = event.get("what") or ", ".join(f"{name} {value}" for name, value in event.items() if name not in FRAME)
+def _event(event: Event) -> str:
+    step = "" if event.step is None else f"step {event.step:,}"
+    kind = event.kind.replace("_", " ")
+    if isinstance(event, CommandAnswered | CommandRefused):
+        kind = f"{event.command} {kind.removeprefix('command ')}"
+    told = [f"{name} {value}" for name, value in event.payload().items() if name not in UNTOLD]
+    said = event.what if isinstance(event, Finding) else ", ".join(told)
     return visible(f"{step:>10}  {kind}{f': {said}' if said else ''}".replace("\n", " "))
 
 
-def _event_style(event: Row) -> str:
-    if event["kind"] == "finding":
-        return {"alarm": "bold red", "warning": "yellow"}.get(str(event.get("level")), "")
-    return "red" if event["kind"] in ("failed", "instrument_failed", "command_refused") else "dim"
+def _event_style(event: Event) -> str:
+    if isinstance(event, Finding):
+        return {"alarm": "bold red", "warning": "yellow"}.get(event.level, "")
+    return "red" if isinstance(event, Failed | InstrumentFailed | CommandRefused) else "dim"

@@ -11,10 +11,10 @@ torch nor Lightning.
 """
 
 from lab.diagnosis.evidence import Evidence
-from lab.diagnosis.finding import LEVELS, Finding
 from lab.diagnosis.monitor import CADENCE, Diagnosis, Monitor, apply_rules, diagnose, limits_of
 from lab.diagnosis.rules import RULES
 from lab.diagnosis.thresholds import THRESHOLDS, limits
+from lab.runs.events import LEVELS, Finding
 
 __all__ = [
     "CADENCE",

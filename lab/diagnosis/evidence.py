@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from lab.runs.events import Event
 from lab.runs.facts import Facts
 from lab.runs.history import MetricsDelta
 from lab.runs.series import Columns, Series
@@ -16,7 +17,7 @@ class Evidence:
     """A run so far; grows with it. `evidence["val/loss"]` is a series, empty where nothing of that name was logged."""
 
     def __init__(
-        self, facts: Facts | None = None, columns: Columns | None = None, events: Iterable[Mapping[str, Any]] = ()
+        self, facts: Facts | None = None, columns: Columns | None = None, events: Iterable[Event] = ()
     ) -> None:
         self.facts = facts or Facts()
         self.columns = columns or Columns()
@@ -48,7 +49,7 @@ class Evidence:
         """`share` of the planned run in steps; of what is done where the plan is not known."""
         return max(at_least, int(share * (self.facts.total_steps or self.step)))
 
-    def apply(self, delta: MetricsDelta, events: Iterable[Mapping[str, Any]] = ()) -> None:
+    def apply(self, delta: MetricsDelta, events: Iterable[Event] = ()) -> None:
         """Add what a reader of the run found new; a rewind takes rows back."""
         self.columns.apply(delta)
         self.events += events

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from lab.diagnosis.evidence import Evidence
-from lab.diagnosis.finding import LEVELS, Finding, Found
+from lab.diagnosis.finding import Found
 from lab.diagnosis.rules import RULES
 from lab.diagnosis.thresholds import limits
 from lab.runs.cadence import Cadence, is_log_spaced
+from lab.runs.events import LEVELS, Event, Finding, of_kind
 from lab.runs.facts import Facts
 from lab.runs.history import MetricsDelta
 from lab.runs.run import Run
@@ -72,20 +73,12 @@ class Monitor:
         order = list(RULES)
         return sorted(found, key=lambda f: (f.ended is not None, f.level == "note", f.step, order.index(f.rule)))
 
-    def recall(self, events: Iterable[Mapping[str, Any]]) -> None:
+    def recall(self, events: Iterable[Event]) -> None:
         """Take over the findings that an earlier process of this run has reported."""
-        for event in events:
-            rule = RULES.get(str(event.get("rule"))) if event.get("kind") == "finding" else None
-            if rule is None or event.get("level") not in LEVELS:
-                continue
-            since, step, ended = (event.get(name) for name in ("since", "step", "ended"))
-            told = self._known[rule.name].told + 1 if rule.name in self._known else 1
-            finding = Finding(
-                rule.name, rule.family, event["level"], str(event.get("what")), since if type(since) is int else 0,
-                step if type(step) is int else 0, event.get("metric"), event.get("value"), event.get("threshold"),
-                rule.why, rule.tries, rule.source, ended if type(ended) is int else None,
-            )  # fmt: skip
-            self._known[rule.name] = _State(finding, told=told)
+        for finding in of_kind(events, Finding):
+            if finding.rule in RULES:
+                told = self._known[finding.rule].told + 1 if finding.rule in self._known else 1
+                self._known[finding.rule] = _State(finding, told=told)
 
     def examine(self, step: int | None = None) -> list[Finding]:
         """What is new, has grown worse or is over since the last examination, as of `step` (the newest)."""
@@ -137,7 +130,7 @@ def diagnose(run: Run, thresholds: Mapping[str, float] | None = None) -> Diagnos
     facts = Facts.of(run)
     monitor = Monitor(Evidence(facts), vars(limits_of(facts, thresholds)))
     every, told = CADENCE.steps(facts.total_steps or 0), []
-    events = [event for event in run.events() if event.get("kind") != "finding"]
+    events = [event for event in run.events() if not isinstance(event, Finding)]
     for step, part in examinations(run.metrics().rows, every):
         monitor.evidence.apply(MetricsDelta(rows=part))
         told += monitor.examine(step)

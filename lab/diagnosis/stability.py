@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import Family, Found
+from lab.runs.events import Failed
 from lab.runs.series import Series, window_mean
 
 STABILITY = Family("stability")
@@ -27,7 +28,7 @@ NOT_FINITE = re.compile(r"^(\S+) is (nan|-?inf) at step (\d+)")
 def non_finite(evidence: Evidence, limits: Any) -> Found | None:
     """A loss or a gradient was NaN or infinite."""
     for event in reversed(evidence.events):
-        match = NOT_FINITE.match(str(event.get("message", ""))) if event.get("kind") == "failed" else None
+        match = NOT_FINITE.match(event.message or "") if isinstance(event, Failed) else None
         if match:
             name, value, step = match[1], match[2], int(match[3])
             return Found("alarm", f"{name} is {value} at step {step}", step, name)

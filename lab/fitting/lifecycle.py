@@ -23,6 +23,7 @@ from lab.model import count_parameters
 from lab.runs import Run, create_run
 from lab.runs.atomic import WriteError, write_whole
 from lab.runs.compare import flatten
+from lab.runs.events import Resumed, Started
 from lab.runs.predictions import read_predictions
 from lab.runs.records import write_json
 from lab.runs.status import ACTIVE_STATES
@@ -156,11 +157,8 @@ class Fit:
             self.forecast,
             bar=self.listener.progress_bar,
         )
-        logbook.event(
-            "resumed" if origin.kind == "resume" else "started",
-            origin.step,
-            changed={k: {"from": a, "to": b} for k, (a, b) in decisions.changed.items()},
-        )
+        changed = {k: {"from": a, "to": b} for k, (a, b) in decisions.changed.items()}
+        logbook.event((Resumed if origin.kind == "resume" else Started)(step=origin.step, changed=changed))
         try:
             checkpoint = str(origin.checkpoint.path) if origin.checkpoint else None
             trainer.fit(settings.module, datamodule=settings.data, ckpt_path=checkpoint, weights_only=True)

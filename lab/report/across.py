@@ -247,9 +247,9 @@ def _findings(root: Path, records: list[Record]) -> Section:
     where: dict[str, list[str]] = defaultdict(list)
     for record in records:
         for finding in diagnosed(record):
-            if finding.get("level") in ("alarm", "warning"):
-                tally[str(finding["rule"])] += 1
-                where[str(finding["rule"])].append(record.name)
+            if finding.level in ("alarm", "warning"):
+                tally[finding.rule] += 1
+                where[finding.rule].append(record.name)
     told = Words(f"Sick runs: {guessed(root)}.")
     if not tally:
         return Section("Findings", [Words("The doctor named no trouble in any of these runs."), told])

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from lab.diagnosis import diagnose
+from lab.diagnosis import Finding, diagnose
 from lab.report.words import plural
 from lab.runs import CheckpointInfo, Run, Status, open_run
+from lab.runs.events import MILESTONE, Event, of_kind
 from lab.runs.facts import Facts, dig
 from lab.runs.history import MetricsHistory
 from lab.runs.journal import Row
@@ -24,6 +25,7 @@ from lab.runs.probes import ProbeInfo, read_probe
 from lab.runs.series import Columns, Series
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Event)
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Record:
     config: dict[str, Any]
     data: dict[str, Any]
     predictions: Predictions | None
-    events: list[Row]
+    events: list[Event]
     samples: list[Row]
     checkpoints: list[CheckpointInfo]
     snapshots: list[CheckpointInfo]
@@ -122,24 +124,32 @@ class Record:
         """Of training, without pauses."""
         return self.of("time").last
 
-    def events_of(self, *kinds: str) -> list[Row]:
-        """Events of these kinds, oldest first."""
-        return [event for event in self.events if event["kind"] in kinds]
+    def events_of(self, kind: type[E]) -> list[E]:
+        """Events of a kind, oldest first."""
+        return of_kind(self.events, kind)
 
     @cached_property
     def watched(self) -> bool:
         """Whether the doctor examined the run while it trained."""
         settings = [name for name in self.settings if name.startswith("doctor.")]
-        told = any(isinstance(event.get("rule"), str) for event in self.events_of("finding"))
-        return told or (bool(settings) and self.settings.get("doctor.every") != 0)
+        return bool(self._told) or (bool(settings) and self.settings.get("doctor.every") != 0)
 
     @cached_property
-    def findings(self) -> list[dict[str, Any]]:
-        """What the doctor found, as fields of a finding event; of a run he did not watch, what he finds afterwards."""
+    def milestones(self) -> list[Finding]:
+        """What instruments saw the model learn."""
+        return [finding for finding in self.events_of(Finding) if finding.family == MILESTONE]
+
+    @cached_property
+    def _told(self) -> list[Finding]:
+        return [finding for finding in self.events_of(Finding) if finding.family != MILESTONE]
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What the diagnosis found while the run trained; of a run that it did not watch, what it finds afterwards."""
         if self.watched:
-            return [event for event in self.events_of("finding") if isinstance(event.get("rule"), str)]
+            return self._told
         try:
-            return [finding.payload() | {"step": finding.step} for finding in diagnose(self.run).findings]
+            return diagnose(self.run).findings
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError):
             return []
 
@@ -183,7 +193,7 @@ def read_record(run: Run) -> Record:
         data=tried(lambda: run.data() or {}, {}),
         predictions=tried(lambda: read_predictions(run), None),
         outcomes=outcomes(history),
-        events=[e for e in tried(run.events, list[Row]()) if isinstance(e.get("kind"), str)],
+        events=tried(run.events, list[Event]()),
         samples=tried(run.samples, []),
         checkpoints=tried(run.checkpoints, []),
         snapshots=tried(run.snapshots, []),

@@ -142,11 +142,9 @@ def _against(record: Record) -> str:
 
 
 def _worst(record: Record) -> str:
-    found = [f for f in diagnosed(record) if f.get("level") in ("alarm", "warning")]
+    found = [f for f in diagnosed(record) if f.level in ("alarm", "warning")]
     return (
-        f"The doctor raised {plural(len(found), 'concern')}, the gravest: {str(found[0]['what']).rstrip('.')}."
-        if found
-        else ""
+        f"The doctor raised {plural(len(found), 'concern')}, the gravest: {found[0].what.rstrip('.')}." if found else ""
     )
 
 

@@ -34,12 +34,8 @@ training seconds without pauses. Steps never shrink from line to line, with one 
 of one step are one row; of two values of one metric the later counts. Metrics are declared in
 `lab/runs/metrics.py`.
 
-`events.jsonl` (A): {"kind", "step" or null, "wall", …}. Kinds: started, paused, unpaused, lr_changed,
-checkpoint, sample, finding, command_answered, command_refused, instrument_failed, resumed, rewound,
-stopped, completed, failed. A rewind drops no event. A `finding` is what the doctor (`lab.diagnosis`) or an
-instrument has to say: "rule", "family", "level" (note, warning, alarm), "what" (a sentence), "since" (step),
-"metric", "value", "threshold" (each may be null), "why", "try" (a list), "source" (a file); again for the
-same rule when its level changes, with "ended" (step) when it is over.
+`events.jsonl` (A): {"kind", "step" or null, "wall", …}; the kinds and their fields: `lab/runs/events.py`. A
+rewind drops no event.
 
 `samples.jsonl` (A): {"step", "wall", "prompt", "text", …}.
 
@@ -62,8 +58,9 @@ sort by time.
 """
 
 from lab.runs.checkpoints import CheckpointInfo
+from lab.runs.events import EventReader, EventWriter
 from lab.runs.history import MetricsDelta, MetricsHistory, MetricsReader, MetricsWriter
-from lab.runs.journal import Cursor, EventReader, EventWriter, SampleReader, SampleWriter
+from lab.runs.journal import Cursor, SampleReader, SampleWriter
 from lab.runs.lock import RunLock
 from lab.runs.run import Run, create_run, list_runs, open_run
 from lab.runs.status import Status, StatusWriter

@@ -19,7 +19,8 @@ from typing import Any
 import orjson
 
 from lab.runs.atomic import TEMPORARY_PREFIX, sweep_temporaries, write_whole
-from lab.runs.journal import EventReader, EventWriter, Row, now
+from lab.runs.events import CommandAnswered, CommandRefused, EventReader, EventWriter
+from lab.runs.journal import now
 from lab.runs.paths import RunPaths
 from lab.runs.status import read_status
 
@@ -94,7 +95,7 @@ def send_command(run: RunPaths, name: str, **args: Any) -> str:
     return identity
 
 
-def wait_for_answer(run: RunPaths, command_id: str, timeout: float = 10.0) -> Row | None:
+def wait_for_answer(run: RunPaths, command_id: str, timeout: float = 10.0) -> CommandAnswered | CommandRefused | None:
     """The event that answers a command, within `timeout` seconds; None if there was none.
 
     A trainer that dies or ends meanwhile is not waited for.
@@ -103,7 +104,7 @@ def wait_for_answer(run: RunPaths, command_id: str, timeout: float = 10.0) -> Ro
     deadline, last = time.monotonic() + timeout, False
     while True:
         for event in reader.poll().events:
-            if event.get("id") == command_id and event["kind"] in ("command_answered", "command_refused"):
+            if isinstance(event, CommandAnswered | CommandRefused) and event.id == command_id:
                 return event
         if last or time.monotonic() >= deadline:
             return None
@@ -165,12 +166,13 @@ class ControlChannel:
         return found
 
     def answer(self, command: Command, step: int | None = None, **result: Any) -> None:
-        """Say that a command was carried out, and with what result."""
-        self._events.write("command_answered", step, id=command.id, command=command.name, args=command.args, **result)
+        """Say that a command was carried out, and with what result (fields of `CommandAnswered`)."""
+        answered = CommandAnswered(step=step, id=command.id, command=command.name, args=command.args, **result)
+        self._events.write(answered)
 
     def refuse(self, command: Command, reason: str, step: int | None = None) -> None:
         """Say that a command was not carried out, and why."""
-        self._events.write("command_refused", step, id=command.id, command=command.name, reason=reason)
+        self._events.write(CommandRefused(step=step, id=command.id, command=str(command.name), reason=reason))
 
     def _names(self) -> list[str]:
         try:

@@ -21,11 +21,6 @@ import orjson
 from lab.runs.atomic import LineAppender, plain
 from lab.runs.paths import RunPaths
 
-EVENT_KINDS = (
-    *("started", "paused", "unpaused", "lr_changed", "checkpoint", "sample", "finding", "command_answered"),
-    *("command_refused", "instrument_failed", "resumed", "rewound", "stopped", "completed", "failed"),
-)
-
 _TAIL_BYTES = 64  # enough of the text before the cursor to notice that it is not the file that was read
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
@@ -57,19 +52,6 @@ class JournalWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class EventWriter(JournalWriter):
-    """Appends to events.jsonl."""
-
-    def __init__(self, run: RunPaths) -> None:
-        super().__init__(run.events_path)
-
-    def write(self, kind: str, step: int | None = None, **payload: Any) -> None:
-        """Append `{"kind", "step", "wall", **payload}`; `ValueError` for a kind not in `EVENT_KINDS`."""
-        if kind not in EVENT_KINDS:
-            raise ValueError(f"unknown event kind {kind!r}; kinds are {', '.join(EVENT_KINDS)}")
-        self._append({"kind": kind, "step": step, "wall": now()} | payload)
 
 
 class SampleWriter(JournalWriter):
@@ -151,19 +133,7 @@ class LineReader:
         return file.read(len(self._tail)) == self._tail
 
 
-@dataclass(frozen=True)
-class EventsDelta:
-    """What is new in events.jsonl; `reset`: forget what came before."""
-
-    events: list[Row] = field(default_factory=list)
-    reset: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        return {"events": self.events, "reset": self.reset}
-
-
-class _Follower:
+class Follower:
     """Follows a file of JSON objects, one a line. `skipped`: lines met that were no whole one."""
 
     def __init__(self, path: Path, cursor: Cursor | None) -> None:
@@ -187,17 +157,6 @@ class _Follower:
         return found, reset
 
 
-class EventReader(_Follower):
-    """Follows events.jsonl. Events are history: a rewind is itself an event and drops none."""
-
-    def __init__(self, run: RunPaths, cursor: Cursor | None = None) -> None:
-        super().__init__(run.events_path, cursor)
-
-    def poll(self, most: int | None = None) -> EventsDelta:
-        """Events completed since the last call, of about `most` bytes; unknown kinds are passed on."""
-        return EventsDelta(*self._new(most, lambda event: isinstance(event.get("kind"), str)))
-
-
 @dataclass(frozen=True)
 class SamplesDelta:
     """What is new in samples.jsonl; `reset`: forget what came before."""
@@ -206,7 +165,7 @@ class SamplesDelta:
     reset: bool = False
 
 
-class SampleReader(_Follower):
+class SampleReader(Follower):
     """Follows samples.jsonl: the lines that hold a step and a text."""
 
     def __init__(self, run: RunPaths, cursor: Cursor | None = None) -> None:
@@ -217,11 +176,6 @@ class SampleReader(_Follower):
         return SamplesDelta(
             *self._new(most, lambda sample: isinstance(sample.get("step"), int) and isinstance(sample.get("text"), str))
         )
-
-
-def read_events(run: RunPaths) -> list[Row]:
-    """Everything events.jsonl says now."""
-    return EventReader(run).poll().events
 
 
 def read_samples(run: RunPaths) -> list[Row]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.runs.checkpoints import CheckpointInfo, list_checkpoints
+from lab.runs.events import Event, read_events
 from lab.runs.history import MetricsHistory, read_metrics
-from lab.runs.journal import Row, read_events, read_samples
+from lab.runs.journal import Row, read_samples
 from lab.runs.paths import MAX_NAME_LENGTH, NEWEST, RunPaths, check_name
 from lab.runs.probes import ProbeInfo, list_probes
 from lab.runs.records import read_config, read_json
@@ -82,7 +83,7 @@ class Run(RunPaths):
         """All metrics so far; to follow a live run keep a `MetricsReader` instead."""
         return read_metrics(self)
 
-    def events(self) -> list[Row]:
+    def events(self) -> list[Event]:
         """What happened, oldest first."""
         return read_events(self)
 

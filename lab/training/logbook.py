@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 
 from lab.runs import EventWriter, MetricsWriter, Run, RunLock, StatusWriter
 from lab.runs.control import ControlChannel
+from lab.runs.events import ENDS, Event, Paused, Rewound, Unpaused
 
 
 class Clock:
@@ -74,7 +75,7 @@ class Logbook:
         self._began = (step, seconds)
         self._metrics = MetricsWriter(self.run, start_step=step)
         if self._metrics.rewound_from is not None:
-            self.event("rewound", step, rewound_from=self._metrics.rewound_from)
+            self.event(Rewound(step=step, rewound_from=self._metrics.rewound_from))
         if step:
             self._repeat_validation(step)
         self.status.update(state="running", step=step, tokens=step * self.tokens_per_step)
@@ -99,9 +100,9 @@ class Logbook:
             for logger in self.loggers:
                 logger.log_metrics({**shown, "tokens": float(tokens)}, step)
 
-    def event(self, kind: str, step: int | None = None, **payload: Any) -> None:
+    def event(self, event: Event) -> None:
         """One line of events.jsonl."""
-        self.events.write(kind, step, **payload)
+        self.events.write(event)
 
     def progress(self, step: int, tokens_per_second: float | None, losses: Mapping[str, float]) -> None:
         """Bring run.json up to date; a thread writes it, so this costs about a microsecond."""
@@ -123,14 +124,14 @@ class Logbook:
         self._paused_at = time.monotonic()
         seconds = {"training_seconds": round(self.clock.seconds(), 3)}
         self.status.update(state="paused", step=step, tokens=step * self.tokens_per_step, details=seconds)
-        self.event("paused", step)
+        self.event(Paused(step=step))
 
     def go_on(self, step: int) -> float:
         """After a pause; returns the seconds that it took."""
         self.clock.go()
         seconds = round(time.monotonic() - self._paused_at, 3)
         self.status.update(state="running")
-        self.event("unpaused", step, seconds=seconds)
+        self.event(Unpaused(step=step, seconds=seconds))
         return seconds
 
     def end(self, state: str, step: int, message: str | None = None) -> None:
@@ -138,7 +139,7 @@ class Logbook:
         self.status.update(
             state=state, step=step, tokens=step * self.tokens_per_step, message=message, eta_seconds=None
         )
-        self.event(state, step, **({"message": message} if message else {}))
+        self.event(ENDS[state](step=step, message=message or None))
         for command in self.commands.poll(step):
             self.commands.refuse(command, f"the run has {'failed' if state == 'failed' else 'ended'}", step)
         self.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,6 +10,7 @@ from lab.__main__ import main
 from lab.callbacks.diagnose import Diagnose
 from lab.diagnosis import diagnose
 from lab.runs import Run, open_run
+from lab.runs.events import Finding, of_kind
 from tests.shrunk import shrunk
 from tests.tiny import losses, tiny_args
 
@@ -26,12 +26,11 @@ def faults(args: str) -> tuple[str, ...]:
     return ("--trainer.callbacks+=lab.callbacks.faults.Faults", *(f"--trainer.callbacks.{a}" for a in args.split()))
 
 
-def findings(run: Run) -> dict[str, dict[str, Any]]:
+def findings(run: Run) -> dict[str, Finding]:
     """The first event of each rule."""
-    found: dict[str, dict[str, Any]] = {}
-    for event in run.events():
-        if event["kind"] == "finding":
-            found.setdefault(event["rule"], event)
+    found: dict[str, Finding] = {}
+    for finding in of_kind(run.events(), Finding):
+        found.setdefault(finding.rule, finding)
     return found
 
 
@@ -41,8 +40,8 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_on_a_healthy_run_it_says_nothing_above_a_note(healthy: Run) -> None:
-    assert {event["level"] for event in findings(healthy).values()} <= {"note"}
-    assert not [event for event in healthy.events() if event["kind"] == "instrument_failed"]
+    assert {event.level for event in findings(healthy).values()} <= {"note"}
+    assert not [event for event in healthy.events() if event.kind == "instrument_failed"]
     row = healthy.metrics().rows[0]
     assert row["audit/sees_future"] == 0
     assert row["audit/val_in_train"] < 0.5
@@ -76,10 +75,10 @@ def test_a_faulty_run_is_named_by_its_own_rule_at_once(
     dropout = ("--model.config.dropout", "0.1") if "dropout" in how else ()
     run = fit(tmp_path, "sick", *faults(how), *dropout)
     event = findings(run)[rule]
-    assert event["level"] == level
-    assert event["step"] <= 10
-    assert event["try"]
-    assert event["source"].startswith("lab/diagnosis/")
+    assert event.level == level
+    assert event.step <= 10
+    assert event.tries
+    assert event.source.startswith("lab/diagnosis/")
     said = capsys.readouterr()
     assert (said.out + said.err).count(f"({rule})") == 1, "one line on the screen"
     assert [f.rule for f in diagnose(run).told if f.rule == rule], "and the same afterwards"
@@ -88,7 +87,7 @@ def test_a_faulty_run_is_named_by_its_own_rule_at_once(
 def test_a_loss_that_is_not_finite_is_found_in_the_last_moment(tmp_path: Path) -> None:
     nan = '[{"match": "mlp.down.bias", "shift": ".nan", "at_step": 4}]'
     run = fit(tmp_path, "nan", *faults(f"weights={nan.replace(' ', '')}"), code=1)
-    assert findings(run)["non_finite"]["since"] == 4
+    assert findings(run)["non_finite"].since == 4
     assert [f.since for f in diagnose(run).findings if f.rule == "non_finite"] == [4]
 
 
@@ -106,7 +105,8 @@ def test_a_resumed_run_is_not_told_twice(tmp_path: Path) -> None:
     assert main(["fit", *args]) == 0
     root = ("--run.root", str(tmp_path / "runs"))
     assert main(["fit", "--resume", "run", *root, "--horizon.steps", "10"]) == 0
-    told = [event for event in open_run("run", tmp_path / "runs").events() if event.get("rule") == "sees_future"]
+    found = of_kind(open_run("run", tmp_path / "runs").events(), Finding)
+    told = [finding for finding in found if finding.rule == "sees_future"]
     assert len(told) == 1
 
 

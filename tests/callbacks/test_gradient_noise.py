@@ -61,4 +61,4 @@ def test_without_accumulation_there_is_nothing_to_compare(tmp_path: Path) -> Non
     assert main(["fit", *tiny_args(tmp_path, "--gradient_noise.every", "1", steps=2)]) == 0
     run = open_run(tmp_path / "runs" / "tiny")
     assert not [name for name in run.metrics().names() if "gradient_" in name or "critical" in name]
-    assert not [event for event in run.events() if event["kind"] == "instrument_failed"]
+    assert not [event for event in run.events() if event.kind == "instrument_failed"]

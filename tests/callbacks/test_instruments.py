@@ -11,12 +11,15 @@ import pytest
 import torch
 
 import lab
+from analysis_app.analyses.curves import landmarks
 from lab.__main__ import main
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.reference_texts import ReferenceTexts
 from lab.interp import logit_lens, record_texts, summarise, token_losses
 from lab.interp.attention import attention_patterns
+from lab.report.record import read_record
 from lab.runs import open_run
+from lab.runs.events import Finding, InstrumentFailed, of_kind
 from lab.runs.metrics import undeclared
 from lab.runs.probes import decode_pattern, read_probe
 from tests.callbacks.wandb_log import history
@@ -32,7 +35,7 @@ def fit(tmp_path: Path, name: str, *more: str, steps: int = 12) -> Path:
 
 
 def failures(run: Path) -> list[dict[str, Any]]:
-    return [event for event in open_run(run).events() if event["kind"] == "instrument_failed"]
+    return of_kind(open_run(run).events(), InstrumentFailed)
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +241,19 @@ def test_the_update_ratio_is_that_of_the_snapshots(watched: Path) -> None:
     assert total > 0.9 * step_7["train/grad_norm"]
 
 
+def test_page_and_report_find_the_induction_head_that_a_fit_tells_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.callbacks.reference_texts.INDUCTION_FORMED", 0.0)  # any head will do
+    run = open_run(fit(tmp_path, "run", "--doctor.every", "0", steps=4))
+    (head,) = of_kind(run.events(), Finding)
+    assert (head.rule, head.step, head.metric) == ("induction_head", 0, f"stats/induction.layer{head.layer}")
+    onset = next(mark for mark in landmarks(run, run.metrics()) if mark.name == "induction onset")
+    assert (onset.step, onset.why.partition(" puts")[0]) == (0, f"head {head.layer}.{head.head}")
+    record = read_record(run)
+    assert (record.milestones, record.watched) == ([head], False)
+
+
 def test_a_failing_instrument_is_named_once_and_the_run_completes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,11 +262,11 @@ def test_a_failing_instrument_is_named_once_and_the_run_completes(
 
     monkeypatch.setattr(ReferenceTexts, "look", broken)
     run = fit(tmp_path, "run", "--samples.prompts", '["✗✗✗"]', steps=6)
-    found = {event["instrument"]: event for event in failures(run)}
+    found = {event.instrument: event for event in failures(run)}
     assert len(failures(run)) == 2
-    assert found["probes"]["error"] == "ZeroDivisionError: nothing to divide by"
-    assert found["probes"]["step"] == 0
-    assert "not in the vocabulary" in found["samples"]["error"]
+    assert found["probes"].error == "ZeroDivisionError: nothing to divide by"
+    assert found["probes"].step == 0
+    assert "not in the vocabulary" in found["samples"].error
     assert open_run(run).status().state == "completed"
 
 
@@ -268,10 +284,10 @@ def test_a_model_gone_nan_is_told_and_does_not_raise(tmp_path: Path, monkeypatch
     monkeypatch.setattr(MetricsLog, "after_step", spoiling)
     assert main(["fit", *tiny_args(tmp_path, "--tensorboard", "true", name="nan", steps=12)]) == 1
     run = tmp_path / "runs" / "nan"
-    named = [event["instrument"] for event in failures(run)]
+    named = [event.instrument for event in failures(run)]
     assert len(named) == len(set(named))
     assert "probes" in named
-    assert "not finite" in next(e["error"] for e in failures(run) if e["instrument"] == "probes")
+    assert "not finite" in next(e.error for e in failures(run) if e.instrument == "probes")
     assert open_run(run).status().state == "failed"  # the loss, not an instrument
 
 

@@ -18,6 +18,7 @@ import pytest
 from lab.__main__ import main
 from lab.runs import Run
 from lab.runs.control import send_command, wait_for_answer
+from lab.runs.events import LrChanged, Unpaused, of_kind
 from lab.runs.history import Row
 from lab.training.schedules import ScheduleConfig, lr_factor
 from tests.tiny import losses, tiny_args
@@ -45,8 +46,8 @@ class Pilot:
     def ask(self, name: str, **args: Any) -> Row:
         answer = wait_for_answer(self.run, send_command(self.run, name, **args), PATIENCE)
         assert answer is not None, f"{name} was not answered"
-        self.answers.append(answer)
-        return answer
+        self.answers.append(answer.as_row())
+        return self.answers[-1]
 
     def wait_for_step(self, step: int) -> None:
         wait_until(lambda: self.run.status().state == "running" and (self.run.status().step or 0) >= step)
@@ -108,7 +109,8 @@ def steered(tmp_path_factory: pytest.TempPathFactory) -> Pilot:
         pilot.ask("checkpoint")
         pilot.ask("lr", value=0.5)
         both = [send_command(pilot.run, name) for name in ("pause", "resume", "stop", "pause")]
-        pilot.answers += [wait_for_answer(pilot.run, one, PATIENCE) or {} for one in both]
+        answers = [wait_for_answer(pilot.run, one, PATIENCE) for one in both]
+        pilot.answers += [answer.as_row() if answer else {} for answer in answers]
 
     code, pilot = fly(tmp_path_factory.mktemp("steered"), steer, "--checkpoint.keep=1")
     assert code == 0
@@ -140,11 +142,11 @@ def test_each_command_is_answered_in_order(steered: Pilot) -> None:
 
 def test_events_tell_that_the_run_was_touched(steered: Pilot) -> None:
     events = steered.run.events()
-    kinds = [event["kind"] for event in events]
+    kinds = [event.kind for event in events]
     assert kinds.count("paused") == kinds.count("unpaused") == 2
-    assert [(e["from"], e["to"]) for e in events if e["kind"] == "lr_changed"] == [(1.0, 0.5)]
-    pause = next(event for event in events if event["kind"] == "unpaused")
-    assert pause["seconds"] >= 0.5, "a heartbeat was awaited in it"
+    assert [(e.before, e.to) for e in of_kind(events, LrChanged)] == [(1.0, 0.5)]
+    pause = of_kind(events, Unpaused)[0]
+    assert pause.seconds >= 0.5, "a heartbeat was awaited in it"
     status = steered.run.status()
     assert (status.state, status.details["lr_scale"]) == ("stopped", 0.5)
     assert status.message == f"stopped as asked at step {status.step}"
@@ -164,7 +166,7 @@ def test_checkpoints_asked_for_stay_and_the_stop_is_saved(steered: Pilot) -> Non
 
 
 def test_commands_change_no_bit_of_the_losses(steered: Pilot, alone: dict[int, str]) -> None:
-    slower = next(event["step"] for event in steered.run.events() if event["kind"] == "lr_changed")
+    slower = of_kind(steered.run.events(), LrChanged)[0].step
     mine = losses(steered.run.path)
     common = [step for step in alone if step in mine and step <= slower]
     assert len(common) > 20
@@ -174,7 +176,7 @@ def test_commands_change_no_bit_of_the_losses(steered: Pilot, alone: dict[int, s
 def test_the_rate_is_a_factor_that_survives_the_resume_but_not_the_fork(steered: Pilot) -> None:
     run, root = steered.run, str(steered.run.path.parent)
     rates = dict(zip(*run.metrics().series("train/lr"), strict=True))
-    changed = next(event["step"] for event in run.events() if event["kind"] == "lr_changed")
+    changed = of_kind(run.events(), LrChanged)[0].step
     end = run.status().step
     assert end is not None
     if end > changed:
@@ -186,7 +188,7 @@ def test_the_rate_is_a_factor_that_survives_the_resume_but_not_the_fork(steered:
     assert main(["fit", "--resume", "tiny", "--run.root", root, more, "--model.schedule.kind=constant"]) == 0
     rates = dict(zip(*run.metrics().series("train/lr"), strict=True))
     assert rates[end + 1] == pytest.approx(0.5 * (run.config() or {})["model"]["optimizer"]["lr"])
-    assert "lr_changed" not in [event["kind"] for event in run.events()[n_events:]], "nothing has changed"
+    assert "lr_changed" not in [event.kind for event in run.events()[n_events:]], "nothing has changed"
     fork = ["--fork", f"tiny@{end + 2}", "--run.root", root, "--run.name", "fork", f"--horizon.steps={end + 4}"]
     assert main(["fit", *fork, "--model.schedule.kind=constant"]) == 0
     forked = Run(Path(root) / "fork")

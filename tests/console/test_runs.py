@@ -15,6 +15,7 @@ from lab.console.format import STATE_STYLES
 from lab.console.runs import LOSSES, print_run, print_table
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, list_runs
 from lab.runs.checkpoints import step_path, write_checkpoint
+from lab.runs.events import CheckpointSaved, InstrumentFailed, Started
 from lab.runs.records import write_json
 from lab.runs.status import TRANSITIONS
 
@@ -40,13 +41,13 @@ def make_run(root: Path, name: str, state: str = "completed", message: str | Non
         EventWriter(run) as events,
     ):
         status.update(state="running")
-        events.write("started", 0)
+        events.write(Started(step=0, changed={}))
         for step in range(0, 2000, 100):
             metrics.write(step, step * 4096, step / 10, {"train/loss": 9 - step / 250, "val/loss": 9.5 - step / 250})
         status.update(step=2000, tokens=2000 * 4096, tokens_per_second=12345.6, losses=latest)
         write_checkpoint(run, 1000, lambda file: file.write(b"x" * 3000), best=True, model_config=MODEL)
         write_checkpoint(run, 2000, lambda file: file.write(b"y" * 3000), kind="final", model_config=MODEL)
-        events.write("checkpoint", 2000, best=False)
+        events.write(CheckpointSaved(step=2000, checkpoint_kind="final", best=False))
         write_json(run.data_path, DATA)
         run.config_path.write_text("seed: 1\n")
         if state != "running":
@@ -175,7 +176,7 @@ def test_strange_but_valid_records_do_not_break_the_page(root: Path) -> None:
 def test_nothing_reaches_the_terminal_that_it_would_obey(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(root, "fox", "failed", "\x1b]0;owned\x07 [red]not markup[/red]")
     with EventWriter(run) as events:
-        events.write("finding", 1, text="\x1b[2J\r\u202egone [bold]x")
+        events.write(InstrumentFailed(step=1, instrument="probes", error="\x1b[2J\r\u202egone [bold]x"))
     for arguments in ([], ["show", "fox"], ["show", "\x1b[2J"]):
         main(arguments)
         printed = "".join(capsys.readouterr())

@@ -11,8 +11,11 @@ from rich.console import Console
 
 from lab.console.format import STATE_STYLES
 from lab.console.watch import Watched, picture
+from lab.diagnosis import RULES
+from lab.diagnosis.finding import Found
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.checkpoints import write_checkpoint
+from lab.runs.events import CommandRefused, Started
 
 HOSTILE = "\x1b]0;owned\x07"
 
@@ -29,9 +32,9 @@ def run(tmp_path: Path) -> Run:
     run = create_run(tmp_path / "runs", "fox")
     grow(run, 0, 100)
     with EventWriter(run) as events, SampleWriter(run) as samples:
-        events.write("started", 0)
-        events.write("finding", 50, what="the rate is too high", level="alarm", why="long")
-        events.write("command_refused", 60, command="pause", reason=HOSTILE, id="1")
+        events.write(Started(step=0, changed={}))
+        events.write(RULES["lr_too_high"].finding(Found("alarm", "the rate is too high", 50), 50))
+        events.write(CommandRefused(step=60, command="pause", reason=HOSTILE, id="1"))
         samples.write(64, "to be", f" or {HOSTILE}\nnot")
     return run
 

@@ -7,18 +7,20 @@ import pytest
 
 from lab.diagnosis import Evidence, limits
 from lab.diagnosis.evidence import unbroken_since
+from lab.runs.events import Rewound, Started
 from lab.runs.facts import Facts
 from lab.runs.history import MetricsDelta
 
 
 def test_a_rewind_takes_rows_back() -> None:
     evidence = Evidence()
-    evidence.apply(MetricsDelta([{"step": s, "train/loss": float(s)} for s in range(10)]), [{"kind": "started"}])
-    evidence.apply(MetricsDelta([{"step": 5, "train/loss": 50.0}], rewind=4), [{"kind": "rewound"}])
+    rows = [{"step": s, "train/loss": float(s)} for s in range(10)]
+    evidence.apply(MetricsDelta(rows), [Started(step=0, changed={})])
+    evidence.apply(MetricsDelta([{"step": 5, "train/loss": 50.0}], rewind=4), [Rewound(step=4, rewound_from=9)])
     assert evidence["train/loss"].steps.tolist() == [0, 1, 2, 3, 4, 5]
     assert evidence["train/loss"].last == 50.0
     assert evidence.step == 5
-    assert [event["kind"] for event in evidence.events] == ["started", "rewound"]
+    assert [event.kind for event in evidence.events] == ["started", "rewound"]
 
 
 def test_progress_and_spans_are_shares_of_the_plan() -> None:

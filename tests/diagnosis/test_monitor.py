@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from lab.diagnosis import Evidence, Monitor, diagnose
 from lab.runs import open_run
+from lab.runs.events import Finding, Started, parse_event
 from lab.runs.history import MetricsDelta
 from tests.diagnosis.runs import facts, healthy, names, rows, told
 
@@ -58,10 +60,11 @@ def test_a_resumed_run_is_not_told_again_what_it_knows() -> None:
     first = Monitor(Evidence(facts()))
     for row in rows(FAULTY):
         first.evidence.apply(MetricsDelta([row]))
-    events = [{"kind": "finding", "step": f.step, **f.payload()} for f in first.examine(400)]
-    assert {event["rule"] for event in events} == {"sees_future"}
+    events = [parse_event(finding.as_row()) for finding in first.examine(400)]
+    assert {event.rule for event in events if isinstance(event, Finding)} == {"sees_future"}
     second = Monitor(Evidence(facts()))
-    second.recall([*events, {"kind": "finding", "rule": "no_such_rule"}, {"kind": "finding"}, {"kind": "started"}])
+    foreign = replace(events[0], rule="no_such_rule")
+    second.recall([*events, foreign, parse_event({"kind": "finding"}), Started(step=0, changed={})])
     for row in rows(FAULTY):
         second.evidence.apply(MetricsDelta([row]))
     assert second.examine(400) == []

@@ -16,6 +16,7 @@ import torch
 import lab
 from lab.__main__ import main
 from lab.runs import Run, open_run
+from lab.runs.events import KINDS, CommandRefused, Failed, Finding, LrChanged, Resumed, Rewound, of_kind
 from lab.runs.probes import read_probe
 from tests.tiny import write_corpus
 
@@ -69,18 +70,14 @@ def test_its_metrics_count_the_later_of_two_lines(run: Run) -> None:
 
 def test_its_events_are_read_with_what_they_say(run: Run) -> None:
     events = run.events()
-    kinds = {event["kind"] for event in events}
-    assert kinds == {
-        *("started", "paused", "unpaused", "lr_changed", "checkpoint", "sample", "finding", "command_answered"),
-        *("command_refused", "instrument_failed", "resumed", "rewound", "stopped", "completed"),
-    }
-    first = {kind: next(event for event in events if event["kind"] == kind) for kind in kinds}
-    assert first["lr_changed"]["to"] == 0.5
-    assert first["resumed"]["changed"] == {"horizon.steps": {"from": 100_000, "to": STEPS}}
-    assert first["finding"]["rule"] == "induction_head"
-    assert (first["finding"]["layer"], first["finding"]["head"]) == (1, 1)
-    assert first["rewound"]["rewound_from"] == 64
-    assert "'§'" in first["command_refused"]["reason"]
+    assert {type(event) for event in events} == {*KINDS.values()} - {Failed}
+    assert [event.as_row() for event in events] == [json.loads(line) for line in run.events_path.open()]
+    assert of_kind(events, LrChanged)[0].to == 0.5
+    assert of_kind(events, Resumed)[0].changed == {"horizon.steps": {"from": 100_000, "to": STEPS}}
+    head = of_kind(events, Finding)[0]
+    assert (head.rule, head.layer, head.head) == ("induction_head", 1, 1)
+    assert of_kind(events, Rewound)[0].rewound_from == 64
+    assert "'§'" in of_kind(events, CommandRefused)[0].reason
 
 
 def test_its_samples_and_predictions_are_read(run: Run) -> None:
@@ -144,4 +141,4 @@ def test_it_goes_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     status = run.status()
     assert (status.state, status.step) == ("completed", STEPS + 20)
     assert status.losses["val/loss"] == pytest.approx(1.93, abs=0.1)
-    assert [event["kind"] for event in run.events()].count("resumed") == 2
+    assert len(of_kind(run.events(), Resumed)) == 2

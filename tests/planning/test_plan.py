@@ -69,7 +69,7 @@ def test_a_plan_with_a_pilot_then_the_fit_that_scores_it(desk: Path, capsys: pyt
     assert (mine.value, mine.outcome, mine.inside) == (pytest.approx(4.55), truth, True)
     assert (theirs.value, theirs.outcome) == (loss["value"], truth)
     assert sealed.mental_model == "it counts"
-    assert sealed.sealed < run.events()[0]["wall"], "sealed before it started"
+    assert sealed.sealed < run.events()[0].wall, "sealed before it started"
     for words in (
         "final loss: you said 4.550",
         f"it was {truth:.3f}",

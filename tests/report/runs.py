@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from lab.diagnosis import RULES
+from lab.diagnosis.finding import Found
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.checkpoints import SNAPSHOT_SUFFIX, step_path, write_checkpoint, write_facts
+from lab.runs.events import Completed, LrChanged, Paused, Started, Unpaused
 from lab.runs.probes import encode_pattern, write_probe
 from lab.runs.records import write_json
 
@@ -104,19 +108,16 @@ def write_metrics(run: Run, steps: int, seed: int, shift: float, every: int = 1)
 def write_what_happened(run: Run, steps: int) -> None:
     """Events and samples."""
     with EventWriter(run) as events, SampleWriter(run) as samples:
-        events.write("started", 0, changed={})
-        events.write("paused", steps // 2)
-        events.write("unpaused", steps // 2, seconds=90.0)
-        events.write("lr_changed", steps // 2, **{"from": 1.0, "to": 0.5})
-        events.write(
-            "finding", steps // 2, rule="lr_too_high", family="learning_rate", level="warning", since=steps // 4,
-            what="updates are large", metric="stats/update_ratio", value=0.1, threshold=0.01, why="Because.",
-            **{"try": ["a lower rate"]},
-        )  # fmt: skip
+        events.write(Started(step=0, changed={}))
+        events.write(Paused(step=steps // 2))
+        events.write(Unpaused(step=steps // 2, seconds=90.0))
+        events.write(LrChanged(step=steps // 2, before=1.0, to=0.5))
+        found = Found("warning", "updates are large", steps // 4, "stats/update_ratio", 0.1, 0.01)
+        events.write(replace(RULES["lr_too_high"].finding(found, steps // 2), tries=("a lower rate",)))
         for step in (0, steps // 2, steps):
             text = f"<script>alert({step})</script> ```"
             samples.write(step, "Once | upon", text, temperature=0.8, longest_copy={"tokens": 5})
-        events.write("completed", steps)
+        events.write(Completed(step=steps))
 
 
 def bundle(step: int, steps: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lab.callbacks.reference_texts import induction_finding
 from lab.model import GPTConfig
 from lab.report import Writer, report_on
 from lab.report.page import render_page
@@ -27,7 +28,8 @@ from lab.report.sections.ahead import questions
 from lab.report.sections.attention import strongest
 from lab.report.sections.built import PARTS
 from lab.report.sections.instruments import signs_of
-from lab.runs import Run, create_run
+from lab.runs import EventWriter, Run, create_run
+from lab.runs.events import Failed
 from lab.runs.records import write_json
 from tests.report.runs import make_run
 
@@ -100,6 +102,27 @@ def test_heads_and_signs_have_their_steps(whole: Run) -> None:
     assert heads["induction"].half_at in range(190, 212)
     assert not heads["duplicate_token"].formed
     assert {sign.instrument for sign in signs_of(record)} >= {"training loss", "probes", "doctor"}
+
+
+def test_a_milestone_is_told_and_hides_no_alarm_of_a_run_without_a_doctor(whole: Run, tmp_path: Path) -> None:
+    shutil.copytree(whole.path, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    config = (run.config() or {}) | {"doctor": {"every": 0}}
+    run.config_path.write_text(json.dumps(config))
+    run.events_path.unlink()
+    with EventWriter(run) as events:
+        events.write(induction_finding(1, 0, score=0.71, chance=0.05, step=200))
+        events.write(Failed(step=400, message="train/loss is nan at step 400"))
+    record = read_record(run)
+    assert not record.watched
+    assert "non_finite" in [finding.rule for finding in record.findings]
+    words = text_of(run)
+    assert "train/loss is nan at step 400" in words.partition("## Findings")[2]
+    assert words.count("became an induction head") == 1
+    assert "Step 200: layer 1 head 0 became an induction head, score 0.71." in words
+    run.config_path.write_text(json.dumps(config | {"doctor": {"every": None}}))
+    record = read_record(run)
+    assert (record.watched, record.findings, len(record.milestones)) == (True, [], 1)
 
 
 def test_nothing_in_it_acts(words: str, whole: Run) -> None:

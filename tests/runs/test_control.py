@@ -12,6 +12,7 @@ import pytest
 
 from lab.runs import EventWriter, Run, StatusWriter
 from lab.runs.control import COMMANDS, ControlChannel, command_problem, send_command, wait_for_answer
+from lab.runs.events import CommandAnswered, CommandRefused
 
 
 @pytest.fixture
@@ -40,13 +41,8 @@ def test_asked_and_answered(live: Run, channel: ControlChannel) -> None:
     assert channel.poll() == [], "at most once"
     channel.answer(command, 7, before=1.0)
     answer = wait_for_answer(live, identity)
-    assert answer is not None
-    assert (answer["kind"], answer["step"], answer["command"], answer["before"]) == (
-        "command_answered",
-        7,
-        "lr",
-        1.0,
-    )
+    assert isinstance(answer, CommandAnswered)
+    assert (answer.step, answer.command, answer.before) == (7, "lr", 1.0)
     assert list(live.control_dir.iterdir()) == []
 
 
@@ -67,8 +63,8 @@ def test_waiting_for_an_answer_from_another_thread(live: Run, channel: ControlCh
     thread.start()
     answer = wait_for_answer(live, identity, timeout=5)
     thread.join()
-    assert answer is not None
-    assert (answer["kind"], answer["reason"]) == ("command_refused", "not now")
+    assert isinstance(answer, CommandRefused)
+    assert answer.reason == "not now"
     assert wait_for_answer(live, "nobody", timeout=0.1) is None
 
 
@@ -99,7 +95,8 @@ def test_commands_that_make_no_sense(live: Run, channel: ControlChannel, name: A
     put(live, "1.json", {"command": name, "args": args})
     assert channel.poll(9) == []
     (event,) = live.events()
-    assert (event["kind"], event["id"], event["step"]) == ("command_refused", "1", 9)
+    assert isinstance(event, CommandRefused)
+    assert (event.id, event.step) == ("1", 9)
 
 
 def test_every_command_is_understood_without_its_optional_arguments() -> None:
@@ -112,7 +109,8 @@ def test_damaged_files_are_refused_and_removed(live: Run, channel: ControlChanne
     put(live, "1.json", content)
     assert channel.poll() == []
     (event,) = live.events()
-    assert (event["kind"], event["id"], event["reason"]) == ("command_refused", "1", "its file is damaged")
+    assert isinstance(event, CommandRefused)
+    assert (event.id, event.reason) == ("1", "its file is damaged")
     assert channel.poll() == []
     assert len(live.events()) == 1
 
@@ -134,8 +132,8 @@ def test_a_command_for_an_earlier_trainer_is_not_carried_out(live: Run) -> None:
     channel = ControlChannel(live, EventWriter(live))
     assert channel.poll() == []
     answer = wait_for_answer(live, identity, 0)
-    assert answer is not None
-    assert answer["reason"] == "it was sent before this trainer started"
+    assert isinstance(answer, CommandRefused)
+    assert answer.reason == "it was sent before this trainer started"
 
 
 def test_nothing_is_sent_to_the_dead(run: Run) -> None:

@@ -44,7 +44,7 @@ def stored(run: Path) -> dict[str, Any]:
 
 
 def events(run: Path) -> list[tuple[str, int]]:
-    return [(event["kind"], event["step"] or 0) for event in open_run(run).events()]
+    return [(event.kind, event.step or 0) for event in open_run(run).events()]
 
 
 def measured(run: Path) -> set[str]:

@@ -85,15 +85,15 @@ def _unfinished(record: Record) -> Iterator[Question]:
 
 def _sick(record: Record) -> Iterator[Question]:
     """What the doctor proposes, as a run where it is a setting, else as a look at the evidence."""
-    for finding in [f for f in diagnosed(record) if f.get("level") in ("alarm", "warning")][:3]:
-        advice = [str(item) for item in finding["try"]] if isinstance(finding.get("try"), list) else []
+    for finding in [f for f in diagnosed(record) if f.level in ("alarm", "warning")][:3]:
+        advice = finding.tries
         runnable = next((item for item in advice if FLAG.search(item)), None)
-        cure = f"Does it help: {runnable or advice[0]}?" if advice else f"What is behind {code(finding['rule'])}?"
+        cure = f"Does it help: {runnable or advice[0]}?" if advice else f"What is behind {code(finding.rule)}?"
         command = on_run("diagnose", record.run)
         if runnable and record.config:
-            command = _fit(record, str(finding["rule"]).replace("_", "-"), *FLAG.findall(runnable))
-        when: When = "now" if finding["level"] == "alarm" else "soon"
-        yield Question(when, cure, f"the doctor found {code(finding['rule'])}", command)
+            command = _fit(record, finding.rule.replace("_", "-"), *FLAG.findall(runnable))
+        when: When = "now" if finding.level == "alarm" else "soon"
+        yield Question(when, cure, f"the doctor found {code(finding.rule)}", command)
 
 
 def _seeds(record: Record) -> Iterator[Question]:

@@ -10,6 +10,7 @@ from lab.report.markup import code
 from lab.report.record import Record, parent_of
 from lab.report.words import plural, value
 from lab.runs.compare import flatten, is_choice
+from lab.runs.events import LrChanged, Resumed, Started
 from lab.units import UNKNOWN
 
 MOST_ROWS = 60
@@ -20,7 +21,7 @@ def configuration(record: Record) -> Section:
     blocks: list[Block] = []
     if record.status.command:
         blocks.append(
-            Verbatim("Begun by" if len(record.events_of("resumed")) == 0 else "Last started by", record.status.command)
+            Verbatim("Begun by" if len(record.events_of(Resumed)) == 0 else "Last started by", record.status.command)
         )
     blocks += _from_defaults(record) + _from_parent(record) + _on_the_way(record)
     note = record.settings.get("run.note")
@@ -55,14 +56,15 @@ def _from_parent(record: Record) -> list[Block]:
     if run is not None:
         with suppress(ValueError):
             theirs = flatten(run.config() or {})
-    told = next((event.get("changed") for event in record.events_of("started")), None)
+    started = record.events_of(Started)
     if theirs is not None:
         names = sorted(
             n for n in {*theirs, *record.settings} if is_choice(n) and theirs.get(n) != record.settings.get(n)
         )
         rows = [(code(n), value(record.settings.get(n)), value(theirs.get(n))) for n in names]
-    elif isinstance(told, dict):
-        rows = [(code(n), value(c.get("to")), value(c.get("from"))) for n, c in told.items() if isinstance(c, dict)]
+    elif started:
+        told = started[0].changed.items()
+        rows = [(code(n), value(c.get("to")), value(c.get("from"))) for n, c in told if isinstance(c, dict)]
     else:
         return [Words(f"A fork of {where}; its directory is not beside this one, so what differs is {UNKNOWN}.")]
     if not rows:
@@ -73,17 +75,16 @@ def _from_parent(record: Record) -> list[Block]:
 def _on_the_way(record: Record) -> list[Block]:
     """What was changed when the run was resumed, and by command."""
     rows = []
-    for event in record.events_of("resumed", "lr_changed"):
-        step = f"{event['step']:,}" if isinstance(event.get("step"), int) else UNKNOWN
-        if event["kind"] == "lr_changed":
-            rows.append((step, "factor on the learning rate", f"{value(event.get('from'))} → {value(event.get('to'))}"))
-            continue
-        changed = event.get("changed")
-        changes = changed.items() if isinstance(changed, dict) else []
-        told = [f"{n}: {value(c.get('from'))} → {value(c.get('to'))}" for n, c in changes if isinstance(c, dict)]
-        rows.append((step, "resumed", ", ".join(told) or "nothing changed"))
+    for event in record.events:
+        step = UNKNOWN if event.step is None else f"{event.step:,}"
+        if isinstance(event, LrChanged):
+            rows.append((step, "factor on the learning rate", f"{value(event.before)} → {value(event.to)}"))
+        elif isinstance(event, Resumed):
+            changes = [(n, c) for n, c in event.changed.items() if isinstance(c, dict)]
+            told = [f"{n}: {value(c.get('from'))} → {value(c.get('to'))}" for n, c in changes]
+            rows.append((step, "resumed", ", ".join(told) or "nothing changed"))
     if not rows:
         return []
-    resumed = len(record.events_of("resumed"))
+    resumed = len(record.events_of(Resumed))
     caption = f"On the way: resumed {plural(resumed, 'time')}" if resumed else "On the way"
     return [Table(("step", "what", "changes"), rows[:MOST_ROWS], numbers=(0,), caption=caption)]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from lab.checks import is_number
 from lab.report.document import Block, Points, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record
 from lab.report.words import number, plural
+from lab.runs.events import INDUCTION_HEAD, LEVELS, Finding, InstrumentFailed
 from lab.units import UNKNOWN
 
-ORDER = {"alarm": 0, "warning": 1, "note": 2}
 MOST = 20
 
 
@@ -20,19 +20,16 @@ def findings(record: Record) -> Section:
     found = diagnosed(record)
     blocks: list[Block] = []
     for finding in found[:MOST]:
-        level = str(finding.get("level"))
-        tone = level if level in ("warning", "alarm") else "note"
-        blocks.append(Words(_sentence(finding), tone))  # type: ignore[arg-type]
-        if isinstance(finding.get("try"), list) and finding["try"] and tone != "note":
-            blocks.append(Points([f"Try: {item}" for item in finding["try"][:4]]))
-    heads = [e for e in record.events_of("finding") if e.get("finding") == "induction_head"]
-    for event in heads[:3]:
-        step, layer, head = (event.get(name, UNKNOWN) for name in ("step", "layer", "head"))
-        score = number(event["score"], 2) if is_number(event.get("score")) else UNKNOWN
-        blocks.append(Words(f"Step {step}: layer {layer} head {head} became an induction head, score {score}.", "note"))
-    failed = record.events_of("instrument_failed")
+        blocks.append(Words(_sentence(finding), finding.level))
+        if finding.tries and finding.level != "note":
+            blocks.append(Points([f"Try: {item}" for item in finding.tries[:4]]))
+    for head in [found for found in record.milestones if found.rule == INDUCTION_HEAD][:3]:
+        score = UNKNOWN if head.value is None else number(head.value, 2)
+        became = f"Step {head.step}: layer {head.layer} head {head.head} became an induction head, score {score}."
+        blocks.append(Words(became, "note"))
+    failed = record.events_of(InstrumentFailed)
     if failed:
-        rows = [(f"{e.get('step', UNKNOWN)}", _short(e)) for e in failed[:MOST]]
+        rows = [(UNKNOWN if e.step is None else f"{e.step}", _short(e)) for e in failed[:MOST]]
         caption = f"{plural(len(failed), 'failure')} of instruments; the training went on"
         blocks.append(Table(("step", "what"), rows, numbers=(0,), caption=caption))
     if opening := _opening(record, found):
@@ -40,45 +37,31 @@ def findings(record: Record) -> Section:
     return Section("Findings", blocks)
 
 
-def diagnosed(record: Record) -> list[dict[str, Any]]:
+def diagnosed(record: Record) -> list[Finding]:
     """The doctor's findings, the latest word on each rule, worst first."""
-    latest: dict[str, dict[str, Any]] = {}
-    worst: dict[str, str] = {}
-    for event in record.findings:
-        if isinstance(event.get("what"), str):
-            rule, level = event["rule"], str(event.get("level"))
-            latest[rule] = event
-            if ORDER.get(level, 3) < ORDER.get(worst.get(rule, ""), 4):
-                worst[rule] = level
-    found = [event | {"level": worst[rule]} for rule, event in latest.items()]
-    return sorted(found, key=lambda event: (ORDER.get(str(event["level"]), 3), _since(event)))
+    latest: dict[str, Finding] = {}
+    for finding in record.findings:
+        before = latest.get(finding.rule, finding)
+        latest[finding.rule] = replace(finding, level=max(before.level, finding.level, key=LEVELS.index))
+    return sorted(latest.values(), key=lambda finding: (-LEVELS.index(finding.level), finding.since))
 
 
-def _since(event: dict[str, Any]) -> int:
-    since = event.get("since", event.get("step"))
-    return since if isinstance(since, int) else 0
-
-
-def _sentence(finding: dict[str, Any]) -> str:
-    value, threshold, metric = finding.get("value"), finding.get("threshold"), finding.get("metric")
-    told = f"{code(finding['rule'])}: {finding['what']}"
+def _sentence(finding: Finding) -> str:
+    value, threshold = finding.value, finding.threshold
+    told = f"{code(finding.rule)}: {finding.what}"
     told += "" if told.rstrip().endswith(".") else "."
     if is_number(value) and is_number(threshold):
-        since, seen = _since(finding), finding.get("step")
-        told += f" Evidence: {code(metric) if metric else 'measured'} {number(value)} against {number(threshold)}"
-        told += (
-            f", since step {since:,}, seen at step {seen:,}." if isinstance(seen, int) else f", since step {since:,}."
-        )
-    why = finding.get("why")
-    return f"{told} {why}" if isinstance(why, str) and finding.get("level") != "note" else told
+        measured = code(finding.metric) if finding.metric else "measured"
+        told += f" Evidence: {measured} {number(value)} against {number(threshold)}"
+        told += f", since step {finding.since:,}, seen at step {finding.step:,}."
+    return f"{told} {finding.why}" if finding.level != "note" else told
 
 
-def _short(event: dict[str, Any]) -> str:
-    said = {k: v for k, v in event.items() if k not in ("kind", "step", "wall")}
-    return ", ".join(f"{k} {v}" for k, v in said.items())[:300]
+def _short(event: InstrumentFailed) -> str:
+    return ", ".join(f"{k} {v}" for k, v in event.payload().items())[:300]
 
 
-def _opening(record: Record, found: list[dict[str, Any]]) -> str:
+def _opening(record: Record, found: list[Finding]) -> str:
     if record.watched:
         return "" if found else "The doctor watched and found nothing."
     shows = "it shows this:" if found else "it shows nothing." if record.rows else "there is nothing to see."

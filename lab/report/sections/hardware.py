@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.checks import is_number
 from lab.figures.curves import Panel, draw_curves
 from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.record import Record
 from lab.report.sections.rates import thinned
 from lab.report.words import percent, plural
+from lab.runs.events import Paused, Resumed, Rewound, Unpaused
 from lab.runs.facts import dig
 from lab.runs.series import Series
 from lab.units import UNKNOWN, byte_count, count, duration
@@ -163,16 +163,13 @@ def _mean(series: Series) -> float | None:
 
 def _breaks(record: Record) -> str:
     """Interruptions, by the events."""
-    resumed, paused = record.events_of("resumed"), record.events_of("paused")
+    resumed, paused = record.events_of(Resumed), record.events_of(Paused)
     parts = [plural(len(found), one) for found, one in ((resumed, "resume"), (paused, "pause")) if found]
-    stood = [event["seconds"] for event in record.events_of("unpaused") if is_number(event.get("seconds"))]
+    stood = [event.seconds for event in record.events_of(Unpaused) if event.seconds is not None]
     if paused and stood:
         parts[-1] += f" of {duration(sum(stood), 2)} in all"
-    again = 0
-    for event in record.events_of("rewound"):
-        back, reached = event.get("step"), event.get("rewound_from")
-        if isinstance(back, int) and isinstance(reached, int):
-            again += max(0, reached - back)
+    rewound = [(event.rewound_from, event.step) for event in record.events_of(Rewound)]
+    again = sum(max(0, reached - back) for reached, back in rewound if back is not None)
     if again:
         parts.append(f"{plural(again, 'step')} trained twice after going back to a checkpoint")
     return f"Interruptions: {', '.join(parts)}." if parts else ""

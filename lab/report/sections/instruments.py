@@ -122,9 +122,9 @@ def _of_noise(record: Record) -> list[Sign]:
 
 def _of_doctor(record: Record) -> list[Sign]:
     return [
-        Sign(event["step"], "doctor", f"{event['level']}: {event['what']}"[:200])
-        for event in diagnosed(record)
-        if isinstance(event.get("step"), int) and event.get("level") != "note"
+        Sign(finding.step, "doctor", f"{finding.level}: {finding.what}"[:200])
+        for finding in diagnosed(record)
+        if finding.level != "note"
     ]
 
 

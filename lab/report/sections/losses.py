@@ -25,6 +25,7 @@ from lab.report.document import Block, Picture, Points, Section, Table, Words
 from lab.report.markup import code
 from lab.report.record import Record
 from lab.report.words import listed, loss, percent, plural
+from lab.runs.events import Failed
 from lab.units import count
 
 MOST_SPIKES = 5
@@ -91,9 +92,9 @@ def draw(record: Record, dark: bool) -> Figure:
     span = max(1.0, float(train.steps[-1] - train.steps[0]))
     found = phases(record)
     marks = [
-        (float(event["step"]), EVENTS[event["kind"]])
+        (float(event.step), EVENTS[event.kind])
         for event in record.events
-        if EVENTS.get(event["kind"]) and isinstance(event.get("step"), int) and 0 < event["step"] <= train.steps[-1]
+        if EVENTS.get(event.kind) and event.step is not None and 0 < event.step <= train.steps[-1]
     ]
     best = [info.step for info in record.checkpoints if "best" in info.aliases]
     marks += [(float(step), "best") for step in best if step < train.steps[-1]]
@@ -237,9 +238,9 @@ def _spikes(found: list[Spike]) -> str:
 
 
 def _missing(record: Record) -> str:
-    failed = record.events_of("failed")
-    message = failed[-1].get("message") if failed else None
-    return f"It failed: {code(message)}." if isinstance(message, str) else ""
+    failed = record.events_of(Failed)
+    message = failed[-1].message if failed else None
+    return f"It failed: {code(message)}." if message is not None else ""
 
 
 def best_step(record: Record) -> int | None:

@@ -84,7 +84,7 @@ def _predict(record: Record) -> str:
 
 
 def _diagnose(record: Record) -> str:
-    found = [f for f in diagnosed(record) if f.get("level") in ("alarm", "warning")]
+    found = [f for f in diagnosed(record) if f.level in ("alarm", "warning")]
     troubles = f"named {plural(len(found), 'trouble')}" if found else "named no trouble"
     doctor = f"the doctor {troubles}{' while it ran' if record.watched else ' afterwards'}"
     return f"{doctor}; {guessed(record.run.path.parent)}"

@@ -11,6 +11,7 @@ from lab.report.curve import smooth, warm_up_and_decay
 from lab.report.document import Block, Picture, Points, Section
 from lab.report.record import Record
 from lab.report.words import loss, number, percent, plural
+from lab.runs.events import LrChanged
 from lab.runs.series import Series
 from lab.units import count
 
@@ -111,9 +112,8 @@ def _decay(record: Record) -> str:
 def _changes(record: Record) -> list[str]:
     """The slope of the loss before and after each change of the learning rate by hand."""
     told, curve = [], record.train
-    for event in record.events_of("lr_changed")[:5]:
-        step = event.get("step")
-        if not isinstance(step, int):
+    for event in record.events_of(LrChanged)[:5]:
+        if (step := event.step) is None:
             continue
         width = max(10.0, 0.05 * record.steps)
         slopes = []

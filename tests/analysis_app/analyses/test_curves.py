@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis_app.analyses.curves import MAX_POINTS, curve, landmarks
-from lab.runs import MetricsHistory, MetricsWriter, create_run
+from lab.callbacks.reference_texts import induction_finding
+from lab.runs import EventWriter, MetricsHistory, MetricsWriter, create_run
 from lab.runs.history import MetricsDelta
 
 TEXT = "the cat sat"
@@ -40,7 +40,8 @@ def test_landmarks_are_where_the_curves_say(tmp_path: Path) -> None:
         writer.write(step, 10 * step, step / 2, {"train/loss": train} | ({"val/loss": val} if val else {}))
     history = run.metrics()
     assert [(mark.name, mark.step) for mark in landmarks(run, history)] == [("loss half-way", 2), ("best val", 3)]
-    run.events_path.write_text(
-        json.dumps({"kind": "finding", "step": 1, "finding": "induction_head", "layer": 1, "head": 0}) + "\n"
-    )
-    assert [mark.name for mark in landmarks(run, history)] == ["induction onset", "loss half-way", "best val"]
+    with EventWriter(run) as events:
+        events.write(induction_finding(1, 0, score=0.7, chance=0.1, step=1))
+    onset, *others = landmarks(run, history)
+    assert (onset.name, onset.step, onset.why.partition(" puts")[0]) == ("induction onset", 1, "head 1.0")
+    assert [mark.name for mark in others] == ["loss half-way", "best val"]

@@ -7,14 +7,18 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from lab.diagnosis import RULES
+from lab.diagnosis.finding import Found
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, open_run
 from lab.runs.control import ControlChannel
+from lab.runs.events import ENDS, SampleWritten
 from lab.runs.records import write_json
 from scripts.page_server import Server, start_server
 from tests.analysis_app.conftest import MARKUP, Person
@@ -294,7 +298,7 @@ class Trainer:
 
     def end(self, state: str, **more: Any) -> None:
         self.status.update(state=state, **more)
-        self.events.write(state, self.done, **more)
+        self.events.write(ENDS[state](step=self.done, **more))
         for writer in (self.status, self.metrics, self.events, self.samples):
             writer.close()
 
@@ -378,16 +382,9 @@ def test_a_command_is_asked_and_then_answered_or_refused(watcher: Watcher, train
 def test_findings_events_and_samples_are_told_and_markup_in_them_stays_text(watcher: Watcher, trainer: Trainer) -> None:
     for step in (0, 100, 199):
         trainer.samples.write(step, "To be", f" or not {step} {MARKUP}")
-        trainer.events.write("sample", step, count=1)
-    about = {
-        "rule": "loss_spike",
-        "level": "warning",
-        "since": 150,
-        "metric": "train/loss",
-        "value": 6.4,
-        "threshold": 4,
-    }
-    trainer.events.write("finding", 160, what=f"a spike {MARKUP}", why=MARKUP, **about, **{"try": ["wait", MARKUP]})
+        trainer.events.write(SampleWritten(step=step, count=1))
+    spike = RULES["loss_spike"].finding(Found("warning", f"a spike {MARKUP}", 150, "train/loss", 6.4, 4), 160)
+    trainer.events.write(replace(spike, why=MARKUP, tries=("wait", MARKUP)))
     page = look(watcher, trainer)
     finding = page.locator(".lab-finding")
     finding.locator("summary").click()

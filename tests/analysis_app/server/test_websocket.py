@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from analysis_app.steering.cursor import CHUNK_BYTES
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
+from lab.runs.events import Started
 from scripts.page_server import Server, start_server
 
 PATIENCE = 60
@@ -97,7 +98,7 @@ class Page:
 def the_same(page: Page, run: Run) -> bool:
     truth = {row["step"]: {k: v for k, v in row.items() if v is not None} for row in run.metrics().rows}
     mine = {step: {**row, "wall": truth.get(step, {}).get("wall")} for step, row in page.rows.items()}
-    return mine == truth and page.events == run.events() and page.samples == run.samples()
+    return mine == truth and page.events == [e.as_row() for e in run.events()] and page.samples == run.samples()
 
 
 def test_a_page_sees_what_is_written_and_what_is_taken_back(live: Server, run: Run) -> None:
@@ -106,7 +107,7 @@ def test_a_page_sees_what_is_written_and_what_is_taken_back(live: Server, run: R
         assert page.hear()["status"]["state"] == "starting"
         status.update(state="running", details={"training_seconds": 3.0, "lr_scale": 0.5})
         write(run, range(50))
-        events.write("started", 0)
+        events.write(Started(step=0, changed={}))
         samples.write(3, "to be", " or not")
         page.hear_until(lambda p: len(p.rows) == 50 and p.events and p.samples and p.status["state"] == "running")
         write(run, range(20, 30), **{"val/loss": 1.0})
