@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 END_STYLE, UNSCORED_STYLE = "bold reverse", "dim"
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0, or 2 after a mistake in the input."""
-    return guarded(lambda: _batch(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m lab batch", description="The text of one batch of a run.")
     parser.add_argument("run", metavar="RUN", help="a run's name, a path, or `last`")
@@ -37,7 +32,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _batch(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0, or 2 after a mistake in the input."""
+    args = _parse(argv)
     from lab.loading import load_data
 
     if args.step < 0:

@@ -22,11 +22,6 @@ DESCRIPTION = (
 )
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
-    return guarded(lambda: _run(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("runs", nargs="*", metavar="RUN", help="two runs or more: names under the root, or paths")
@@ -48,7 +43,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _run(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
+    args = _parse(argv)
     found = read(open_run(name, args.root) for name in args.runs)
     if len(found.runs) < 2:
         raise ValueError(f"{next(iter(found.runs))!r} was given twice: name two runs to compare")

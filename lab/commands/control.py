@@ -24,11 +24,6 @@ answers. VALUE: of `lr` the factor on the schedule (0.5 halves the learning rate
 `stop` saves first; `python -m lab fit --resume RUN` goes on."""
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0 when it was carried out, 2 when it was refused, not answered, or makes no sense."""
-    return guarded(lambda: _run(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("run", metavar="RUN", help="a name under the root, a path, or `last`")
@@ -56,7 +51,10 @@ def _arguments(command: str, value: str | None) -> dict[str, Any]:
         raise ValueError(f"lr {value!r}: give the factor on the schedule, such as 0.5") from None
 
 
-def _run(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0 when it was carried out, 2 when it was refused, not answered, or makes no sense."""
+    args = _parse(argv)
     known = _arguments(args.command, args.value) if args.command in COMMANDS else {}
     if args.command == "lr" and not known:
         raise ValueError("lr needs a value: the factor on the schedule, such as 0.5")

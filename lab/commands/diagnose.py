@@ -19,11 +19,6 @@ DESCRIPTION = (
 )
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0 whatever is found, or 2 after one line on stderr for input that cannot be used."""
-    return guarded(lambda: _run(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("run", nargs="?", default="last", help="a name under the root, a path, or last")
@@ -33,7 +28,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0 whatever is found, or 2 after one line on stderr for input that cannot be used."""
+    args = _parse(argv)
     if args.thresholds:
         print_thresholds()
         return 0

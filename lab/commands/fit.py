@@ -5,13 +5,9 @@ from __future__ import annotations
 from lab.console.terminal import guarded
 
 
-def main(args: list[str]) -> int:
+@guarded
+def main(argv: list[str]) -> int:
     """Exit code 0 completed or stopped as asked, 1 not finite, 2 a mistake, 130 or 143 interrupted."""
-    return guarded(lambda: fit(args))
-
-
-def fit(args: list[str]) -> int:
-    """Train, or with `--check` only check."""
     from lab.console.fit import TerminalListener, model_line
     from lab.console.format import console
     from lab.fitting.lifecycle import Fit
@@ -21,7 +17,7 @@ def fit(args: list[str]) -> int:
 
     quieten()
     screen = console()
-    found = Fit(Arguments.of(args).renamed("root", "run.root"), TerminalListener(screen))
+    found = Fit(Arguments.of(argv).renamed("root", "run.root"), TerminalListener(screen))
     if found.settings.values.check:
         # The vocabulary is known only once there is data; the size is that of everything else.
         config = GPTConfig(**{**vars(found.settings.values.model.config), "vocab_size": 2})

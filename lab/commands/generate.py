@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 BOLD, PLAIN = "\033[1m", "\033[0m"
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0, 2 after a mistake in the input, 130 after Ctrl-C."""
-    return guarded(lambda: _generate(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m lab generate", description="Let the model of a run write.")
     parser.add_argument(
@@ -55,7 +50,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _generate(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0, 2 after a mistake in the input, 130 after Ctrl-C."""
+    args = _parse(argv)
     from lab.generation import Sampling, read_prompt, stream
     from lab.loading import load
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from lab.console.terminal import guarded
 
 
-def main(args: list[str]) -> int:
+@guarded
+def main(argv: list[str]) -> int:
     """Plan the fit that the settings describe."""
-    return guarded(lambda: plan(args))
-
-
-def plan(args: list[str]) -> int:
-    """Make the plan and print it, or with `--json` write it."""
     from rich.console import Console
 
     from lab.console.format import console, print_json
@@ -22,7 +18,7 @@ def plan(args: list[str]) -> int:
     from lab.settings.arguments import Arguments
 
     quieten()
-    arguments = Arguments.of(args).renamed("root", "run.root")
+    arguments = Arguments.of(argv).renamed("root", "run.root")
     # On stderr: a rehearsal and pilots take minutes.
     progress = Console(stderr=True, highlight=False, quiet=arguments.value("json") is not None)
     found = make_plan(arguments, lambda line: progress.print(line, style="dim"))

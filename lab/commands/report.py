@@ -18,11 +18,6 @@ DESCRIPTION = (
 )
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
-    return guarded(lambda: _run(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("run", nargs="?", metavar="RUN", help="which run (default: last)")
@@ -43,7 +38,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _run(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
+    args = _parse(argv)
     from lab.report import Writer, report_on, report_on_all, words_of
 
     if args.all:

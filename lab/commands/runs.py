@@ -23,11 +23,6 @@ USAGE = f"{PROGRAM} [show [RUN] | calibration] [--root ROOT] [--json]"
 DESCRIPTION = "List all runs, show one (RUN: a name under the root, a path, or `last`), or see how predictions held."
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
-    return guarded(lambda: _run(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
@@ -43,7 +38,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _run(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
+    args = _parse(argv)
     if os.path.exists(args.root) and not os.path.isdir(args.root):
         raise ValueError(f"--root {args.root!r} is not a folder")
     if args.words == ["calibration"]:

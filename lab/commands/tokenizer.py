@@ -31,12 +31,9 @@ COLOURS = ("black on cyan", "black on yellow", "black on green", "black on magen
 MARKS = {" ": "·", "\n": "⏎", "\t": "→"}
 
 
+@guarded
 def main(argv: list[str]) -> int:
     """Run the command; 0, or 2 after a line on stderr for each mistake in the input."""
-    return guarded(lambda: _run(argv))
-
-
-def _run(argv: list[str]) -> int:
     if argv[:1] in (["-h"], ["--help"]):
         print(USAGE)
         return 0

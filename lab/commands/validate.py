@@ -5,13 +5,9 @@ from __future__ import annotations
 from lab.console.terminal import guarded
 
 
-def main(args: list[str]) -> int:
+@guarded
+def main(argv: list[str]) -> int:
     """Measure the newest checkpoint of RUN, or the one at RUN@STEP."""
-    return guarded(lambda: validate(args))
-
-
-def validate(args: list[str]) -> int:
-    """Measure and print beside the baselines."""
     from lab.console.fit import scoreboard
     from lab.console.format import console
     from lab.fitting import validate as measuring
@@ -20,10 +16,10 @@ def validate(args: list[str]) -> int:
     from lab.settings.parse import build_parser
 
     quieten()
-    if args and not args[0].startswith("-"):
-        args = ["--weights", *args]
-    arguments = Arguments.of(args).renamed("root", "run.root")
-    if {"-h", "--help"} & set(args):
+    if argv and not argv[0].startswith("-"):
+        argv = ["--weights", *argv]
+    arguments = Arguments.of(argv).renamed("root", "run.root")
+    if {"-h", "--help"} & set(argv):
         build_parser("validate").parse_args(["--help"])
     if not arguments.value("weights"):
         raise ValueError("say which run to validate: python -m lab validate RUN, or RUN@STEP")

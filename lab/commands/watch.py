@@ -20,11 +20,6 @@ DESCRIPTION = "Show RUN (a name under the root, a path, or `last`) while it trai
 SECONDS = 0.5  # between two pictures
 
 
-def main(argv: list[str]) -> int:
-    """Run the command; 0, or 2 after one line for input that cannot be used."""
-    return guarded(lambda: _run(_parse(argv)))
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(PROGRAM, DESCRIPTION, USAGE)
     parser.add_argument("run", metavar="RUN", nargs="?", default="last", help="a name, a path, or `last` (the default)")
@@ -33,7 +28,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(args: argparse.Namespace) -> int:
+@guarded
+def main(argv: list[str]) -> int:
+    """Run the command; 0, or 2 after one line for input that cannot be used."""
+    args = _parse(argv)
     watched, screen = Watched(open_run(args.run, args.root)), console(piped_width=100)
     watched.look()
     if args.once or not screen.is_terminal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import io
 import os
 import sys
@@ -39,30 +40,35 @@ class Parser(argparse.ArgumentParser):
         self.error(f"{unknown[0]}: no such argument{hint}")
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """Run a command: its exit code, or 2 after a line on stderr for each mistake in the input, or 130 after
-    Ctrl-C.
+def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
+    """A command that never ends in a traceback over a mistake in its input.
+
+    Its own exit code; 2 after a line on stderr for each mistake; 130 after Ctrl-C; 0 where `| head` has seen enough.
     """
-    if sys.stdout is None:  # closed by the shell: `>&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?" for it
-    try:
-        return command()
-    except ValueError as error:
-        for line in filter(str.strip, str(error).splitlines()):
+
+    @functools.wraps(command)
+    def main(argv: list[str]) -> int:
+        if sys.stdout is None:  # closed by the shell: `>&-`
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?" for it
+        try:
+            return command(argv)
+        except ValueError as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except BrokenPipeError:  # Python's own flush at exit must not fail again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:
+            lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)]
+        for line in lines:
             print(f"error: {visible(line)}", file=sys.stderr)
         return MISTAKE
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough; Python's own flush at exit must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        print(f"error: {visible(name)}{error.strerror or error}", file=sys.stderr)
-        return MISTAKE
+
+    return main
 
 
 def visible(text: str) -> str:

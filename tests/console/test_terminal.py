@@ -45,13 +45,13 @@ def test_the_option_that_was_meant_is_named(given: list[str], said: str) -> None
 
 
 def test_a_line_for_each_mistake(capsys: pytest.CaptureFixture[str]) -> None:
-    def fails() -> int:
+    def fails(_: list[str]) -> int:
         raise ValueError("one\x1b[2J\n\ntwo")
 
-    assert guarded(fails) == 2
+    assert guarded(fails)([]) == 2
     assert capsys.readouterr() == ("", "error: one\\x1b[2J\nerror: two\n")
 
 
 def test_faults_of_ours_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
-        guarded(lambda: 1 // 0)
+        guarded(lambda _: 1 // 0)([])
