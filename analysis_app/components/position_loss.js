@@ -6,8 +6,10 @@ import { panel } from "./lib/panel.js";
 import { Series } from "./lib/series.js";
 import { asked, option, select, setOption, state } from "./lib/store.js";
 
+/** @param {Element} element */
 export function mount(element) {
-  let view = null, own = null, chart = null;
+  /** @type {Lab.Chart | null} */
+  let chart = null;
   const place = h("div"), note = h("p", { class: "lab-note" });
   const found = panel(element, {
     request({ run, step }) {
@@ -17,37 +19,40 @@ export function mount(element) {
       }
       return [["position_loss", { run, step, packed: true }, "long"], ["predictions", asked()]];
     },
-    show(answer, mine) {
-      [view, own] = [answer, mine];
-      draw();
+    show,
+    update: (changed) => {
+      if (changed.has("token")) chart?.set({ cursor: state.selection.token });
     },
-    update: (changed) => (changed.has("token") ? chart.set({ cursor: state.selection.token }) : null),
   });
   replace(found.body, place, note);
 
-  function draw() {
-    const { data } = view.loss, n = data.length, read = (length) => Array.from({ length }, (_, i) => i + 1);
-    const series = [
-      { name: "validation text, mean", data: Series.from(read(n), data), colour: "--lab-accent", style: "line" },
-      { name: "this text", data: Series.from(read(own.loss.data.length), own.loss.data), colour: "--lab-mark",
-        style: "line" },
-    ];
-    const options = { label: "Loss", unit: "nats per token, by tokens read before", series,
-      cursor: state.selection.token };
-    if (chart) chart.set(options);
-    else chart = lineChart(place, { ...options, x: "tokens", height: 200,
-        pick: (position) => select({ token: Math.min(Math.round(position), own.source.tokens.length - 1) }) });
-    const errors = [...view.error.data].filter(Number.isFinite).sort((a, b) => a - b),
-      spread = errors.length ? `, each with a standard error of about ${fixed(errors[errors.length >> 1])}` : "";
-    const helps = view.in_context === null
-      ? ""
-      : ` The last quarter of positions less the first: ${fixed(view.in_context)} nats, ${
-        view.in_context < 0 ? "so context helps" : "so context does not help"
-      }.`;
-    note.textContent = `Means over ${
-      count(view.pieces)
-    } pieces of validation text, each read from its start${spread}.${helps}`;
+  /** @param {Lab.PositionLoss} view @param {Lab.PredictionView} own */
+  function show(view, own) {
+    const { data } = view.loss, last = own.source.tokens.length - 1;
+    const series = [curve("validation text, mean", data, "--lab-accent"),
+      curve("this text", own.loss.data, "--lab-mark")];
+    chart ??= lineChart(place, { label: "Loss", unit: "nats per token, by tokens read before", x: "tokens",
+      height: 200 });
+    chart.set({ series, cursor: state.selection.token,
+      pick: (position) => select({ token: Math.min(Math.round(position), last) }) });
+    note.textContent = words(view);
     found.root.dataset.first = fixed(data[0]);
-    found.root.dataset.last = fixed(data[n - 1]);
+    found.root.dataset.last = fixed(data[data.length - 1]);
   }
+}
+
+/** @param {string} name @param {Float32Array} losses @param {string} colour @returns {Lab.Curve} */
+const curve = (name, losses, colour) => ({ name, data: Series.from(losses.map((_, i) => i + 1), losses), colour,
+  style: "line" });
+
+/** @param {Lab.PositionLoss} view */
+function words({ error, pieces, in_context: gain }) {
+  const errors = [...error.data].filter(Number.isFinite).sort((a, b) => a - b);
+  const spread = errors.length ? `, each with a standard error of about ${fixed(errors[errors.length >> 1])}` : "";
+  const helps = gain === null
+    ? ""
+    : ` The last quarter of positions less the first: ${fixed(gain)} nats, ${
+      gain < 0 ? "so context helps" : "so context does not help"
+    }.`;
+  return `Means over ${count(pieces)} pieces of validation text, each read from its start${spread}.${helps}`;
 }

@@ -3,4 +3,5 @@
 import { heatMap } from "./heatmap.js";
 import { follow } from "./time_grid.js";
 
+/** @param {Element} element */
 export const mount = (element) => follow(element, heatMap);

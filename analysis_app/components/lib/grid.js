@@ -32,7 +32,7 @@ const LEFT = 60, WIDEST = 34; // pixels for the layers' names, and of a cell
 export const arrow = (event) => ARROWS[event.key];
 
 /** @param {number} x @param {number} most */
-const within = (x, most) => Math.min(most, Math.max(0, x));
+export const within = (x, most) => Math.min(most, Math.max(0, x));
 
 /**
  * The cell at a point of the canvas, or none.
@@ -40,7 +40,7 @@ const within = (x, most) => Math.min(most, Math.max(0, x));
  * @param {number} x
  * @param {number} y
  */
-export function cellAt({ left, top, width, height, rows, columns }, x, y) {
+function cellAt({ left, top, width, height, rows, columns }, x, y) {
   const row = Math.floor((y - top) / height), column = Math.floor((x - left) / width);
   return row >= 0 && row < rows && column >= 0 && column < columns ? { row, column } : null;
 }

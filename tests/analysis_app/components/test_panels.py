@@ -213,7 +213,7 @@ def test_weights_of_another_shape_have_no_difference_and_no_surprise(person: Per
     person.page.select_option("#lab-selection-panel select", one_layer)
     person.page.get_by_role("tab", name="Activations").click()
     panel = person.panel("training_norms", "empty")
-    assert "nobody wrote down its gradients" in str(panel.locator(".lab-message").text_content())
+    assert "without a training log, so there are no gradient norms" in str(panel.locator(".lab-message").text_content())
     person.panel("embedding_map")
 
 
