@@ -1,146 +1,181 @@
 // The sidebar: run, snapshot, comparison, text, layer and head, and a link to exactly this view.
 
-import { choice, count, fixed, h, replace, short } from "./lib/dom.js";
+import { choice, count, fact, fixed, h, replace, short } from "./lib/dom.js";
 import { bodyOf } from "./lib/panel.js";
-import { currentText, dismissNotes, lockHead, on, published, select, state } from "./lib/store.js";
+import { currentText, dismissNotes, on, published, select, selectHead, state } from "./lib/store.js";
 
-const TYPING_MS = 350;
+const TYPING_MS = 350, COPIED_MS = 1500;
+/** @type {[name: string, text: string | null][]} */
 const PRESETS = [
+  ["Its own text", null],
   ["Repetition", "red green blue one two three red green blue one two three"],
   ["A sentence", "When the sun went down, the old man and the boy walked home."],
   ["Names", "Anna gave the book to Peter, and Peter gave it back to Anna."],
   ["Code", "def add(a, b):\n    return a + b\n\nprint(add(1, 2))"],
 ];
 
+/** @param {string} name */
+const field = (name) => h("div", { class: `lab-field lab-field-${name}` });
+
+/** @param {Element} element */
 export function mount(element) {
-  const body = bodyOf(element), notes = h("div", { class: "lab-notes", role: "status" });
-  const place = (name) => h("div", { class: `lab-field lab-field-${name}` });
-  const [run, step, compare, presets, head, link] = ["run", "step", "compare", "presets", "head", "link"].map(place);
-  const text = h("textarea", { id: "lab-text", rows: 5, maxlength: 20000, spellcheck: "false",
-    "aria-label": "the text that the model reads", oninput: typed, onkeydown: hurry });
-  let timer = null;
-  replace(body, notes, run, step, compare,
-    h("div", { class: "lab-field" }, h("label", { class: "lab-name", for: "lab-text" }, "Text"), text, presets), head,
-    link);
-  replace(presets,
-    ...[["Its own text", null], ...PRESETS].map(([name, value]) =>
-      h("button", { class: "lab-preset", onclick: () => {
-        select({ text: value });
-        text.value = currentText();
-      } }, name)
-    ));
+  const notes = h("div", { class: "lab-notes", role: "status" }), text = textField(), link = field("link");
+  const run = field("run"), step = field("step"), compare = field("compare"), head = field("head");
+  replace(bodyOf(element), notes, run, step, compare,
+    h("div", { class: "lab-field" }, h("label", { class: "lab-name", for: "lab-text" }, "Text"), text, presets(text)),
+    head, link);
   replace(link, h("button", { class: "lab-button lab-wide", onclick: copy }, "Copy link to this view"));
   on(refresh);
   refresh(new Set(["info"]));
 
-  function typed() {
-    window.clearTimeout(timer);
-    timer = window.setTimeout(look, TYPING_MS);
+  /** @param {Lab.Changed} changed */
+  function refresh(changed) {
+    const { info } = state;
+    if (!info) return;
+    /** @param {string[]} names */
+    const any = (...names) => names.some((name) => changed.has(name));
+    if (any("info")) replace(run, runs(info));
+    if (any("info", "text") && document.activeElement !== text) text.value = currentText();
+    if (any("info", "step")) {
+      snapshots(step, info);
+      replace(compare, comparisons(info));
+    }
+    if (any("info", "layer", "head", "lock", "hover")) replace(head, ...heads(info));
+    replace(notes, ...info.notes.map((note) => h("p", {}, note)),
+      info.notes.length ? h("button", { class: "lab-button", onclick: dismissNotes }, "Dismiss") : null);
   }
+}
 
-  function hurry(event) {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) look();
+/** @param {MouseEvent} event */
+async function copy({ target }) {
+  if (!(target instanceof HTMLElement)) return;
+  try {
+    await navigator.clipboard.writeText(window.location.href);
+    target.textContent = "Copied";
+  } catch {
+    target.textContent = "The address bar has it";
   }
+  window.setTimeout(() => {
+    target.textContent = "Copy link to this view";
+  }, COPIED_MS);
+}
 
+// ---------------------------------------------------------------- the text
+
+/** Is looked at when typing pauses, or at Ctrl+Enter. */
+function textField() {
+  let timer = 0;
+  const text = h("textarea", { id: "lab-text", rows: 5, maxlength: 20000, spellcheck: "false",
+    "aria-label": "the text that the model reads", oninput: () => {
+      window.clearTimeout(timer);
+      timer = window.setTimeout(look, TYPING_MS);
+    }, onkeydown: (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) look();
+    } });
   function look() {
     window.clearTimeout(timer);
     select({ text: text.value });
   }
+  return text;
+}
 
-  async function copy(event) {
-    const button = event.target;
-    try {
-      await navigator.clipboard.writeText(window.location.href);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "The address bar has it";
-    }
-    window.setTimeout(() => {
-      button.textContent = "Copy link to this view";
-    }, 1500);
+/** @param {HTMLTextAreaElement} text */
+const presets = (text) =>
+  replace(field("presets"), ...PRESETS.map(([name, value]) =>
+    h("button", { class: "lab-preset", onclick: () => {
+      select({ text: value });
+      text.value = currentText();
+    } }, name)
+  ));
+
+// ---------------------------------------------------------------- weights
+
+/** @param {Lab.Info} info */
+function runs({ runs: all }) {
+  if (!all.length) return h("p", { class: "lab-note" }, "No run yet.");
+  return choice("Run", all.map((r) => [r.name, `${r.name} · ${r.state}`]), state.selection.run ?? "",
+    (name) => select({ run: name, step: null, token: null }));
+}
+
+/** @param {HTMLElement} place @param {Lab.Info} info */
+function snapshots(place, { steps, weights }) {
+  const at = steps.indexOf(state.selection.step ?? -1), name = h("span", { class: "lab-name" }, "Snapshot");
+  if (!steps.length) {
+    return replace(place, ...(published()
+      ? [name, h("input", { type: "range", disabled: true, "aria-label": "snapshot" }),
+        h("p", { class: "lab-note" }, "A published model: one set of weights, and nothing of its training.")]
+      : []));
   }
-
-  function refresh(changed) {
-    if (!state.info) return;
-    if (changed.has("info")) {
-      runs();
-      comparisons();
-      if (document.activeElement !== text) text.value = currentText();
-    } else if (changed.has("text") && document.activeElement !== text) text.value = currentText();
-    if (["info", "step"].some((name) => changed.has(name))) snapshots();
-    if (changed.has("step")) comparisons();
-    if (["info", "layer", "head", "lock", "hover"].some((name) => changed.has(name))) heads();
-    const said = state.info.notes;
-    replace(notes, ...said.map((note) => h("p", {}, note)),
-      said.length ? h("button", { class: "lab-button", onclick: dismissNotes }, "Dismiss") : null);
+  // The slider stays the same element, or dragging it would end with the first step.
+  let slider = place.querySelector("input");
+  if (!slider || Number(slider.max) !== steps.length - 1) {
+    slider = sliderOf(steps);
+    replace(place, name,
+      h("div", { class: "lab-slider" }, goes(slider, -1, "earlier snapshot", "‹"), slider,
+        goes(slider, 1, "later snapshot", "›")), h("div", { class: "lab-facts" }));
   }
-
-  function runs() {
-    const names = state.info.runs.map((r) => [r.name, `${r.name} · ${r.state}`]);
-    replace(run, names.length
-      ? choice("Run", names, state.selection.run, (name) => select({ run: name, step: null, token: null }))
-      : h("p", { class: "lab-note" }, "No run yet."));
-  }
-
-  function snapshots() {
-    const steps = state.info.steps ?? [], at = steps.indexOf(state.selection.step);
-    if (!steps.length)
-      return replace(step, ...(published()
-        ? [h("span", { class: "lab-name" }, "Snapshot"),
-          h("input", { type: "range", disabled: true, "aria-label": "snapshot" }),
-          h("p", { class: "lab-note" }, "A published model: one set of weights, and nothing of its training.")]
-        : []));
-    const go = (to) => select({ step: steps[Math.min(steps.length - 1, Math.max(0, to))] });
-    const row = state.info.weights.find((w) => w.step === steps[at] && !w.problem);
-    // The slider stays the same element, or dragging it would end with the first step.
-    let slider = step.querySelector("input");
-    if (!slider || Number(slider.max) !== steps.length - 1) {
-      slider = h("input", { type: "range", id: "lab-step", min: 0, max: steps.length - 1, "aria-label": "snapshot",
-        oninput: () => go(Number(slider.value)) });
-      const bar = h("div", { class: "lab-slider" },
-        h("button", { class: "lab-button", "aria-label": "earlier snapshot", onclick: () =>
-          go(Number(slider.value) - 1) }, "‹"), slider,
-        h("button", { class: "lab-button", "aria-label": "later snapshot", onclick: () =>
-          go(Number(slider.value) + 1) }, "›"));
-      replace(step, h("span", { class: "lab-name" }, "Snapshot"), bar, h("div", { class: "lab-facts" }));
-    }
-    slider.value = at;
-    slider.setAttribute("aria-valuetext", `step ${steps[at]}`);
-    const fact = (name, value) => h("span", {}, h("small", {}, name), h("b", {}, value));
-    replace(step.querySelector(".lab-facts"), fact("step", count(steps[at])), fact("tokens", short(row?.tokens)),
+  slider.value = String(at);
+  slider.setAttribute("aria-valuetext", `step ${steps[at]}`);
+  const row = weights.find((w) => w.step === steps[at] && !w.problem), facts = place.querySelector(".lab-facts");
+  if (facts) {
+    replace(facts, fact("step", count(steps[at])), fact("tokens", short(row?.tokens)),
       fact("train", fixed(row?.train_loss, 2)), fact("val", fixed(row?.val_loss, 2)));
   }
+}
 
-  function comparisons() {
-    const { selection, info } = state, mine = selection.run;
-    const own = (info.steps ?? []).filter((s) => s !== selection.step).map((
+/** @param {number[]} steps */
+function sliderOf(steps) {
+  const slider = h("input", { type: "range", id: "lab-step", min: 0, max: steps.length - 1, "aria-label": "snapshot",
+    oninput: () => {
+      select({ step: state.info?.steps[Number(slider.value)] ?? null });
+    } });
+  return slider;
+}
+
+/** @param {HTMLInputElement} slider @param {number} by @param {string} label @param {string} text */
+const goes = (slider, by, label, text) =>
+  h("button", { class: "lab-button", "aria-label": label, onclick: () => {
+    slider.valueAsNumber += by;
+    slider.dispatchEvent(new Event("input"));
+  } }, text);
+
+/** @param {Lab.Info} info */
+function comparisons({ steps, runs: all }) {
+  const { run: mine, step, compare } = state.selection, value = compare ?? "";
+  /** @type {[string, string][]} */
+  const known = [["", "nothing"]];
+  known.push(
+    ...steps.filter((s) => s !== step).map((
       s,
-    ) => [`${mine}@${s}`, `this run at step ${count(s)}`]);
-    const others = info.runs.filter((r) => r.name !== mine).map((r) => [r.name, `${r.name}, newest`]);
-    const known = [["", "nothing"], ...own, ...others];
-    const value = selection.compare ?? "";
-    if (!known.some(([v]) => v === value)) known.push([value, value.replace("@", " at step ")]);
-    replace(compare, choice("Compare with (B)", known, value, (v) => select({ compare: v || null })));
-  }
+    ) => /** @type {[string, string]} */ ([`${mine}@${s}`, `this run at step ${count(s)}`])),
+  );
+  for (const { name } of all) if (name !== mine) known.push([name, `${name}, newest`]);
+  if (!known.some(([v]) => v === value)) known.push([value, value.replace("@", " at step ")]);
+  return choice("Compare with (B)", known, value, (v) => select({ compare: v || null }));
+}
 
-  function heads() {
-    const { model } = state.info, { layer, head: index } = state.selection;
-    if (!model) return replace(head);
-    const stepper = (name, value, of) =>
-      h("div", { class: "lab-stepper", role: "group", "aria-label": name }, h("span", { class: "lab-name" }, name),
-        h("button", { class: "lab-button", "aria-label": `previous ${name.toLowerCase()}`, disabled: value === 0,
-          onclick: () => pick(name, value - 1) }, "‹"), h("b", { id: `lab-${name.toLowerCase()}` }, String(value)),
-        h("button", { class: "lab-button", "aria-label": `next ${name.toLowerCase()}`, disabled: value >= of - 1,
-          onclick: () => pick(name, value + 1) }, "›"));
-    replace(head, stepper("Layer", layer, model.n_layers), stepper("Head", index, model.n_heads),
-      h("small", { class: "lab-note" },
-        `${model.n_layers} layers × ${model.n_heads} heads, ${short(model.n_parameters)} parameters${
-          state.headLocked ? " · head locked, Esc unlocks" : ""
-        }`));
-  }
+// ---------------------------------------------------------------- the head
 
-  function pick(name, value) {
-    lockHead(true);
-    select({ [name.toLowerCase()]: value });
-  }
+/** @param {Lab.Info} info */
+function heads({ model }) {
+  if (!model) return [];
+  const { n_layers: layers, n_heads: all, n_parameters: parameters } = model, { layer, head } = state.selection;
+  return [
+    stepper("Layer", layer, layers, (to) => selectHead(to, head)),
+    stepper("Head", head, all, (to) => selectHead(layer, to)),
+    h("small", { class: "lab-note" },
+      `${layers} layers × ${all} heads, ${short(parameters)} parameters${
+        state.headLocked ? " · head locked, Esc unlocks" : ""
+      }`),
+  ];
+}
+
+/** @param {string} name @param {number} value @param {number} of @param {(to: number) => void} go */
+function stepper(name, value, of, go) {
+  const called = name.toLowerCase();
+  return h("div", { class: "lab-stepper", role: "group", "aria-label": name }, h("span", { class: "lab-name" }, name),
+    h("button", { class: "lab-button", "aria-label": `previous ${called}`, disabled: value === 0,
+      onclick: () => go(value - 1) }, "‹"), h("b", { id: `lab-${called}` }, String(value)),
+    h("button", { class: "lab-button", "aria-label": `next ${called}`, disabled: value >= of - 1,
+      onclick: () => go(value + 1) }, "›"));
 }

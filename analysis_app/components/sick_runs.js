@@ -1,12 +1,13 @@
-// Sick runs: the curves of a broken run, a guess at the cause, the answer with its evidence, beside the healthy twin.
+// The diagnosis quiz: the curves of a broken run, a guess at the cause, the answer beside the run without the fault.
 
 import { chartGroup, lineChart } from "./lib/chart.js";
-import { get, post } from "./lib/client.js";
-import { count, fixed, h, replace, short } from "./lib/dom.js";
+import { get, messageOf, post, Refused } from "./lib/client.js";
+import { chip, count, fixed, h, replace, short } from "./lib/dom.js";
+import { actionsOf, bodyOf, part } from "./lib/panel.js";
 import { Series } from "./lib/series.js";
 import { on } from "./lib/store.js";
 
-const LOSSES = ["train/loss", "val/loss"];
+/** @type {Record<string, [label: string, unit: string]>} */
 const OTHERS = {
   "train/grad_norm": ["Gradient norm", "before clipping"],
   "stats/update_ratio": ["Update / weights", "largest of the layers"],
@@ -19,173 +20,226 @@ const OTHERS = {
   "perf/step_seconds": ["Seconds a step", ""],
   "perf/data_share": ["Waiting for data", "share of the time"],
 };
-const TWIN = { colour: "--lab-muted", style: "line" };
-const NUMBER = (
+
+/** @typedef {Record<string, Lab.Chart>} Charts by metric; that of both losses is `loss` */
+
+/** @param {number | null} value */
+const brief = (
   value,
 ) => (value === null ? "n/a" : Math.abs(value) >= 1000 ? short(value) : Number(value.toPrecision(3)).toString());
 
-export function mount(element) {
-  const root = element.querySelector(".lab-panel"), body = root.querySelector(".lab-body"),
-    message = root.querySelector(".lab-message");
-  const tally = h("span", { class: "lab-sick-tally", role: "status" }),
-    shelf = h("div", { class: "lab-sick-shelf", role: "group", "aria-label": "sick runs" });
-  const place = h("div", {});
-  replace(root.querySelector(".lab-actions"), tally);
-  replace(body, shelf, place);
-  let score = [], number = null, asked = false;
+/** @param {Element} element */
+export const mount = (element) => new Quiz(element);
 
-  function wear(state, text = "", extra = null) {
-    root.dataset.state = state;
-    replace(message, text || null, extra);
+class Quiz {
+  /** @type {(boolean | null)[]} the first guess at each run, right or wrong; null where there is none */
+  #score = [];
+  #number = 0; // of the run that is shown
+  #asked = false;
+  #tally = h("span", { class: "lab-sick-tally", role: "status" });
+  #shelf = h("div", { class: "lab-sick-shelf", role: "group", "aria-label": "sick runs" });
+  #place = h("div");
+
+  /** @param {Element} element */
+  constructor(element) {
+    this.root = part(element, ".lab-panel");
+    this.message = part(element, ".lab-message");
+    replace(actionsOf(element), this.#tally);
+    replace(bodyOf(element), this.#shelf, this.#place);
+    on(() => this.#begin());
+    new ResizeObserver(() => this.#begin()).observe(this.root);
+    this.#begin();
   }
 
-  async function guarded(work) {
+  /** @param {string} state @param {string} [text] @param {Lab.Child} [extra] */
+  #wear(state, text = "", extra = null) {
+    this.root.dataset.state = state;
+    replace(this.message, text || null, extra);
+  }
+
+  /** @param {() => Promise<void>} work */
+  async #guarded(work) {
     try {
       await work();
-      wear("ready");
+      this.#wear("ready");
     } catch (error) {
-      if (error.id === undefined) console.error(error);
+      if (!(error instanceof Refused)) console.error(error);
       const again = h("button", { class: "lab-button", onclick: () => {
-        asked = false;
-        begin();
+        this.#asked = false;
+        this.#begin();
       } }, "Try again");
-      wear("error", "", h("span", {}, h("b", {}, String(error.message)), " ", again));
+      this.#wear("error", "", h("span", {}, h("b", {}, messageOf(error)), " ", again));
     }
   }
 
-  // The first time the tab is seen: the first run that was not guessed yet.
-  function begin() {
-    if (asked || !root.offsetParent) return;
-    asked = true;
-    wear("loading", "fetching the runs…");
-    guarded(async () => {
-      score = (await get("api/sick")).guessed;
-      if (!score.length)
-        throw Object.assign(new Error("There are no recordings: python scripts/record_zoo.py makes them."), { id: "" });
-      const open = score.indexOf(null);
-      await show(open < 0 ? 1 : open + 1);
+  /** The first time the tab is seen: the first run that was not guessed yet. */
+  #begin() {
+    if (this.#asked || !this.root.offsetParent) return;
+    this.#asked = true;
+    this.#wear("loading", "fetching the runs…");
+    this.#guarded(async () => {
+      this.#score = (await get("api/sick")).guessed;
+      if (!this.#score.length)
+        throw new Refused("There are no recordings: python scripts/record_broken_runs.py makes them.");
+      await this.#show(Math.max(0, this.#score.indexOf(null)) + 1);
     });
   }
 
-  function keep() {
-    const right = score.filter((x) => x === true).length, done = score.filter((x) => x !== null).length;
-    tally.textContent = done
-      ? `${right} of ${done} right the first time; ${score.length - done} left`
+  #tell() {
+    const score = this.#score, done = score.filter((x) => x !== null).length;
+    this.#tally.textContent = done
+      ? `${score.filter((x) => x === true).length} of ${done} right the first time; ${score.length - done} left`
       : `${score.length} runs`;
-    replace(shelf, ...score.map((right, i) => {
-      const state = right === null ? "not guessed yet" : right ? "guessed" : "missed";
-      return h("button", { class: "lab-button lab-sick-case", "aria-pressed": String(i + 1 === number),
+    replace(this.#shelf, ...score.map((right, i) => {
+      const [state, sign] = right === null ? ["not guessed yet", ""] : right ? ["guessed", " ✓"] : ["missed", " ✗"];
+      return h("button", { class: "lab-button lab-sick-case", "aria-pressed": String(i + 1 === this.#number),
         data: { right: String(right) }, title: `run ${i + 1}: ${state}`, "aria-label": `run ${i + 1}, ${state}`,
-        onclick: () => guarded(() => show(i + 1)) }, `${i + 1}${right === null ? "" : right ? " ✓" : " ✗"}`);
+        onclick: () => this.#guarded(() => this.#show(i + 1)) }, `${i + 1}${sign}`);
     }));
   }
 
-  async function show(next) {
-    const found = await get(`api/sick/${next}`);
-    number = next;
-    root.dataset.number = number;
-    keep();
-    const charts = draw(found), verdict = h("div", { class: "lab-sick-verdict" });
-    const answers = found.choices.map(({ id, cause }) =>
+  /** @param {number} number */
+  async #show(number) {
+    /** @type {Lab.QuizQuestion} */
+    const question = await get(`api/sick/${number}`);
+    this.#number = number;
+    this.root.dataset.number = String(number);
+    this.#tell();
+    const { charts, loss, grid } = draw(question), verdict = h("div", { class: "lab-sick-verdict" });
+    /** @type {HTMLButtonElement[]} */
+    const answers = question.choices.map(({ id, cause }) =>
       h("button", { class: "lab-button lab-sick-choice", data: { choice: id }, onclick: () =>
-        guarded(() => guess(id)) }, cause)
+        this.#guarded(() => this.#guess(id, answers, verdict, charts)) }, cause)
     );
-    const { parameters, tokens_per_step, epochs, dropout, clip } = found.facts;
-    const facts = [["steps", count(found.total_steps)], ["parameters", short(parameters)], ["tokens a step",
-      short(tokens_per_step)], ["epochs", epochs === null ? "n/a" : fixed(epochs, 1)], ["dropout", dropout], ["clip",
-      clip]];
-    replace(place,
-      h("div", { class: "lab-chips" },
-        ...facts.map(([name, value]) =>
-          h("span", { class: "lab-chip" }, `${name} `, h("b", {}, String(value ?? "n/a")))
-        )),
-      h("div", { class: "lab-sick-split" }, h("div", { class: "lab-sick-main" }, charts.loss),
+    replace(this.#place, h("div", { class: "lab-chips" }, ...factsOf(question)),
+      h("div", { class: "lab-sick-split" }, h("div", { class: "lab-sick-main" }, loss),
         h("div", { class: "lab-sick-ask" }, h("h3", {}, `What is wrong with run ${number}?`),
-          h("div", { class: "lab-sick-choices" }, ...answers), verdict)), charts.grid);
-
-    async function guess(choice) {
-      const solved = await post(`api/sick/${number}/guess`, { choice });
-      score = solved.score.guessed;
-      keep();
-      for (const button of answers) {
-        button.disabled = true;
-        button.dataset.mark = button.dataset.choice === solved.name
-          ? "right"
-          : button.dataset.choice === choice
-          ? "wrong"
-          : "";
-      }
-      replace(verdict, ...explained(solved, () => guarded(() => show(number % score.length + 1))));
-      charts.reveal(solved);
-      verdict.querySelector("button")?.focus({ preventScroll: true });
-    }
+          h("div", { class: "lab-sick-choices" }, ...answers), verdict)), grid);
   }
 
-  function draw(found) {
-    const group = chartGroup(), grid = h("div", { class: "lab-sick-grid" }), loss = h("div", {}), made = {};
-    const lines = Object.entries(found.lines).map(([label, value]) => ({ label, value, colour: "--lab-muted" }));
-    const losses = LOSSES.filter((name) => found.curves[name]).map((name) => ({ name: name.split("/")[0],
-      data: series(found.curves[name]), colour: name === "train/loss" ? "--lab-train" : "--lab-val",
-      style: name === "train/loss" ? "line" : "dots" })
-    );
-    made.loss = lineChart(loss, { label: "Loss", unit: "nats per token", height: 300, group, lines, series: losses });
-    for (const [name, [label, unit]] of Object.entries(OTHERS)) {
-      if (!found.curves[name]) continue;
-      const cell = grid.appendChild(h("div", { class: "lab-sick-cell" }));
-      made[name] = lineChart(cell, { label, unit, height: 120, group,
-        series: [{ name: "this run", data: series(found.curves[name]), colour: "--lab-train", style: "line" }] });
+  /**
+   * @param {string} choice
+   * @param {HTMLButtonElement[]} answers
+   * @param {HTMLElement} verdict
+   * @param {Charts} charts
+   */
+  async #guess(choice, answers, verdict, charts) {
+    const number = this.#number;
+    /** @type {Lab.QuizSolution} */
+    const solved = await post(`api/sick/${number}/guess`, { choice });
+    this.#score = solved.score.guessed;
+    this.#tell();
+    for (const button of answers) {
+      const { choice: named } = button.dataset;
+      button.disabled = true;
+      button.dataset.mark = named === solved.name ? "right" : named === choice ? "wrong" : "";
     }
-    return { loss, grid, reveal };
-
-    function reveal({ twin, findings }) {
-      const markers = findings.filter((f) => f.level !== "note").map((f) => ({ step: f.step, kind: "finding",
-        title: `doctor, ${f.level}: ${f.rule}`, rows: [["step", count(f.step)]] })
-      );
-      const ghost = (name, text) => (twin[name] ? [{ name: text, data: series(twin[name]), ...TWIN }] : []);
-      made.loss.set({ markers,
-        series: [...made.loss.options.series, ...ghost("train/loss", "twin, train"), ...(twin["val/loss"]
-          ? [{ name: "twin, val", data: series(twin["val/loss"]), colour: "--lab-muted", style: "dots" }]
-          : [])] });
-      for (const name of Object.keys(OTHERS))
-        made[name]?.set({ series: [...made[name].options.series, ...ghost(name, "twin")] });
-    }
+    const next = h("button", { class: "lab-button lab-primary",
+      onclick: () => this.#guarded(() => this.#show(number % this.#score.length + 1)) }, "Next run");
+    replace(verdict, ...explained(solved, next));
+    reveal(charts, solved);
+    next.focus({ preventScroll: true });
   }
-
-  on(() => begin());
-  new ResizeObserver(() => begin()).observe(root);
-  begin();
 }
 
-const series = ([steps, values]) => Series.from(steps, values);
+// ---------------------------------------------------------------- the run
 
-// The answer: right or wrong, what the doctor says, why it matters, what to try, how to see it oneself.
+/** @param {Lab.QuizQuestion} question */
+function factsOf({ total_steps: steps, facts: { parameters, tokens_per_step: tokens, epochs, dropout, clip } }) {
+  return [chip("steps", count(steps)), chip("parameters", short(parameters)), chip("tokens a step", short(tokens)),
+    chip("epochs", fixed(epochs, 1)), chip("dropout", String(dropout ?? "n/a")), chip("clip", String(clip ?? "n/a"))];
+}
+
+/**
+ * @param {string} name
+ * @param {[steps: number[], values: number[]]} curve
+ * @param {string} colour
+ * @param {"line" | "dots"} [style]
+ * @returns {Lab.Curve}
+ */
+const curve = (name, [steps, values], colour, style = "line") => ({ name, data: Series.from(steps, values), colour,
+  style });
+
+/** The losses large, everything else that was recorded small. @param {Lab.QuizQuestion} question */
+function draw({ lines, curves }) {
+  const group = chartGroup(), grid = h("div", { class: "lab-sick-grid" }), loss = h("div");
+  const { "train/loss": train, "val/loss": val } = curves, series = [];
+  if (train) series.push(curve("train", train, "--lab-train"));
+  if (val) series.push(curve("val", val, "--lab-val", "dots"));
+  /** @type {Charts} */
+  const charts = {
+    loss: lineChart(loss, { label: "Loss", unit: "nats per token", height: 300, group, series,
+      lines: Object.entries(lines).map(([label, value]) => ({ label, value, colour: "--lab-muted" })) }),
+  };
+  for (const [name, [label, unit]] of Object.entries(OTHERS)) {
+    if (!curves[name]) continue;
+    const cell = grid.appendChild(h("div", { class: "lab-sick-cell" }));
+    charts[name] = lineChart(cell, { label, unit, height: 120, group,
+      series: [curve("this run", curves[name], "--lab-train")] });
+  }
+  return { charts, loss, grid };
+}
+
+// ---------------------------------------------------------------- the answer
+
+/**
+ * The findings on the curves, and the run without the fault beside them.
+ * @param {Charts} charts
+ * @param {Lab.QuizSolution} solved
+ */
+function reveal(charts, { twin, findings }) {
+  /** @param {Lab.Chart} chart @param {string} metric @param {string} name @param {"line" | "dots"} [style] */
+  const beside = (chart, metric, name, style) => {
+    if (chart && twin[metric])
+      chart.set({ series: [...chart.options.series, curve(name, twin[metric], "--lab-muted", style)] });
+  };
+  charts.loss.set({
+    markers: findings.filter((f) => f.level !== "note").map((f) => ({ step: f.step, tokens: f.step, time: f.step,
+      kind: "finding", title: `doctor, ${f.level}: ${f.rule}`, rows: [["step", count(f.step)]] })
+    ),
+  });
+  beside(charts.loss, "train/loss", "twin, train");
+  beside(charts.loss, "val/loss", "twin, val", "dots");
+  for (const name of Object.keys(OTHERS)) beside(charts[name], name, "twin");
+}
+
+/**
+ * Right or wrong, the finding, why it matters, what to try, how to see it oneself.
+ * @param {Lab.QuizSolution} solved
+ * @param {HTMLElement} next
+ */
 function explained(solved, next) {
-  const own = solved.findings.find((f) => f.rule === solved.rule),
-    rest = solved.findings.filter((f) => f !== own && f.level !== "note");
-  const audit = own?.metric && solved.evidence[own.metric];
+  const own = solved.findings.find((f) => f.rule === solved.rule);
+  const rest = solved.findings.filter((f) => f !== own && f.level !== "note");
   return [
     h("p", { class: "lab-sick-answer", role: "status", data: { right: String(solved.right) } },
       h("b", {}, solved.right ? "Right: " : "No. It is this: "), `${solved.cause}.`),
-    h("button", { class: "lab-button lab-primary", onclick: next }, "Next run"),
-    own
-      ? h("p", {}, h("span", { class: "lab-tag" }, own.level), `${own.what} `,
-        h("small", {}, `(seen at step ${count(own.step)}; ${own.rule})`))
-      : null,
-    own && own.value !== null
-      ? h("p", {},
-        h("small", {},
-          `${own.metric ?? "the plan"}: ${NUMBER(own.value)}${
-            own.threshold === null ? "" : ` against ${NUMBER(own.threshold)}`
-          }${audit ? `, measured at ${count(audit[0].length)} steps` : ""}`))
-      : null,
+    next,
+    ...(own ? evidenceOf(own, solved) : []),
     h("p", {}, solved.why),
-    h("ul", { class: "lab-sick-tries" }, ...solved.tries.map((text) => h("li", {}, text))),
+    list(solved.tries),
     rest.length
       ? h("details", {}, h("summary", {}, `What else the doctor saw (${rest.length})`),
-        h("ul", { class: "lab-sick-tries" },
-          ...rest.map((f) => h("li", {}, `${f.level} at step ${count(f.step)}: ${f.what}`))))
+        list(rest.map((f) => `${f.level} at step ${count(f.step)}: ${f.what}`)))
       : null,
     h("details", {}, h("summary", {}, "Make it yourself"), h("p", {}, solved.comment),
       h("code", { class: "lab-sick-command" }, solved.command)),
-  ].filter(Boolean);
+  ];
+}
+
+/** @param {string[]} texts */
+const list = (texts) => h("ul", { class: "lab-sick-tries" }, ...texts.map((text) => h("li", {}, text)));
+
+/** @param {Lab.Finding} finding @param {Lab.QuizSolution} solved */
+function evidenceOf({ level, what, step, rule, metric, value, threshold }, { evidence }) {
+  const audit = metric === null ? null : evidence[metric];
+  const against = threshold === null ? "" : ` against ${brief(threshold)}`;
+  const measured = audit ? `, measured at ${count(audit[0].length)} steps` : "";
+  return [
+    h("p", {}, h("span", { class: "lab-tag" }, level), `${what} `,
+      h("small", {}, `(seen at step ${count(step)}; ${rule})`)),
+    value === null
+      ? null
+      : h("p", {}, h("small", {}, `${metric ?? "the plan"}: ${brief(value)}${against}${measured}`)),
+  ];
 }

@@ -2,24 +2,36 @@
 
 import { headGrid } from "./head_grid.js";
 import { ask, onFilm, request, shown } from "./lib/film.js";
+import { part } from "./lib/panel.js";
 
-// For panels that show one frame's view: `make(element, source)` is one of those of the Attention tab.
+/**
+ * A panel of the Attention tab, before one frame at a time.
+ * @param {Element} element
+ * @param {typeof headGrid | typeof import("./heatmap.js").heatMap} make
+ */
 export function follow(element, make) {
-  const root = element.querySelector(".lab-panel");
-  const present = () => {
-    root.dataset.step = shown().step;
-    root.dataset.drawn = Number(root.dataset.drawn ?? 0) + 1;
-    return shown().view;
+  const root = part(element, ".lab-panel");
+  /** @param {import("./lib/film.js").Frame} frame */
+  const drawing = ({ step, view }) => {
+    Object.assign(root.dataset, { step, drawn: Number(root.dataset.drawn ?? 0) + 1 });
+    return view;
   };
-  const made = make(element, { request, ask: (...wanted) => ask(...wanted).then(present), numbers: () => shown()?.view,
-    fixed: true });
-  const draw = () => root.offsetParent && root.dataset.state === "ready" && shown() && made.show(present());
+  const made = make(element, { request, ask: (...wanted) =>
+    ask(...wanted).then(() => {
+      const frame = shown();
+      return frame && drawing(frame);
+    }), numbers: () => shown()?.view, fixed: true });
+  const draw = () => {
+    const frame = shown();
+    if (frame && root.offsetParent && root.dataset.state === "ready") made.show(drawing(frame));
+  };
   onFilm((what) => {
     if (what === "start") made.refresh();
-    if (["move", "frames"].includes(what)) draw();
+    if (what === "move" || what === "frames") draw();
   });
   // Seen again after the film went on behind another tab.
-  new ResizeObserver(() => shown() && root.dataset.step !== String(shown().step) && draw()).observe(root);
+  new ResizeObserver(() => root.dataset.step !== String(shown()?.step) && draw()).observe(root);
 }
 
+/** @param {Element} element */
 export const mount = (element) => follow(element, headGrid);
