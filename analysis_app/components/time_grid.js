@@ -11,7 +11,7 @@ import { part } from "./lib/panel.js";
  */
 export function follow(element, make) {
   const root = part(element, ".lab-panel");
-  /** @param {import("./lib/film.js").Frame} frame */
+  /** @param {Lab.Frame} frame */
   const drawing = ({ step, view }) => {
     Object.assign(root.dataset, { step, drawn: Number(root.dataset.drawn ?? 0) + 1 });
     return view;

@@ -1,17 +1,27 @@
 // The player: a slider over the run's snapshots, play, jumps, and which text is seen; where it has to be computed, how
 // far that is. Space plays, arrows move, Home and End go to the ends.
 
-import { count, fixed, h, replace, short } from "./lib/dom.js";
+import { clip, count, fact, fixed, h, replace, short } from "./lib/dom.js";
 import { begin, compute, film, go, goToStep, load, onFilm, play, request, shown, stop, timeline } from "./lib/film.js";
 import { panel } from "./lib/panel.js";
 import { currentText, select, state } from "./lib/store.js";
 
 const CLIP = 34;
 
+/** @typedef {{ name: string, step: number, why: string }} Landmark */
+
+/** @param {string} label @param {string} text @param {() => void} act */
+const button = (label, text, act) =>
+  h("button", { class: "lab-button", "aria-label": label, title: label, onclick: act }, text);
+
+/** @param {number} by */
+function step(by) {
+  play(false);
+  go(film.at + by);
+}
+
+/** @param {Element} element */
 export function mount(element) {
-  let marks = [], asked = null;
-  const button = (label, text, act) =>
-    h("button", { class: "lab-button", "aria-label": label, title: label, onclick: act }, text);
   const start = button("play", "▶", () => play());
   const slider = h("input", { type: "range", id: "lab-time", min: 0, max: 0, value: 0, "aria-label": "snapshot",
     oninput: () => {
@@ -20,33 +30,15 @@ export function mount(element) {
     } });
   const bar = h("div", { class: "lab-player" }, button("one snapshot back", "◂", () => step(-1)), start,
     button("one snapshot on", "▸", () => step(1)), slider);
-  const facts = h("div", { class: "lab-facts lab-time-facts" }),
-    jumps = h("div", { class: "lab-actions-row lab-jumps" });
-  const texts = h("div", { class: "lab-actions-row lab-jumps" }),
-    progress = h("div", { class: "lab-progress", role: "status" }),
-    notes = h("div", { class: "lab-time-notes" });
-  const found = panel(element, {
-    request() {
-      const wanted = request();
-      if (typeof wanted === "string" && film.start && !film.start.ready) {
-        const { length } = film.start.steps, bundles = film.start.probe_texts.length > 0;
-        const why = bundles
-          ? "This text is none of the run’s probe texts, whose insides were written down while it trained."
-          : "This run wrote down no probe texts while it trained (probes.every: 0), so nothing can be shown at once.";
-        return { empty: `${why} It can be computed by opening each of the ${count(length)} snapshots in turn. `,
-          action: [`Compute ${count(length)} snapshots`, compute] };
-      }
-      return wanted;
-    },
-    ask: begin,
+  const facts = h("div", { class: "lab-facts lab-time-facts" }), notes = h("div", { class: "lab-time-notes" });
+  const texts = h("div", { class: "lab-actions-row lab-jumps" }), jumps = jumpRow();
+  const progress = h("div", { class: "lab-progress", role: "status" });
+  const found = panel(element, { request: wanted, ask: begin, show: all, update: where,
     numbers: () => ({ ...film.start, steps: film.frames.map((frame) => frame.step),
-      token_loss: film.frames.map((frame) => frame.token_loss), learned: film.learned }),
-    show: all,
-    update: where,
-  });
-  replace(found.body, texts, bar, facts, progress, jumps, notes);
+      token_loss: film.frames.map((frame) => frame.token_loss), learned: film.learned }) });
+  replace(found.body, texts, bar, facts, progress, jumps.node, notes);
   found.root.addEventListener("keydown", (event) => {
-    if (event.key !== " " || event.target.closest("button")) return;
+    if (event.key !== " " || (event.target instanceof Element && event.target.closest("button"))) return;
     event.preventDefault();
     play();
   });
@@ -58,27 +50,18 @@ export function mount(element) {
     else all();
   });
 
-  function step(by) {
-    play(false);
-    go(film.at + by);
-  }
-
   function all() {
     if (!film.start) return;
-    slider.max = Math.max(0, film.frames.length - 1);
+    slider.max = String(Math.max(0, film.frames.length - 1));
     bar.classList.toggle("lab-off", film.frames.length < 2);
-    tellTexts();
-    tellProgress();
+    replace(texts, ...textsOf(film.start));
+    replace(progress, ...progressOf(film.start));
     where();
-    replace(notes,
-      ...[...film.start.notes, ...film.problems.map((problem) => `left out: ${problem}`)].map((note) =>
-        h("p", { class: film.problems.some((p) => note.endsWith(p)) ? "lab-warn" : "lab-note" }, note)
-      ));
-    if (asked !== state.selection.run) landmarks();
-    else tellJumps();
-    found.root.dataset.frames = film.frames.length;
-    found.root.dataset.ended = film.ended ?? "";
-    found.root.dataset.origin = film.start.origin;
+    replace(notes, ...film.start.notes.map((note) => h("p", { class: "lab-note" }, note)),
+      ...film.problems.map((problem) => h("p", { class: "lab-warn" }, `left out: ${problem}`)));
+    jumps.fill();
+    Object.assign(found.root.dataset, { frames: film.frames.length, ended: film.ended ?? "",
+      origin: film.start.origin });
   }
 
   function label() {
@@ -90,74 +73,104 @@ export function mount(element) {
   function where() {
     const frame = shown();
     if (!frame) return;
-    slider.value = film.at;
+    slider.value = String(film.at);
     slider.setAttribute("aria-valuetext", `step ${frame.step}`);
-    const row = state.info.weights.find((w) => w.step === frame.step && !w.problem),
-      fact = (name, value) => h("span", {}, h("small", {}, name), h("b", {}, value));
-    const mean = frame.token_loss.data.reduce((a, b) => a + b, 0) / frame.token_loss.data.length;
-    replace(facts, fact("step", count(frame.step)), fact("tokens seen", short(row?.tokens)),
-      fact("train loss", fixed(row?.train_loss, 3)), fact("val loss", fixed(row?.val_loss, 3)),
-      fact("loss of this text", fixed(mean, 3)), fact("snapshot", `${film.at + 1} of ${film.frames.length}`));
-    found.root.dataset.step = frame.step;
+    replace(facts, ...factsOf(frame));
+    found.root.dataset.step = String(frame.step);
   }
+}
 
-  function tellTexts() {
-    const chosen = film.start.probe_texts.findIndex((text) => text.startsWith(currentText()));
-    const choose = film.start.probe_texts.map((text, i) =>
-      h("button", {
-        class: "lab-preset",
-        "aria-pressed": String(i === chosen),
-        title: text,
-        onclick: () => select({ text }),
-      }, `${i + 1}: ${brief(text)}`)
-    );
-    replace(texts, choose.length ? h("span", { class: "lab-name" }, "Probe texts") : null, ...choose,
-      chosen < 0 ? h("span", { class: "lab-note" }, `your own text: ${brief(currentText())}`) : null);
-  }
+/** What the panel asks for, or a button where the run has no activations recorded for this text. */
+function wanted() {
+  const { start } = film, asked = request();
+  if (typeof asked !== "string" || !start || start.ready) return asked;
+  const { length } = start.steps;
+  const why = start.probe_texts.length
+    ? "This text is none of the run’s probe texts, whose insides were written down while it trained."
+    : "This run wrote down no probe texts while it trained (probes.every: 0), so nothing can be shown at once.";
+  return { empty: `${why} It can be computed by opening each of the ${count(length)} snapshots in turn. `,
+    action: /** @type {Lab.Missing["action"]} */ ([`Compute ${count(length)} snapshots`, compute]) };
+}
 
-  function tellProgress() {
-    const { length: of } = film.start.steps, { length: done } = film.frames, own = film.start.origin === "computed";
-    if (film.ended === "done" || !film.start.ready) return replace(progress);
-    const words =
-      { null: `${own ? "computed" : "read"} ${done} of ${of} snapshots`,
-        stopped: `stopped after ${done} of ${of} snapshots`,
-        failed: `${film.failure} (after ${done} of ${of} snapshots)` }[film.ended];
-    const act = film.ended === null
+/** @param {Lab.Frame} frame */
+function factsOf({ step, token_loss: { data } }) {
+  const row = state.info?.weights.find((w) => w.step === step && !w.problem);
+  return [fact("step", count(step)), fact("tokens seen", short(row?.tokens)),
+    fact("train loss", fixed(row?.train_loss)), fact("val loss", fixed(row?.val_loss)),
+    fact("loss of this text", fixed(data.reduce((a, b) => a + b, 0) / data.length)),
+    fact("snapshot", `${film.at + 1} of ${film.frames.length}`)];
+}
+
+/** @param {Lab.FilmStart} start */
+function textsOf({ probe_texts: texts }) {
+  const chosen = texts.findIndex((text) => text.startsWith(currentText()));
+  return [
+    texts.length ? h("span", { class: "lab-name" }, "Probe texts") : null,
+    ...texts.map((text, i) =>
+      h("button", { class: "lab-preset", "aria-pressed": String(i === chosen), title: text, onclick: () =>
+        select({ text }) }, `${i + 1}: ${brief(text)}`)
+    ),
+    chosen < 0 ? h("span", { class: "lab-note" }, `your own text: ${brief(currentText())}`) : null,
+  ];
+}
+
+/** How far it is, with a button to stop it or to go on. @param {Lab.FilmStart} start */
+function progressOf({ ready, origin, steps: { length: of } }) {
+  const { ended, failure, frames: { length: done }, key } = film, own = origin === "computed";
+  if (ended === "done" || !ready) return [];
+  const far = `${done} of ${of} snapshots`;
+  const words = ended === null
+    ? `${own ? "computed" : "read"} ${far}`
+    : ended === "stopped"
+    ? `stopped after ${far}`
+    : `${failure} (after ${far})`;
+  return [
+    h("progress", { max: of, value: done, "aria-label": "snapshots so far" }),
+    h("span", { class: ended === "failed" ? "lab-warn" : "lab-note" }, words),
+    ended === null
       ? h("button", { class: "lab-button", onclick: stop }, "Stop")
-      : h("button", { class: "lab-button", onclick: () => load(JSON.parse(film.key), own) }, "Go on");
-    replace(progress, h("progress", { max: of, value: done, "aria-label": "snapshots so far" }),
-      h("span", { class: film.ended === "failed" ? "lab-warn" : "lab-note" }, words), act);
+      : h("button", { class: "lab-button", onclick: () => void load(JSON.parse(key ?? ""), own) }, "Go on"),
+  ];
+}
+
+/** Buttons to the first snapshot, the last, and the steps between that are worth a look. */
+function jumpRow() {
+  const node = h("div", { class: "lab-actions-row lab-jumps" });
+  /** @type {Landmark[]} */
+  let marks = [];
+  /** @type {string | null} whose landmarks they are */
+  let asked = null;
+
+  function show() {
+    const { frames } = film, [first, last] = [frames[0]?.step, frames[frames.length - 1]?.step];
+    const ends = [{ name: "first", step: first, why: "the first snapshot" }, ...marks, { name: "last", step: last,
+      why: "the last snapshot" }];
+    replace(node, h("span", { class: "lab-name" }, "Jump to"),
+      ...ends.filter((mark) => Number.isFinite(mark.step)).map(({ name, step, why }) =>
+        h("button", { class: "lab-preset", title: why, data: { landmark: name }, onclick: () => {
+          play(false);
+          goToStep(step);
+        } }, name, h("small", {}, ` ${count(step)}`))
+      ));
   }
 
-  async function landmarks() {
-    const run = (asked = state.selection.run);
-    [marks] = [[]];
-    tellJumps();
+  async function fill() {
+    const { run } = state.selection;
+    if (asked === run) return show();
+    [asked, marks] = [run, []];
+    show();
     try {
-      const { landmarks: answer } = await timeline(run);
+      const { landmarks } = await timeline(run);
       if (run !== asked) return;
-      marks = answer;
+      marks = landmarks;
     } catch {
       return; // the curves below ask for the same and say what is wrong
     }
-    tellJumps();
+    show();
   }
 
-  function tellJumps() {
-    const ends = [{ name: "first", step: film.frames[0]?.step, why: "the first snapshot" }, ...marks, { name: "last",
-      step: film.frames[film.frames.length - 1]?.step, why: "the last snapshot" }];
-    replace(jumps, h("span", { class: "lab-name" }, "Jump to"),
-      ...ends.filter((mark) => Number.isFinite(mark.step)).map((mark) =>
-        h("button", { class: "lab-preset", title: mark.why, data: { landmark: mark.name }, onclick: () => {
-          play(false);
-          goToStep(mark.step);
-        } }, mark.name, h("small", {}, ` ${count(mark.step)}`))
-      ));
-  }
+  return { node, fill };
 }
 
-// Visible characters, so that a line break does not make two lines of a button.
-function brief(text) {
-  const line = text.replaceAll("\n", "⏎");
-  return line.length > CLIP ? `${line.slice(0, CLIP - 1)}…` : line;
-}
+/** Visible characters, so that a line break does not make two lines of a button. @param {string} text */
+const brief = (text) => clip(text.replaceAll("\n", "⏎"), CLIP);

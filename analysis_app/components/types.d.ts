@@ -148,6 +148,16 @@ declare namespace Lab {
     evidence: BrokenCurves; findings: Finding[]; comment: string; command: string; twin: BrokenCurves;
     score: { guessed: (boolean | null)[] } };
 
+  // ------------------------------------------------------------ one text through the run (lib/film.js)
+
+  /** Before the first frame. `ready`: frames follow; else they have to be computed, which `compute` asks for. */
+  type FilmStart = { origin: "probe" | "computed"; ready: boolean; tokens: string[]; ids: number[]; steps: number[];
+    score_names: string[]; score_explanations: string[]; score_chance: (number | null)[]; period: number | null;
+    probe_texts: string[]; notes: string[] };
+  /** token_loss: [pos - 1]; scores: [score, layer, head]; `view`: what the panels of the Attention tab show. */
+  type Frame = { step: number; patterns: Numbers<Uint8Array>; token_loss: Numbers; scores: Numbers;
+    view: AttentionView };
+
   // ------------------------------------------------------------ curves (lib/series.js, lib/chart.js)
 
   type Series = import("./lib/series.js").Series;
