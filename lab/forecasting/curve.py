@@ -15,16 +15,11 @@ import numpy as np
 
 from lab.forecasting.law import Z80, Forecast, NotEnough
 
-EARLIEST = 0.2
-"""Part of the run that has to be done: before it, the curve is that of a warm-up and of a plateau all models share."""
-FROM = 0.1
-"""The own curve counts from this part of the run on."""
-FLOOR = 0.5
-"""The law's floor, as a share of the present loss."""
-ANNEALED = 0.045
-"""What is taken off the loss, relative, where the learning rate falls from its peak to 0; see LOG.md."""
-SPREAD = 0.032
-"""Relative standard deviation of the own curve's forecast after 30 % of a run; it shrinks with what is left to do."""
+EARLIEST = 0.2  # part of the run that must be done: before it lie the warm-up and a plateau that all models share
+FROM = 0.1  # part of the run from which its own curve counts
+FLOOR = 0.5  # the floor of the power law, as a share of the present loss
+ANNEALED = 0.045  # relative fall of the loss while the learning rate goes from its peak to 0; LOG.md
+SPREAD = 0.032  # relative standard deviation of the forecast at 30 % of a run; it shrinks with what is left
 LEAST = 0.002
 
 

@@ -15,16 +15,15 @@ from typing import Any
 
 from lab.data.cache import cache_root
 from lab.forecasting.law import Forecast
-from lab.runs.compare import flatten
+from lab.runs.compare import IRRELEVANT, flatten
 from lab.runs.records import read_json, write_json
 
-IRRELEVANT = ("run.", "tensorboard", "wandb", "predict.")
-"""Settings that neither cost nor loss depend on."""
+NO_EFFECT = (*IRRELEVANT, "predict.")  # beginnings of settings that neither cost nor loss depend on
 
 
 def plan_path(settings: Mapping[str, Any], cache_dir: str | None = None) -> Path:
     """Where the plan of these settings lies: for this machine, since a plan is about its speed."""
-    flat = {k: v for k, v in flatten(settings).items() if not k.startswith(IRRELEVANT)}
+    flat = {k: v for k, v in flatten(settings).items() if not k.startswith(NO_EFFECT)}
     text = json.dumps([platform.node(), sorted(flat.items())], default=str)
     return cache_root(cache_dir) / "plans" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 

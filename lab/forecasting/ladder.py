@@ -15,12 +15,10 @@ from dataclasses import dataclass, replace
 
 from lab.model import GPTConfig, count_parameters, flops_per_token
 
-SHARE = 0.1
-"""Of the target's training FLOPs, what the whole ladder may cost."""
+SHARE = 0.1  # of the target's training FLOPs: the cost of the whole ladder
 SHAPE = ((0.25, 0.45, 0), (0.25, 0.20, 0), (0.25, 0.20, 1), (0.50, 0.12, 0))
-"""(width, tokens) of each rung as parts of the target's, and which of the seeds; tokens are scaled to meet `SHARE`."""
-FEWEST_STEPS = 150
-"""Shorter runs are still on the plateau where every model is alike and say nothing of the end; 300 are good."""
+"""A rung's width and tokens as parts of the target's, and its seed; tokens are scaled to meet `SHARE`."""
+FEWEST_STEPS = 150  # shorter runs are still on the plateau where all models are alike; 300 are better
 NARROWEST = 16
 RATE_EXPONENT = 0.5
 """AdamW's best rate falls with the width, by a power between 0 (embeddings) and 1 (matrices; Yang et al. 2022).

@@ -23,23 +23,17 @@ from typing import Any
 import numpy as np
 
 SIZE_EXPONENT, TOKEN_EXPONENT = 0.25, 0.35
-OF_XZ, OF_XZ_SPREAD = 0.45, 0.06
-"""E and its standard deviation, as parts of what xz needs for a token of the text, 64 KB at a time."""
-ENTROPY_SPREAD = 0.02
-"""The same where the text was made and its entropy is known."""
-UNKNOWN_FLOOR, UNKNOWN_SPREAD = 0.30, 0.15
-"""The same where nothing is known of the text, as parts of the loss."""
-SIZE_SHARE, SHARE_SPREAD, AT = 0.40, 0.08, (300_000, 1_200_000)
-"""Of what can still be learned, the part that a larger network would learn, its standard deviation as a part of the
-loss, and the parameters and tokens at which it is so: the law itself carries it to any other place."""
-SCATTER = 0.015
-"""Standard deviation, relative, of what a run's loss misses the law by: seeds, and corners of the recipe."""
-SEED_NOISE, SEED_RUNS = 0.006, 3
-"""Relative standard deviation over seeds, to begin with, and how many pairs of runs it takes to be believed as much."""
-BIAS = 0.012
-"""What the law itself errs by, relative, at ten times the ladder's compute; see LOG.md."""
-Z80 = 1.2816
-"""Half of an 80 % interval, in standard deviations of the normal distribution."""
+# The prior of E, the loss that stays: a share and its standard deviation.
+OF_XZ, OF_XZ_SPREAD = 0.45, 0.06  # of the nats that xz needs for a token of the text, 64 KB at a time
+ENTROPY_SPREAD = 0.02  # of the entropy, where the corpus is synthetic and its entropy is known
+UNKNOWN_FLOOR, UNKNOWN_SPREAD = 0.30, 0.15  # of the loss, where nothing is known of the text
+# The prior of A: the part of the reducible loss that a larger model would remove, at `AT` parameters and tokens.
+SIZE_SHARE, AT = 0.40, (300_000, 1_200_000)
+SHARE_SPREAD = 0.08  # its standard deviation, as a part of the loss
+SCATTER = 0.015  # relative standard deviation of a run's loss around the law: seeds, details of the recipe
+SEED_NOISE, SEED_RUNS = 0.006, 3  # relative standard deviation over seeds assumed at first; weighs as 3 pairs of runs
+BIAS = 0.012  # relative error of the law itself at ten times the ladder's compute; LOG.md
+Z80 = 1.2816  # half of an 80 % interval, in standard deviations of the normal distribution
 FEWEST = 3
 ROUNDS = 8
 

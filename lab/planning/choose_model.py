@@ -9,10 +9,8 @@ from functools import cache
 
 from lab.model import GPTConfig, count_parameters
 
-TOKENS_PER_PARAMETER = 20.0
-"""Compute-optimal (Hoffmann et al. 2022): a larger model would be undertrained, a smaller one stops improving."""
-MOST_EPOCHS = 4.0
-"""Up to some four passes over a text are nearly as good as new text (Muennighoff et al. 2023, §5)."""
+TOKENS_PER_PARAMETER = 20.0  # compute-optimal (Hoffmann et al. 2022): fewer is undertrained, more a model too small
+MOST_EPOCHS = 4.0  # up to about four passes a text is nearly as good as new text (Muennighoff et al. 2023, §5)
 WIDTHS = (32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048)
 
 

@@ -22,12 +22,10 @@ from torch.utils._pytree import tree_leaves
 from lab.model import GPT, GPTConfig, count_parameters
 
 FRAGMENTED = 1.355
-"""What a process that keeps freed memory (glibc) grows by for each byte of tensors at their peak: holes that nothing
-fits into. Measured as 1.26 to 1.47 over eight configurations of 22 to 160 MB of weights and activations, see LOG.md."""
-FRAGMENTED_SPREAD = 0.10
-"""The 80 % interval of a process's peak, to either side."""
-MOST_LAYERS = 4
-"""Deeper networks are gone through with three and four layers and continued: memory is linear in depth."""
+"""Growth of a process that keeps freed memory (glibc) for each byte of tensors at their peak: holes that nothing fits
+into. Measured as 1.26 to 1.47 over eight configurations of 22 to 160 MB of weights and activations; LOG.md."""
+FRAGMENTED_SPREAD = 0.10  # half of the 80 % interval of a process's peak, relative
+MOST_LAYERS = 4  # deeper networks are traced with 3 and 4 layers and extrapolated: memory is linear in depth
 DTYPES = {"bf16": torch.bfloat16, "16": torch.float16, "64": torch.float64}
 
 

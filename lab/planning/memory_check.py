@@ -16,11 +16,8 @@ from lab.planning.memory import FRAGMENTED, Step, step_memory
 from lab.settings.messages import SettingsError
 from lab.training.levers import LeverConfig, Levers, choose_levers
 
-PROCESS_BYTES = 650_000_000
-"""What Python, PyTorch, Lightning and the dashboards hold in a fit before its first step."""
-INSTRUMENT_BYTES = 90_000_000
-"""What figures, probes and dashboards add once they have looked, and what else a fit holds that no tensor of a step is:
-53 to 188 MB over twelve random configurations, median 90."""
+PROCESS_BYTES = 650_000_000  # Python, PyTorch, Lightning and the dashboards, before the first step
+INSTRUMENT_BYTES = 90_000_000  # figures, instruments, dashboards: 53 to 188 MB over 12 random configurations, median 90
 PARTS = (0.71, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.0625, 0.03)
 
 

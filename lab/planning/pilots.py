@@ -15,10 +15,8 @@ from lab.training.levers import Levers
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
 
-LOOKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Parts of the run after which a pilot is validated, beside its end: by how much it goes on to fall from there."""
-CURVE_TOKENS = 1 << 14
-"""Validation tokens of those looks. The end is measured on these too: falls compare alike."""
+LOOKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # parts of a pilot's run after which it is validated, beside its end
+CURVE_TOKENS = 1 << 14  # validation tokens of each of these; the end is measured on them too, so that falls compare
 
 
 def pilots(

@@ -34,8 +34,7 @@ from lab.training.bare import seconds_per_step
 from lab.training.schedules import lr_factor
 
 Say = Callable[[str], None]
-MINUTES_SPREAD = 0.06
-"""Relative standard deviation of measured minutes: a machine's other users, its clock, its temperature."""
+MINUTES_SPREAD = 0.06  # relative standard deviation of measured minutes: other processes, clock, temperature
 
 
 @dataclass
