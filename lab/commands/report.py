@@ -42,7 +42,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Run the command; 0, or 2 after one line on stderr for input that cannot be used."""
     args = _parse(argv)
-    from lab.report import Writer, report_on, report_on_all, words_of
+    from lab.report import Writer, report_on, report_on_all, user_texts_in
 
     if args.all:
         if os.path.exists(args.root) and not os.path.isdir(args.root):
@@ -55,11 +55,11 @@ def main(argv: list[str]) -> int:
     if args.out is None or args.out.suffix == ".md":
         writer.markdown(args.out or home.report_path)
     if args.html or (args.out is not None and args.out.suffix == ".html"):
-        writer.page(args.out or home.report_path.with_suffix(".html"), words_of(home.report_path))
+        writer.page(args.out or home.report_path.with_suffix(".html"), user_texts_in(home.report_path))
     for path in writer.files:
         print(visible(str(path)))
     for copy in writer.kept:
-        print(visible(f"the earlier report was changed outside of its blanks: kept as {copy}"))
-    for remark in writer.undrawn:
+        print(visible(f"the earlier report was changed outside of the marks for your own text: kept as {copy}"))
+    for remark in writer.not_drawn:
         print(visible(remark))
     return 0

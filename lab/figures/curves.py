@@ -103,7 +103,16 @@ def _scale_y(axes: Axes, panel: Panel) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(round(value, 12))))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     low, high = axes.get_ylim()
     if not panel.log_y and panel.guides:
         axes.set_ylim(min(low, *panel.guides.values()), max(high, *panel.guides.values()))
+
+
+def _tick(value: float) -> str:
+    """A number for an axis: 7.5e-4 instead of 0.00075, for which a narrow panel has no room."""
+    value = round(value, 12)
+    if value == 0 or abs(value) >= 1e-2:
+        return short(value)
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"

@@ -1,16 +1,17 @@
-"""The retrospective of a run: what was built, what came of it, what that tells, made from the run's files alone.
+"""The report of a run: what was trained, how it went and what follows from it, made from the run's files alone.
 
     from lab.report import Writer, report_on
     Writer(report_on(run)).markdown(run.report_path)
 
-Nothing in training calls anything here; a report can be written of a run that is dead, torn, live, or of another
-machine, and again at any time: what the person wrote into it stays. Inside: `document`, `markup`, `words`, `blanks` ←
-`record` (what the files say) ← `curve` ← `sections/` ← `retrospective`, `across` (all runs) ← `markdown`, `page` ←
-`files`.
+It can be written of a finished, live, dead or damaged run, and again at any time: text that the user wrote into it
+stays. To read in this order: `document` (sections and blocks), `markup`, `formatting`, `user_text` (kept when the
+report is written again) ← `run_record` (what the run's files say) ← `loss_curve` ← `sections/` (a file each) ←
+`one_run`, `all_runs` ← `markdown`, `html_page` ← `writer`.
 """
 
-from lab.report.across import report_on_all
-from lab.report.files import Writer, words_of
-from lab.report.retrospective import report_on
+from lab.report.all_runs import report_on_all
+from lab.report.one_run import report_on
+from lab.report.user_text import user_texts_in
+from lab.report.writer import Writer
 
-__all__ = ["Writer", "report_on", "report_on_all", "words_of"]
+__all__ = ["Writer", "report_on", "report_on_all", "user_texts_in"]

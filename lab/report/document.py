@@ -1,8 +1,8 @@
-"""What a report is made of: sections of a few kinds of block, before anyone decides how they look.
+"""What a report is made of: sections of a few kinds of block, independent of how they are shown.
 
-A section is written once and shown twice, as Markdown and as a page. Text is plain text: both renderers take out what
-would act (a tag, a link, an escape sequence), so that a token, a prompt or a run's name is only ever read. Two marks
-mean something: `code` and **important**.
+A section is written once and shown twice, as Markdown and as an HTML page. Text is plain text: both renderers disable
+tags, links and escape sequences, so that a token, a prompt or a run's name can do no harm. Two marks have a meaning:
+`code` and **important**.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Words:
-    """A paragraph. `tone`: how loud it is."""
+class Paragraph:
+    """A paragraph; `tone` marks a note, a warning or an alarm."""
 
     text: str
     tone: Literal["plain", "note", "warning", "alarm"] = "plain"
 
 
 @dataclass(frozen=True)
-class Points:
+class BulletList:
     """A list of sentences."""
 
     items: Sequence[str]
@@ -31,7 +31,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; columns of numbers stand flush right. `caption` says what is seen."""
+    """Rows of text under headings; the columns `numbers` are aligned right."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -41,30 +41,30 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, drawn when it is wanted: `draw(dark)`. `name` is its file's; `says` what can be read off it."""
+    """A figure, drawn when it is needed: `draw(dark)`. `name` is that of its file; `caption` says what it shows."""
 
     name: str
     draw: Callable[[bool], Figure]
-    says: str
+    caption: str
 
 
 @dataclass(frozen=True)
 class Verbatim:
-    """Somebody's exact words (what the model wrote, a command), with a line above that says whose."""
+    """Exact text, such as a sample or a command, under a label."""
 
     label: str
     text: str
 
 
 @dataclass(frozen=True)
-class Blank:
-    """Room for the person's own words, kept when the report is written again. `name` is unique in the report."""
+class UserText:
+    """A question with room for the user's own text, kept when the report is written again; `name` is unique in it."""
 
     name: str
     question: str
 
 
-Block = Words | Points | Table | Picture | Verbatim | Blank
+Block = Paragraph | BulletList | Table | Picture | Verbatim | UserText
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report. `facts` are the few numbers that stand at its head, `made` says from what and when."""
+    """A whole report: `facts` are the few numbers at its head, `made` says when and from what it was written."""
 
     title: str
     subtitle: str
@@ -94,6 +94,8 @@ class Document:
         """All of them, in order."""
         return [block for section in self.sections for block in section.blocks if isinstance(block, Picture)]
 
-    def blanks(self) -> list[Blank]:
-        """All of them, in order."""
-        return [block for section in self.sections for block in section.blocks if isinstance(block, Blank)]
+
+def bullets(sentences: Sequence[str]) -> list[Block]:
+    """A list of the sentences that are not empty; no block where all are."""
+    told = [sentence for sentence in sentences if sentence]
+    return [BulletList(told)] if told else []

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from lab.report.blanks import region
-from lab.report.document import Blank, Block, Document, Picture, Points, Table, Verbatim, Words
+from lab.report.document import Block, BulletList, Document, Paragraph, Picture, Table, UserText, Verbatim
 from lab.report.markup import clean, to_markdown
+from lab.report.user_text import marked
 
 TONES = {"plain": "", "note": "", "warning": "**Warning:** ", "alarm": "**Alarm:** "}
 
 
-def render_markdown(document: Document, words: Mapping[str, str], pictures: Mapping[str, str]) -> str:
-    """The document as text. `words`: what the person wrote, by blank; `pictures`: the address of each by its name,
+def render_markdown(document: Document, texts: Mapping[str, str], pictures: Mapping[str, str]) -> str:
+    """The document as text. `texts`: what the user wrote, by name; `pictures`: the address of each by its name,
     those that could not be drawn left out.
     """
     lines = [f"# {to_markdown(document.title)}", "", to_markdown(document.subtitle), ""]
@@ -25,26 +25,26 @@ def render_markdown(document: Document, words: Mapping[str, str], pictures: Mapp
         if section.blocks:
             lines += [f"## {to_markdown(section.title)}", ""]
             for block in section.blocks:
-                lines += [*_block(block, words, pictures), ""]
+                lines += [*_block(block, texts, pictures), ""]
     return "\n".join([*lines, "---", "", to_markdown(document.made), ""])
 
 
-def _block(block: Block, words: Mapping[str, str], pictures: Mapping[str, str]) -> list[str]:
-    if isinstance(block, Words):
+def _block(block: Block, texts: Mapping[str, str], pictures: Mapping[str, str]) -> list[str]:
+    if isinstance(block, Paragraph):
         return [f"{TONES[block.tone]}{to_markdown(block.text)}"]
-    if isinstance(block, Points):
+    if isinstance(block, BulletList):
         return [f"- {to_markdown(item)}" for item in block.items]
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Picture):
-        shown = [f"![{to_markdown(block.says)}]({pictures[block.name]})", ""] if block.name in pictures else []
-        return [*shown, f"_{to_markdown(block.says)}_"]
+        shown = [f"![{to_markdown(block.caption)}]({pictures[block.name]})", ""] if block.name in pictures else []
+        return [*shown, f"_{to_markdown(block.caption)}_"]
     if isinstance(block, Verbatim):
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
         label = [to_markdown(block.label), ""] if block.label else []
         return [*label, f"{fence}text", *clean(block.text).split("\n"), fence]
-    assert isinstance(block, Blank)
-    return [f"**{to_markdown(block.question)}**", "", region(block.name, words.get(block.name, ""))]
+    assert isinstance(block, UserText)
+    return [f"**{to_markdown(block.question)}**", "", marked(block.name, texts.get(block.name, ""))]
 
 
 def _table(table: Table) -> list[str]:

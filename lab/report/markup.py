@@ -1,4 +1,4 @@
-"""The two marks that text in a report may have, and taking the teeth out of everything else."""
+"""The two marks that text in a report may have; everything else in it is disabled."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _ACTIVE = re.compile(r"([\\`*\[\]|<>#~]|(?<!\w)_|_(?!\w))")
 
 
 def code(text: object, most: int = 200) -> str:
-    """Anything at all as `code` within a sentence: a name, a token, a command."""
+    """Any value as `code` within a sentence: a name, a token, a command."""
     shown = clean(str(text)).replace("\n", "⏎").replace("\t", "⇥").replace("`", "ˋ")
     return f"`{shown[:most]}{'…' if len(shown) > most else ''}`" if shown else "` `"
 
 
 def clean(text: str) -> str:
-    """Text without what a terminal or a page would obey: control characters are written out. New lines stay."""
+    """Text with its control characters, which a terminal would obey, written out. New lines stay."""
     if text.isprintable():
         return text
     kept = (c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape", "replace").decode() for c in text)

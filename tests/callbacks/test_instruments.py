@@ -17,7 +17,7 @@ from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.reference_texts import ReferenceTexts
 from lab.interp import logit_lens, record_texts, summarise, token_losses
 from lab.interp.attention import attention_patterns
-from lab.report.record import read_record
+from lab.report.run_record import read_record
 from lab.runs import open_run
 from lab.runs.events import Finding, InstrumentFailed, of_kind
 from lab.runs.metrics import undeclared

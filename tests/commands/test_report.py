@@ -8,7 +8,7 @@ import pytest
 
 from lab.__main__ import main as lab
 from lab.commands.report import main
-from lab.report import words_of
+from lab.report import user_texts_in
 from tests.report.runs import make_run
 
 
@@ -26,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes seconds, and is tested with the room: here a picture is nothing but its first bytes."""
-    monkeypatch.setattr("lab.report.files.Writer._png", lambda *_, dark: b"\x89PNG")
+    monkeypatch.setattr("lab.report.writer.Writer._png", lambda *_, dark: b"\x89PNG")
 
 
 def test_markdown_and_page(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,7 +38,7 @@ def test_markdown_and_page(root: Path, capsys: pytest.CaptureFixture[str]) -> No
         text.replace("<!-- yours: learned -->\n", "<!-- yours: learned -->\nPatience & <tea>")
     )
     assert main(["run-0", "--root", str(root), "--html"]) == 0
-    assert words_of(run / "report.md") == {"learned": "Patience & <tea>"}
+    assert user_texts_in(run / "report.md") == {"learned": "Patience & <tea>"}
     assert "Patience &amp; &lt;tea&gt;" in (run / "report.html").read_text()
     (run / "report.md").write_text((run / "report.md").read_text().replace("# run-0", "# my run"))
     capsys.readouterr()

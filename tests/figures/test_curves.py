@@ -47,3 +47,11 @@ def test_what_cannot_be_drawn() -> None:
         draw_curves([])
     with pytest.raises(ValueError, match=r"more than 6 lines in Norm"):
         draw_curves([panel(MOST_LINES + 1)])
+
+
+def test_small_numbers_are_short_on_the_axis() -> None:
+    axes = draw_curves([Panel("Learning rate", "", {"": ([0, 10], [0.0, 9e-4])})]).axes[0]
+    axes.figure.canvas.draw()
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert "5e-4" in labels
+    assert "0.00075" not in labels

@@ -1,4 +1,4 @@
-"""A whole run made by hand: every file that a report reads, with numbers whose story is known."""
+"""A whole run made by hand: every file that a report reads, with numbers that are known."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import yaml
 
 from lab.diagnosis import RULES
 from lab.diagnosis.finding import Found
+from lab.report import report_on
+from lab.report.document import Document, Section
+from lab.report.markdown import render_markdown
+from lab.report.run_record import RunRecord
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.checkpoints import SNAPSHOT_SUFFIX, step_path, write_checkpoint, write_facts
 from lab.runs.events import Completed, LrChanged, Paused, Started, Unpaused
 from lab.runs.probes import encode_pattern, write_probe
 from lab.runs.records import write_json
+from lab.runs.series import Columns
 
 MODEL = {
     "n_layers": 2, "n_heads": 2, "n_kv_heads": None, "d_model": 32, "context_length": 16, "vocab_size": 100,
@@ -131,3 +137,36 @@ def bundle(step: int, steps: int) -> dict[str, Any]:
         "patterns": encode_pattern(np.broadcast_to(even, (2, 1, 2, 8, 8))), "tokens": 64 * step,
         "lens_labels": np.array(["0_pre", "1_pre", "final"]), "lens_tokens": np.zeros((3, 1, 8), dtype=np.int32),
     }  # fmt: skip
+
+
+def lines(*rows: dict[str, object]) -> bytes:
+    """Rows as JSON lines."""
+    return b"".join(orjson.dumps(row) + b"\n" for row in rows)
+
+
+def text_of(run: Run) -> str:
+    """The report as Markdown, pictures left out: they take most of the time."""
+    return render_markdown(report_on(run)({}), {}, {})
+
+
+def text_in(section: Section) -> str:
+    """A section as Markdown."""
+    return render_markdown(Document("", "", [], [section], ""), {}, {})
+
+
+def with_metrics(record: RunRecord, **series: Any) -> RunRecord:
+    """The record with other curves: `train__loss` for `train/loss`, a number or an array over steps 0, 1, …"""
+    changed = {name.replace("__", "/", 1).replace("__", "."): values for name, values in series.items()}
+    columns = Columns()
+    kept = {
+        name: record.of(name) for name in (*record.columns.names(), "time", "wall", "tokens") if name not in changed
+    }
+    rows: dict[int, dict[str, Any]] = {}
+    for name, curve in kept.items():
+        for step, value in zip(curve.steps.tolist(), curve.values.tolist(), strict=True):
+            rows.setdefault(step, {"step": step})[name] = value
+    for name, values in changed.items():
+        for step, value in enumerate(np.atleast_1d(values).tolist()):
+            rows.setdefault(step, {"step": step})[name] = value
+    columns.add(rows[step] for step in sorted(rows))
+    return replace(record, columns=columns)

@@ -1,47 +1,38 @@
-"""The loss curve, annotated, and what it tells."""
+"""The loss curve, annotated, and what it shows."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
 from lab.checks import is_number
+from lab.diagnosis.stability import Spike
 from lab.figures.loss import draw_loss
-from lab.report.curve import (
+from lab.report.document import Block, Paragraph, Picture, Section, Table, bullets
+from lab.report.formatting import listed, loss, percent, plural
+from lab.report.loss_curve import (
+    SURE,
     TAIL,
-    Spike,
-    crossing,
-    levels,
-    lingering,
+    loss_spikes,
     phases,
     smooth,
-    spikes,
+    steps_near,
     tail_slope,
     warm_up_and_decay,
     way_down,
-)
-from lab.report.document import Block, Picture, Points, Section, Table, Words
+)  # fmt: skip
 from lab.report.markup import code
-from lab.report.record import Record
-from lab.report.words import listed, loss, percent, plural
+from lab.report.run_record import RunRecord
 from lab.runs.events import Failed
-from lab.units import count
+from lab.units import UNKNOWN, count
 
 MOST_SPIKES = 5
-GAP = 0.05
-"""Between the losses of both splits, as a share: below it they are called alike."""
-LEAST_GAP = 0.02
-"""In nats: a smaller difference between the splits is none, whatever its share of a loss near 0."""
-RISE = 0.01
-"""So much above its lowest value, a validation loss has risen."""
-SUDDEN = 0.15
-"""A fall whose middle half takes less of the run than this, and begins later than this, was a sudden one."""
-SURE = 2.0
-"""Standard errors that a slope has to be from 0."""
+GAP, LEAST_GAP = 0.05, 0.02  # validation over training loss, as a share and in nats, below which they are called alike
+SUDDEN = 0.15  # a fall whose middle half takes less of the run, and begins later, is called sudden
 EVENTS = {
     "paused": "paused",
-    "unpaused": "",
     "lr_changed": "lr changed",
     "resumed": "resumed",
     "rewound": "rewound",
@@ -51,61 +42,41 @@ EVENTS = {
 }
 
 
-def losses(record: Record) -> Section:
+def losses(record: RunRecord) -> Section:
     """Picture, phases, spikes, and sentences."""
     if not len(record.train) and not len(record.val):
-        return Section("The loss curve", [Words("No loss was measured that is a number: there is no curve to read.")])
-    found = spikes(record.train)
-    blocks: list[Block] = [
-        Picture("loss", lambda dark: draw(record, dark), _caption(record)),
-        Points(sentences(record, found)),
-    ]
-    stretches = phases(record)
-    if len(stretches) > 1 or (stretches and stretches[0].level):
-        rows = []
-        for phase in stretches:
-            tokens = count(phase.end * record.tokens_per_step) if record.tokens_per_step else "n/a"
-            ended = f"below {phase.level}" if phase.level else "the run's end"
-            rows.append((f"{phase.start:,} to {phase.end:,}", phase.says, ended, tokens))
-        caption = "What the training loss had come below of when; the baselines are those of the held-out text"
-        heads = ("steps", "the model …", "until", "tokens by then")
-        blocks.append(Table(heads, rows, numbers=(0, 3), caption=caption))
-    if found:
-        rows = [
-            (
-                f"{s.step:,}",
-                loss(s.before),
-                loss(s.height),
-                "not in this run" if s.recovered is None else f"{s.recovered:,}",
-            )
-            for s in found[:MOST_SPIKES]
-        ]
-        more = f", the largest {MOST_SPIKES} of {len(found)}" if len(found) > MOST_SPIKES else ""
-        caption = f"Spikes of the training loss{more}"
-        blocks.append(Table(("step", "before", "peak", "back at step"), rows, numbers=(0, 1, 2, 3), caption=caption))
-    return Section("The loss curve", blocks)
+        return Section("The loss curve", [Paragraph("No loss was logged that is a number: there is no curve to show.")])
+    found = loss_spikes(record)
+    caption = (
+        "Training loss of each step (faint), its moving average, and validation loss. Shaded: the phases of the table"
+        " below. Dotted lines: events."
+    )
+    blocks: list[Block] = [Picture("loss", lambda dark: draw(record, found, dark), caption)]
+    blocks += bullets(list(_sentences(record, found)))
+    return Section("The loss curve", [*blocks, *_phases(record), *_spikes(found)])
 
 
-def draw(record: Record, dark: bool) -> Figure:
-    """Both losses between the baselines, with phases above and what happened below."""
+def draw(record: RunRecord, found: list[Spike], dark: bool) -> Figure:
+    """Both losses between the baselines, with phases above and events below."""
     train = record.train if len(record.train) else record.val
-    span = max(1.0, float(train.steps[-1] - train.steps[0]))
-    found = phases(record)
+    end = float(train.steps[-1])
     marks = [
         (float(event.step), EVENTS[event.kind])
         for event in record.events
-        if EVENTS.get(event.kind) and event.step is not None and 0 < event.step <= train.steps[-1]
+        if event.kind in EVENTS and event.step is not None and 0 < event.step <= end
     ]
-    best = [info.step for info in record.checkpoints if "best" in info.aliases]
-    marks += [(float(step), "best") for step in best if step < train.steps[-1]]
-    kept = [info.step for info in record.checkpoints if info.step not in best]
-    marks += [(float(step), "checkpoint") for step in kept if 0 < step < 0.98 * train.steps[-1]]
-    marks += [(float(spike.step), "spike") for spike in spikes(record.train)[:MOST_SPIKES]]
+    for info in record.checkpoints:
+        if "best" in info.aliases and info.step < end:
+            marks.append((float(info.step), "best"))
+        elif "best" not in info.aliases and 0 < info.step < 0.98 * end:
+            marks.append((float(info.step), "checkpoint"))
+    marks += [(float(spike.step), "spike") for spike in found[:MOST_SPIKES]]
     lr = warm_up_and_decay(record.of("train/lr"))
-    if lr and lr[1] < train.steps[-1] and lr[1] - lr[0] > 0.02 * span:
+    if lr and lr[1] < end and lr[1] - lr[0] > 0.02 * max(1.0, end - float(train.steps[0])):
         marks.append((float(lr[1]), "decay"))
+    stretches = phases(record)
     named: list[tuple[float, float, str]] = []
-    for before, phase in zip([None, *found], found, strict=False):
+    for before, phase in zip([None, *stretches], stretches, strict=False):
         name = f"to {phase.level}" if phase.level else f"below {before.level}" if before else ""
         named.append((phase.start, phase.end, name))
     return draw_loss(
@@ -114,30 +85,62 @@ def draw(record: Record, dark: bool) -> Figure:
     )  # fmt: skip
 
 
-def _caption(record: Record) -> str:
-    marks = "shaded: the phases of the table below; dotted: what happened"
-    return f"Training loss of each step (faint), its moving average, and validation loss; {marks}."
+def _phases(record: RunRecord) -> list[Block]:
+    stretches = phases(record)
+    if not stretches or (len(stretches) == 1 and not stretches[0].level):
+        return []
+    rows = []
+    for phase in stretches:
+        tokens = count(phase.end * record.tokens_per_step) if record.tokens_per_step else UNKNOWN
+        ended = f"below {phase.level}" if phase.level else "the run's end"
+        rows.append((f"{phase.start:,} to {phase.end:,}", phase.learned, ended, tokens))
+    caption = "Phases of learning: between which baselines of the held-out text the training loss was"
+    return [Table(("steps", "the model …", "until", "tokens by then"), rows, numbers=(0, 3), caption=caption)]
 
 
-def sentences(record: Record, found: list[Spike]) -> list[str]:
-    """What the curve tells, one sentence each, with its numbers."""
-    told = [_start(record), _end(record), _half(record), _plateau(record), _gap(record), _tail(record)]
-    told += [_spikes(found), _missing(record)]
-    return [sentence for sentence in told if sentence]
+def _spikes(found: list[Spike]) -> list[Block]:
+    if not found:
+        return []
+    rows = [
+        (f"{s.step:,}", loss(s.before), loss(s.top), "not in this run" if s.back is None else f"{s.back:,}")
+        for s in found[:MOST_SPIKES]
+    ]
+    more = f", the largest {MOST_SPIKES} of {len(found)}" if len(found) > MOST_SPIKES else ""
+    headings = ("step", "before", "peak", "back at step")
+    return [Table(headings, rows, numbers=(0, 1, 2, 3), caption=f"Spikes of the training loss{more}")]
 
 
-def _start(record: Record) -> str:
-    first = record.train.first if len(record.train) and record.train.steps[0] == 0 else None
-    uniform = record.baselines.get("uniform")
-    if first is None or uniform is None or record.status.parent:
+def _sentences(record: RunRecord, found: list[Spike]) -> Iterator[str]:
+    """What the curve shows, a sentence each; empty where the numbers are missing."""
+    yield _start(record)
+    yield _end(record)
+    yield _half(record)
+    yield _plateau(record)
+    yield _overfitting(record) if overfits(record) else _gap(record)
+    yield _tail(record)
+    if found:
+        lasting = sum(spike.back is None for spike in found)
+        told = f"{plural(len(found), 'spike')} of the training loss, the highest at step {found[0].step:,}"
+        told += f" (from {loss(found[0].before)} to {loss(found[0].top)})"
+        yield told + (f"; from {lasting} it never recovered." if lasting else "; it recovered from all.")
+    failed = record.events_of(Failed)
+    yield f"It failed: {code(failed[-1].message)}." if failed and failed[-1].message is not None else ""
+
+
+def _start(record: RunRecord) -> str:
+    first, uniform = record.train.first, record.baselines.get("uniform")
+    if not record.whole or first is None or uniform is None or record.status.parent:
         return ""
     off = (first - uniform) / uniform
-    near = "as an untrained model should be" if abs(off) < GAP else "where no well initialised model is"
-    side = "above" if off > 0 else "below"
-    return f"It started at **{first:.3f}**, {percent(abs(off))} {side} guessing evenly ({uniform:.3f}), {near}."
+    normal = abs(off) <= record.limits.initial_loss_off
+    verdict = "as expected of an untrained model" if normal else "which no well initialised model has"
+    return (
+        f"It started at **{first:.3f}**, {percent(abs(off))} {'above' if off > 0 else 'below'} guessing evenly"
+        f" ({uniform:.3f}), {verdict}."
+    )
 
 
-def _end(record: Record) -> str:
+def _end(record: RunRecord) -> str:
     last, ended = record.val.last, smooth(record.train).last
     if last is None:
         return f"There was no validation; the training loss ended at about {loss(ended)}." if ended is not None else ""
@@ -149,70 +152,66 @@ def _end(record: Record) -> str:
     told += f", {bits:.3f} bits per byte)" if bits is not None else ")"
     told += f", below {listed(beaten)}" if beaten else ""
     told += f"; not below {listed(missed)}" if missed else ""
-    floor = record.baselines.get("floor")
-    if floor:
+    if floor := record.baselines.get("floor"):
         told += f"; {abs(last - floor):.3f} {'above' if last >= floor else 'below'} the entropy of its source"
     return f"{told}."
 
 
-def _half(record: Record) -> str:
-    step, stretch = way_down(record.train, 0.5), (way_down(record.train, 0.25), way_down(record.train, 0.75))
-    if step is None or not record.steps or record.train.steps[0] > 0:  # a fork begins in the middle
+def _half(record: RunRecord) -> str:
+    quarter, half, rest = (way_down(record.train, share) for share in (0.25, 0.5, 0.75))
+    if half is None or not record.steps or not record.whole:
         return ""
-    if stretch[0] and stretch[1] and stretch[0] > SUDDEN * record.steps > stretch[1] - stretch[0]:
+    if quarter and rest and quarter > SUDDEN * record.steps > rest - quarter:
         return (
-            f"It fell late and at once: half of its fall lies between the steps {stretch[0]:,} and {stretch[1]:,},"
-            f" {percent(stretch[0] / record.steps)} of the way in."
+            f"It fell late and at once: half of its fall lies between the steps {quarter:,} and {rest:,}, after"
+            f" {percent(quarter / record.steps)} of the run."
         )
-    told = f"Half of its fall was done by step {step:,}, {percent(step / record.steps)} of the way"
+    told = f"Half of its fall was done by step {half:,}, after {percent(half / record.steps)} of the run"
     pair = warm_up_and_decay(record.of("train/lr"))
-    return told + (", still in the warm-up." if pair and step < pair[0] else ".")
+    return told + (", during the warm-up." if pair and half < pair[0] else ".")
 
 
-def _plateau(record: Record) -> str:
-    told = []
-    for name in ("uniform", "unigram", "bigram"):
-        steps = lingering(record, name)
-        if steps > 0.1 * max(1, record.steps):
-            told.append(f"for {plural(steps, 'step')} near the {name} loss")
-    return f"It lingered {listed(told)} (within 3 %)." if told else ""
+def _plateau(record: RunRecord) -> str:
+    stays = {name: steps_near(record, name) for name in ("uniform", "unigram", "bigram")}
+    told = [f"for {plural(n, 'step')} near the {name} loss" for name, n in stays.items() if n > 0.1 * record.steps]
+    return f"It stayed {listed(told)} (within {100 * record.limits.plateau_near:g} %)." if told else ""
 
 
-def overfits(record: Record) -> bool:
-    """Whether the validation loss ended more than 1 % above its lowest."""
-    val = record.val
-    return len(val) > 2 and val.last is not None and val.last > (1 + RISE) * float(val.values.min()) > 0
+def overfits(record: RunRecord) -> bool:
+    """Whether the diagnosis finds overfitting at the end of the run."""
+    return "overfitting" in record.holds
 
 
-def _gap(record: Record) -> str:
-    val, train = record.val, smooth(record.train)
-    beside = train.as_of(float(val.steps[-1])) if len(val) > 1 else None
-    if beside is None or val.last is None or not beside > 0:
+def _overfitting(record: RunRecord) -> str:
+    last, best = record.val.last, record.best
+    if last is None or best is None:
         return ""
-    if overfits(record):
-        best = int(val.values.argmin())
-        rise = float(val.last / val.values[best]) - 1
-        return (
-            f"Validation was lowest at step {int(val.steps[best]):,} ({loss(float(val.values[best]))}) and ended"
-            f" {percent(rise)} above that, with the training loss at {loss(beside)}: from there on it learned its text"
-            " by heart."
-        )
-    gap = float(val.last - beside) / beside
-    if abs(gap) < GAP or abs(val.last - beside) < LEAST_GAP:
-        apart = f"{abs(val.last - beside):.3f} nats apart"
-        return f"Training ({loss(beside)}) and validation ({loss(val.last)}) ended {apart}."
-    epochs = record.data.get("steps_per_epoch")
+    beside = smooth(record.train).as_of(float(record.val.steps[-1]))
+    return (
+        f"Validation was lowest at step {best[0]:,} ({loss(best[1])}) and ended {percent(last / best[1] - 1)} above"
+        f" that, with the training loss at {loss(beside)}: from there on the model memorised its training text."
+    )
+
+
+def _gap(record: RunRecord) -> str:
+    val, last = record.val, record.val.last
+    beside = smooth(record.train).as_of(float(val.steps[-1])) if len(val) > 1 else None
+    if beside is None or last is None or not beside > 0:
+        return ""
+    gap = (last - beside) / beside
+    if abs(gap) < GAP or abs(last - beside) < LEAST_GAP:
+        return f"Training ({loss(beside)}) and validation ({loss(last)}) ended {abs(last - beside):.3f} nats apart."
     if gap < 0:
-        dropout = record.settings.get("model.config.dropout")
-        why = ", for dropout acts in training alone" if dropout else ""
+        why = ", because dropout acts in training only" if record.settings.get("model.config.dropout") else ""
         return f"Validation ended {percent(-gap)} **below** training ({loss(beside)}){why}."
     told = f"Validation ended {percent(gap)} above training ({loss(beside)})"
+    epochs = record.data.get("steps_per_epoch")
     if is_number(epochs) and record.steps < epochs:
-        return f"{told}, though no text was seen twice: the held-out text is harder, or unlike the rest."
-    return f"{told}: it knows its own text better, and what it learns still helps on the other."
+        return f"{told}, though no text was seen twice: the held-out text is harder, or of another kind."
+    return f"{told}: it predicts its training text better, and validation still improved."
 
 
-def _tail(record: Record) -> str:
+def _tail(record: RunRecord) -> str:
     found, lr = tail_slope(record.train), record.of("train/lr")
     if found is None:
         return ""
@@ -220,35 +219,8 @@ def _tail(record: Record) -> str:
     share = lr.last / float(lr.values.max()) if lr.last is not None and lr.values.max() > 0 else 1.0
     rate = f", at {percent(share)} of the peak learning rate at the end" if share < 0.2 else ""
     if change < -SURE * error:
-        return f"It was still falling: its last {percent(TAIL)} brought {abs(change):.3f} ± {error:.3f} nats{rate}."
+        return f"It was still falling: by {abs(change):.3f} ± {error:.3f} nats over the last {percent(TAIL)}{rate}."
     if change > SURE * error:
-        return f"In its last {percent(TAIL)} the training loss **rose** by {change:.3f} ± {error:.3f} nats{rate}."
+        return f"Over the last {percent(TAIL)} the training loss **rose** by {change:.3f} ± {error:.3f} nats{rate}."
     noise = f"({change:+.3f} ± {error:.3f} nats)"
-    return f"Its last {percent(TAIL)} changed nothing beyond the noise of its batches {noise}{rate}."
-
-
-def _spikes(found: list[Spike]) -> str:
-    if not found:
-        return ""
-    lasting = [s for s in found if s.recovered is None]
-    worst = found[0]
-    told = f"{plural(len(found), 'spike')} of the training loss, the highest at step {worst.step:,}"
-    told += f" (from {loss(worst.before)} to {loss(worst.height)})"
-    return told + (f"; {len(lasting)} never recovered." if lasting else "; all recovered.")
-
-
-def _missing(record: Record) -> str:
-    failed = record.events_of(Failed)
-    message = failed[-1].message if failed else None
-    return f"It failed: {code(message)}." if message is not None else ""
-
-
-def best_step(record: Record) -> int | None:
-    """The step of the lowest validation loss."""
-    return int(record.val.steps[int(record.val.values.argmin())]) if len(record.val) else None
-
-
-def crossing_of(record: Record, name: str) -> int | None:
-    """When the training loss went below a baseline."""
-    level = levels(record).get(name)
-    return None if level is None else crossing(smooth(record.train), level)
+    return f"Over the last {percent(TAIL)} it changed by no more than the noise of its batches {noise}{rate}."

@@ -1,14 +1,13 @@
-"""Prediction against outcome: what was said before the first step, and what came."""
+"""Forecast and outcome: what was predicted before the first step and while the run trained, and what came of it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from lab.checks import is_number
-from lab.report.document import Block, Section, Table, Words
-from lab.report.record import Record
-from lab.report.words import day, listed, loss, number, percent, plural
+from lab.report.document import Block, Paragraph, Section, Table
+from lab.report.formatting import day, listed, loss, number, percent, plural
+from lab.report.run_record import RunRecord
 from lab.runs.predictions import Prediction
 from lab.units import UNKNOWN, byte_count
 
@@ -19,34 +18,41 @@ NAMES = {
     "overfit": "overfitting",
     "sample_quality": "words in its samples that are words",
 }
-LIKELY = 0.5
-"""A chance of overfitting from here on is a yes."""
-FORECASTS_AT = (0.1, 0.3, 0.5, 0.8)
+BY = {"lab": "the lab", "person": "you"}
+LIKELY = 0.5  # a probability of overfitting from here on counts as yes
+SHARES = (0.1, 0.3, 0.5, 0.8)  # of the run, at which the forecasts made during training are shown
 
 
-def prediction(record: Record) -> Section:
-    """The sealed predictions with their outcomes, and the forecasts made while it ran."""
+def forecast(record: RunRecord) -> Section:
+    """The sealed predictions with their outcomes, and the forecasts made during training."""
     blocks: list[Block] = []
     rows = predictions(record)
     if rows and record.predictions is not None:
         sealed = record.predictions.sealed
         when = f"Sealed {day(sealed)}, before the first step." if is_number(sealed) else "Never sealed."
-        table = [(_who(p), _what(p), _value(p, p.value), _interval(p), _value(p, p.outcome), _verdict(p)) for p in rows]
-        blocks += [
-            Words(when),
-            Table(("by", "what", "predicted", "interval", "came out", "verdict"), table, numbers=(2, 3, 4)),
-            Words(score(rows)),
-        ]
+        table = [
+            (
+                BY.get(p.by, p.by), quantity_name(p.quantity), _value(p, p.value), _interval(p), _value(p, p.outcome),
+                _verdict(p),
+            )
+            for p in rows
+        ]  # fmt: skip
+        headings = ("by", "what", "predicted", "interval", "outcome", "verdict")
+        blocks += [Paragraph(when), Table(headings, table, numbers=(2, 3, 4)), Paragraph(score(rows))]
         methods = list(dict.fromkeys(str(p.method).rstrip(".") for p in rows if p.by == "lab" and p.method))
-        blocks += [Words(f"The lab's method: {'; '.join(methods)}.")] if methods else []
+        blocks += [Paragraph(f"The lab's method: {'; '.join(methods)}.")] if methods else []
     else:
-        blocks.append(Words("Nobody predicted how this run would end, neither the lab nor its owner."))
-    blocks += _forecasts(record)
-    return Section("Prediction and outcome", blocks)
+        blocks.append(Paragraph("Nothing was predicted before this run, neither by the lab nor by you."))
+    return Section("Forecast and outcome", blocks + _forecasts(record))
 
 
-def predictions(record: Record) -> list[Prediction]:
-    """What was predicted; of a run that is complete, with the outcomes its own metrics know, scored or not."""
+def quantity_name(quantity: str) -> str:
+    """What was predicted, in words."""
+    return NAMES.get(quantity, quantity)
+
+
+def predictions(record: RunRecord) -> list[Prediction]:
+    """What was predicted; of a completed run with its outcomes, as far as its metrics have them."""
     found = record.predictions.predictions if record.predictions is not None else []
     shown = [p for p in found if all(x is None or is_number(x) for x in (p.value, p.low, p.high, p.outcome))]
     if not record.ended_well:
@@ -55,22 +61,14 @@ def predictions(record: Record) -> list[Prediction]:
 
 
 def score(rows: list[Prediction]) -> str:
-    """How many intervals held, by whom."""
+    """How many intervals contained the outcome, by whom."""
     told = []
     for by, whose in (("lab", "the lab's"), ("person", "your")):
         judged = [p for p in rows if p.by == by and p.inside is not None]
         if judged:
-            held = sum(bool(p.inside) for p in judged)
-            told.append(f"{held} of {whose} {plural(len(judged), 'interval')} held the truth")
+            inside = sum(bool(p.inside) for p in judged)
+            told.append(f"{inside} of {whose} {plural(len(judged), 'interval')} contained the outcome")
     return f"{listed(told)}." if told else "None of them can be scored yet."
-
-
-def _who(p: Prediction) -> str:
-    return {"lab": "the lab", "person": "you"}.get(p.by, str(p.by))
-
-
-def _what(p: Prediction) -> str:
-    return NAMES.get(p.quantity, p.quantity)
 
 
 def _value(p: Prediction, found: float | None) -> str:
@@ -99,22 +97,20 @@ def _verdict(p: Prediction) -> str:
     return f"{'no interval' if p.inside is None else 'inside' if p.inside else 'outside'}{off}"
 
 
-def _forecasts(record: Record) -> list[Block]:
-    series, final = record.of("forecast/final_val_loss"), record.val.last
-    if not len(series) or not record.status.total_steps:
+def _forecasts(record: RunRecord) -> list[Block]:
+    series, total = record.of("forecast/final_val_loss"), record.status.total_steps
+    if not len(series) or not total:
         return []
+    final = record.val.last if record.ended_well else None
     low, high = record.of("forecast/low"), record.of("forecast/high")
     rows = []
-    for share in FORECASTS_AT:
-        step = share * record.status.total_steps
-        said = series.as_of(step)
-        if said is None or series.steps[0] > step or (record.steps < step):
-            continue
-        bounds = f"{loss(low.as_of(step))} to {loss(high.as_of(step))}"
-        off = percent(abs(said - final) / final) if record.ended_well and final else UNKNOWN
-        rows.append((percent(share), loss(said), bounds, off))
+    for share in SHARES:
+        said = series.as_of(share * total)
+        if said is not None and record.steps >= share * total:
+            bounds = f"{loss(low.as_of(share * total))} to {loss(high.as_of(share * total))}"
+            rows.append((percent(share), loss(said), bounds, percent(abs(said - final) / final) if final else UNKNOWN))
     if not rows:
         return []
-    came = f"; it came out as {loss(final)}" if record.ended_well and final is not None and math.isfinite(final) else ""
-    caption = f"The final validation loss as forecast from the curve while it ran{came}"
+    outcome = f"; the outcome was {loss(final)}" if final is not None else ""
+    caption = f"The final validation loss as forecast from the curve during training{outcome}"
     return [Table(("of the run", "forecast", "interval", "off by"), rows, numbers=(0, 1, 2, 3), caption=caption)]

@@ -1,14 +1,14 @@
-"""What was built: the network, its vocabulary, its text, and where it came from."""
+"""Model and data: the network, its tokenizer, its text, and the code it was trained with."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lab.checks import is_number
-from lab.report.document import Block, Section, Table, Words
+from lab.report.document import Block, Paragraph, Section, Table
+from lab.report.formatting import day, number, percent, plural
 from lab.report.markup import code
-from lab.report.record import Record
-from lab.report.words import day, number, percent, plural
+from lab.report.run_record import RunRecord
 from lab.runs.facts import dig
 from lab.units import UNKNOWN, count
 
@@ -20,29 +20,26 @@ PARTS = {
 }
 
 
-def built(record: Record) -> Section:
-    """Architecture, tokenizer, data, provenance."""
-    blocks: list[Block] = [
-        Table(("", ""), [(name, text) for name, text in _rows(record) if text], caption=""),
-    ]
-    if baselines := _baselines(record):
-        blocks.append(baselines)
-    return Section("What was built", blocks if blocks[0].rows else blocks[1:])  # type: ignore[union-attr]
+def model_and_data(record: RunRecord) -> Section:
+    """Architecture, tokenizer, data, versions."""
+    rows = [(name, text) for name, text in _rows(record) if text]
+    blocks: list[Block] = [Table(("", ""), rows)] if rows else []
+    return Section("Model and data", blocks + _baselines(record))
 
 
-def _rows(record: Record) -> list[tuple[str, str]]:
+def _rows(record: RunRecord) -> list[tuple[str, str]]:
     return [
         ("network", _network(record)),
         ("its parts", _parts(record.model)),
         ("size", _size(record)),
         ("tokenizer", _tokenizer(record)),
         ("text", _text(record)),
-        ("seen", _seen(record)),
+        ("trained on", _seen(record)),
         ("started", _started(record)),
     ]
 
 
-def _network(record: Record) -> str:
+def _network(record: RunRecord) -> str:
     model = record.model
     shape = [model.get(name) for name in ("n_layers", "n_heads", "d_model", "context_length")]
     if not all(map(is_number, shape)):
@@ -52,7 +49,7 @@ def _network(record: Record) -> str:
     shared = f" ({groups} for keys and values)" if is_number(groups) and groups != n_heads else ""
     return (
         f"{plural(n_layers, 'layer')}, {plural(n_heads, 'head')}{shared} of {d_model // max(1, n_heads)},"
-        f" {d_model} wide; reads {context} tokens at a time"
+        f" {d_model} wide; context of {context} tokens"
     )
 
 
@@ -62,13 +59,13 @@ def _parts(model: dict[str, Any]) -> str:
     named = {name: known.get(str(model.get(name)), str(model.get(name, UNKNOWN))) for name, known in PARTS.items()}
     parts = [named["positions"], f"{named['norm']} {named['norm_position']}", f"{named['mlp']} MLP"]
     parts += ["QK-norm"] if model.get("qk_norm") else []
-    parts += ["tied head" if model.get("tie_embeddings") else "head of its own"] if "tie_embeddings" in model else []
+    parts += ["tied head" if model.get("tie_embeddings") else "separate head"] if "tie_embeddings" in model else []
     parts += ["no biases"] if model.get("bias") is False else []
     parts += [f"dropout {model['dropout']:g}"] if is_number(model.get("dropout")) and model["dropout"] else []
     return ", ".join(parts)
 
 
-def _size(record: Record) -> str:
+def _size(record: RunRecord) -> str:
     total, model = record.parameters, record.model
     if total is None:
         return ""
@@ -80,7 +77,7 @@ def _size(record: Record) -> str:
     return f"{total:,} parameters, {percent(share)} of them for the vocabulary"
 
 
-def _tokenizer(record: Record) -> str:
+def _tokenizer(record: RunRecord) -> str:
     found = record.data.get("tokenizer")
     if not isinstance(found, dict):
         return ""
@@ -90,19 +87,19 @@ def _tokenizer(record: Record) -> str:
     return f"{code(found.get('name', UNKNOWN))}: {plural(size, 'token') if isinstance(size, int) else UNKNOWN}{dense}"
 
 
-def _text(record: Record) -> str:
+def _text(record: RunRecord) -> str:
     corpus = record.data.get("corpus")
     if not isinstance(corpus, dict):
         return ""
     source = f" ({corpus['source']})" if isinstance(corpus.get("source"), str) else ""
     train, held_out = (dig(record.data, *path) for path in (("splits", "train", "tokens"), ("validation", "tokens")))
-    amount = f"{count(train)} tokens to learn from" if is_number(train) else "made as it is read"
+    amount = f"{count(train)} tokens to train on" if is_number(train) else "generated during training"
     held = f", validated on {count(held_out)} held out" if is_number(held_out) else ""
     licence = f"; {corpus['licence']}" if isinstance(corpus.get("licence"), str) else ""
     return f"{code(corpus.get('name', UNKNOWN))}{source}: {amount}{held}{licence}"
 
 
-def _seen(record: Record) -> str:
+def _seen(record: RunRecord) -> str:
     tokens = record.tokens
     if not tokens:
         return ""
@@ -113,19 +110,19 @@ def _seen(record: Record) -> str:
     if is_number(per_epoch) and per_epoch > 0:
         times = record.steps / per_epoch
         parts.append(
-            f"the training text {number(times, 2)} times over" if times >= 1 else f"{percent(times)} of the text"
+            f"the training text {number(times, 2)} times" if times >= 1 else f"{percent(times)} of the training text"
         )
     if per_parameter:
         parts.append(f"{number(tokens / per_parameter, 2)} tokens per parameter")
     return ", ".join(parts)
 
 
-def _started(record: Record) -> str:
+def _started(record: RunRecord) -> str:
     status = record.status
     if status.created is None:
         return ""
     commit = str((status.git or {}).get("commit") or "")[:10]
-    dirty = " with changes that are not committed" if (status.git or {}).get("dirty") else ""
+    dirty = " with uncommitted changes" if (status.git or {}).get("dirty") else ""
     versions = ", ".join(
         f"{name} {status.versions[name]}" for name in ("torch", "lightning") if name in status.versions
     )
@@ -133,10 +130,10 @@ def _started(record: Record) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _baselines(record: Record) -> Words | None:
-    if not record.baselines:
-        return None
+def _baselines(record: RunRecord) -> list[Block]:
     told = {"uniform": "guessing evenly", "unigram": "knowing how common each token is", "xz": "`xz -9`"}
     told |= {"bigram": "knowing the token before", "floor": "the entropy of the source"}
     parts = [f"{told.get(name, name)} {value:.3f}" for name, value in record.baselines.items()]
-    return Words(f"What to measure a loss against, on the held-out text, in nats per token: {', '.join(parts)}.")
+    if not parts:
+        return []
+    return [Paragraph(f"Baselines on the held-out text, in nats per token: {', '.join(parts)}.")]

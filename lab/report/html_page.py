@@ -1,4 +1,4 @@
-"""A document as one HTML file that needs nothing else: style and pictures are in it, for light, dark and paper."""
+"""A document as one HTML file with style and pictures in it, for light and dark screens and paper."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import html
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab.report.document import Blank, Block, Document, Picture, Points, Section, Table, Verbatim, Words
+from lab.report.document import Block, BulletList, Document, Paragraph, Picture, Section, Table, UserText, Verbatim
 from lab.report.markup import clean, to_html, unbroken, without_marks
 
 GENERATOR = "pretraining-lab report"
@@ -15,12 +15,12 @@ STYLE = Path(__file__).with_name("style.css")
 LINES = '<div class="rule"></div>' * 4
 
 
-def render_page(document: Document, words: Mapping[str, str], pictures: Mapping[str, tuple[bytes, bytes]]) -> str:
-    """The page. `words`: what the person wrote, by blank; `pictures`: each as a PNG for light and one for dark."""
+def render_page(document: Document, texts: Mapping[str, str], pictures: Mapping[str, tuple[bytes, bytes]]) -> str:
+    """The page. `texts`: what the user wrote, by name; `pictures`: each as a PNG for light and one for dark."""
     sections = [section for section in document.sections if section.blocks]
     facts = "".join(f"<div><dt>{to_html(name)}</dt><dd>{to_html(value)}</dd></div>" for name, value in document.facts)
     contents = "".join(f'<li><a href="#{_id(s)}">{to_html(s.title)}</a></li>' for s in sections)
-    body = "".join(_section(section, words, pictures) for section in sections)
+    body = "".join(_section(section, texts, pictures) for section in sections)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -54,16 +54,16 @@ def _id(section: Section) -> str:
     return html.escape(section.anchor, quote=True)
 
 
-def _section(section: Section, words: Mapping[str, str], pictures: Mapping[str, tuple[bytes, bytes]]) -> str:
-    blocks = "\n".join(_block(block, words, pictures) for block in section.blocks)
+def _section(section: Section, texts: Mapping[str, str], pictures: Mapping[str, tuple[bytes, bytes]]) -> str:
+    blocks = "\n".join(_block(block, texts, pictures) for block in section.blocks)
     return f'<section id="{_id(section)}">\n<h2>{to_html(section.title)}</h2>\n{blocks}\n</section>\n'
 
 
-def _block(block: Block, words: Mapping[str, str], pictures: Mapping[str, tuple[bytes, bytes]]) -> str:
-    if isinstance(block, Words):
+def _block(block: Block, texts: Mapping[str, str], pictures: Mapping[str, tuple[bytes, bytes]]) -> str:
+    if isinstance(block, Paragraph):
         tone = "" if block.tone == "plain" else f' class="{block.tone}"'
         return f"<p{tone}>{to_html(block.text)}</p>"
-    if isinstance(block, Points):
+    if isinstance(block, BulletList):
         return f"<ul>{''.join(f'<li>{to_html(item)}</li>' for item in block.items)}</ul>"
     if isinstance(block, Table):
         return _table(block)
@@ -72,8 +72,8 @@ def _block(block: Block, words: Mapping[str, str], pictures: Mapping[str, tuple[
     if isinstance(block, Verbatim):
         label = f"<figcaption>{to_html(block.label)}</figcaption>" if block.label else ""
         return f'<figure class="verbatim">{label}<pre>{unbroken(clean(block.text))}</pre></figure>'
-    assert isinstance(block, Blank)
-    written = words.get(block.name, "").strip("\n")
+    assert isinstance(block, UserText)
+    written = texts.get(block.name, "").strip("\n")
     inside = f'<div class="words">{html.escape(clean(written))}</div>' if written else LINES
     return f'<div class="yours"><p class="question">{to_html(block.question)}</p>{inside}</div>'
 
@@ -90,12 +90,12 @@ def _table(table: Table) -> str:
 
 
 def _picture(picture: Picture, files: tuple[bytes, bytes] | None) -> str:
-    says = to_html(picture.says)
+    caption = to_html(picture.caption)
     if files is None:
-        return f"<p>{says}</p>"
+        return f"<p>{caption}</p>"
     light, dark = (f"data:image/png;base64,{base64.b64encode(file).decode()}" for file in files)
-    alt = html.escape(without_marks(picture.says), quote=True)
+    alt = html.escape(without_marks(picture.caption), quote=True)
     return (
         f'<figure><picture><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
-        f'<img src="{light}" alt="{alt}"></picture><figcaption>{says}</figcaption></figure>'
+        f'<img src="{light}" alt="{alt}"></picture><figcaption>{caption}</figcaption></figure>'
     )

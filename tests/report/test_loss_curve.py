@@ -1,4 +1,4 @@
-"""Phases, spikes and the end of curves whose story is known."""
+"""Phases, plateaus and the end of curves with a known course."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from lab.report.curve import crossing, lingering, phases, smooth, spikes, tail_slope, warm_up_and_decay, way_down
-from lab.report.record import Record, read_record
+from lab.diagnosis import limits
+from lab.diagnosis.stability import spikes
+from lab.report.loss_curve import (
+    crossing,
+    loss_spikes,
+    phases,
+    smooth,
+    steps_near,
+    tail_slope,
+    warm_up_and_decay,
+    way_down,
+)
+from lab.report.run_record import RunRecord
 from lab.runs.series import Columns, Series
-from tests.report.runs import BASELINES, curve, make_run
+from tests.report.runs import BASELINES, curve, with_metrics
 
 
 def series(values: np.ndarray) -> Series:
     return Series(np.arange(len(values), dtype=float), np.asarray(values, dtype=float))
 
 
-@pytest.fixture(scope="module")
-def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    return read_record(make_run(tmp_path_factory.mktemp("runs")))
-
-
-def test_phases_end_where_the_curve_crosses_the_baselines(record: Record) -> None:
+def test_phases_end_where_the_curve_crosses_the_baselines(record: RunRecord) -> None:
     found = phases(record)
     assert [phase.level for phase in found][-4:] == ["unigram", "bigram", "xz", None]
     for phase in found[:-1]:
@@ -34,35 +40,28 @@ def test_phases_end_where_the_curve_crosses_the_baselines(record: Record) -> Non
     assert all(a.end == b.start for a, b in pairwise(found))
 
 
-def test_a_run_without_baselines_or_losses_has_no_phases(record: Record) -> None:
+def test_a_run_without_baselines_or_losses_has_no_phases(record: RunRecord) -> None:
     assert phases(replace(record, data={}, columns=Columns())) == []
     assert phases(replace(record, data={})) == []
 
 
-def test_a_plateau_is_measured_in_steps(record: Record) -> None:
+def test_a_plateau_is_measured_in_steps(record: RunRecord) -> None:
     values = np.concatenate([np.linspace(4.6, 4.0, 100), np.full(300, 4.0), np.linspace(4.0, 2.0, 100)])
     columns = Columns()
     columns.add({"step": step, "train/loss": value} for step, value in enumerate(values.tolist()))
     flat = replace(record, data={"baselines": {"nats_per_token": {"unigram": 4.0}}}, columns=columns)
-    assert 300 <= lingering(flat, "unigram") <= 340
+    assert 300 <= steps_near(flat, "unigram") <= 340
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_noise_has_no_spikes(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    assert spikes(series(3 + np.exp(-np.arange(20_000) / 2000) + rng.normal(0, 0.1, 20_000))) == []
-
-
-def test_spikes_with_their_height_and_their_end() -> None:
+def test_spikes_are_those_of_the_diagnosis_the_highest_rise_first(record: RunRecord) -> None:
     values = 3 + np.random.default_rng(0).normal(0, 0.02, 1000)
     values[400:410] += np.linspace(2, 0, 10)
-    values[800:] += 1.0
-    found = {spike.step: spike for spike in spikes(series(values))}
-    assert 400 in found
-    assert 405 <= (found[400].recovered or 0) <= 415
-    assert found[400].height == pytest.approx(5, abs=0.1)
-    assert found[400].before == pytest.approx(3, abs=0.05)
-    assert [s.recovered for step, s in found.items() if step >= 800] == [None]
+    values[600:605] += 4
+    spiky = with_metrics(record, train__loss=values)
+    assert [spike.step for spike in loss_spikes(spiky)] == [600, 400]
+    assert loss_spikes(spiky)[::-1] == spikes(spiky.train, limits())
+    assert "jumped" in spiky.holds["loss_spike"].what
+    assert loss_spikes(record) == []
 
 
 def test_the_end_of_a_curve() -> None:

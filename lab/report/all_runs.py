@@ -1,11 +1,13 @@
-"""All runs under a root in one report: which sizes were trained, how loss scaled, how good the predictions were."""
+"""All runs under a root in one report: which sizes were trained, how loss scaled, how good the forecasts were."""
 
 from __future__ import annotations
 
 import math
+import re
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +15,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lab.figures.scaling import draw_scaling
-from lab.report.document import Blank, Block, Document, Picture, Points, Section, Table, Verbatim, Words
-from lab.report.files import words_of
+from lab.report.document import Block, BulletList, Document, Paragraph, Picture, Section, Table, UserText, Verbatim
+from lab.report.formatting import day, listed, loss, number, percent, plural
 from lab.report.markup import code
-from lab.report.record import Record, read_record
-from lab.report.sections.findings import diagnosed
-from lab.report.sections.prediction import NAMES, predictions
-from lab.report.sections.promises import guessed
-from lab.report.words import day, listed, loss, number, percent, plural
+from lab.report.run_record import RunRecord, read_record
+from lab.report.sections.findings import problems
+from lab.report.sections.forecast import BY, predictions, quantity_name
+from lab.report.sections.goals import guessed
+from lab.report.user_text import user_texts_in
 from lab.runs import list_runs
 from lab.runs.compare import group_by_configuration, text_of, vocabulary_of
 from lab.runs.facts import dig
@@ -28,9 +30,7 @@ from lab.runs.predictions import Predictions, calibration
 from lab.runs.statistics import pooled_spread, t_quantile
 from lab.units import count, duration
 
-ENOUGH = 5
-"""Different amounts of compute that a line with two free numbers is drawn through, at least; and they have to span a
-factor of ten."""
+ENOUGH = 5  # different amounts of compute, over a factor of ten, that a line with two free numbers is fitted to
 MOST_RUNS = 500
 
 
@@ -52,7 +52,7 @@ class Point:
 @dataclass(frozen=True)
 class Law:
     """loss = scale · compute^-slope, by least squares of the logarithms; `error`: half of the slope's 95 % interval;
-    `off`: what the points are off it, as a share.
+    `off`: the spread of the points around it, as a share.
     """
 
     scale: float
@@ -62,7 +62,7 @@ class Law:
 
 
 def report_on_all(root: Path) -> Callable[[dict[str, str]], Document]:
-    """Read all runs under a root; the result makes the report, given what the person has written so far.
+    """Read all runs under a root; the result makes the report, given the user's texts by name.
 
     Raises ValueError where there is none.
     """
@@ -71,10 +71,10 @@ def report_on_all(root: Path) -> Callable[[dict[str, str]], Document]:
         raise ValueError(f"there is no run in {str(root)!r} yet: start one with `python -m lab fit`")
     records = [read_record(run) for run in runs[-MOST_RUNS:]]
     now, left_out = time.time(), len(runs) - len(records)
-    return lambda words: across(root, records, left_out, words, now)
+    return lambda texts: document_of(root, records, left_out, now)
 
 
-def across(root: Path, records: list[Record], left_out: int, words: dict[str, str], now: float) -> Document:
+def document_of(root: Path, records: list[RunRecord], left_out: int, now: float) -> Document:
     """The document of `report --all`."""
     done = [record for record in records if record.ended_well]
     seconds = [record.seconds for record in records if record.seconds]
@@ -87,7 +87,10 @@ def across(root: Path, records: list[Record], left_out: int, words: dict[str, st
         _learned(records),
         Section(
             "In your own words",
-            [Blank("across-learned", "What have all these runs taught you?"), Blank("across-next", "What next?")],
+            [
+                UserText("across-learned", "What did you learn from all these runs?"),
+                UserText("across-next", "What next?"),
+            ],
         ),
     ]
     return Document(
@@ -100,11 +103,11 @@ def across(root: Path, records: list[Record], left_out: int, words: dict[str, st
             ("tokens", count(sum(record.tokens or 0 for record in records))),
         ],
         sections=sections,
-        made=f"Written {day(now)} by `python -m lab report --all` from the runs' files and from nothing else.",
+        made=f"Written {day(now)} by `python -m lab report --all` from the runs' files alone.",
     )
 
 
-def _trained(records: list[Record], left_out: int) -> Section:
+def _trained(records: list[RunRecord], left_out: int) -> Section:
     rows = []
     for record in sorted(records, key=lambda r: (r.parameters or 0, r.name)):
         rows.append(
@@ -116,19 +119,19 @@ def _trained(records: list[Record], left_out: int) -> Section:
     heads = ("run", "state", "parameters", "tokens", "val loss", "bits/byte", "time")
     blocks: list[Block] = [Table(heads, rows, numbers=(2, 3, 4, 5, 6))]
     if left_out > 0:
-        blocks.append(Words(f"The newest {len(records)} runs; {plural(left_out, 'older one')} left out."))
+        blocks.append(Paragraph(f"The newest {len(records)} runs; {plural(left_out, 'older one')} left out."))
     broken = [
         f"{code(r.name)}: {r.status.reason}"
         for r in records
         if r.status.state in ("broken", "stale") and r.status.reason
     ]
-    blocks += [Points(broken)] if broken else []
+    blocks += [BulletList(broken)] if broken else []
     return Section("What was trained", blocks)
 
 
-def _scaling(done: list[Record]) -> list[Section]:
+def _scaling(done: list[RunRecord]) -> list[Section]:
     """A section for each text and vocabulary on which more than one size was trained."""
-    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
     for record in done:
         text, vocabulary = text_of(record.data), vocabulary_of(record.data)
         if text and vocabulary and record.parameters and record.tokens and record.val.last is not None:
@@ -144,31 +147,22 @@ def _scaling(done: list[Record]) -> list[Section]:
 
 
 def _scaling_on(corpus: str, tokenizer: str, points: list[Point]) -> Section:
-    law = fit(points)
-    sizes = len({point.parameters for point in points})
-    blocks: list[Block] = [
-        Picture(
-            f"scaling-{''.join(c if c.isalnum() else '-' for c in f'{corpus}-{tokenizer}')[:60]}",
-            lambda dark: _draw(points, law, corpus, dark),
-            "Final validation loss against compute (6 · parameters · tokens), both logarithmic; a dot is a run.",
-        )
-    ]
+    law, name = fit(points), re.sub(r"[^A-Za-z0-9]", "-", f"{corpus}-{tokenizer}")[:60]
     if law is None:
-        blocks.append(
-            Words(
-                f"{plural(sizes, 'size')} in {plural(len(points), 'run')}: too few, or too close together, for a line"
-                f" through them (it takes {ENOUGH} amounts of compute over a factor of ten)."
-            )
+        sizes = len({point.parameters for point in points})
+        told = (
+            f"{plural(sizes, 'size')} in {plural(len(points), 'run')}: too few, or too close together, for a line"
+            f" through them (it takes {ENOUGH} amounts of compute over a factor of ten)."
         )
     else:
-        blocks.append(
-            Words(
-                f"Ten times the compute multiplied the loss by **{10**-law.slope:.3f}** (exponent {law.slope:.3f} ±"
-                f" {law.error:.3f}); the runs lie {percent(law.off)} off that line. It is a line through these runs and"
-                " no promise beyond them: schedules, sizes and token counts vary along it."
-            )
+        told = (
+            f"Ten times the compute multiplied the loss by **{10**-law.slope:.3f}** (exponent {law.slope:.3f} ±"
+            f" {law.error:.3f}); the runs are within {percent(law.off)} of that line. It describes these runs and"
+            " predicts nothing beyond them: schedules, sizes and token counts vary along it."
         )
-    return Section(f"How loss scaled on {corpus} ({tokenizer})", blocks)
+    caption = "Final validation loss over compute (6 · parameters · tokens), both logarithmic; a dot is a run."
+    picture = Picture(f"scaling-{name}", lambda dark: _draw(points, law, corpus, dark), caption)
+    return Section(f"How loss scaled on {corpus} ({tokenizer})", [picture, Paragraph(told)])
 
 
 def fit(points: Sequence[Point]) -> Law | None:
@@ -192,82 +186,64 @@ def _draw(points: list[Point], law: Law | None, corpus: str, dark: bool) -> Figu
     )  # fmt: skip
 
 
-def _seeds(done: list[Record]) -> Section:
-    """Configurations trained with several seeds: their spread is what any comparison has to beat."""
-    by_name = {
-        record.name: record
-        for record in done
-        if record.config and record.val.last is not None and not record.status.parent
-    }
-    groups = [
-        g for g in group_by_configuration({n: r.config for n, r in by_name.items()}) if len(set(g.seeds.values())) > 1
-    ]
+def _seeds(done: list[RunRecord]) -> Section:
+    """Configurations trained with several seeds: a difference between runs has to exceed their spread."""
+    losses = {r.name: float(r.val.last) for r in done if r.config and r.val.last is not None and not r.status.parent}
+    configs = {record.name: record.config for record in done if record.name in losses}
     rows = []
-    for group in groups:
-        values = [float(by_name[name].val.last or 0) for name in group.runs]
-        spread = pooled_spread([values])
-        rows.append(
-            (
-                listed([code(name, 40) for name in group.runs[:8]]),
-                str(len(values)),
-                loss(float(np.mean(values))),
-                number(spread, 2),
-            )
-        )
-    if not rows:
-        return Section("Seeds", [])
-    return Section("Seeds", [Table(("runs", "seeds", "mean val loss", "spread"), rows, numbers=(1, 2, 3))])
+    for group in group_by_configuration(configs):
+        if len(set(group.seeds.values())) > 1:
+            values = [losses[name] for name in group.runs]
+            names = listed([code(name, 40) for name in group.runs[:8]])
+            spread = number(pooled_spread([values]), 2)
+            rows.append((names, str(len(values)), loss(float(np.mean(values))), spread))
+    headings = ("runs", "seeds", "mean val loss", "spread")
+    return Section("Seeds", [Table(headings, rows, numbers=(1, 2, 3))] if rows else [])
 
 
-def _calibration(records: list[Record]) -> Section:
-    """How often intervals held the truth, by predictor and quantity."""
-    found = [Predictions(rows) for record in records if (rows := predictions(record))]
-    table = calibration(found)
+def _calibration(records: list[RunRecord]) -> Section:
+    """How often intervals contained the outcome, by predictor and quantity."""
+    table = calibration([Predictions(found) for record in records if (found := predictions(record))])
     if not table:
-        return Section("Predictions", [Words("No prediction of any run can be scored yet.")])
-    told = [line.sentence for line in table if line.quantity == "all"]
+        return Section("Forecasts", [Paragraph("No prediction of any run can be scored yet.")])
+    told = "; ".join(line.sentence for line in table if line.quantity == "all")
     rows = [
         (
-            {"lab": "the lab", "person": "you"}.get(line.by, line.by), NAMES.get(line.quantity, line.quantity),
-            str(line.scored), f"{line.inside} of {line.intervals}", percent(line.error),
+            BY.get(line.by, line.by), quantity_name(line.quantity), str(line.scored),
+            f"{line.inside} of {line.intervals}", percent(line.error),
         )
         for line in table
         if line.quantity != "all"
     ]  # fmt: skip
-    heads = ("by", "what", "scored", "inside the interval", "typically off by")
-    sentence = "; ".join(told)
+    headings = ("by", "what", "scored", "inside the interval", "typically off by")
     return Section(
-        "Predictions", [Words(f"{sentence[:1].upper()}{sentence[1:]}."), Table(heads, rows, numbers=(2, 3, 4))]
-    )
+        "Forecasts", [Paragraph(f"{told[:1].upper()}{told[1:]}."), Table(headings, rows, numbers=(2, 3, 4))]
+    )  # fmt: skip
 
 
-def _findings(root: Path, records: list[Record]) -> Section:
-    """Which diseases occurred how often, and how many sick runs the person has told."""
-    tally: Counter[str] = Counter()
+def _findings(root: Path, records: list[RunRecord]) -> Section:
+    """Which problems the diagnosis found how often, and how many broken runs the user diagnosed."""
     where: dict[str, list[str]] = defaultdict(list)
     for record in records:
-        for finding in diagnosed(record):
-            if finding.level in ("alarm", "warning"):
-                tally[finding.rule] += 1
-                where[finding.rule].append(record.name)
-    told = Words(f"Sick runs: {guessed(root)}.")
-    if not tally:
-        return Section("Findings", [Words("The doctor named no trouble in any of these runs."), told])
+        for finding in problems(record):
+            where[finding.rule].append(record.name)
+    guesses = guessed(root)
+    told = Paragraph(f"{guesses[:1].upper()}{guesses[1:]}.")
+    if not where:
+        return Section("Findings", [Paragraph("The diagnosis found no problem in any of these runs."), told])
     rows = [
-        (code(rule), str(n), listed([code(name, 40) for name in where[rule][:6]])) for rule, n in tally.most_common()
+        (code(rule), str(len(names)), listed([code(name, 40) for name in names[:6]]))
+        for rule, names in sorted(where.items(), key=lambda item: -len(item[1]))
     ]
     return Section("Findings", [Table(("rule", "runs", "in"), rows, numbers=(1,)), told])
 
 
-def _learned(records: list[Record]) -> Section:
-    """What the person wrote into the reports of single runs."""
+def _learned(records: list[RunRecord]) -> Section:
+    """What the user wrote into the reports of single runs."""
     blocks: list[Block] = []
     for record in records:
-        try:
-            words = words_of(record.run.report_path)
-        except OSError:
-            continue
-        said = words.get("learned") or words.get("surprised")
-        if said:
-            blocks.append(Verbatim(code(record.name), said.strip()[:2000]))
+        with suppress(OSError):
+            texts = user_texts_in(record.run.report_path)
+            if said := texts.get("learned") or texts.get("surprised"):
+                blocks.append(Verbatim(code(record.name), said.strip()[:2000]))
     return Section("What was learned", blocks)

@@ -1,4 +1,4 @@
-"""Numbers as people read them, and the few turns of phrase that all sections share."""
+"""Numbers, dates, settings and lists as text, the same in all sections."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lab.units import UNKNOWN
 
 
 def loss(value: float | None) -> str:
-    """To a thousandth: seeds differ by more."""
+    """To a thousandth: runs of different seeds differ by more."""
     return UNKNOWN if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """So many digits that count."""
+    """With that many significant digits."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if value != 0 and not 1e-4 <= abs(value) < 1e5:
@@ -26,14 +26,14 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Of 1: 43 %, or 0.4 %."""
+    """A share of 1: 43 %, or 0.4 %."""
     if share is None or not math.isfinite(share):
         return UNKNOWN
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 or share == 0 else f"{100 * share:.1f} %"
 
 
 def day(wall: float | None) -> str:
-    """Unix seconds as a date and a time of day here."""
+    """Unix seconds as local date and time."""
     try:
         return UNKNOWN if wall is None else datetime.datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M")
     except (OverflowError, OSError, ValueError):
@@ -41,7 +41,7 @@ def day(wall: float | None) -> str:
 
 
 def value(setting: object) -> str:
-    """A setting as its YAML says it."""
+    """A setting as in YAML."""
     if isinstance(setting, bool) or setting is None:
         return {True: "true", False: "false", None: "null"}[setting]
     if isinstance(setting, dict):
@@ -62,5 +62,5 @@ def listed(items: Sequence[str]) -> str:
 
 
 def quoted(path: str | Path) -> str:
-    """A path or a name for a command that can be copied."""
+    """A path or a name, quoted for a shell."""
     return shlex.quote(str(path))

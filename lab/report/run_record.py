@@ -1,7 +1,7 @@
-"""Everything a run directory says, read once and forgivingly.
+"""Everything that a run's files say, read once.
 
-What is missing, torn or foreign becomes a sentence in `problems` and an empty value: a report on what is left is worth
-more than a traceback about what is not.
+What is missing, torn or of another format becomes a sentence in `problems` and an empty value, and no error: the report
+covers what is left.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from lab.diagnosis import Finding, diagnose
-from lab.report.words import plural
+from lab.diagnosis import Evidence, Finding, apply_rules, diagnose, limits_of
+from lab.diagnosis.finding import Found
+from lab.report.formatting import plural
 from lab.runs import CheckpointInfo, Run, Status, open_run
 from lab.runs.events import MILESTONE, Event, of_kind
 from lab.runs.facts import Facts, dig
@@ -26,10 +28,12 @@ from lab.runs.series import Columns, Series
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError)
+"""What reading or computing raises where a file holds something else than it should."""
 
 
 @dataclass
-class Record:
+class RunRecord:
     """What is known of a run. `problems` says in a sentence each what could not be read."""
 
     run: Run
@@ -57,8 +61,12 @@ class Record:
         return self.columns[metric]
 
     def layers(self, metric: str) -> dict[int, Series]:
-        """`stats/entropy.layer0`, … by layer."""
-        return self.columns.layers(metric)
+        """`stats/entropy.layer0`, … by layer, those that have values."""
+        return {layer: series for layer, series in self.columns.layers(metric).items() if len(series)}
+
+    def last_of_layers(self, metric: str) -> dict[int, float]:
+        """The newest value by layer."""
+        return {layer: float(series.values[-1]) for layer, series in self.layers(metric).items()}
 
     @cached_property
     def facts(self) -> Facts:
@@ -75,21 +83,34 @@ class Record:
         """Losses to compare with, in nats per token, worst first: uniform, unigram, bigram, xz, floor."""
         return self.facts.baselines
 
-    @cached_property
+    @property
     def train(self) -> Series:
         """Training losses."""
         return self.of("train/loss")
 
-    @cached_property
+    @property
     def val(self) -> Series:
         """Validation losses."""
         return self.of("val/loss")
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """`(step, value)` of the lowest validation loss."""
+        if not len(self.val):
+            return None
+        at = int(self.val.values.argmin())
+        return int(self.val.steps[at]), float(self.val.values[at])
 
     @property
     def steps(self) -> int:
         """Optimizer steps done, by the status or else by the metrics."""
         seen = self.columns.step
         return max(self.status.step or 0, seen) if self.status.state == "broken" else (self.status.step or seen)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the losses begin at step 0; those of a fork begin later."""
+        return len(self.train) > 0 and self.train.steps[0] == 0
 
     @cached_property
     def tokens_per_step(self) -> int | None:
@@ -130,9 +151,9 @@ class Record:
 
     @cached_property
     def watched(self) -> bool:
-        """Whether the doctor examined the run while it trained."""
+        """Whether the diagnosis rules were applied during training."""
         settings = [name for name in self.settings if name.startswith("doctor.")]
-        return bool(self._told) or (bool(settings) and self.settings.get("doctor.every") != 0)
+        return bool(self._reported) or (bool(settings) and self.settings.get("doctor.every") != 0)
 
     @cached_property
     def milestones(self) -> list[Finding]:
@@ -140,35 +161,50 @@ class Record:
         return [finding for finding in self.events_of(Finding) if finding.family == MILESTONE]
 
     @cached_property
-    def _told(self) -> list[Finding]:
+    def _reported(self) -> list[Finding]:
         return [finding for finding in self.events_of(Finding) if finding.family != MILESTONE]
 
     @cached_property
     def findings(self) -> list[Finding]:
-        """What the diagnosis found while the run trained; of a run that it did not watch, what it finds afterwards."""
+        """What the rules found during training; of a run to which they were not applied, what they find now."""
         if self.watched:
-            return self._told
+            return self._reported
         try:
             return diagnose(self.run).findings
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, OSError):
+        except DAMAGED:
             return []
 
     @cached_property
+    def limits(self) -> SimpleNamespace:
+        """The diagnosis's thresholds, as this run sets them."""
+        return limits_of(self.facts)
+
+    @cached_property
+    def holds(self) -> dict[str, Found]:
+        """What the diagnosis rules find at the end of the run, by rule."""
+        try:
+            found = apply_rules(Evidence(self.facts, self.columns, self.events), self.limits)
+        except DAMAGED:
+            return {}
+        return {rule: hit for rule, hit in found.items() if hit}
+
+    @property
     def ended_well(self) -> bool:
         """Whether the run reached its last step."""
         return self.status.state == "completed"
 
-    def bundle(self, which: int = -1) -> dict[str, NDArray[Any]] | None:
-        """A probe bundle, the newest that can be read by default; None where there is none."""
-        for info in reversed(self.probes[: which + 1 or None]) if which < 0 else self.probes[which : which + 1]:
+    @cached_property
+    def bundle(self) -> dict[str, NDArray[Any]]:
+        """The newest recording of the reference texts (`lab.runs.probes`) that can be read; empty without one."""
+        for info in reversed(self.probes):
             try:
                 return read_probe(info.path)
             except (ValueError, TypeError):
                 continue
-        return None
+        return {}
 
 
-def read_record(run: Run) -> Record:
+def read_record(run: Run) -> RunRecord:
     """Read all of a run. Never fails on what a run directory may hold."""
     problems: list[str] = []
 
@@ -186,7 +222,7 @@ def read_record(run: Run) -> Record:
     history = tried(run.metrics, MetricsHistory())
     if history.skipped:
         problems.append(f"{plural(history.skipped, 'damaged line')} of metrics.jsonl, skipped")
-    record = Record(
+    record = RunRecord(
         run=run,
         status=status,
         config=tried(lambda: run.config() or {}, {}),
@@ -203,15 +239,15 @@ def read_record(run: Run) -> Record:
         problems=problems,
     )
     if not record.config and not run.config_path.exists():
-        problems.append("there is no config.yaml: the settings are not known")
+        problems.append("there is no config.yaml: settings are not known")
     if not record.data and not run.data_path.exists():
         problems.append("there is no data.json: text, vocabulary and baselines are not known")
     if not len(history):
-        problems.append("there are no metrics: nothing is known of the training itself")
+        problems.append("there are no metrics: losses, speed and all other curves are not known")
     return record
 
 
-def parent_of(record: Record) -> tuple[str, int | None, Run | None] | None:
+def parent_of(record: RunRecord) -> tuple[str, int | None, Run | None] | None:
     """`(name, step, run)` of the run this one was forked from; the run is None where it is not beside it."""
     parent = record.status.parent
     if not parent or not isinstance(parent.get("run"), str):

@@ -1,0 +1,50 @@
+"""The machine: facts, speed, memory, interruptions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lab.report.run_record import RunRecord
+from lab.report.sections.hardware import hardware, share_in_steps
+from lab.runs.series import Columns
+from tests.report.runs import text_in, with_metrics
+
+
+def test_facts_and_interruptions(record: RunRecord) -> None:
+    text = text_in(hardware(record))
+    assert "| device | cpu, threads 1 |" in text
+    assert "| size trained | 20,000 parameters, 64 tokens a step |" in text
+    assert "| speed | 6,400 tokens/s (median) |" in text
+    assert "Speed was steady" in text
+    assert "Memory was flat after the start, at 100 MB." in text
+    assert "% of the time in steps was spent waiting for data: data was no bottleneck" in text
+    assert "Interruptions: 1 pause of 1.5 min in all." in text
+
+
+def test_a_run_that_slows_down_and_grows(record: RunRecord) -> None:
+    steps = np.arange(401)
+    changed = with_metrics(
+        record, perf__tokens_per_second=np.where(steps < 200, 6400.0, 3200.0),
+        perf__memory_bytes=1e8 + 1e6 * np.clip(steps - 200, 0, 100), perf__data_share=np.full(401, 0.5),
+    )  # fmt: skip
+    text = text_in(hardware(changed))
+    assert "Training became slower by 50 %: 6,400 tokens/s early on, 3,200 in its last fifth" in text
+    assert "Memory grew from 100 MB (after a tenth of the run) to 200 MB, nine tenths of that by step 290." in text
+    assert "data was a bottleneck" in text
+
+
+def test_the_time_outside_of_steps(record: RunRecord) -> None:
+    # 400 steps of 64 tokens at 6,400 tokens/s are 4 s of 8.
+    assert share_in_steps(record) == pytest.approx(0.5, abs=0.01)
+    assert "training time went into validation, instruments and checkpoints (larger `--validation.every`" in text_in(
+        hardware(record)
+    )
+
+
+def test_nothing_recorded_is_said(record: RunRecord) -> None:
+    status = replace(record.status, levers={}, details={})
+    bare = replace(record, status=status, columns=Columns(), checkpoints=[], snapshots=[], events=[])
+    assert "Nothing was recorded of the machine." in text_in(hardware(bare))
