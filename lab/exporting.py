@@ -15,8 +15,8 @@ from lab.runs.atomic import write_whole
 def save_gpt2(model: GPT, folder: str | Path) -> None:
     """Write a folder that `transformers.GPT2LMHeadModel.from_pretrained(folder)` opens, with the same logits.
 
-    Missing biases are written as zeros, rows that only pad the vocabulary are left out. Raises ValueError naming
-    every switch that GPT-2 does not have.
+    Missing biases are written as zeros, rows that only pad the vocabulary are left out. Raises ValueError naming every
+    switch that GPT-2 does not have.
     """
     config = gpt2_config(model.config)
     folder = Path(folder)

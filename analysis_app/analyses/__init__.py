@@ -4,7 +4,7 @@
 share. Importing this package declares all of them (`declaration.ANALYSES`).
 """
 
-from analysis_app.analyses import (  # noqa: F401 (imported to be declared)
+from analysis_app.analyses import (
     ablation,
     activations,
     anatomy,

@@ -16,7 +16,8 @@ from lab.console.terminal import Parser, guarded, visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lab.data.tokenizers import TextCorpus, Tokenizer
+    from lab.data.corpus import Corpus
+    from lab.data.tokenizers import Tokenizer
 
 PROGRAM = "python -m lab tokenizer"
 USAGE = f"""\
@@ -96,7 +97,7 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _held_out(corpus: TextCorpus) -> str:
+def _held_out(corpus: Corpus) -> str:
     parts: list[str] = []
     left = MEASURED_CHARACTERS
     for document in corpus.documents("val"):

@@ -1,9 +1,9 @@
 """From text to batches: corpus → tokenizer → token file → batch n = f(seed, n).
 
 Each file imports only those before it. The cache: `cache`, `checksum`, `progress`. Text, and its one train/val split:
-`text_files`, `filecorpus`, `download`, `remote_corpora`, `synthetic_base`, `synthetic`, `corpora`. Text ↔ ids:
-`vocabulary`, `bpe`, `tokenizers`. Ids on disk: `tokenfile`. Which sequences step n sees: `batches`. Losses of simple
-predictors: `baselines`. All of it together: `settings`, `dataset`, and behind Lightning's interface `datamodule`.
+`corpus`, `text_files`, `filecorpus`, `download`, `remote_corpora`, `synthetic_base`, `synthetic`, `corpora`. Text ↔
+ids: `vocabulary`, `bpe`, `tokenizers`. Ids on disk: `tokenfile`. Which sequences step n sees: `batches`. Losses of
+simple predictors: `baselines`. All of it together: `settings`, `dataset`, and for Lightning `datamodule`.
 
 Names are imported when first asked for (PEP 562): reading a vocabulary loads neither torch nor Lightning.
 """
@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.data.corpora import Corpus as Corpus
     from lab.data.corpora import open_corpus as open_corpus
+    from lab.data.corpus import Corpus as Corpus
     from lab.data.datamodule import LabDataModule as LabDataModule
     from lab.data.dataset import LabData as LabData
     from lab.data.tokenizers import Tokenizer as Tokenizer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lab.data.tokenizers import make_tokenizer as make_tokenizer
 
 _HOME = {
-    "Corpus": "corpora",
+    "Corpus": "corpus",
     "LabData": "dataset",
     "LabDataModule": "datamodule",
     "Tokenizer": "tokenizers",

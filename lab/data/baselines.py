@@ -8,9 +8,9 @@
   general purpose compression has not.
 - **floor**: the entropy of a made corpus; no predictor gets below it.
 
-Counts are taken over the training tokens and scored on the validation tokens. Both smoothings have one
-strength, and it is the one of a fixed grid that scores best on the validation tokens: that favours the
-baseline, a little, and never the model.
+Counts are taken over the training tokens and scored on the validation tokens. Both smoothings have one strength, and it
+is the one of a fixed grid that scores best on the validation tokens: that favours the baseline, a little, and never the
+model.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ def stream_pairs(tokens: np.ndarray, limit: int) -> Iterator[tuple[np.ndarray, n
 
 
 def token_baselines(train: Pairs, val: Pairs, byte_lengths: np.ndarray) -> dict[str, dict[str, float]]:
-    """Losses of uniform, unigram and bigram on the validation pairs: `{"nats_per_token": {...},
-    "bits_per_byte": {...}}`.
+    """Losses of uniform, unigram and bigram on the validation pairs: `{"nats_per_token": {...}, "bits_per_byte":
+    {...}}`.
 
-    `byte_lengths` `[vocab_size]` says how many bytes each id stands for. The bigram is smoothed with the
-    unigram: P(b|a) = (c(ab) + k·P(b)) / (c(a) + k), a Dirichlet prior (MacKay and Peto 1995); the unigram
-    is P(b) = (c(b) + α) / (N + αV). Memory: the distinct pairs of the validation tokens and three arrays of
-    vocab_size, since a pair that never occurs there never counts.
+    `byte_lengths` `[vocab_size]` says how many bytes each id stands for. The bigram is smoothed with the unigram:
+    P(b|a) = (c(ab) + k·P(b)) / (c(a) + k), a Dirichlet prior (MacKay and Peto 1995); the unigram is P(b) = (c(b) + α) /
+    (N + αV). Memory: the distinct pairs of the validation tokens and three arrays of vocab_size, since a pair that
+    never occurs there never counts.
     """
     vocab_size = len(byte_lengths)
     before, following = (np.concatenate(side) for side in zip(*val, strict=True))

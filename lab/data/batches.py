@@ -1,14 +1,13 @@
 """Which text step n sees: a pure function of (seed, n).
 
-The training tokens are cut into sequences of `context_length`; an epoch is one pass over all of them in a
-shuffled order, each exactly once. Sequence i of a run is sequence `i mod per_epoch` of epoch `i div
-per_epoch`, and step n takes sequences `[n·S, (n+1)·S)`. There is no state: resume is exact, "show me batch
-731" is a look-up, two runs that differ in one setting see the same data, and a machine of many takes its
-slice of the same S sequences.
+The training tokens are cut into sequences of `context_length`; an epoch is one pass over all of them in a shuffled
+order, each exactly once. Sequence i of a run is sequence `i mod per_epoch` of epoch `i div per_epoch`, and step n takes
+sequences `[n·S, (n+1)·S)`. There is no state: resume is exact, "show me batch 731" is a look-up, two runs that differ
+in one setting see the same data, and a machine of many takes its slice of the same S sequences.
 
-The shuffle is a Feistel network (Luby and Rackoff 1988): a few rounds of hashing that map 0..N-1 onto
-itself, one to one, so the k-th sequence is computed and no list of N indices is kept. Each epoch also
-shifts its cuts by a few tokens, so that what was split at a border last time is seen whole the next.
+The shuffle is a Feistel network (Luby and Rackoff 1988): a few rounds of hashing that map 0..N-1 onto itself, one to
+one, so the k-th sequence is computed and no list of N indices is kept. Each epoch also shifts its cuts by a few tokens,
+so that what was split at a border last time is seen whole the next.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ def mix(x: np.ndarray) -> np.ndarray:
 def permute(indices: np.ndarray, n: int, keys: np.ndarray) -> np.ndarray:
     """Where each of `indices` (in 0..n-1) lands in the shuffle its key names; int64, same shape.
 
-    The network shuffles 0..4^h-1, the smallest such range that holds n (at most 4n). An index that lands at n
-    or beyond is sent through again until it lands inside: cycle walking (Black and Rogaway 2002), 4 passes at
-    most on average. `keys` are uint64, of the same shape or one for all.
+    The network shuffles 0..4^h-1, the smallest such range that holds n (at most 4n). An index that lands at n or beyond
+    is sent through again until it lands inside: cycle walking (Black and Rogaway 2002), 4 passes at most on average.
+    `keys` are uint64, of the same shape or one for all.
     """
     half = np.uint64(max(1, (max(n - 1, 1).bit_length() + 1) // 2))
     low = (np.uint64(1) << half) - np.uint64(1)
@@ -60,8 +59,8 @@ def permute(indices: np.ndarray, n: int, keys: np.ndarray) -> np.ndarray:
 def sequences_per_epoch(n_tokens: int, context_length: int) -> int:
     """Sequences one pass over `n_tokens` has; 0 where not even one and its last target fit.
 
-    One fewer than would fit, which makes room to shift the cuts by any offset below a context length; where
-    only one fits, what is over is the room.
+    One fewer than would fit, which makes room to shift the cuts by any offset below a context length; where only one
+    fits, what is over is the room.
     """
     fits = max(0, n_tokens - 1) // context_length
     return max(1, fits - 1) if fits else 0
@@ -135,8 +134,8 @@ class Sequences(Protocol):
 class TextSequences:
     """Sequences cut from two token streams.
 
-    Validation windows follow each other without overlap over the whole stream; the last one is filled up with
-    targets of -1. So every validation token but the very first is predicted exactly once.
+    Validation windows follow each other without overlap over the whole stream; the last one is filled up with targets
+    of -1. So every validation token but the very first is predicted exactly once.
     """
 
     def __init__(self, train: np.ndarray, val: np.ndarray, context_length: int, seed: int) -> None:
@@ -196,11 +195,10 @@ class SyntheticSequences:
 def step_batch(
     source: Sequences, step: int, sequences_per_step: int, batch_size: int, rank: int = 0, world_size: int = 1
 ) -> tuple[Tensor, Tensor]:
-    """What `rank` of `world_size` trains on in step `step`: (tokens, targets), int64 `[micro-batch, batch,
-    position]`.
+    """What `rank` of `world_size` trains on in step `step`: (tokens, targets), int64 `[micro-batch, batch, position]`.
 
-    The S sequences of a step are the same whatever the micro-batch and however many share them; rank r
-    takes the r-th part of them, in order.
+    The S sequences of a step are the same whatever the micro-batch and however many share them; rank r takes the r-th
+    part of them, in order.
     """
     if step < 0:
         raise ValueError(f"step {step} does not exist: the first is 0")

@@ -1,11 +1,11 @@
 """Byte-pair encoding: a vocabulary of frequent byte strings.
 
-Training starts from the 256 bytes and joins, again and again, the most frequent neighbouring pair into a
-new token (Sennrich et al. 2016, on bytes as in GPT-2, §2.2). Encoding repeats the joins in the order they
-were learned. A pattern cuts the text into words first, so that no token spans two of them.
+Training starts from the 256 bytes and joins, again and again, the most frequent neighbouring pair into a new token
+(Sennrich et al. 2016, on bytes as in GPT-2, §2.2). Encoding repeats the joins in the order they were learned. A pattern
+cuts the text into words first, so that no token spans two of them.
 
-Two libraries share the work: `tokenizers` trains (seconds for 10 MB), `tiktoken` encodes (about 9 MB/s a
-core, 5 to 8 times as fast), and the ids are the same. Both are imported when needed.
+Two libraries share the work: `tokenizers` trains (seconds for 10 MB), `tiktoken` encodes (about 9 MB/s a core, 5 to 8
+times as fast), and the ids are the same. Both are imported when needed.
 """
 
 from __future__ import annotations
@@ -75,8 +75,7 @@ class BPETokenizer(Tokenizer):
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> BPETokenizer:
-    """Learn a vocabulary of at most `vocab_size` ids from `texts`: 256 bytes, joined pairs, and last the
-    end of text.
+    """Learn a vocabulary of at most `vocab_size` ids from `texts`: 256 bytes, joined pairs, and last the end of text.
 
     Fewer come out when no pair is left that occurs twice. Raises `ValueError` when `vocab_size` is below 257.
     """
@@ -100,8 +99,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> BPETokenizer:
 
 
 def from_merges(vocabulary: dict[str, int], name: str = "bpe") -> BPETokenizer:
-    """A tokenizer from a byte-level vocabulary in Hugging Face's notation, whose ids follow the order of
-    learning.
+    """A tokenizer from a byte-level vocabulary in Hugging Face's notation, whose ids follow the order of learning.
 
     That order is all tiktoken asks for: of two neighbouring pairs the one learned first is joined first.
     """
@@ -138,8 +136,8 @@ def tiktoken_holds(name: str) -> bool:
 def published_bpe(name: str, timeout: float = DOWNLOAD_SECONDS) -> BPETokenizer:
     """A vocabulary OpenAI published: one of `PUBLISHED`.
 
-    tiktoken looks into its local cache first (`TIKTOKEN_CACHE_DIR`), then downloads 1 to 4 MB. Raises
-    `ValueError` when there is neither, at the latest after `timeout` seconds: tiktoken itself has no time limit.
+    tiktoken looks into its local cache first (`TIKTOKEN_CACHE_DIR`), then downloads 1 to 4 MB. Raises `ValueError` when
+    there is neither, at the latest after `timeout` seconds: tiktoken itself has no time limit.
     """
     import tiktoken
 

@@ -1,7 +1,7 @@
 """The corpora: what text a model can learn from, by name.
 
-`open_corpus(name)` opens one of `CORPORA`: the standard library's own source, your own files, published text
-by download, or one of the made corpora of `synthetic`, whose truth is known.
+`open_corpus(name)` opens one of `CORPORA`: the standard library's own source, your own files, published text by
+download, or one of the made corpora of `synthetic`, whose truth is known.
 
 No corpus is ever held whole: `documents` streams, and reading twice gives the same twice.
 """
@@ -12,45 +12,21 @@ import math
 import os
 import platform
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lab.checks import did_you_mean, is_integer
 from lab.data.download import data_root, fetch
-from lab.data.filecorpus import VAL_FRACTION, FileCorpus, Split
+from lab.data.filecorpus import VAL_FRACTION, FileCorpus
 from lab.data.remote_corpora import REMOTE_CORPORA
 from lab.data.synthetic import SYNTHETIC, SyntheticCorpus
 from lab.data.text_files import Paths, as_list, find_files, require_parquet
 
-
-class Corpus(Protocol):
-    """Text in two splits. `has_documents`: an end-of-text token stands after each text that `documents`
-    gives; without, they are pieces of one stream and are to be joined as they are.
-    """
-
-    name: str
-
-    @property
-    def has_documents(self) -> bool: ...
-    def documents(self, split: Split) -> Iterator[str]:
-        """The texts of `split`, in one fixed order."""
-
-    def size_bytes(self, split: Split) -> int | None:
-        """About how many bytes of UTF-8 that is, for a progress bar; `None` where only reading tells."""
-
-    def fingerprint(self) -> str:
-        """sha256 of the content and of all that decides the splits: equal where both splits are."""
-
-    def describe(self) -> dict[str, Any]:
-        """Name, source, licence and address where known, how it is split: plain JSON values."""
-
-
-# Left out of the standard library: tests and their data; installed packages; the editor and the demos;
-# what Python 3.12 dropped; a machine's own settings; generated tables (character encodings, topics of the
-# help, HTML entities, Unicode, MSI). Many of these files are nearly copies of each other: held out, they
-# would have been learned all the same.
+# Left out of the standard library: tests and their data; installed packages; the editor and the demos; what Python 3.12
+# dropped; a machine's own settings; generated tables (character encodings, topics of the help, HTML entities, Unicode,
+# MSI). Many of these files are nearly copies of each other: held out, they would have been learned all the same.
 _NOT_LEARNED = frozenset(
     (
         *("test", "tests", "idle_test", "__phello__", "__pycache__", "site-packages", "dist-packages"),
@@ -66,8 +42,8 @@ def _learned(name: str) -> bool:
 
 
 def standard_library() -> tuple[list[Path], dict[str, Any]]:
-    """The source files of the running Python's standard library that are learned from, in the order of their
-    names; and their facts, with how many were passed over because they are no UTF-8.
+    """The source files of the running Python's standard library that are learned from, in the order of their names; and
+    their facts, with how many were passed over because they are no UTF-8.
 
     Raises `ValueError` where Python came without its source (some embedded and frozen builds).
     """
@@ -133,8 +109,8 @@ def open_corpus(
         seed: Chooses the split, and what a made corpus is made of.
         data_dir: Where downloads are kept; unset: `LAB_DATA_DIR`, else in the cache.
         options: What this corpus alone understands: `text_key` (the field of .jsonl, the column of .parquet),
-            `max_documents`, `max_bytes`, `shards` (files of a large corpus to download, default 1), and what
-            a made corpus is made with.
+            `max_documents`, `max_bytes`, `shards` (files of a large corpus to download, default 1), and what a made
+            corpus is made with.
 
     Raises `ValueError` for settings that cannot be, all at once, and for what cannot be found or downloaded.
     """

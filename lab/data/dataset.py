@@ -1,7 +1,7 @@
 """The data of a run, without Lightning: corpus → tokenizer → token files → batches, and the facts of them.
 
-Cheap to construct: settings are checked, nothing is read. The corpus is opened, the vocabulary learned and
-the text tokenised when they are first needed, and kept in the cache.
+Cheap to construct: settings are checked, nothing is read. The corpus is opened, the vocabulary learned and the text
+tokenised when they are first needed, and kept in the cache.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from torch import Tensor
 from lab.data.baselines import kept, synthetic_baselines, text_baselines
 from lab.data.batches import Sequences, SyntheticSequences, TextSequences, sequences_per_epoch, step_batch
 from lab.data.corpora import open_corpus
+from lab.data.corpus import Split
 from lab.data.settings import DataSettings, raise_problems
-from lab.data.tokenfile import Split, TokenFile, open_token_files, token_folder
+from lab.data.tokenfile import TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import Tokenizer, make_tokenizer
 from lab.data.vocabulary import CharTokenizer
 
@@ -172,8 +173,8 @@ class LabData:
     def step_batch(self, step: int) -> Batch:
         """What this process reads in the update from `step` to `step + 1`.
 
-        (tokens, targets), int64 `[accumulation, batch_size, context_length]`; a target of -1 does not count.
-        Raises `ValueError` for a negative step.
+        (tokens, targets), int64 `[accumulation, batch_size, context_length]`; a target of -1 does not count. Raises
+        `ValueError` for a negative step.
         """
         share = (self.rank, self.world_size)
         return step_batch(self.sequences, self._batch_of(step), self.sequences_per_step, self.batch_size, *share)

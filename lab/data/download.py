@@ -1,8 +1,8 @@
 """Published files by download: whole or not at all, checked, and resumed where they were cut off.
 
 `fetch` gives the path of a file, downloading it only where it is not there yet. While it comes it is called
-`NAME.download`; it gets its name when it is complete and its checksum right. A checksum that is not known
-beforehand is written to `NAME.sha256` at the first download, and the file must match it ever after.
+`NAME.download`; it gets its name when it is complete and its checksum right. A checksum that is not known beforehand is
+written to `NAME.sha256` at the first download, and the file must match it ever after.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
 def fetch(remote: RemoteFile, data_dir: str | os.PathLike[str] | None = None) -> Path:
     """The path of `remote` in the data folder, downloaded first if it is not there.
 
-    A file put there by hand is as good. Interrupted, it goes on where it stopped; two processes that want one
-    file download it once. `HF_ENDPOINT` names a mirror of huggingface.co. Raises `ValueError`: no network, no
-    such file, no room, or another content than expected.
+    A file put there by hand is as good. Interrupted, it goes on where it stopped; two processes that want one file
+    download it once. `HF_ENDPOINT` names a mirror of huggingface.co. Raises `ValueError`: no network, no such file, no
+    room, or another content than expected.
     """
     target = data_root(data_dir) / remote.name
     if not target.exists():

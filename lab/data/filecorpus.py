@@ -15,20 +15,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from lab.data.checksum import file_sha256
+from lab.data.corpus import Split
 from lab.data.text_files import Piece, kind_of, read_pieces, text_bytes
 
-Split = Literal["train", "val"]
 VAL_FRACTION = 0.1
 _RECIPE = 1  # part of every fingerprint: raise it when the same files would give other documents
 
 
 class _Rule(NamedTuple):
-    """How a corpus is split: documents whose share lies under `threshold` are held out; or, in one stream,
-    everything from character `cut` on.
-    """
+    """How a corpus is split: documents whose share lies under `threshold` are held out; or, in one stream, everything
+    from character `cut` on."""
 
     threshold: float | None = None
     cut: int | None = None
@@ -68,8 +67,7 @@ class FileCorpus:
         return self._rule.cut is None
 
     def documents(self, split: Split) -> Iterator[str]:
-        """The documents of `split`, in the order of the files; one of more than 2 million characters in
-        parts.
+        """The documents of `split`, in the order of the files; one of more than 2 million characters in parts.
 
         Without documents: the text of the split, in pieces.
         """
@@ -112,8 +110,7 @@ class FileCorpus:
         return min(sum(known), self.max_bytes or sum(known))
 
     def fingerprint(self) -> str:
-        """sha256 over the content of the files in their order, and over every setting that decides the
-        splits.
+        """sha256 over the content of the files in their order, and over every setting that decides the splits.
 
         Names and times of files do not count: a copy has the same fingerprint.
         """
@@ -152,8 +149,8 @@ class FileCorpus:
     def _rule(self) -> _Rule:
         """Decided by reading until it is certain: two documents that fall on different sides are enough.
 
-        A corpus of few documents may by chance have all of them on one side; then the one nearest to the
-        other side goes there.
+        A corpus of few documents may by chance have all of them on one side; then the one nearest to the other side
+        goes there.
         """
         if self.val_files:
             return _Rule()

@@ -12,8 +12,7 @@ _SILENT_SECONDS = 1.0
 class Progress:
     """Bytes done, speed and time left, on the terminal; nothing where stderr is none.
 
-    The first second passes in silence: most work is done by then. `total` in bytes, `None` where it is
-    unknown.
+    The first second passes in silence: most work is done by then. `total` in bytes, `None` where it is unknown.
     """
 
     def __init__(self, what: str, total: int | None) -> None:

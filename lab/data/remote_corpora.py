@@ -34,8 +34,8 @@ def _hugging_face(folder: str, repository: str, revision: str, file: str, sha256
     return RemoteFile(f"{folder}/{file.rsplit('/', 1)[-1]}", url, sha256)
 
 
-# One revision, so that the files cannot change. 250 MB each; the checksums not given here are recorded when
-# first downloaded.
+# One revision, so that the files cannot change. 250 MB each; the checksums not given here are recorded when first
+# downloaded.
 _STORIES = ("tinystories", "roneneldan/TinyStories", "f54c09fd23315a6f9c86f9dc80f725de7d8f9c64")
 _STORIES_CHECKED = "77cf780cebe52b6e83e3a2ac84bc56d8059363113e41d17a023f1d8b2ed0fc0b"
 _STORIES_VAL_CHECKED = "33406a6206554cfc279c29c11f4df51528af487aa1a602b075566fc83c49dcab"

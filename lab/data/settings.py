@@ -14,34 +14,32 @@ from lab.data.tokenizers import KINDS
 class DataSettings:
     """Which text a run learns from, as which tokens, in which batches.
 
-    Batch n is a pure function of (`seed`, n): it is what the update from step n to n+1 sees. One item of
-    the training loader is one whole optimizer step.
+    Batch n is a pure function of (`seed`, n): it is what the update from step n to n+1 sees. One item of the training
+    loader is one whole optimizer step.
 
     Args:
-        corpus: `python` (the standard library's source), `text` (your own, see `path`), `shakespeare`,
-            `tinystories`, `fineweb-edu`; or made: `markov`, `induction`, `copy`, `arithmetic`.
+        corpus: `python` (the standard library's source), `text` (your own, see `path`), `shakespeare`, `tinystories`,
+            `fineweb-edu`; or made: `markov`, `induction`, `copy`, `arithmetic`.
         path: Your text for `corpus: text`: a file, a folder, a glob or a list of them.
-        tokenizer: `char`, `bytes`, `bpe` (learned from the corpus in seconds), `gpt2`, `r50k_base`,
-            `p50k_base`, `cl100k_base`, `o200k_base`, or the path of a tokenizer.json.
+        tokenizer: `char`, `bytes`, `bpe` (learned from the corpus in seconds), `gpt2`, `r50k_base`, `p50k_base`,
+            `cl100k_base`, `o200k_base`, or the path of a tokenizer.json.
         vocab_size: Ids of a `bpe` vocabulary; unset: 4096, or fewer where the text gives no more.
         context_length: Tokens a sequence has; unset: as many as the model has positions.
         batch_size: Sequences in one forward pass: what fits into memory. It changes no result.
-        tokens_per_step: Tokens one optimizer step learns from; a multiple of batch_size · context_length,
-            reached by accumulating. Unset: one forward pass.
+        tokens_per_step: Tokens one optimizer step learns from; a multiple of batch_size · context_length, reached by
+            accumulating. Unset: one forward pass.
         seed: Chooses the split, the order of the sequences, and what a made corpus is made of.
         val_fraction: Share of the text that is held out.
-        val_tokens: Validate on the first so many tokens of the held-out text; unset: on all of it (65 536 of
-            a made corpus).
-        cache_dir: Where vocabularies and token files are kept; unset: LAB_CACHE_DIR, else
-            ~/.cache/pretraining-lab.
+        val_tokens: Validate on the first so many tokens of the held-out text; unset: on all of it (65 536 of a made
+            corpus).
+        cache_dir: Where vocabularies and token files are kept; unset: LAB_CACHE_DIR, else ~/.cache/pretraining-lab.
         data_dir: Where downloaded corpora are kept; unset: LAB_DATA_DIR, else beside the cache.
-        corpus_options: What one corpus alone understands, such as `{text_key: body}` (the field of .jsonl
-            and .parquet).
+        corpus_options: What one corpus alone understands, such as `{text_key: body}` (the field of .jsonl and
+            .parquet).
         repeat_first_batch: Every step learns from batch 0: its loss must go to nearly zero, or something is broken.
 
     Raises:
-        ValueError: for settings that cannot be, all of them at once; later, for a text that is too short
-            for one step.
+        ValueError: for settings that cannot be, all of them at once; later, for a text that is too short for one step.
     """
 
     corpus: str = "python"

@@ -1,12 +1,12 @@
 """Synthetic corpora: sequences drawn by a known rule, so that the best possible loss is known too.
 
-A model that reaches the entropy of `markov` has learned all there is to learn; one that reaches 0 on the
-second half of an `induction` sequence has built the circuit that copies what followed last time (Olsson et
-al. 2022, arXiv:2209.11895), for nothing else helps there.
+A model that reaches the entropy of `markov` has learned all there is to learn; one that reaches 0 on the second half of
+an `induction` sequence has built the circuit that copies what followed last time (Olsson et al. 2022,
+arXiv:2209.11895), for nothing else helps there.
 
-Sequence i of a split is a pure function of (seed, split, i, length): nothing is stored and nothing runs out.
-Train and val are streams of their own. Randomness is a hash of (seed, split, i, position), computed for many
-sequences at once: 64 generators seeded one by one would cost more than a training step of a small model.
+Sequence i of a split is a pure function of (seed, split, i, length): nothing is stored and nothing runs out. Train and
+val are streams of their own. Randomness is a hash of (seed, split, i, position), computed for many sequences at once:
+64 generators seeded one by one would cost more than a training step of a small model.
 """
 
 from __future__ import annotations
@@ -49,12 +49,11 @@ class Markov(SyntheticCorpus):
         seed: Chooses the transition probabilities, and the sequences.
         order: How many symbols back the rule looks.
         symbols: Size of the vocabulary; the chain has symbols^order states.
-        concentration: Parameter of the Dirichlet distribution each state's probabilities are drawn from.
-            Large: all symbols are as likely (entropy near ln symbols); small: one dominates. With 32 symbols
+        concentration: Parameter of the Dirichlet distribution each state's probabilities are drawn from. Large: all
+            symbols are as likely (entropy near ln symbols); small: one dominates. With 32 symbols
             0.3 gives 2.5 nats.
 
-    A target counts where the model can see `order` symbols before it: with fewer even the true rule is
-    unsure.
+    A target counts where the model can see `order` symbols before it: with fewer even the true rule is unsure.
     """
 
     name: ClassVar[str] = "markov"
@@ -77,17 +76,14 @@ class Markov(SyntheticCorpus):
 
     @cached_property
     def transitions(self) -> np.ndarray:
-        """P(next symbol | state), float64 `[symbols^order, symbols]`; a state is its symbols read as a number
-        in base `symbols`, the latest one last.
-        """
+        """P(next symbol | state), float64 `[symbols^order, symbols]`; a state is its symbols read as a number in base
+        `symbols`, the latest one last."""
         rng = np.random.default_rng(key_of(self.name, self.seed, "transitions"))
         return rng.dirichlet([self.concentration] * self.symbols, size=self.symbols**self.order)
 
     @cached_property
     def stationary(self) -> np.ndarray:
-        """How often the chain is in each state in the long run, float64 `[symbols^order]`, by power
-        iteration.
-        """
+        """How often the chain is in each state in the long run, float64 `[symbols^order]`, by power iteration."""
         states, symbols = self.transitions.shape
         share = np.full(states, 1 / states)
         for _ in range(10_000):
@@ -100,17 +96,14 @@ class Markov(SyntheticCorpus):
 
     @cached_property
     def entropy(self) -> float:
-        """The chain's entropy rate, nats per token: Σ over states of their share times the entropy of what
-        follows.
-        """
+        """The chain's entropy rate, nats per token: Σ over states of their share times the entropy of what follows."""
         p = self.transitions
         return float(-(self.stationary[:, None] * p * np.log(np.where(p > 0, p, 1))).sum())
 
     @cached_property
     def _bounds(self) -> np.ndarray:
-        """Row after row of cumulative probabilities, row s raised by s: one sorted array for all states, so
-        that one search draws the next symbol of many sequences.
-        """
+        """Row after row of cumulative probabilities, row s raised by s: one sorted array for all states, so that one
+        search draws the next symbol of many sequences."""
         cumulative = np.minimum(np.cumsum(self.transitions, axis=1), 1.0)
         cumulative[:, -1] = 1.0
         return (np.arange(len(cumulative))[:, None] + cumulative).ravel()
@@ -119,8 +112,7 @@ class Markov(SyntheticCorpus):
         check_length(self.name, length, self.order)
         states, symbols = self.transitions.shape
         u = uniform(self.name, self.seed, split, indices, length + 1).T  # a row for each step
-        # Begun in the long run's shares, every step is in them: the floor holds from the first counted target
-        # on.
+        # Begun in the long run's shares, every step is in them: the floor holds from the first counted target on.
         starts = np.cumsum(self.stationary)
         state = np.minimum(np.searchsorted(starts, u[0] * starts[-1], side="right"), states - 1)
         ids = np.empty((length + 1, u.shape[1]), dtype=np.int64)
@@ -139,16 +131,15 @@ class Markov(SyntheticCorpus):
 class Induction(SyntheticTask):
     """A random block of symbols, repeated to the end: to go on, find what followed last time.
 
-    The block's length differs from sequence to sequence, so that no fixed distance back gives the answer, and
-    no symbol stands in it twice, so that the answer is certain (with repeats the induction score stays under
+    The block's length differs from sequence to sequence, so that no fixed distance back gives the answer, and no symbol
+    stands in it twice, so that the answer is certain (with repeats the induction score stays under
     0.9).
 
     Args:
         seed: Chooses the sequences.
         symbols: Size of the vocabulary.
         shortest, longest: The block has from `shortest` to `longest` symbols, each length as likely.
-        count: `predictable`: targets count from where the block is known to repeat (floor 0 nats); `all`: all
-            do.
+        count: `predictable`: targets count from where the block is known to repeat (floor 0 nats); `all`: all do.
     """
 
     name: ClassVar[str] = "induction"
@@ -191,8 +182,7 @@ class Copy(SyntheticTask):
         seed: Chooses the sequences.
         symbols: How many letters there are; the mark and the line end come on top.
         shortest, longest: A line copies from `shortest` to `longest` symbols.
-        count: `predictable`: targets after the mark count, the line end included (floor 0 nats); `all`: all
-            do.
+        count: `predictable`: targets after the mark count, the line end included (floor 0 nats); `all`: all do.
     """
 
     name: ClassVar[str] = "copy"
@@ -256,9 +246,8 @@ class Arithmetic(SyntheticTask):
         return sorted("\n+=0123456789")
 
     def _problems(self, split: Split, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(a, b) for random bits: problem number k is at (step·k + shift) of all pairs, and the first share
-        of the k is held out. The golden ratio spreads those evenly over all a and b.
-        """
+        """(a, b) for random bits: problem number k is at (step·k + shift) of all pairs, and the first share of the k is
+        held out. The golden ratio spreads those evenly over all a and b."""
         pairs = 10 ** (2 * self.digits)
         held_out = min(max(1, int(pairs * self.val_fraction)), pairs - 1)
         k = below(bits, held_out) if split == "val" else below(bits, pairs - held_out) + held_out

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from lab.checks import is_integer
+from lab.data.corpus import Split
 
-Split = Literal["train", "val"]
 Count = Literal["predictable", "all"]
 Sequences = tuple[np.ndarray, np.ndarray]
 
@@ -32,9 +32,7 @@ class SyntheticCorpus(ABC):
     @property
     @abstractmethod
     def alphabet(self) -> list[str]:
-        """One printable character for each symbol, in code point order: what a `char` tokenizer shows for an
-        id.
-        """
+        """One printable character for each symbol, in code point order: what a `char` tokenizer shows for an id."""
 
     @property
     @abstractmethod
@@ -45,8 +43,8 @@ class SyntheticCorpus(ABC):
     def sequences(self, split: Split, indices: Sequence[int] | np.ndarray, length: int) -> Sequences:
         """Sequences number `indices` of `split`: (ids int64 `[n, length + 1]`, counts bool `[n, length]`).
 
-        `ids[:, :-1]` is what a model reads and `ids[:, 1:]` what it is to predict; `counts` says which of
-        those targets belong in the loss. Raises `ValueError` where `length` is too short for any to count.
+        `ids[:, :-1]` is what a model reads and `ids[:, 1:]` what it is to predict; `counts` says which of those targets
+        belong in the loss. Raises `ValueError` where `length` is too short for any to count.
         """
 
     def sequence(self, split: Split, i: int, length: int) -> Sequences:
@@ -76,8 +74,8 @@ class SyntheticCorpus(ABC):
 
 
 class SyntheticTask(SyntheticCorpus):
-    """A corpus in which some targets follow from what precedes them: with `count: predictable` these alone count,
-    and the floor is 0 nats; with `count: all` every target does."""
+    """A corpus in which some targets follow from what precedes them: with `count: predictable` these alone count, and
+    the floor is 0 nats; with `count: all` every target does."""
 
     count: Count
 
@@ -135,9 +133,7 @@ def below(bits: np.ndarray, n: int) -> np.ndarray:
 
 
 def pack(tokens: np.ndarray, shown: np.ndarray, counted: np.ndarray, length: int) -> Sequences:
-    """Lines `[n, lines, columns]` joined without gaps and cut to `[n, length + 1]`: only what is `shown`
-    stays.
-    """
+    """Lines `[n, lines, columns]` joined without gaps and cut to `[n, length + 1]`: only what is `shown` stays."""
     n = len(tokens)
     shown = shown.reshape(n, -1)
     ends = shown.sum(axis=1).cumsum()

@@ -9,9 +9,9 @@ their text, document by document, holding a few MB at a time however large the f
 | `.parquet`            | one row of the column `text_key`                                                 |
 | any other             | the file; or, where `<|endoftext|>` stands in it, what lies between two of those |
 
-Plain text is UTF-8, or what its byte order mark says; the mark is dropped and `\\r\\n` becomes `\\n`. What
-cannot be read is a `ValueError` that names the file, the byte and the remedy: encodings are not guessed, and no text
-is dropped in silence.
+Plain text is UTF-8, or what its byte order mark says; the mark is dropped and `\\r\\n` becomes `\\n`. What cannot be
+read is a `ValueError` that names the file, the byte and the remedy: encodings are not guessed, and no text is dropped
+in silence.
 """
 
 from __future__ import annotations
@@ -72,10 +72,9 @@ def as_list(paths: Paths) -> list[str | os.PathLike[str]]:
 def find_files(paths: Paths) -> list[Path]:
     """The files that `paths` (a file, a folder, a glob, or a list of them) stand for, each once.
 
-    A folder stands for the files in it, at any depth, that end in one of `SUFFIXES`; hidden ones stay out. A
-    file named outright, or matched by a glob, is taken whatever its ending. The order is that of the list,
-    and inside a folder or glob that of the names: the same on every machine. Raises one `ValueError` with all
-    problems.
+    A folder stands for the files in it, at any depth, that end in one of `SUFFIXES`; hidden ones stay out. A file named
+    outright, or matched by a glob, is taken whatever its ending. The order is that of the list, and inside a folder or
+    glob that of the names: the same on every machine. Raises one `ValueError` with all problems.
     """
     asked = as_list(paths)
     problems: list[str] = []
@@ -138,8 +137,8 @@ def _why_none(path: Path) -> str:
 def read_pieces(file: Path, text_key: str = "text") -> Iterator[Piece]:
     """The text of `file`, piece by piece; documents of nothing but white space are passed over.
 
-    Memory stays at a few pieces; a row group for parquet, a line for JSON. Raises `ValueError` for what
-    cannot be read: another encoding, a binary or torn file, a line that is no JSON, a missing `text_key`.
+    Memory stays at a few pieces; a row group for parquet, a line for JSON. Raises `ValueError` for what cannot be read:
+    another encoding, a binary or torn file, a line that is no JSON, a missing `text_key`.
     """
     kind = kind_of(file)
     try:
@@ -337,8 +336,8 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
 def _cut(text: str) -> int:
     """Where to cut the first piece off a long text: at the last line end that no token crosses.
 
-    Every published pattern ends a token after a line break that has no white space on either side. Without
-    one in the second half of the piece the cut is made anyway, at the cost of one odd token.
+    Every published pattern ends a token after a line break that has no white space on either side. Without one in the
+    second half of the piece the cut is made anyway, at the cost of one odd token.
     """
     at = PIECE_CHARACTERS
     while (at := text.rfind("\n", PIECE_CHARACTERS // 2, at)) > 0:

@@ -1,9 +1,8 @@
 """A corpus as token ids on disk: tokenised once, memory-mapped ever after.
 
-Layout under the cache: `tokens/<key>/train.bin`, `val.bin` (ids, uint16 or uint32, little-endian, nothing
-else) and a `.json` beside each with its facts. The key is a hash of corpus and tokenizer, so a changed text
-or vocabulary is another folder and a stale file cannot be met. Where a corpus has documents, each is
-followed by the end-of-text id.
+Layout under the cache: `tokens/<key>/train.bin`, `val.bin` (ids, uint16 or uint32, little-endian, nothing else) and a
+`.json` beside each with its facts. The key is a hash of corpus and tokenizer, so a changed text or vocabulary is
+another folder and a stale file cannot be met. Where a corpus has documents, each is followed by the end-of-text id.
 
 Tokenising streams: memory is bounded by `BATCH_CHARACTERS` and the longest text a corpus gives.
 """
@@ -17,17 +16,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from lab.data.cache import atomic_write, cache_root, locked
+from lab.data.corpus import SPLITS, Corpus, Split
 from lab.data.progress import Progress
-from lab.data.tokenizers import TextCorpus, Tokenizer
+from lab.data.tokenizers import Tokenizer
 from lab.data.vocabulary import valid_unicode
 
-Split = Literal["train", "val"]
-SPLITS: tuple[Split, ...] = ("train", "val")
 FORMAT = 1
 # Enough to keep some threads busy; with its ids in int64 a few dozen MB.
 BATCH_CHARACTERS = 1 << 21
@@ -52,19 +49,19 @@ class TokenFile:
         return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.tokens,))
 
 
-def token_folder(corpus: TextCorpus, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None) -> Path:
+def token_folder(corpus: Corpus, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Where the token files of this corpus under this tokenizer live."""
     key = f"{FORMAT}|{corpus.fingerprint()}|{corpus.has_documents}|{tokenizer.fingerprint}"
     return cache_root(cache_dir) / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def open_token_files(
-    corpus: TextCorpus, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None
+    corpus: Corpus, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None
 ) -> dict[Split, TokenFile]:
     """The token files of both splits, made first where they are missing, torn or foreign.
 
-    Two processes that want the same files: one makes them, the other waits. Killed in the middle: the next
-    one starts over. Raises `ValueError` when the cache cannot be written or a text cannot be encoded.
+    Two processes that want the same files: one makes them, the other waits. Killed in the middle: the next one starts
+    over. Raises `ValueError` when the cache cannot be written or a text cannot be encoded.
     """
     folder = token_folder(corpus, tokenizer, cache_dir)
     ready = {split: found for split in SPLITS if (found := read_token_file(folder, split)) is not None}
@@ -89,7 +86,7 @@ def read_token_file(folder: Path, split: Split) -> TokenFile | None:
         return None
 
 
-def _write(corpus: TextCorpus, tokenizer: Tokenizer, split: Split, folder: Path) -> TokenFile:
+def _write(corpus: Corpus, tokenizer: Tokenizer, split: Split, folder: Path) -> TokenFile:
     """Tokenise one split. The facts are written last: without them the ids count for nothing."""
     path = folder / f"{split}.bin"
     path.with_suffix(".json").unlink(missing_ok=True)

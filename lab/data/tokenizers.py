@@ -1,9 +1,8 @@
 """Making and loading a tokenizer by name.
 
-`make_tokenizer(kind, corpus)` gives one of: `char`, `bytes`, `bpe` (learned from the corpus's training
-text), or a published vocabulary (`gpt2`, `r50k_base`, `p50k_base`, `cl100k_base`, `o200k_base`). What took
-work is kept in the cache and in the run (`tokenizer.json`), so a run is read on a machine that has neither
-the corpus nor a network.
+`make_tokenizer(kind, corpus)` gives one of: `char`, `bytes`, `bpe` (learned from the corpus's training text), or a
+published vocabulary (`gpt2`, `r50k_base`, `p50k_base`, `cl100k_base`, `o200k_base`). What took work is kept in the
+cache and in the run (`tokenizer.json`), so a run is read on a machine that has neither the corpus nor a network.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from lab.data.bpe import PUBLISHED, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
 from lab.data.cache import atomic_write, cache_root, locked
+from lab.data.corpus import Corpus
 from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
 
 __all__ = ["KINDS", "StreamDecoder", "Tokenizer", "from_json", "load_tokenizer", "make_tokenizer"]
@@ -30,30 +30,17 @@ TRAINING_BYTES = 10_000_000
 _RECIPE = 1  # part of the cache's key: raise it when training changes
 
 
-class TextCorpus(Protocol):
-    """What is asked of a corpus here: its texts, split in two, and what tells it from others."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def has_documents(self) -> bool: ...
-    def documents(self, split: Literal["train", "val"]) -> Iterator[str]: ...
-    def size_bytes(self, split: Literal["train", "val"]) -> int | None: ...
-    def fingerprint(self) -> str: ...
-
-
 def make_tokenizer(
     kind: str,
-    corpus: TextCorpus | None = None,
+    corpus: Corpus | None = None,
     vocab_size: int | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Tokenizer:
-    """The tokenizer `kind` (one of `KINDS`, or the path of a tokenizer.json), learned from `corpus` where
-    it learns.
+    """The tokenizer `kind` (one of `KINDS`, or the path of a tokenizer.json), learned from `corpus` where it learns.
 
-    `vocab_size` is `bpe`'s to choose (default 4096, or fewer where the text gives no more); with the others
-    it may only repeat what they have. Raises `ValueError` for an unknown kind, a size that cannot be, or a
-    published vocabulary that is not here and cannot be fetched.
+    `vocab_size` is `bpe`'s to choose (default 4096, or fewer where the text gives no more); with the others it may only
+    repeat what they have. Raises `ValueError` for an unknown kind, a size that cannot be, or a published vocabulary
+    that is not here and cannot be fetched.
     """
     if kind not in KINDS:
         if not (kind.endswith(".json") or Path(kind).exists()):
@@ -77,14 +64,14 @@ def make_tokenizer(
 
 
 def _kept_path(
-    kind: str, vocab_size: int | None, corpus: TextCorpus | None, cache_dir: str | os.PathLike[str] | None
+    kind: str, vocab_size: int | None, corpus: Corpus | None, cache_dir: str | os.PathLike[str] | None
 ) -> Path:
     """Where the cache keeps a tokenizer: the name holds all that decides what it will be."""
     key = f"{_RECIPE}|{kind}|{vocab_size}|{corpus.fingerprint() if corpus else ''}"
     return cache_root(cache_dir) / "tokenizers" / f"{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
 
 
-def _make(kind: str, corpus: TextCorpus | None, vocab_size: int | None) -> Tokenizer:
+def _make(kind: str, corpus: Corpus | None, vocab_size: int | None) -> Tokenizer:
     if corpus is None or kind in PUBLISHED:
         return published_bpe(kind)
     if kind == "bpe":
@@ -98,11 +85,11 @@ def published_if_here(name: str) -> Tokenizer | None:
     return make_tokenizer(name) if here else None
 
 
-def learn_alphabet(corpus: TextCorpus) -> CharTokenizer:
+def learn_alphabet(corpus: Corpus) -> CharTokenizer:
     """The characters of the training text, all of them (TinyShakespeare: 65).
 
-    A character that only the validation text has was never trained: where there are such, the vocabulary
-    has an id for the unknown, and they are read as that.
+    A character that only the validation text has was never trained: where there are such, the vocabulary has an id for
+    the unknown, and they are read as that.
     """
     train: set[str] = set()
     for text in corpus.documents("train"):
@@ -112,7 +99,7 @@ def learn_alphabet(corpus: TextCorpus) -> CharTokenizer:
     return CharTokenizer(alphabet, end_of_text=corpus.has_documents, unknown=unseen or alphabet != train)
 
 
-def sample(corpus: TextCorpus, max_bytes: int) -> Iterator[str]:
+def sample(corpus: Corpus, max_bytes: int) -> Iterator[str]:
     """About `max_bytes` of the training text, evenly over it; from its start where its size is unknown."""
     n_bytes = corpus.size_bytes("train") or 0
     share = min(1.0, max_bytes / n_bytes) if n_bytes else 1.0

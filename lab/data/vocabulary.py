@@ -1,11 +1,10 @@
 """What a tokenizer is, and the two simplest ones.
 
-A vocabulary is a table: id → the bytes it stands for. Decoding is looking up and joining, whatever the
-tokenizer; only encoding differs. So the table itself is kept and written to `tokenizer.json`: a stored tokenizer needs
-no network and no download, and its ids have one meaning.
+A vocabulary is a table: id → the bytes it stands for. Decoding is looking up and joining, whatever the tokenizer; only
+encoding differs. So the table itself is kept and written to `tokenizer.json`: a stored tokenizer needs no network and
+no download, and its ids have one meaning.
 
-Here: `Tokenizer` (the table and everything that follows from it), `StreamDecoder`, `ByteTokenizer`,
-`CharTokenizer`.
+Here: `Tokenizer` (the table and everything that follows from it), `StreamDecoder`, `ByteTokenizer`, `CharTokenizer`.
 """
 
 from __future__ import annotations
@@ -29,10 +28,9 @@ UNKNOWN = "\ufffd"
 class Tokenizer(ABC):
     """Text ↔ token ids.
 
-    `name` is what the user asked for (`char`, `bytes`, `bpe`, `gpt2`, …), `tokens[id]` the bytes id stands
-    for (`None` where an encoding leaves a gap), `eot_id` the id that ends a document (`None`: there is
-    none), `specials` the ids that no text encodes to, by their written form. Special text in what a user
-    types is ordinary text.
+    `name` is what the user asked for (`char`, `bytes`, `bpe`, `gpt2`, …), `tokens[id]` the bytes id stands for (`None`
+    where an encoding leaves a gap), `eot_id` the id that ends a document (`None`: there is none), `specials` the ids
+    that no text encodes to, by their written form. Special text in what a user types is ordinary text.
     """
 
     kind: ClassVar[str]
@@ -85,8 +83,8 @@ class Tokenizer(ABC):
     def byte_lengths(self) -> np.ndarray:
         """Bytes of text each id stands for, int64 `[vocab_size]`; 0 for special ids and gaps.
 
-        What bits per byte divide by. The end of a document is no byte of its text: predicting it costs
-        nats, and counts no bytes.
+        What bits per byte divide by. The end of a document is no byte of its text: predicting it costs nats, and counts
+        no bytes.
         """
         lengths = np.array([0 if token is None else len(token) for token in self.tokens], dtype=np.int64)
         lengths[list(self.specials.values())] = 0
@@ -151,9 +149,9 @@ class ByteTokenizer(Tokenizer):
 class CharTokenizer(Tokenizer):
     """Every character of an alphabet is a token, in code point order.
 
-    After them, only where the corpus calls for it: an id that ends a document, and an id for every
-    character outside the alphabet. Without the latter `encode` raises a `ValueError` that names the
-    characters it does not know; with it they are read as U+FFFD, and decode to that.
+    After them, only where the corpus calls for it: an id that ends a document, and an id for every character outside
+    the alphabet. Without the latter `encode` raises a `ValueError` that names the characters it does not know; with it
+    they are read as U+FFFD, and decode to that.
     """
 
     kind = "char"

@@ -10,17 +10,3 @@ Takes a model and a tokenizer and loads nothing itself.
 from lab.generation.decoding import Alternative, Step, stream, stream_text, with_text
 from lab.generation.prompt import Prompt, read_prompt
 from lab.generation.sampling import Distribution, Sampling, distribution, draw
-
-__all__ = [
-    "Alternative",
-    "Distribution",
-    "Prompt",
-    "Sampling",
-    "Step",
-    "distribution",
-    "draw",
-    "read_prompt",
-    "stream",
-    "stream_text",
-    "with_text",
-]

@@ -61,15 +61,14 @@ def stream(
 
     Ends after max_new_tokens, or with the first token of `stop`, which is the last step then.
 
-    Keys and values of earlier positions are cached, so each step costs one position. When the context is full, its
-    last 3/4 are read again and decoding continues from there. So a token follows from the last context_length tokens
-    at most, and 3/4 of that at least; sliding by one each time would read the whole context for each token. Within the
+    Keys and values of earlier positions are cached, so each step costs one position. When the context is full, its last
+    3/4 are read again and decoding continues from there. So a token follows from the last context_length tokens at
+    most, and 3/4 of that at least; sliding by one each time would read the whole context for each token. Within the
     context the cache changes nothing but rounding.
 
     Draws from a generator of its own: PyTorch's random state stays as it was, and a model in training mode is in it
-    again between the steps. Raises `ValueError`, before the first step, for no tokens, more than
-    context_length (see `read_prompt`) or ids that the model does not have; and at a step whose logits are
-    not numbers.
+    again between the steps. Raises `ValueError`, before the first step, for no tokens, more than context_length (see
+    `read_prompt`) or ids that the model does not have; and at a step whose logits are not numbers.
     """
     ids = [int(token) for token in tokens]
     problems = list(_problems(model, ids, alternatives))
@@ -83,9 +82,9 @@ def stream_text(
 ) -> Iterator[str]:
     """The text that follows `prompt`, piece by piece as it is written; `settings` are those of `Sampling`.
 
-    Ends before an end of text, or continues with a new document unless `stop_at_end`. A prompt that is too long
-    loses its beginning (with a warning that says how much), an empty one starts a new document, see
-    `read_prompt`. Every piece is of whole characters.
+    Ends before an end of text, or continues with a new document unless `stop_at_end`. A prompt that is too long loses
+    its beginning (with a warning that says how much), an empty one starts a new document, see `read_prompt`. Every
+    piece is of whole characters.
     """
     start = read_prompt(prompt, tokenizer, model.config.context_length)
     if start.dropped:
@@ -100,8 +99,8 @@ def with_text(
 ) -> Iterator[tuple[Step | None, str]]:
     """Each step with the text that is certain now that it was taken, which may be empty.
 
-    A character whose bytes have not all come is held back; what is left of one at the end comes as a last
-    piece, with no step. A token of `stop` has no text, an id that the vocabulary has a gap at is U+FFFD.
+    A character whose bytes have not all come is held back; what is left of one at the end comes as a last piece, with
+    no step. A token of `stop` has no text, an id that the vocabulary has a gap at is U+FFFD.
     """
     decoder = tokenizer.stream()
     for step in steps:
@@ -147,8 +146,7 @@ def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int],
 
 
 def _next_logits(model: GPT, tokens: list[int], cache: KVCache) -> Tensor:
-    """Logits `[vocab_size]` of the token after `tokens`, which follow those in the cache and are appended
-    to it."""
+    """Logits `[vocab_size]` of the token after `tokens`, which follow those in the cache and are appended to it."""
     with _evaluating(model):
         device = model.token_embedding.weight.device
         # The head for the last position only: thousands of logits of each other one would be thrown away. Not by

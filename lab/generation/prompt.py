@@ -29,9 +29,9 @@ class Prompt:
 def read_prompt(text: str, tokenizer: Tokenizer, context_length: int) -> Prompt:
     """The prompt that `text` makes.
 
-    Longer than the context: the end of it stays, and `notes` says how many tokens are dropped. Empty: the
-    model starts from the end of text (after which a document begins), else from a new line, else from the
-    first id. Raises `ValueError` for characters that the tokenizer does not know.
+    Longer than the context: the end of it stays, and `notes` says how many tokens are dropped. Empty: the model starts
+    from the end of text (after which a document begins), else from a new line, else from the first id. Raises
+    `ValueError` for characters that the tokenizer does not know.
     """
     if not text:
         token, name = _start(tokenizer)

@@ -1,7 +1,7 @@
 """From logits to the next token: which tokens may be drawn, with which probabilities, and the draw itself.
 
-The order is fixed: logits → temperature → top-k → top-p → renormalise → draw. Everything here is a function
-of its arguments; the random number is one of them.
+The order is fixed: logits → temperature → top-k → top-p → renormalise → draw. Everything here is a function of its
+arguments; the random number is one of them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ class Sampling:
 
     Args:
         max_new_tokens: Tokens to generate at most.
-        temperature: Logits are divided by it. Below 1 likely tokens become likelier, above 1 all become
-            more alike; 1 is the model's own distribution, 0 always takes the likeliest token (greedy).
-        top_k: Draw among the k likeliest tokens only (Fan et al. 2018); all that tie with the k-th stay.
-            None: all.
-        top_p: Draw among the likeliest tokens that together have probability p, as few as that takes
-            ("nucleus", Holtzman et al. 2020), counted after temperature and top-k. None: all.
+        temperature: Logits are divided by it. Below 1 likely tokens become likelier, above 1 all become more alike; 1
+            is the model's own distribution, 0 always takes the likeliest token (greedy).
+        top_k: Draw among the k likeliest tokens only (Fan et al. 2018); all that tie with the k-th stay. None: all.
+        top_p: Draw among the likeliest tokens that together have probability p, as few as that takes ("nucleus",
+            Holtzman et al. 2020), counted after temperature and top-k. None: all.
         seed: Of the draws. The same seed, model and prompt give the same text.
 
     Raises:
@@ -70,16 +69,14 @@ class Distribution:
 
 
 def own_probabilities(logits: Tensor) -> Tensor:
-    """The model's own distribution, temperature 1 and nothing removed: softmax in float64, `[...,
-    vocab_size]`."""
+    """The model's own distribution, temperature 1 and nothing removed: softmax in float64, `[..., vocab_size]`."""
     return logits.double().softmax(dim=-1)
 
 
 def with_temperature(logits: Tensor, temperature: float) -> Tensor:
     """Logits `[..., vocab_size]` divided by the temperature, float64, the largest moved to 0.
 
-    At temperature 0 all but the largest become -inf: the limit of dividing by ever less. Of equal ones the
-    first stays.
+    At temperature 0 all but the largest become -inf: the limit of dividing by ever less. Of equal ones the first stays.
     """
     logits = logits.double()
     if temperature == 0:
@@ -112,8 +109,7 @@ def outside_top_p(logits: Tensor, p: float | None) -> Tensor:
 
 
 def distribution(logits: Tensor, sampling: Sampling) -> Distribution:
-    """What a token is drawn from, of `logits` `[..., vocab_size]`: temperature, top-k, top-p,
-    renormalised."""
+    """What a token is drawn from, of `logits` `[..., vocab_size]`: temperature, top-k, top-p, renormalised."""
     scaled = with_temperature(logits, sampling.temperature)
     impossible = scaled == -math.inf  # greedy, or so cold that it comes to the same: not removed by k or p
     by_top_k = below_top_k(scaled, sampling.top_k) & ~impossible

@@ -2,14 +2,13 @@
 
 The training instruments, the page and notebooks all use this one set.
 
-Record with `run_with_cache(model, tokens, names=…)`, then hand the cache to the analyses; each module names
-the sites it needs (`HEAD_SITES`, `LENS_SITES`, …). `ablate` and `activation_patching` run the model
-themselves, over and over. Results are frozen dataclasses of NumPy arrays (fp32, int64), copies, which
-`orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY)` turns into JSON as they are (infinities become
-null).
+Record with `run_with_cache(model, tokens, names=…)`, then hand the cache to the analyses; each module names the sites
+it needs (`HEAD_SITES`, `LENS_SITES`, …). `ablate` and `activation_patching` run the model themselves, over and over.
+Results are frozen dataclasses of NumPy arrays (fp32, int64), copies, which `orjson.dumps(result,
+option=orjson.OPT_SERIALIZE_NUMPY)` turns into JSON as they are (infinities become null).
 
-Whatever is run is run in evaluation mode, without gradients or autocast, uncompiled, and leaves model, modes
-and random state as they were. Bad input raises ValueError. Nothing here reads runs, files or tokenizers.
+Whatever is run is run in evaluation mode, without gradients or autocast, uncompiled, and leaves model, modes and random
+state as they were. Bad input raises ValueError. Nothing here reads runs, files or tokenizers.
 """
 
 from lab.interp.ablation import Ablation, ablate
@@ -71,78 +70,3 @@ from lab.interp.predictions import (
 from lab.interp.residual import RESIDUAL_SITES, WRITING_SITES, ResidualMap, branch_cosines, head_norms, residual_norms
 from lab.interp.summary import SUMMARY_SITES, Summary, record_texts, summarise
 from lab.interp.taps import Chain, Edit, Recorder, Sites
-
-__all__ = [
-    "ATTRIBUTION_SITES",
-    "EXAMPLE_SITES",
-    "HEAD_MEASURES",
-    "HEAD_SITES",
-    "HISTOGRAM_SITES",
-    "LENS_SITES",
-    "NEURON_SITES",
-    "PATTERN_SITES",
-    "PREDICTION_SITES",
-    "RESIDUAL_SITES",
-    "ROW_SITES",
-    "SUMMARY_SITES",
-    "WRITING_SITES",
-    "Ablation",
-    "ActivationCache",
-    "AttentionRow",
-    "Attribution",
-    "Chain",
-    "Edit",
-    "EmbeddingMap",
-    "HeadScore",
-    "Histograms",
-    "InductionLoss",
-    "LogitLens",
-    "Neighbours",
-    "NeuronActivity",
-    "NeuronExamples",
-    "PCABasis",
-    "Patching",
-    "Recorder",
-    "ResidualMap",
-    "Sites",
-    "Summary",
-    "TokenPredictions",
-    "ablate",
-    "activation_histograms",
-    "activation_patching",
-    "attention_distance",
-    "attention_entropy",
-    "attention_patterns",
-    "attention_rollout",
-    "attention_row",
-    "branch_cosines",
-    "check_tokens",
-    "direct_logit_attribution",
-    "duplicate_token_score",
-    "embedding_pca",
-    "estimate_bytes",
-    "first_token_attention",
-    "head_norms",
-    "head_scores",
-    "histogram",
-    "in_context_score",
-    "induction_loss",
-    "induction_score",
-    "largest_score",
-    "linear_edges",
-    "logit_lens",
-    "neuron_activity",
-    "neuron_examples",
-    "previous_token_score",
-    "record_texts",
-    "repeat_scores",
-    "repeated_random_tokens",
-    "residual_norms",
-    "run_with_cache",
-    "summarise",
-    "symmetric_log_edges",
-    "text_scores",
-    "token_losses",
-    "token_neighbours",
-    "token_predictions",
-]

@@ -32,16 +32,16 @@ class Ablation:
 
 
 def ablate(model: GPT, tokens: Tokens, mode: Mode = "mean", progress: Progress | None = None) -> Ablation:
-    """The rise in loss, in nats per token, when one head or one MLP at a time is replaced by a constant:
-    heads `[layer, head]`, MLPs `[layer]`.
+    """The rise in loss, in nats per token, when one head or one MLP at a time is replaced by a constant: heads `[layer,
+    head]`, MLPs `[layer]`.
 
-    "mean" puts the part's mean over all of `tokens` `[batch, pos]` in its place, so that what it computes for this
-    text is lost but later layers see usual values; "zero" puts zeros, which may raise the loss by more than the part
-    ever lowered it (Wang et al. 2022, §2.1). Below 0: this text is predicted better without it. Of parts that do the
-    same, each alone shows little.
+    "mean" puts the part's mean over all of `tokens` `[batch, pos]` in its place, so that what it computes for this text
+    is lost but later layers see usual values; "zero" puts zeros, which may raise the loss by more than the part ever
+    lowered it (Wang et al. 2022, §2.1). Below 0: this text is predicted better without it. Of parts that do the same,
+    each alone shows little.
 
-    Costs 1 + n_layers · (n_heads + 1) forward passes; `progress(done, of)` is called after each. Raises
-    ValueError for bad tokens and texts of one token.
+    Costs 1 + n_layers · (n_heads + 1) forward passes; `progress(done, of)` is called after each. Raises ValueError for
+    bad tokens and texts of one token.
     """
     check_choice("mode", mode, get_args(Mode))
     model = plain(model)

@@ -1,9 +1,8 @@
-"""Where attention looks: patterns of heads, rollout through the layers, and how one row of a
-pattern came to be.
+"""Where attention looks: patterns of heads, rollout through the layers, and how one row of a pattern came to be.
 
-A pattern `[head, query, key]` says how much the position `query` (row) reads from `key` (column): each row
-sums to 1 and is 0 at keys that come after the query. Attention shows where information could flow, not that
-it mattered: see `lab.interp.ablation` for that.
+A pattern `[head, query, key]` says how much the position `query` (row) reads from `key` (column): each row sums to 1
+and is 0 at keys that come after the query. Attention shows where information could flow, not that it mattered: see
+`lab.interp.ablation` for that.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ def attention_patterns(cache: ActivationCache) -> Array:
 
 
 def attention_rollout(cache: ActivationCache) -> Array:
-    """How much each position's stream after each layer draws on each input token, if attention were all there
-    is, `[layer, batch, query, key]` (Abnar and Zuidema 2020, §3).
+    """How much each position's stream after each layer draws on each input token, if attention were all there is,
+    `[layer, batch, query, key]` (Abnar and Zuidema 2020, §3).
 
-    Each layer mixes half of what a position had (the residual connection) with half of the head average, and
-    the mixtures are multiplied from the first layer up. Rows sum to 1. MLPs, values and the true size of what
-    attention adds are left out, so it is a rough map.
+    Each layer mixes half of what a position had (the residual connection) with half of the head average, and the
+    mixtures are multiplied from the first layer up. Rows sum to 1. MLPs, values and the true size of what attention
+    adds are left out, so it is a rough map.
     """
     average = cache.stack("pattern").float().mean(dim=2)
     identity = torch.eye(average.shape[-1], device=average.device, dtype=average.dtype)
@@ -49,8 +48,7 @@ def attention_rollout(cache: ActivationCache) -> Array:
 class AttentionRow:
     """How one query shares out its attention: one number per key in each field, in the order of computation.
 
-    Keys after the query are in `dot_products` and `scores` too, to show what the mask hides; `masked` is -inf
-    there.
+    Keys after the query are in `dot_products` and `scores` too, to show what the mask hides; `masked` is -inf there.
     """
 
     dot_products: Array  # q·k
@@ -64,12 +62,10 @@ class AttentionRow:
 def attention_row(
     model: GPT, cache: ActivationCache, layer: int, head: int, query: int, sequence: int = 0
 ) -> AttentionRow:
-    """Scores → mask → softmax of one row of one pattern, step by step, each `[key]` (Vaswani et al. 2017,
-    §3.2.1).
+    """Scores → mask → softmax of one row of one pattern, step by step, each `[key]` (Vaswani et al. 2017, §3.2.1).
 
-    Queries and keys are taken after QK-norm and rotation; under grouped-query attention `head` is that of the
-    query. Negative indices count from the end. Needs `q` and `k`; raises ValueError for an index out of
-    range.
+    Queries and keys are taken after QK-norm and rotation; under grouped-query attention `head` is that of the query.
+    Negative indices count from the end. Needs `q` and `k`; raises ValueError for an index out of range.
     """
     model = plain(model)
     config = cache.config
@@ -97,8 +93,8 @@ def attention_row(
 
 
 def _as_multiplied(model: GPT, layer: int, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Queries and keys `[pos, head, d_head]` as the scores are made of them: normed and rotated where the
-    model does so."""
+    """Queries and keys `[pos, head, d_head]` as the scores are made of them: normed and rotated where the model does
+    so."""
     attn = blocks(model)[layer].attn
     if attn.q_norm is not None and attn.k_norm is not None:
         q, k = attn.q_norm(q), attn.k_norm(k)

@@ -35,14 +35,14 @@ def direct_logit_attribution(
     targets: npt.ArrayLike | None = None,
     versus: npt.ArrayLike | None = None,
 ) -> Attribution:
-    """Split a token's logit at every position into what embeddings, each head, each MLP and the biases put
-    there, `[part, batch, pos]` (Elhage et al. 2021; Wang et al. 2022, §3.1).
+    """Split a token's logit at every position into what embeddings, each head, each MLP and the biases put there,
+    `[part, batch, pos]` (Elhage et al. 2021; Wang et al. 2022, §3.1).
 
-    The final residual stream is a sum and the head is linear, so the logit is one too, once the final norm's
-    scale is held at its value for the whole stream. `targets` (an id, or ids that broadcast to `[batch,
-    pos]`): by default the model's first guess at each position. With `versus` the difference of the two
-    tokens' logits, which leaves out what helps both. Effects through later layers are not in it. `error` says
-    how well the parts add up: some 1e-6 times the logit.
+    The final residual stream is a sum and the head is linear, so the logit is one too, once the final norm's scale is
+    held at its value for the whole stream. `targets` (an id, or ids that broadcast to `[batch, pos]`): by default the
+    model's first guess at each position. With `versus` the difference of the two tokens' logits, which leaves out what
+    helps both. Effects through later layers are not in it. `error` says how well the parts add up: some 1e-6 times the
+    logit.
 
     Raises ValueError under post-norm, where the stream is no sum. Needs `ATTRIBUTION_SITES`.
     """

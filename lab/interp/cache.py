@@ -21,11 +21,10 @@ DEFAULT_BUDGET_BYTES = 2**30
 class ActivationCache:
     """The recorded activations of one batch.
 
-    `cache["pattern", 0]` or `cache["blocks.0.attn.hook_pattern"]` is one of them as a tensor on the model's
-    device, layers also counted from the end (-1 is the last); `cache.stack("pattern")` is those of all
-    layers. Each is a copy: write into it as you like. `cache.tokens` `[batch, pos]`, `cache.logits` `[batch,
-    pos, vocab_size]`. Asking for what is not there raises ValueError saying why: never recorded, no such
-    site, no such layer.
+    `cache["pattern", 0]` or `cache["blocks.0.attn.hook_pattern"]` is one of them as a tensor on the model's device,
+    layers also counted from the end (-1 is the last); `cache.stack("pattern")` is those of all layers. Each is a copy:
+    write into it as you like. `cache.tokens` `[batch, pos]`, `cache.logits` `[batch, pos, vocab_size]`. Asking for what
+    is not there raises ValueError saying why: never recorded, no such site, no such layer.
     """
 
     def __init__(self, sites: Sites, tokens: Tensor, activations: Mapping[str, Tensor]) -> None:
@@ -117,15 +116,14 @@ def run_with_cache(
     budget_bytes: int = DEFAULT_BUDGET_BYTES,
     edit: Tap | None = None,
 ) -> ActivationCache:
-    """Run the model once over `tokens` `[batch, pos]` (or one sequence `[pos]`) and keep what `names` ask
-    for: by default every site and the logits.
+    """Run the model once over `tokens` `[batch, pos]` (or one sequence `[pos]`) and keep what `names` ask for: by
+    default every site and the logits.
 
-    `names` as in `Sites.select`: `("pattern", "resid_post")`, `"blocks.0.*"`, a function. `edit` is a tap
-    whose changes flow on and are seen. The model runs in evaluation mode, without gradients, and is left as
-    it was.
+    `names` as in `Sites.select`: `("pattern", "resid_post")`, `"blocks.0.*"`, a function. `edit` is a tap whose changes
+    flow on and are seen. The model runs in evaluation mode, without gradients, and is left as it was.
 
-    Raises ValueError for bad tokens, for a name that doesn't exist, before running where the activations
-    would take more than `budget_bytes`, and where the model computes NaN.
+    Raises ValueError for bad tokens, for a name that doesn't exist, before running where the activations would take
+    more than `budget_bytes`, and where the model computes NaN.
     """
     model = plain(model)
     checked = check_tokens(model.config, tokens)

@@ -26,11 +26,11 @@ class Neighbours:
 
 
 def token_neighbours(model: GPT, tokens: Tokens, k: int = 10, side: Side = "input") -> Neighbours:
-    """The `k` tokens (at most vocab_size - 1) whose embeddings point most nearly the same way as each of
-    `tokens` `[token]`, by cosine similarity (Mikolov et al. 2013, §4).
+    """The `k` tokens (at most vocab_size - 1) whose embeddings point most nearly the same way as each of `tokens`
+    `[token]`, by cosine similarity (Mikolov et al. 2013, §4).
 
-    `side`: the embedding that reads tokens, or the one that scores the next (the same where they are tied).
-    Untrained, all cosines lie around 0 ± 1/√d_model.
+    `side`: the embedding that reads tokens, or the one that scores the next (the same where they are tied). Untrained,
+    all cosines lie around 0 ± 1/√d_model.
     """
     if k < 1:
         raise ValueError(f"k={k}: ask for at least 1 neighbour")
@@ -70,9 +70,9 @@ def embedding_pca(
     """Token embeddings `[token, d_model]` drawn in the few directions along which they differ most (principal
     components, Pearson 1901); all tokens by default.
 
-    For a time-lapse fit once, on the last snapshot, and hand that `basis` in for the others: a basis fitted
-    anew at each step turns and flips, and the animation shows motion that isn't there. No randomness; the
-    sign of a direction is such that its largest entry is positive.
+    For a time-lapse fit once, on the last snapshot, and hand that `basis` in for the others: a basis fitted anew at
+    each step turns and flips, and the animation shows motion that isn't there. No randomness; the sign of a direction
+    is such that its largest entry is positive.
     """
     weight = _embedding(model, side)
     d_model = weight.shape[1]

@@ -1,6 +1,5 @@
-"""How every analysis runs a model: tokens checked first, then evaluation mode, no gradients, no autocast, the
-plain uncompiled code, and afterwards everything as it was.
-"""
+"""How every analysis runs a model: tokens checked first, then evaluation mode, no gradients, no autocast, the plain
+uncompiled code, and afterwards everything as it was."""
 
 from __future__ import annotations
 
@@ -23,8 +22,8 @@ Tokens = Sequence[int] | Sequence[Sequence[int]] | npt.NDArray[Any] | Tensor
 def check_tokens(config: GPTConfig, tokens: Tokens, at_least: int = 1) -> Tensor:
     """`tokens` as int64 `[batch, pos]`, a copy; one sequence alone becomes a batch of one.
 
-    Raises ValueError naming all that is wrong: no integers, sequences of unequal length, ids outside the
-    vocabulary, more positions than context_length, fewer than `at_least`.
+    Raises ValueError naming all that is wrong: no integers, sequences of unequal length, ids outside the vocabulary,
+    more positions than context_length, fewer than `at_least`.
     """
     found = _integers(tokens)
     if found.ndim == 1:
@@ -70,8 +69,7 @@ def _integers(tokens: Tokens) -> Tensor:
 
 
 def check_layer(config: GPTConfig, layer: int) -> int:
-    """`layer` counted from 0; negative ones count from the end. Raises ValueError where there is no such
-    layer."""
+    """`layer` counted from 0; negative ones count from the end. Raises ValueError where there is no such layer."""
     return check_index("layer", layer, config.n_layers)
 
 
@@ -94,8 +92,7 @@ def blocks(model: GPT) -> list[Block]:
 
 @contextmanager
 def analysing(model: GPT) -> Iterator[None]:
-    """Inside: evaluation mode, no gradients, no autocast, nothing compiled. Afterwards each module's mode is
-    put back.
+    """Inside: evaluation mode, no gradients, no autocast, nothing compiled. Afterwards each module's mode is put back.
 
     Compiled code would be recompiled for a tap, 0.3 to 1 s each, or run without it.
     """
@@ -116,8 +113,8 @@ def analysing(model: GPT) -> Iterator[None]:
 
 
 def forward(model: GPT, tokens: Tensor, tap: Tap | None = None) -> Tensor:
-    """Logits `[batch, pos, vocab_size]` after checked `tokens` `[batch, pos]`, with a `tap` on the way, as an
-    analysis sees them.
+    """Logits `[batch, pos, vocab_size]` after checked `tokens` `[batch, pos]`, with a `tap` on the way, as an analysis
+    sees them.
 
     Raises ValueError where they are not finite: then nothing in the model means anything.
     """

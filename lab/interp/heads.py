@@ -1,8 +1,8 @@
-"""What each head does, as one number a head: how spread out it attends, how far back, and whether it looks at
-the previous token, at an earlier copy, or at what followed that copy.
+"""What each head does, as one number a head: how spread out it attends, how far back, and whether it looks at the
+previous token, at an earlier copy, or at what followed that copy.
 
-Every score is a mean over the batch and over the queries that have a choice (the first position has none),
-and comes with the value that attending evenly to all visible keys would give.
+Every score is a mean over the batch and over the queries that have a choice (the first position has none), and comes
+with the value that attending evenly to all visible keys would give.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from lab.interp.arrays import Array, to_array
 from lab.interp.cache import ActivationCache
 
 HEAD_SITES = ("pattern",)
-SCORE_SITES = ("attn_scores",)
 
 
 @dataclass(frozen=True)
 class HeadScore:
-    """One number for each head: `values` `[layer, head]`; `chance` is that of a head that attends evenly to
-    all it may see."""
+    """One number for each head: `values` `[layer, head]`; `chance` is that of a head that attends evenly to all it may
+    see."""
 
     values: Array
     chance: float
@@ -32,8 +31,8 @@ class HeadScore:
 def attention_entropy(cache: ActivationCache) -> HeadScore:
     """How spread out each head's attention is: 0 where every query reads one key, 1 where all keys alike.
 
-    Each row's entropy in nats over the largest it could have, ln of the keys it may see, so that early rows
-    count like late ones.
+    Each row's entropy in nats over the largest it could have, ln of the keys it may see, so that early rows count like
+    late ones.
     """
     pattern = _patterns(cache)
     most = torch.log(_visible(pattern))[1:]
@@ -41,8 +40,8 @@ def attention_entropy(cache: ActivationCache) -> HeadScore:
 
 
 def first_token_attention(cache: ActivationCache) -> HeadScore:
-    """The share of attention on the first position, where it goes that a head has no other use for (the attention
-    sink of Xiao et al. 2023, §3.1)."""
+    """The share of attention on the first position, where it goes that a head has no other use for (the attention sink
+    of Xiao et al. 2023, §3.1)."""
     pattern = _patterns(cache)
     return HeadScore(to_array(_mean(pattern[..., 1:, 0])), _chance(pattern, 1))
 
@@ -57,20 +56,20 @@ def attention_distance(cache: ActivationCache) -> HeadScore:
 
 
 def previous_token_score(cache: ActivationCache, period: int | None = None) -> HeadScore:
-    """The share of attention on the token just before. On text repeated with `period`, over the queries of
-    the repeats alone, to compare with the other two scores there."""
+    """The share of attention on the token just before. On text repeated with `period`, over the queries of the repeats
+    alone, to compare with the other two scores there."""
     return _score(cache, distance=1, start=1 if period is None else _checked(cache, period))
 
 
 def duplicate_token_score(cache: ActivationCache, period: int) -> HeadScore:
-    """On text repeated with `period`: the share of attention on the same token, one period back (Wang et al.
-    2022, §3, duplicate token heads)."""
+    """On text repeated with `period`: the share of attention on the same token, one period back (Wang et al. 2022, §3,
+    duplicate token heads)."""
     return _score(cache, distance=period, start=_checked(cache, period))
 
 
 def induction_score(cache: ActivationCache, period: int) -> HeadScore:
-    """On text repeated with `period`: the share of attention on the token that followed this one's earlier
-    copy (Olsson et al. 2022, prefix matching).
+    """On text repeated with `period`: the share of attention on the token that followed this one's earlier copy (Olsson
+    et al. 2022, prefix matching).
 
     A head near 1 finds how the pattern continued last time. It takes two layers: a head of an earlier one must have
     written into each position what its previous token was, so one-layer models stay at chance.
@@ -119,8 +118,8 @@ def head_scores(
 def largest_score(cache: ActivationCache) -> Array:
     """The largest attention score q·k/√d_head of each head over all visible pairs, `[layer, head]`.
 
-    Growth over training from some 5 to above 50 precedes instability: the softmax then passes on hardly any
-    gradient (Dehghani et al. 2023, §3.1). Needs `attn_scores`.
+    Growth over training from some 5 to above 50 precedes instability: the softmax then passes on hardly any gradient
+    (Dehghani et al. 2023, §3.1). Needs `attn_scores`.
     """
     return to_array(cache.stack("attn_scores").float().amax(dim=(1, 3, 4)))
 
@@ -128,9 +127,9 @@ def largest_score(cache: ActivationCache) -> Array:
 def repeated_random_tokens(vocab_size: int, length: int, batch: int = 8, seed: int = 0) -> Tensor:
     """Random blocks of `length` tokens, each written twice: int64 `[batch, 2·length]`, period `length`.
 
-    Nothing but the repetition can be predicted. A block is drawn without replacement, so that each token has
-    one earlier copy: a token twice in a block caps the induction score near 0.9. The same `seed` gives the
-    same tokens. Raises ValueError where the vocabulary is smaller than a block.
+    Nothing but the repetition can be predicted. A block is drawn without replacement, so that each token has one
+    earlier copy: a token twice in a block caps the induction score near 0.9. The same `seed` gives the same tokens.
+    Raises ValueError where the vocabulary is smaller than a block.
     """
     problems = []
     if length < 2:

@@ -17,16 +17,15 @@ HISTOGRAM_SITES = ("resid_post", "attn_out", "mlp.post", "mlp_out")
 
 
 def linear_edges(low: float = -8.0, high: float = 8.0, bins: int = 64) -> Array:
-    """Edges of equally wide bins, `[bins+1]`: the default suits activations, which norms keep within some
-    units of 0."""
+    """Edges of equally wide bins, `[bins+1]`: the default suits activations, which norms keep near 0."""
     if not low < high or bins < 1:
         raise ValueError(f"low={low}, high={high}, bins={bins}: low must be below high, bins at least 1")
     return np.linspace(low, high, bins + 1, dtype=np.float32)
 
 
 def symmetric_log_edges(smallest: float = 1e-8, largest: float = 1e2, per_decade: int = 4) -> Array:
-    """Edges that grow by powers of ten away from 0 on both sides, with one bin around 0: for gradients and
-    weights, whose sizes lie orders of magnitude apart."""
+    """Edges that grow by powers of ten away from 0 on both sides, with one bin around 0: for gradients and weights,
+    whose sizes lie orders of magnitude apart."""
     if not 0 < smallest < largest or per_decade < 1:
         raise ValueError(
             f"smallest={smallest}, largest={largest}, per_decade={per_decade}: 0 < smallest < largest, "
@@ -67,11 +66,11 @@ class Histograms:
 def activation_histograms(
     cache: ActivationCache, names: Names = HISTOGRAM_SITES, edges: npt.ArrayLike | None = None
 ) -> Histograms:
-    """Histograms of recorded activations, `[site, bin]`, over edges that stay the same whatever the step, so
-    that pictures of different steps compare.
+    """Histograms of recorded activations, `[site, bin]`, over edges that stay the same whatever the step, so that
+    pictures of different steps compare.
 
-    Default edges: `linear_edges()`. What lies outside is counted too, with the least and largest value
-    beside. Not for attention scores, which are -inf where masked, nor logits.
+    Default edges: `linear_edges()`. What lies outside is counted too, with the least and largest value beside. Not for
+    attention scores, which are -inf where masked, nor logits.
     """
     chosen = cache.sites.select(names)
     if any(name.endswith("hook_attn_scores") or name == LOGITS for name in chosen):

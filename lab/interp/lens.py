@@ -33,11 +33,11 @@ def logit_lens(model: GPT, cache: ActivationCache, top_k: int = 5) -> LogitLens:
     """Unembed the residual stream before each layer and after the last: how the prediction at each position forms
     (nostalgebraist 2020).
 
-    The final norm is computed on each row, as a stream of another size needs another scale; the
-    soft-cap, where there is one, applies too. So the last row is the model's own output. `kl_to_final` is
-    KL(final ‖ row), how far a row still is from that. Under post-norm there is no final norm, and each row
-    has just been normalised by the block before (but not the first). Near the start of training all rows but
-    the last mean little. Needs `resid_pre` and `resid_post`.
+    The final norm is computed on each row, as a stream of another size needs another scale; the soft-cap, where there
+    is one, applies too. So the last row is the model's own output. `kl_to_final` is KL(final ‖ row), how far a row
+    still is from that. Under post-norm there is no final norm, and each row has just been normalised by the block
+    before (but not the first). Near the start of training all rows but the last mean little. Needs `resid_pre` and
+    `resid_post`.
     """
     if top_k < 1:
         raise ValueError(f"top_k={top_k}: ask for at least 1 guess")
@@ -64,8 +64,8 @@ def logit_lens(model: GPT, cache: ActivationCache, top_k: int = 5) -> LogitLens:
 
 
 def lens_logits(model: GPT, cache: ActivationCache, row: int) -> Tensor:
-    """One row of the logit lens in full, `[batch, pos, vocab_size]`: before layer `row`, or after the last
-    where it is n_layers; -1 is the last row."""
+    """One row of the logit lens in full, `[batch, pos, vocab_size]`: before layer `row`, or after the last where it is
+    n_layers; -1 is the last row."""
     row = check_index("lens row", row, cache.config.n_layers + 1)
     last = row == cache.config.n_layers
     residual = cache["resid_post", -1] if last else cache["resid_pre", row]

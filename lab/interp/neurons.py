@@ -30,10 +30,10 @@ class NeuronActivity:
 def neuron_activity(cache: ActivationCache) -> NeuronActivity:
     """Dead and saturated neurons of each layer's MLP.
 
-    A neuron is on where its activation function's input (`mlp.hook_pre`; with swiglu the gate's) is above 0. A
-    dead one is on at no token: of ReLU² it passes on nothing and no gradient comes back to it, of GELU and
-    SiLU at most a trickle. A saturated one is on at every token: it no longer chooses, which leaves it all
-    but linear. On a short text some look like either by chance: compare over training rather than with 0.
+    A neuron is on where its activation function's input (`mlp.hook_pre`; with swiglu the gate's) is above 0. A dead one
+    is on at no token: of ReLU² it passes on nothing and no gradient comes back to it, of GELU and SiLU at most a
+    trickle. A saturated one is on at every token: it no longer chooses, which leaves it all but linear. On a short text
+    some look like either by chance: compare over training rather than with 0.
     """
     on = cache.stack("mlp.pre") > 0
     rate = on.float().mean(dim=(1, 2))
@@ -58,9 +58,9 @@ def neuron_examples(model: GPT, tokens: Tokens, k: int = 10, progress: Progress 
     """The `k` tokens of `tokens` `[sequence, pos]` at which each neuron of each MLP is most active: what it seems to
     look for (Zeiler and Fergus 2014, §4; Geva et al. 2021, §3).
 
-    The activation is `mlp.hook_post`, what the neuron hands on; on as in `neuron_activity`. The largest values show
-    one end of what a neuron does: look at ordinary ones too before naming it. Reads the text once, some sequences a
-    forward pass, after each of which `progress(done, of)` is called.
+    The activation is `mlp.hook_post`, what the neuron hands on; on as in `neuron_activity`. The largest values show one
+    end of what a neuron does: look at ordinary ones too before naming it. Reads the text once, some sequences a forward
+    pass, after each of which `progress(done, of)` is called.
     """
     if k < 1:
         raise ValueError(f"k={k}: ask for at least 1 example")

@@ -1,7 +1,7 @@
 """Activation patching: where in the model is the difference between two prompts?
 
-Run the model on one prompt, put in what it computed for another at one place, and see whether the other's
-answer comes back (Meng et al. 2022, §2.1, causal tracing; Heimersheim and Nanda 2024 on how to read it).
+Run the model on one prompt, put in what it computed for another at one place, and see whether the other's answer comes
+back (Meng et al. 2022, §2.1, causal tracing; Heimersheim and Nanda 2024 on how to read it).
 """
 
 from __future__ import annotations
@@ -64,15 +64,14 @@ def activation_patching(
     show: Callable[[int], str] = str,
     progress: Progress | None = None,
 ) -> Patching:
-    """Put the clean prompt's activation at one layer and position into the run on the corrupt prompt, for
-    each layer and position, `[layer, pos]`.
+    """Put the clean prompt's activation at one layer and position into the run on the corrupt prompt, for each layer
+    and position, `[layer, pos]`.
 
-    The metric, at `position`: logit of `answer` less that of `wrong`, the two prompts' right answers; or
-    without `wrong` the log-probability of `answer` in nats. `clean` and `corrupt` are one sequence each, of
-    equal length and aligned token by token: else raises ValueError with both side by side (`show` turns an id
-    into text there). Reads the prompt n_layers · pos times, up to 32 copies a forward pass, after each of which
-    `progress(done, of)` is called: half a second for 64 tokens and 4 layers 128 wide on one CPU core, minutes
-    for 256 tokens and 6 layers 384 wide.
+    The metric, at `position`: logit of `answer` less that of `wrong`, the two prompts' right answers; or without
+    `wrong` the log-probability of `answer` in nats. `clean` and `corrupt` are one sequence each, of equal length and
+    aligned token by token: else raises ValueError with both side by side (`show` turns an id into text there). Reads
+    the prompt n_layers · pos times, up to 32 copies a forward pass, after each of which `progress(done, of)` is called:
+    half a second for 64 tokens and 4 layers 128 wide on one CPU core, minutes for 256 tokens and 6 layers 384 wide.
     """
     check_choice("site", site, get_args(PatchSite))
     model = plain(model)

@@ -1,6 +1,4 @@
-"""Next-token predictions and their losses: loss, rank and most likely tokens at each position; how much context
-helps.
-"""
+"""Next-token predictions: loss, rank and most likely tokens at each position; how much context helps."""
 
 from __future__ import annotations
 
@@ -21,9 +19,8 @@ PREDICTION_SITES = (LOGITS,)
 def token_losses(cache: ActivationCache) -> Array:
     """The cross-entropy of each token, `[batch, pos-1]` in nats: entry t is for token t+1 after tokens 0 … t.
 
-    The first token has no loss, as nothing was read before it. Compare with ln(vocab_size), that of all
-    tokens equally likely.
-    Raises ValueError for texts of one token.
+    The first token has no loss, as nothing was read before it. Compare with ln(vocab_size), that of all tokens equally
+    likely. Raises ValueError for texts of one token.
     """
     return to_array(_losses(cache))
 
@@ -40,11 +37,11 @@ class TokenPredictions:
 
 
 def token_predictions(cache: ActivationCache, top_k: int = 5) -> TokenPredictions:
-    """Loss, probability and rank of each token that came, and the `top_k` guesses after each position (at
-    most vocab_size).
+    """Loss, probability and rank of each token that came, and the `top_k` guesses after each position (at most
+    vocab_size).
 
-    Entry t of the first three is about token t+1; the guesses have one entry more, for the token after the
-    text. A rank counts the tokens with a higher logit, plus 1.
+    Entry t of the first three is about token t+1; the guesses have one entry more, for the token after the text. A rank
+    counts the tokens with a higher logit, plus 1.
     """
     if top_k < 1:
         raise ValueError(f"top_k={top_k}: ask for at least 1 guess")
@@ -66,8 +63,8 @@ def ranks(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def in_context_score(losses: Array) -> float | None:
-    """How much better the model predicts late in its context than early, in nats per token: the mean loss of
-    the last quarter of positions less that of the first quarter. Negative where context helps; None below 5 tokens.
+    """How much better the model predicts late in its context than early, in nats per token: the mean loss of the last
+    quarter of positions less that of the first quarter. Negative where context helps; None below 5 tokens.
 
     `losses` are those of `token_losses`, `[batch, pos-1]`; noisy below some 100 sequences. Olsson et al. (2022,
     "in-context learning score") take the 500th and the 50th token; quarters suit any length and are less noisy. On
@@ -88,11 +85,11 @@ class InductionLoss:
 
 
 def induction_loss(cache: ActivationCache, period: int) -> InductionLoss:
-    """What repetition teaches the model within its context: the loss on the first block of repeated random
-    tokens against that on the repeats (Olsson et al. 2022).
+    """What repetition teaches the model within its context: the loss on the first block of repeated random tokens
+    against that on the repeats (Olsson et al. 2022).
 
-    The behaviour that `induction_score` shows the mechanism of. The first repeated token doesn't count:
-    nothing says that the repeat begins there.
+    The behaviour that `induction_score` shows the mechanism of. The first repeated token doesn't count: nothing says
+    that the repeat begins there.
     """
     check_period(cache, period)
     losses = _losses(cache).mean(dim=0)

@@ -33,9 +33,9 @@ class Summary:
     induction_loss: InductionLoss | None  # on repeated random tokens, where there were any
 
     def scalars(self) -> dict[str, float]:
-        """Each number by name, those of a layer as `entropy.layer0`: means over its heads, but the largest of
-        a layer's induction, duplicate- and previous-token scores and of its attention scores, since one head
-        is enough for those."""
+        """Each number by name, those of a layer as `entropy.layer0`: means over its heads, but the largest of a layer's
+        induction, duplicate- and previous-token scores and of its attention scores, since one head is enough for those.
+        """
         found = {"loss": self.loss}
         for name in ("entropy", "first_token", "distance"):
             found |= _by_layer(name, self.scores[name].values.mean(axis=1))

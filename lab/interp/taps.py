@@ -1,8 +1,8 @@
 """Taps that record and that edit, and how sites are named.
 
-A site is named in full, `blocks.0.attn.hook_pattern`, or in short, `pattern` (in every layer) or
-`("pattern", 0)`. `attn.pattern` and `hook_pattern` are short names too; where two sites share the last part,
-the longer one tells them apart: `ln1.normalized`.
+A site is named in full, `blocks.0.attn.hook_pattern`, or in short, `pattern` (in every layer) or `("pattern", 0)`.
+`attn.pattern` and `hook_pattern` are short names too; where two sites share the last part, the longer one tells them
+apart: `ln1.normalized`.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Sites:
     def select(self, names: Names | None) -> list[str]:
         """Full names, in the order of computation, of the sites that `names` ask for.
 
-        None: all. A name: that site, or under a short name those of every layer. With `*` or `?`: every full
-        name that it fits, like a file pattern. A function: every full name for which it is true. Raises
-        ValueError where a name fits nothing.
+        None: all. A name: that site, or under a short name those of every layer. With `*` or `?`: every full name that
+        it fits, like a file pattern. A function: every full name for which it is true. Raises ValueError where a name
+        fits nothing.
         """
         if names is None:
             return list(self.names)
@@ -125,8 +125,8 @@ class Recorder:
     """A tap that keeps a copy of the activation at each site of `names`.
 
     `names` as in `Sites.select`; raises ValueError where one doesn't exist. After `model(tokens, recorder)`,
-    `recorder.activations` has them by full name, detached, on the model's device. A copy, since some sites
-    are views: the position embeddings' is the very parameter that training goes on to change.
+    `recorder.activations` has them by full name, detached, on the model's device. A copy, since some sites are views:
+    the position embeddings' is the very parameter that training goes on to change.
     """
 
     def __init__(self, model: GPT, names: Names | None = None) -> None:
@@ -145,10 +145,9 @@ class Recorder:
 class Edit:
     """A tap that puts another activation in the place of the one at a site.
 
-    `edits` maps a site, `"blocks.0.attn.hook_z"` or `("z", 0)`, or a short name for that site of every layer,
-    to a function from the activation there to its replacement, of the same shape. It is given a copy, so it may write
-    into it. Raises ValueError where a site doesn't exist or is named twice. Logits are
-    the result, no site to edit.
+    `edits` maps a site, `"blocks.0.attn.hook_z"` or `("z", 0)`, or a short name for that site of every layer, to a
+    function from the activation there to its replacement, of the same shape. It is given a copy, so it may write into
+    it. Raises ValueError where a site doesn't exist or is named twice. Logits are the result, no site to edit.
     """
 
     def __init__(self, model: GPT, edits: Mapping[Site, Callable[[Tensor], Tensor]]) -> None:

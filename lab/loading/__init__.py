@@ -9,5 +9,3 @@ Only tensors and plain values are read, never code, so a checkpoint from anywher
 
 from lab.loading.data import load_data
 from lab.loading.weights import Loaded, find_weights, list_weights, load
-
-__all__ = ["Loaded", "find_weights", "list_weights", "load", "load_data"]

@@ -1,7 +1,7 @@
 """A Hugging Face GPT-2 folder to a model and its tokenizer.
 
-The folder holds `config.json` and `model.safetensors`; its vocabulary, where there is one, is in `tokenizer.json`
-(this lab's form or Hugging Face's) or in `vocab.json` and `merges.txt`.
+The folder holds `config.json` and `model.safetensors`; its vocabulary, where there is one, is in `tokenizer.json` (this
+lab's form or Hugging Face's) or in `vocab.json` and `merges.txt`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def load_folder(folder: Path) -> tuple[GPT, Tokenizer]:
 def load_gpt2(folder: str | Path) -> GPT:
     """A GPT in fp32 and evaluation mode, from a Hugging Face GPT-2 folder with safetensors weights.
 
-    Raises ValueError where the folder holds no GPT-2, one with settings that this model does not have, or weights
-    that are torn or don't fit its configuration.
+    Raises ValueError where the folder holds no GPT-2, one with settings that this model does not have, or weights that
+    are torn or don't fit its configuration.
     """
     folder = Path(folder)
     config = _read_config(folder / CONFIG_FILE)

@@ -71,15 +71,15 @@ def load(
 
     Args:
         run: A name under `root`, `last` for the newest run, a run's path, or a folder with a Hugging Face GPT-2.
-        step: Optimizer steps done; exactly one of those that were saved. None: the newest weights, `last`: the
-            newest checkpoint, `best`: the checkpoint of the lowest validation loss.
+        step: Optimizer steps done; exactly one of those that were saved. None: the newest weights, `last`: the newest
+            checkpoint, `best`: the checkpoint of the lowest validation loss.
         root: The folder of all runs.
         device: Where the model goes, such as `cpu`, `cuda`, `mps`.
         verify: Read the file twice, the first time to check its sha256 (about 1 GB/s).
 
     Raises:
-        ValueError: saying what is wrong: no such run or step (and which there are), a file that is torn,
-            damaged or something else, weights that don't fit their configuration, a device that is not there.
+        ValueError: saying what is wrong: no such run or step (and which there are), a file that is torn, damaged or
+            something else, weights that don't fit their configuration, a device that is not there.
     """
     device = _check_device(device)
     try:

@@ -9,14 +9,3 @@ from lab.model.count import count_parameters, flops_per_token, forward_flops_per
 from lab.model.gpt import GPT
 from lab.model.loss import cross_entropy
 from lab.model.taps import Tap
-
-__all__ = [
-    "GPT",
-    "GPTConfig",
-    "KVCache",
-    "Tap",
-    "count_parameters",
-    "cross_entropy",
-    "flops_per_token",
-    "forward_flops_per_token",
-]

@@ -31,14 +31,12 @@ def causal_mask(n_query: int, n_key: int, dtype: torch.dtype, device: torch.devi
 def explicit_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout, tap: Scope | None = None) -> Tensor:
     """Attention with its scores written out: softmax(q·kᵀ/√d_head + mask)·v (Vaswani et al. 2017, §3.2.1).
 
-    `q` `[batch, head, query, d_head]`, `k`, `v` `[batch, kv_head, key, d_head]`; returns the shape of `q`.
-    Sites `[batch, head, query, key]`: `hook_attn_scores` after scaling and mask, `hook_pattern` after
-    softmax.
+    `q` `[batch, head, query, d_head]`, `k`, `v` `[batch, kv_head, key, d_head]`; returns the shape of `q`. Sites
+    `[batch, head, query, key]`: `hook_attn_scores` after scaling and mask, `hook_pattern` after softmax.
     """
     batch, heads, n_query, d_head = q.shape
     groups, n_key = batch * k.shape[1], k.shape[2]
-    # Query heads that share a key head are stacked along the queries, so that keys and values are never
-    # copied.
+    # Query heads that share a key head are stacked along the queries, so that keys and values are never copied.
     stacked = q.reshape(groups, -1, d_head)
     keys = k.reshape(groups, n_key, d_head).transpose(1, 2)
     if n_query > 1:
@@ -68,11 +66,10 @@ def sdpa_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
 class Attention(nn.Module):
     """Causal self-attention: each position gathers from itself and from earlier ones.
 
-    `[batch, pos, d_model]` in and out. Sites: `hook_q`, `hook_k`, `hook_v` (keys and values under grouped-
-    query attention with kv_heads heads) before QK-norm and rotation, `hook_rot_q`, `hook_rot_k` after them
-    (rotary only), `hook_z` the heads' results before the output projection, all `[batch, pos, head,
-    d_head]`; `hook_attn_scores` and `hook_pattern` `[batch, head, query, key]`, which alone force the
-    explicit kernel.
+    `[batch, pos, d_model]` in and out. Sites: `hook_q`, `hook_k`, `hook_v` (keys and values under grouped- query
+    attention with kv_heads heads) before QK-norm and rotation, `hook_rot_q`, `hook_rot_k` after them (rotary only),
+    `hook_z` the heads' results before the output projection, all `[batch, pos, head, d_head]`; `hook_attn_scores` and
+    `hook_pattern` `[batch, head, query, key]`, which alone force the explicit kernel.
     """
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
@@ -122,8 +119,7 @@ class Attention(nn.Module):
         return sdpa_attention(q, k, v, self.pattern_dropout)
 
     def _explicit_is_faster(self, q: Tensor, k: Tensor) -> bool:
-        # PyTorch's fused kernel is slow on CPU in bf16, above all its backward (forward and backward of
-        # batch 16, 6 heads of 64, context 256 on one core: 71 ms, explicitly 28), and has none for dropout
-        # (65 ms, explicitly 37).
+        # PyTorch's fused kernel is slow on CPU in bf16, above all its backward (forward and backward of batch 16, 6
+        # heads of 64, context 256 on one core: 71 ms, explicitly 28), and has none for dropout (65 ms, explicitly 37).
         slow = q.dtype == torch.bfloat16 or self.pattern_dropout.active > 0
         return q.device.type == "cpu" and slow and k.shape[2] <= EXPLICIT_CONTEXT_LIMIT

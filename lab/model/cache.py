@@ -11,8 +11,8 @@ from lab.model.config import GPTConfig
 class KVCache:
     """The keys and values of the positions seen so far, so that decoding computes each position once.
 
-    `model.forward(tokens, cache=cache)` appends: first the prompt, then token by token. Costs
-    2 · n_layers · batch · capacity · kv_heads · d_head numbers, allocated once.
+    `model.forward(tokens, cache=cache)` appends: first the prompt, then token by token. Costs 2 · n_layers · batch ·
+    capacity · kv_heads · d_head numbers, allocated once.
     """
 
     def __init__(

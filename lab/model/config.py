@@ -25,36 +25,32 @@ _ROPE_BASE = 10000.0
 class GPTConfig:
     """Everything that decides a GPT's architecture and its initial weights.
 
-    Raises ValueError at construction, naming every bad setting, its value and a remedy. To change a setting
-    use `dataclasses.replace(config, n_layers=6)`, which validates again.
+    Raises ValueError at construction, naming every bad setting, its value and a remedy. To change a setting use
+    `dataclasses.replace(config, n_layers=6)`, which validates again.
 
     Args:
         n_layers: Blocks, each attention followed by an MLP.
         n_heads: Attention heads per block; must divide d_model.
-        n_kv_heads: Heads of keys and values (grouped-query attention, Ainslie et al. 2023); must divide
-            n_heads. None: as many as n_heads (multi-head attention). 1: multi-query attention. Fewer make a
-            smaller KV cache.
+        n_kv_heads: Heads of keys and values (grouped-query attention, Ainslie et al. 2023); must divide n_heads. None:
+            as many as n_heads (multi-head attention). 1: multi-query attention. Fewer make a smaller KV cache.
         d_model: Width of the residual stream.
-        d_mlp: Hidden width of the MLP. None: 4·d_model, or 8/3·d_model for swiglu, whose third matrix then
-            costs nothing.
+        d_mlp: Hidden width of the MLP. None: 4·d_model, or 8/3·d_model for swiglu, whose third matrix then costs
+            nothing.
         context_length: The most positions the model can look at, in tokens.
         vocab_size: Number of token ids.
-        positions: How the order of tokens is told: a learned vector per position (GPT-2), rotary (Su et al.
-            2021), none.
-        norm: LayerNorm (Ba et al. 2016), or RMSNorm (Zhang and Sennrich 2019), which leaves out the mean and
-            the shift.
-        norm_position: pre: norms inside the branches, the residual stream is a plain sum (GPT-2). post: norms
-            on the stream after each sum, none at the end (Vaswani et al. 2017); harder to train when deep.
-        mlp: gelu (erf form), gelu_tanh (GPT-2's approximation, 2.4 times slower eagerly on CPU), swiglu
-            (Shazeer 2020), relu2 (squared ReLU, So et al. 2021).
-        qk_norm: RMSNorm on each head's queries and keys, which bounds the attention scores (Henry et al.
-            2020).
+        positions: How the order of tokens is told: a learned vector per position (GPT-2), rotary (Su et al. 2021),
+            none.
+        norm: LayerNorm (Ba et al. 2016), or RMSNorm (Zhang and Sennrich 2019), which leaves out the mean and the shift.
+        norm_position: pre: norms inside the branches, the residual stream is a plain sum (GPT-2). post: norms on the
+            stream after each sum, none at the end (Vaswani et al. 2017); harder to train when deep.
+        mlp: gelu (erf form), gelu_tanh (GPT-2's approximation, 2.4 times slower eagerly on CPU), swiglu (Shazeer 2020),
+            relu2 (squared ReLU, So et al. 2021).
+        qk_norm: RMSNorm on each head's queries and keys, which bounds the attention scores (Henry et al. 2020).
         tie_embeddings: One matrix both embeds tokens and scores the next one (Press and Wolf 2017).
         bias: Biases in the linear layers and LayerNorms.
         dropout: Probability of dropping embeddings, attention weights and branch outputs, in training only.
         logit_softcap: Squash logits into (-cap, cap) by cap·tanh(logits/cap) (Gemma 2, 2024). None: don't.
-        zero_init: Start the projections into the residual stream at zero, so that each block begins as the
-            identity.
+        zero_init: Start the projections into the residual stream at zero, so that each block begins as the identity.
         init_std: Standard deviation of the initial weights (GPT-2: 0.02).
         rope_base: Base of the rotary wavelengths; larger turns slower. Only with positions: rope.
         pad_vocab_to: Round the rows of the embedding up to this multiple (64 suits tensor cores). The rows beyond
@@ -102,8 +98,8 @@ class GPTConfig:
     def mlp_width(self) -> int:
         """Hidden width of the MLP, resolved: d_mlp, or the default for this kind of MLP.
 
-        SwiGLU has three matrices where the others have two, so 8/3·d_model (to the nearest multiple of 8)
-        costs as many parameters as 4·d_model there (Shazeer 2020, §3).
+        SwiGLU has three matrices where the others have two, so 8/3·d_model (to the nearest multiple of 8) costs as many
+        parameters as 4·d_model there (Shazeer 2020, §3).
         """
         if self.d_mlp is not None:
             return self.d_mlp

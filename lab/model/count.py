@@ -6,8 +6,8 @@ from lab.model.config import GPTConfig
 
 
 def count_parts(config: GPTConfig) -> dict[str, int]:
-    """Number of parameters of each part as it stands in the model, once: `norm` is one of the norms over the
-    stream, `qk_norm` both of one attention, `attention` (without them) and `mlp` those of one block, biases included.
+    """Number of parameters of each part as it stands in the model, once: `norm` is one of the norms over the stream,
+    `qk_norm` both of one attention, `attention` (without them) and `mlp` those of one block, biases included.
 
     `token_embedding` counts padded rows too, and a tied head only once: `unembedding` is 0 then.
     """
@@ -46,15 +46,13 @@ def count_parameters(config: GPTConfig) -> dict[str, int]:
 
 
 def forward_flops_per_token(config: GPTConfig, context: int | None = None) -> int:
-    """Floating-point operations of a forward pass per token, in sequences of `context` (default: full
-    length).
+    """Floating-point operations of a forward pass per token, in sequences of `context` (default: full length).
 
-    2 for every weight of every matrix that the token is multiplied with, the head's included (a
-    multiplication and an addition), and for attention 4 · n_layers · d_model · context: the scores q·kᵀ and
-    the sum pattern·v take 2 each for every number of a head and every key. As in PaLM (Chowdhery et al. 2022,
-    appendix B) the whole square of scores is counted, also the half above the diagonal, which a kernel may
-    leave out. Not counted: embedding look-ups, biases, norms, softmax, activation functions (about 1 % of a
-    model 768 wide).
+    2 for every weight of every matrix that the token is multiplied with, the head's included (a multiplication and an
+    addition), and for attention 4 · n_layers · d_model · context: the scores q·kᵀ and the sum pattern·v take 2 each for
+    every number of a head and every key. As in PaLM (Chowdhery et al. 2022, appendix B) the whole square of scores is
+    counted, also the half above the diagonal, which a kernel may leave out. Not counted: embedding look-ups, biases,
+    norms, softmax, activation functions (about 1 % of a model 768 wide).
     """
     context = config.context_length if context is None else context
     width = config.d_model
@@ -67,8 +65,8 @@ def forward_flops_per_token(config: GPTConfig, context: int | None = None) -> in
 def flops_per_token(config: GPTConfig, context: int | None = None) -> int:
     """Floating-point operations of training on one token: forward and backward, without the optimizer.
 
-    Three times the forward pass: backward, each product is paid twice, once for the gradient of its input and
-    once for that of its weight (Kaplan et al. 2020, §2.1). Hence the rule of thumb 6 · parameters, here with
-    12 · n_layers · d_model · context for attention on top. Multiply by tokens per second for FLOP/s.
+    Three times the forward pass: backward, each product is paid twice, once for the gradient of its input and once for
+    that of its weight (Kaplan et al. 2020, §2.1). Hence the rule of thumb 6 · parameters, here with 12 · n_layers ·
+    d_model · context for attention on top. Multiply by tokens per second for FLOP/s.
     """
     return 3 * forward_flops_per_token(config, context)

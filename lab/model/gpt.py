@@ -1,8 +1,7 @@
 """The GPT: embeddings, a stack of blocks, and the head that gives logits.
 
-The residual stream `[batch, pos, d_model]` runs from the embeddings to the logits; every block reads it and
-adds to it twice, once by attention (which moves information between positions) and once by an MLP (which
-works on each alone).
+The residual stream `[batch, pos, d_model]` runs from the embeddings to the logits; every block reads it and adds to it
+twice, once by attention (which moves information between positions) and once by an MLP (which works on each alone).
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ from lab.model.taps import Scope, Tap, inside, site
 class Block(nn.Module):
     """One layer: attention, then an MLP, each added to the residual stream `[batch, pos, d_model]`.
 
-    Pre-norm (GPT-2): each branch reads a normalised copy, the stream itself is a plain sum. Post-norm
-    (Vaswani et al. 2017): each branch reads the stream, and the sum is normalised by `ln1`, `ln2`. Either way
-    `hook_attn_out` and `hook_mlp_out` are what a branch adds, and `hook_resid_mid` and `hook_resid_post` the
-    stream that the next part reads, which under post-norm means after the norm.
+    Pre-norm (GPT-2): each branch reads a normalised copy, the stream itself is a plain sum. Post-norm (Vaswani et al.
+    2017): each branch reads the stream, and the sum is normalised by `ln1`, `ln2`. Either way `hook_attn_out` and
+    `hook_mlp_out` are what a branch adds, and `hook_resid_mid` and `hook_resid_post` the stream that the next part
+    reads, which under post-norm means after the norm.
     """
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
@@ -93,8 +92,8 @@ class GPT(nn.Module):
 
         A `tap` is called with every named activation (see `hook_names`), and what it returns takes its place. With a
         `cache` the tokens follow those already in it, and are appended. Raises ValueError where they are more than
-        context_length or than the cache has room for. Without its `head` it returns what the head reads, the
-        normalised stream `[batch, pos, d_model]`.
+        context_length or than the cache has room for. Without its `head` it returns what the head reads, the normalised
+        stream `[batch, pos, d_model]`.
         """
         scope = None if tap is None else Scope(tap)
         x = self.residual(tokens, scope, cache)
@@ -142,9 +141,9 @@ class GPT(nn.Module):
     def loss(self, tokens: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
         """The cross-entropy of `targets` `[batch, pos]` after `tokens`, in nats per token; -1 doesn't count.
 
-        Reductions as in `cross_entropy`: "mean" and "sum" are over the targets that count, "none" keeps
-        `[batch, pos]`. Computed in fp32 whatever the logits are in. Over a large vocabulary on a CPU the
-        logits are computed and discarded chunk by chunk, see `set_loss_kernel`.
+        Reductions as in `cross_entropy`: "mean" and "sum" are over the targets that count, "none" keeps `[batch, pos]`.
+        Computed in fp32 whatever the logits are in. Over a large vocabulary on a CPU the logits are computed and
+        discarded chunk by chunk, see `set_loss_kernel`.
         """
         if not self._chunks_the_loss(tokens.device):
             return cross_entropy(self(tokens), targets, reduction)
@@ -168,8 +167,8 @@ class GPT(nn.Module):
     def new_cache(self, batch_size: int, capacity: int | None = None, dtype: torch.dtype | None = None) -> KVCache:
         """An empty cache for decoding `batch_size` sequences of up to `capacity` positions.
 
-        `capacity` defaults to context_length, and ValueError says that it can't be more. `dtype` defaults
-        to what the model computes in here and now, autocast included.
+        `capacity` defaults to context_length, and ValueError says that it can't be more. `dtype` defaults to what the
+        model computes in here and now, autocast included.
         """
         weight = self.token_embedding.weight
         device = weight.device
@@ -188,8 +187,8 @@ class GPT(nn.Module):
     def set_attention_kernel(self, kernel: Kernel) -> None:
         """Choose how attention is computed: "sdpa" (PyTorch's fused kernel), "explicit" (matrix products), "auto".
 
-        "auto" takes the faster one. All give the same numbers up to rounding. No part of the weights. Raises
-        ValueError for an unknown name.
+        "auto" takes the faster one. All give the same numbers up to rounding. No part of the weights. Raises ValueError
+        for an unknown name.
         """
         check_choice("attention kernel", kernel, get_args(Kernel))
         self.attention_kernel: Kernel = kernel

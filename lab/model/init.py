@@ -22,8 +22,8 @@ OWN_TOKEN_EXCESS = 0.02  # of the loss, as a part of ln(vocab_size)
 def embedding_std(config: GPTConfig) -> float:
     """Standard deviation of the matrix that logits are read through: init_std, or less where the loss asks.
 
-    Two effects lift the loss at step 0 above ln(vocab_size), both for logits = h·Wᵀ, where h, fresh from the
-    last norm, has a squared length of d_model:
+    Two effects lift the loss at step 0 above ln(vocab_size), both for logits = h·Wᵀ, where h, fresh from the last norm,
+    has a squared length of d_model:
 
     1. Every logit is a random number of spread σ = std·√d_model. That costs σ²/2 nats on average, and more or
        less by chance, since the few tokens that make up most of a text may have drawn low. The std is lowered

@@ -61,11 +61,11 @@ def make_norm(config: GPTConfig) -> LayerNorm | RMSNorm:
 class Dropout(nn.Module):
     """Set each number to 0 with probability p and scale the rest by 1/(1-p), in training (Srivastava 2014).
 
-    All of the model's dropout goes through here, but for that inside PyTorch's fused attention. On a CPU one
-    random byte decides about each number, five times as fast as PyTorch's own (8 ms instead of 42, forward and
-    backward, for the 6.3 million attention weights of batch 16, 6 heads, context 256): p is then rounded to
-    1/256, 0.2 to 0.1992, and the rest scaled by what that leaves. Where rounding would change p by more than a
-    twentieth, on other devices, and compiled, it is PyTorch's. Either way `torch.manual_seed` decides what is dropped.
+    All of the model's dropout goes through here, but for that inside PyTorch's fused attention. On a CPU one random
+    byte decides about each number, five times as fast as PyTorch's own (8 ms instead of 42, forward and backward, for
+    the 6.3 million attention weights of batch 16, 6 heads, context 256): p is then rounded to 1/256, 0.2 to 0.1992, and
+    the rest scaled by what that leaves. Where rounding would change p by more than a twentieth, on other devices, and
+    compiled, it is PyTorch's. Either way `torch.manual_seed` decides what is dropped.
     """
 
     def __init__(self, p: float) -> None:
@@ -120,8 +120,8 @@ class _ByteDropout(torch.autograd.Function):
 
 
 def _keep(x: Tensor, kept: Tensor, scale: float) -> Tensor:
-    """`x` where `kept` is 1, scaled, and 0 where it is 0: a product of integers on the bits, which PyTorch
-    vectorises; a float times a truth value it does not."""
+    """`x` where `kept` is 1, scaled, and 0 where it is 0: a product of integers on the bits, which PyTorch vectorises;
+    a float times a truth value it does not."""
     bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
     return (x.contiguous().view(bits) * kept.to(bits)).view(x.dtype).mul_(scale)
 
@@ -129,8 +129,8 @@ def _keep(x: Tensor, kept: Tensor, scale: float) -> Tensor:
 class Rotary(nn.Module):
     """Rotary positions: the cosines and sines by which queries and keys turn (Su et al. 2021, §3.2).
 
-    Pair i of a head's dimensions turns by base^(-2i/d_head) radians a position: the first pair goes round
-    every 6 positions, the last, at base 10000, every 60 thousand. Nothing here is learned or saved.
+    Pair i of a head's dimensions turns by base^(-2i/d_head) radians a position: the first pair goes round every 6
+    positions, the last, at base 10000, every 60 thousand. Nothing here is learned or saved.
     """
 
     cos: Tensor
@@ -154,8 +154,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each head's vectors by their position: `[batch, pos, head, d_head]` in and out.
 
     Dimension i is paired with i + d_head/2: (a, b) becomes (a cos - b sin, b cos + a sin), so the tables `[pos,
-    d_head]` hold the cosines twice, and the sines first negated, then as they are. The product of a turned query
-    and a turned key depends on their positions only through the difference.
+    d_head]` hold the cosines twice, and the sines first negated, then as they are. The product of a turned query and a
+    turned key depends on their positions only through the difference.
     """
     cos, sin = cos.to(x.dtype).unsqueeze(1), sin.to(x.dtype).unsqueeze(1)
     # Whole vectors, rolled: 1.45 times as fast as computing both halves and joining them, and the same bits.
@@ -165,8 +165,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class MLP(nn.Module):
     """Two layers applied to each position alone (Vaswani et al. 2017, §3.3).
 
-    `[batch, pos, d_model]` in and out.
-    Sites: `hook_pre` and `hook_post` `[batch, pos, d_mlp]`, before and after the activation function.
+    `[batch, pos, d_model]` in and out. Sites: `hook_pre` and `hook_post` `[batch, pos, d_mlp]`, before and after the
+    activation function.
     """
 
     def __init__(self, config: GPTConfig) -> None:
@@ -188,8 +188,8 @@ class MLP(nn.Module):
 class SwiGLU(nn.Module):
     """An MLP whose hidden units each pass a learned gate: down(silu(gate(x)) · up(x)) (Shazeer 2020).
 
-    `[batch, pos, d_model]` in and out. Sites, each `[batch, pos, d_mlp]`: `hook_pre` the gate before its
-    activation function, `hook_pre_linear` what it multiplies, `hook_post` the product.
+    `[batch, pos, d_model]` in and out. Sites, each `[batch, pos, d_mlp]`: `hook_pre` the gate before its activation
+    function, `hook_pre_linear` what it multiplies, `hook_post` the product.
     """
 
     def __init__(self, config: GPTConfig) -> None:

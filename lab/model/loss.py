@@ -45,8 +45,8 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean"
 def head_logits(x: Tensor, weight: Tensor, vocab_size: int, softcap: float | None) -> Tensor:
     """Logits `[..., vocab_size]` of the normalised stream `[..., d_model]`.
 
-    `weight` `[rows, d_model]` may have more rows than there are tokens: their logits are cut off. A soft-cap
-    squashes into (-cap, cap) by cap·tanh(logits/cap) (Gemma 2, 2024).
+    `weight` `[rows, d_model]` may have more rows than there are tokens: their logits are cut off. A soft-cap squashes
+    into (-cap, cap) by cap·tanh(logits/cap) (Gemma 2, 2024).
     """
     logits = F.linear(x, weight)[..., :vocab_size]
     return logits if softcap is None else softcap * torch.tanh(logits / softcap)
@@ -62,10 +62,9 @@ def head_loss(
 ) -> Tensor:
     """`cross_entropy` of `head_logits`, without ever holding more than a chunk of the logits.
 
-    The same values and gradients up to rounding. For "mean" and "sum" each chunk's gradient is computed
-    along with its loss, since the gradient that will come back is one number, known to be a factor; so
-    nothing is computed twice (the idea of Hsu et al. 2024, "Liger Kernel", §3.2). "none" computes each
-    chunk again on the way back.
+    The same values and gradients up to rounding. For "mean" and "sum" each chunk's gradient is computed along with its
+    loss, since the gradient that will come back is one number, known to be a factor; so nothing is computed twice (the
+    idea of Hsu et al. 2024, "Liger Kernel", §3.2). "none" computes each chunk again on the way back.
     """
     if reduction == "none":
         return _each_loss(x, weight, targets, vocab_size, softcap)

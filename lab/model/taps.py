@@ -1,8 +1,8 @@
 """Reading and changing activations: how a `tap` reaches every named site of the forward pass.
 
-A tap is any callable `x = tap(name, x)`. It is called at each named site with the activation there, and what it
-returns takes its place: `x` itself where the tap only reads, another tensor where it ablates or patches. An optional
-method `tap.wants(name) -> bool` says which sites it needs; without one it gets all of them. Names and shapes are
+A tap is any callable `x = tap(name, x)`. It is called at each named site with the activation there, and what it returns
+takes its place: `x` itself where the tap only reads, another tensor where it ablates or patches. An optional method
+`tap.wants(name) -> bool` says which sites it needs; without one it gets all of them. Names and shapes are
 TransformerLens's; `GPT.hook_names()` lists those of a model.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 
@@ -155,5 +156,5 @@ def test_every_public_function_of_a_model_is_among_them() -> None:
         "run_with_cache", "estimate_bytes", "check_tokens", "repeated_random_tokens", "histogram",
         "linear_edges", "symmetric_log_edges", "record_texts",
     }  # fmt: skip
-    functions = {name for name in interp.__all__ if name[0].islower()}
+    functions = {name for name, value in vars(interp).items() if inspect.isfunction(value)}
     assert functions - helpers == set(ANALYSES)
