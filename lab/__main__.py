@@ -19,7 +19,7 @@ COMMANDS = {
     "control": "control a running run: control RUN pause|resume|stop|checkpoint|sample|lr",
     "diagnose": "what is wrong with a run, with evidence and what to try: diagnose RUN",
     "compare": "runs side by side, seeds together, and whether the difference is real: compare A B …",
-    "report": "the retrospective of a run, or of --all, written from its files",
+    "report": "write the report of a run (or of --all) from its files",
     "batch": "the text of the batch that step N learns from: batch RUN N",
     "tokenizer": "train a BPE vocabulary, or show what one does to a text: tokenizer train|show",
 }

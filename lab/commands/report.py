@@ -1,4 +1,4 @@
-"""`python -m lab report RUN`: the retrospective of a run, from its files alone; `--all`: of all runs under a root."""
+"""`python -m lab report RUN`: write the report of a run, from its files alone; `--all`: of all runs under a root."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.runs.paths import RunPaths
 PROGRAM = "python -m lab report"
 USAGE = f"{PROGRAM} RUN [--html] [--out FILE] [--root ROOT]\n       {PROGRAM} --all [--html] [--out FILE] [--root ROOT]"
 DESCRIPTION = (
-    "Write the retrospective of a run (a name under the root, a path, or `last`, the default) into its directory, from"
+    "Write the report of a run (a name under the root, a path, or `last`, the default) into its directory, from"
     " its files alone. What you wrote into an earlier one is kept."
 )
 

@@ -11,7 +11,7 @@ from lab.runs.events import Finding, Level
 
 @dataclass(frozen=True)
 class Found:
-    """What a rule has to say of this run: the part of a finding that differs from run to run.
+    """What a rule finds in a run: the part of a finding that differs from run to run.
 
     Args:
         level: See `lab.runs.events.LEVELS`.
@@ -35,10 +35,10 @@ Check = Callable[[Any, Any], "Found | None"]
 
 @dataclass(frozen=True)
 class Rule:
-    """One disease: how it is told, why it matters and what helps.
+    """One fault: how it is recognised, why it matters and what helps.
 
-    `check(history, limits)` is a pure function of the run so far; `family` is the file it stands in. While it holds,
-    the rules named in `explains` say nothing: what they see follows from it.
+    `check(evidence, limits)` is a pure function of the run so far; `family` is the file it is in. While it finds
+    something, the rules named in `explains` are left out: what they find follows from it.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Rule:
         return f"lab/diagnosis/{self.family}.py"
 
     def finding(self, found: Found, step: int) -> Finding:
-        """What was found, with what is known of the disease."""
+        """What was found, with what is known of the fault."""
         return Finding(
             step=step, rule=self.name, family=self.family, why=self.why, tries=self.tries, source=self.source,
             **asdict(found),

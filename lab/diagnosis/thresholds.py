@@ -1,7 +1,7 @@
 """Every threshold of every rule, with its meaning and its source, in this one place.
 
-"measured" as a source means: between what the healthy runs and the sick runs of `configs/broken` show (`python
-scripts/bench.py diagnose` prints both on runs drawn at random). Override one for a run:
+"measured" as a source means: between the values of healthy runs and those of the broken runs of `configs/broken`
+(`python scripts/bench.py diagnose` prints both, on runs drawn at random). Override one for a run:
 
     doctor:
       thresholds: {update_ratio_high: 0.2}
@@ -29,7 +29,7 @@ def _t(value: float, meaning: str, source: str = "measured") -> Threshold:
 
 
 THRESHOLDS: dict[str, Threshold] = {
-    "try_steps": _t(40, "planned steps below which a run is a try: of its plan and progress nothing is said", "chosen"),
+    "try_steps": _t(40, "planned steps below which a run is a try: its plan and progress are not judged", "chosen"),
     # ---------------------------------------------------------------- start
     "initial_loss_off": _t(
         0.15, "relative distance of the first loss from ln(vocabulary)", "the initial weights keep within 0.05"
@@ -41,28 +41,30 @@ THRESHOLDS: dict[str, Threshold] = {
     # ---------------------------------------------------------------- stability
     "spike_z": _t(8.0, "robust z of a loss against the last 50", "as torchtitan's and MosaicML's spike detectors"),
     "spike_rise": _t(0.15, "and its relative rise over their median"),
-    "spike_nats": _t(0.1, "and its rise in nats per token: next to nothing is not a leap"),
-    "spike_recovery": _t(0.05, "part of the run within which a spike has to be made good"),
-    "spike_back": _t(1.03, "loss / median before the spike at which it counts as made good"),
-    "divergence_rise": _t(0.15, "rise of the smoothed loss over its best, as a share of what had been learned"),
+    "spike_nats": _t(0.1, "and its rise in nats per token: less is no spike"),
+    "spike_recovery": _t(0.05, "part of the run within which the loss has to recover from a spike"),
+    "spike_back": _t(1.03, "loss / median before the spike at which it counts as recovered"),
+    "divergence_rise": _t(0.15, "rise of the smoothed loss over its lowest, as a share of what it had fallen"),
     "divergence_span": _t(0.1, "part of the run that it has to last"),
-    "loss_scale_low": _t(1.0, "factor of fp16's loss: small gradients are lost", "Micikevicius et al. 2018, §3.2"),
+    "loss_scale_low": _t(
+        1.0, "factor on fp16's loss at which small gradients become 0", "Micikevicius et al. 2018, §3.2"
+    ),
     # ---------------------------------------------------------------- plateaus
-    "plateau_near": _t(0.04, "relative distance of the loss from a baseline that counts as lying on it"),
+    "plateau_near": _t(0.04, "relative distance of the loss from a baseline that counts as being at it"),
     "plateau_slope": _t(0.02, "relative fall of the loss over the plateau that still counts as flat"),
-    "plateau_uniform": _t(0.5, "part of the run on the uniform line before it is a warning"),
-    "plateau_unigram": _t(0.25, "the same of the unigram line"),
-    "plateau_bigram": _t(0.4, "the same of the bigram line"),
-    "baselines_apart": _t(0.05, "relative distance of two baselines below which a plateau does not tell them apart"),
+    "plateau_uniform": _t(0.5, "part of the run at the uniform baseline before it is a warning"),
+    "plateau_unigram": _t(0.25, "the same for the unigram baseline"),
+    "plateau_bigram": _t(0.4, "the same for the bigram baseline"),
+    "baselines_apart": _t(0.05, "relative distance of two baselines below which a plateau is at both"),
     # ---------------------------------------------------------------- learning rate
     "update_ratio_high": _t(
-        0.15, "update / weights of a layer, three looks in a row; healthy peaks: to 0.10, sick: 0.35"
+        0.15, "update / weights of a layer, three measurements in a row; healthy peaks: to 0.10, broken: 0.35"
     ),
     "update_ratio_low": _t(1e-3, "largest update / weights of any layer since the warm-up"),
-    "lr_low_progress": _t(0.1, "part of the run after which that says something"),
+    "lr_low_progress": _t(0.1, "part of the run after which that is judged"),
     "gradient_growth": _t(10.0, "gradient norm, median of the newest tenth / median of the first half"),
     "clip_share": _t(0.95, "share of the steps that were clipped", "Pascanu et al. 2013: clipping is for exceptions"),
-    "clip_cut": _t(0.2, "clipping threshold / median gradient norm: what is left of a usual gradient"),
+    "clip_cut": _t(0.2, "clipping threshold / median gradient norm: what clipping leaves of a usual gradient"),
     # ---------------------------------------------------------------- attention
     "logit_high": _t(50.0, "largest attention logit; healthy small runs: to 25", "Wortsman et al. 2023, fig. 2"),
     "logit_alarming": _t(500.0, "the same, where the softmax is one-hot in any precision"),
@@ -71,27 +73,27 @@ THRESHOLDS: dict[str, Threshold] = {
     ),
     "entropy_uniform": _t(0.999, "the same of all layers at once"),
     "attention_share": _t(3e-4, "norm of what attention adds / norm of the residual stream; healthy: from 0.004"),
-    "uniform_progress": _t(0.25, "part of the run after which heads should have found something"),
+    "uniform_progress": _t(0.25, "part of the run after which heads should differ from even attention"),
     # ---------------------------------------------------------------- activations
-    "dead_share": _t(0.7, "share of a layer's MLP units that no token of the probe switches on; healthy: to 0.35"),
-    "saturated_share": _t(0.7, "share of a layer's MLP units that every token switches on; healthy: to 0.46"),
-    "unit_looks": _t(3, "looks in a row; in the first steps a third of the units may be out for a while"),
+    "dead_share": _t(0.7, "share of a layer's MLP units that no reference text activates; healthy: to 0.35"),
+    "saturated_share": _t(0.7, "share of a layer's MLP units that every token activates; healthy: to 0.46"),
+    "unit_looks": _t(3, "measurements in a row; in the first steps a third of the units may be inactive"),
     "resid_norm": _t(300.0, "norm of the residual stream / sqrt(width); healthy runs reach 82"),
     # ---------------------------------------------------------------- generalisation
     "overfit_rise": _t(0.02, "relative rise of val/loss over its best"),
-    "overfit_nats": _t(0.02, "and the least rise, in nats per token; an induction task solved to 0.01 wavers by 0.004"),
+    "overfit_nats": _t(0.02, "and the least rise, in nats per token; an induction task solved to 0.01 varies by 0.004"),
     "overfit_far": _t(0.2, "the same, where it is an alarm"),
     "overfit_gap": _t(0.05, "and how far train/loss lies below val/loss"),
     "overfit_looks": _t(2, "validations in a row"),
     "copied_share": _t(0.9, "longest copied run / length of a sample"),
-    "copied_bytes": _t(24, "and its length in bytes: shorter ones are language"),
+    "copied_bytes": _t(24, "and its length in bytes: shorter ones occur by chance"),
     "copied_gap": _t(0.3, "and how far train/loss lies below val/loss"),
     # ---------------------------------------------------------------- leaks
-    "leak_share": _t(0.5, "share of validation stretches that stand in the training text"),
+    "leak_share": _t(0.5, "share of validation stretches that are in the training text"),
     "leak_below": _t(0.15, "how far val/loss lies below train/loss, without dropout"),
     "leak_nats": _t(0.1, "and how far in nats per token"),
     "leak_progress": _t(0.3, "part of the run after which losses no longer fall that fast"),
-    "leak_looks": _t(3, "validations in a row; where a loss falls fast, the newest weights are ahead of the mean"),
+    "leak_looks": _t(3, "validations in a row; where the loss falls fast, train/loss lags behind"),
     "future": _t(1e-2, "change of a logit by later tokens / spread of the logits; rounding in bf16 is below 1e-3"),
     "targets_next": _t(0.99, "share of targets that are the next token"),
     "targets_same": _t(0.9, "share of targets that are the present token"),
@@ -105,22 +107,20 @@ THRESHOLDS: dict[str, Threshold] = {
     "batch_large": _t(
         64.0, "tokens a step / critical batch; healthy small runs: 10 early, 1 late", "McCandlish et al. 2018, fig. 6"
     ),
-    "batch_progress": _t(
-        0.2, "part of the run after which it says something: the critical batch starts at some 60 tokens"
-    ),
+    "batch_progress": _t(0.2, "part of the run after which it is judged: the critical batch starts at some 60 tokens"),
     "batch_small": _t(0.01, "the same on the other side: a note"),
-    "batch_looks": _t(5, "measurements before it is said"),
+    "batch_looks": _t(5, "measurements before it is judged"),
     "undertrained": _t(0.1, "planned tokens / parameter; 20 is compute-optimal", "Hoffmann et al. 2022"),
     "short_trained": _t(2.0, "the same, as a note"),
     "overtrained": _t(
         500.0, "planned tokens / parameter: a note; where the curve is flat too, a warning", "Hoffmann et al. 2022"
     ),
-    "overtrained_progress": _t(0.2, "part of the run after which a flat curve says something"),
+    "overtrained_progress": _t(0.2, "part of the run after which a flat curve is judged"),
     "overtrained_gain": _t(0.005, "relative fall of the loss over the last fifth that still counts as flat"),
     # ---------------------------------------------------------------- speed
     "data_share": _t(0.3, "share of the time spent waiting for batches"),
-    "speed_looks": _t(3, "lines in a row"),
-    "slower": _t(5.0, "seconds a step / usual ones; a busy machine makes it 4 now and then"),
+    "speed_looks": _t(3, "measurements in a row"),
+    "slower": _t(5.0, "seconds a step / usual ones; a busy machine reaches 4 now and then"),
     "slower_share": _t(0.1, "part of the run that it has to last"),
     # ---------------------------------------------------------------- milestones
     "induction_formed": _t(

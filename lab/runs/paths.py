@@ -93,7 +93,7 @@ class RunPaths:
 
     @property
     def report_path(self) -> Path:
-        """`report.md`: the retrospective."""
+        """`report.md`: the report (`lab.report`)."""
         return self.path / "report.md"
 
     @property

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 from lab.figures import draw_attention, draw_head_grid, draw_head_scores
 from lab.figures.canvas import masked_color, ramp, rendered
 from lab.figures.style import theme
+from tests.figures.texts import words
 
 
 def causal(*shape: int) -> np.ndarray:
@@ -19,10 +19,6 @@ def causal(*shape: int) -> np.ndarray:
     scores[..., np.triu(np.ones(shape[-2:], dtype=bool), 1)] = -np.inf
     weights = np.exp(scores)
     return weights / weights.sum(-1, keepdims=True)
-
-
-def words(figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 def colors_in(image: np.ndarray) -> set[tuple[int, ...]]:

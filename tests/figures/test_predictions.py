@@ -1,4 +1,4 @@
-"""Histograms, norms, coloured text and the logit lens: what they show, and what they refuse."""
+"""Coloured text and the logit lens: what they show, and what they refuse."""
 
 from __future__ import annotations
 
@@ -8,46 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from lab.figures import draw_histograms, draw_logit_lens, draw_residual_norms, draw_token_loss
+from lab.figures import draw_logit_lens, draw_token_loss
 from lab.figures.canvas import masked_color, rendered
 from lab.figures.style import theme
-
-
-def words(figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_histograms_show_what_lies_outside(dark: bool) -> None:
-    counts = np.zeros((2, 3, 10))
-    counts[..., 4] = 90
-    counts[0, 0, 0], counts[0, 0, -1] = 4, 6
-    figure = draw_histograms(counts, np.linspace(-4, 4, 9), ["L0", "L1"], ["a", "b", "c"], dark=dark)
-    assert {"← 4%", "6% →", "-4", "0", "4", "L1", "c"} <= set(words(figure))
-    assert rendered(figure).shape[1] == 900
-
-
-def test_an_empty_histogram_stays_empty() -> None:
-    rendered(draw_histograms(np.zeros((1, 1, 4)), [0.0, 1.0, 2.0], ["L0"], ["gradients"]))
-    with pytest.raises(ValueError, match=r"need \[1, 1, 4\]"):
-        draw_histograms(np.zeros((1, 1, 3)), [0.0, 1.0, 2.0], ["L0"], ["x"])
-
-
-def test_norms_leave_the_first_token_out_of_their_bars() -> None:
-    norms = np.full((2, 8), 2.0)
-    norms[:, 0] = 500.0
-    figure = draw_residual_norms({"resid_post": norms, "mlp_out": norms / 4})
-    assert words(figure).count("2") >= 2  # not the mean of 64
-    rendered(figure)
-    with pytest.raises(ValueError, match="and resid_post"):
-        draw_residual_norms({"mlp_out": norms})
-    with pytest.raises(ValueError, match="300 tokens are more than the 256"):
-        draw_residual_norms({"resid_post": np.ones((2, 300))})
-
-
-def test_norms_of_one_token_and_of_equal_lengths_are_drawn() -> None:
-    rendered(draw_residual_norms({"resid_post": np.ones((3, 1))}))
-    rendered(draw_residual_norms({"resid_post": np.zeros((3, 5))}))
+from tests.figures.texts import words
 
 
 @pytest.mark.parametrize("dark", [False, True])
