@@ -7,9 +7,9 @@ from pathlib import Path
 
 from safetensors.torch import save
 
+from lab.files import write_whole
 from lab.model import GPT
 from lab.model.gpt2_layout import CONFIG_FILE, WEIGHTS_FILE, gpt2_config, gpt2_weights
-from lab.runs.atomic import write_whole
 
 
 def save_gpt2(model: GPT, folder: str | Path) -> None:

@@ -184,7 +184,7 @@ def main() -> int:
         text = sentence(run, SENTENCE)
         with serving(run.path.parent) as server:
             found = {"server start": server.start_ms} | measure_page(page, server.url, run.name, text)
-            if run.probes():
+            if run.reference_texts():
                 found["frame while dragging through time"] = measure_film(page, server.url, run.name)
         many_snapshots(run.path, Path(folder))
         with serving(folder) as server:

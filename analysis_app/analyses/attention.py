@@ -13,7 +13,7 @@ from analysis_app.analyses.head_scores import Score, repeated_period, repeated_s
 from analysis_app.analyses.text import Source, check_index, check_part, read_text
 from analysis_app.library import Opened
 from lab import interp
-from lab.runs.probes import encode_pattern
+from lab.runs.reference_texts import encode_pattern
 
 MAX_PATTERN_NUMBERS = 32_000_000  # of all heads together: what travels to a browser as one byte each
 

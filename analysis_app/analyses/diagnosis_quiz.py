@@ -3,7 +3,7 @@
 The recordings in `broken_runs/` are made by `scripts/record_broken_runs.py` from the runs of `configs/broken`:
 `{"format": 1, "name", "rule", "total_steps", "facts", "lines", "curves": {metric: [steps, values]}, "evidence",
 "findings", "command", "comment"}`. What reveals the answer (evidence, findings, comment) is sent only after the
-guess. Guesses are kept in the runs folder (`lab.runs.guesses`).
+guess. Guesses are kept in the runs folder (`lab.runs.quiz_answers`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from analysis_app.library import NotFoundError
 from lab.diagnosis import RULES
 from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
-from lab.runs.guesses import first_guesses, read_guesses
+from lab.runs.quiz_answers import first_guesses, read_guesses
 
 FOLDER = Path(__file__).parent / "broken_runs"
 CHOICES = 4

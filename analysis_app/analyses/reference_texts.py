@@ -12,7 +12,7 @@ from analysis_app.analyses.declaration import Array
 from analysis_app.analyses.head_scores import SCORES
 from lab.data.tokenizers import Tokenizer
 from lab.runs import Run
-from lab.runs.probes import read_probe
+from lab.runs.reference_texts import read_bundle
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Frame:
     """One text at one snapshot."""
 
     step: int
-    patterns: Array  # uint8 [layer, head, query, key] in square-root steps, see `lab.runs.probes`
+    patterns: Array  # uint8 [layer, head, query, key] in square-root steps, see `lab.runs.reference_texts`
     token_loss: Array  # float32 [pos-1] nats; entry t is for token t+1
     scores: Array  # float32 [score, layer, head]
 
@@ -30,12 +30,12 @@ class ReferenceTexts:
 
     def __init__(self, run: Run, tokenizer: Tokenizer) -> None:
         self.run, self.tokenizer = run, tokenizer
-        self.paths = {info.step: info.path for info in run.probes()}
+        self.paths = {info.step: info.path for info in run.reference_texts()}
         self.problems: list[str] = []
         self.first: dict[str, Any] = {}
         for path in self.paths.values():
             try:
-                self.first = _checked(read_probe(path), path, tokenizer.vocab_size)
+                self.first = _checked(read_bundle(path), path, tokenizer.vocab_size)
                 break
             except ValueError as error:
                 self.problems.append(_short(error, run))
@@ -61,7 +61,7 @@ class ReferenceTexts:
         """The bundle of `step`, cut to the first `n` tokens of text `index`: exact, as no token sees a later one."""
         path = self.paths[step]
         try:
-            found = _checked(read_probe(path), path, self.tokenizer.vocab_size)
+            found = _checked(read_bundle(path), path, self.tokenizer.vocab_size)
             for name in ("token_ids", "patterns", "scores", "score_names"):
                 if found[name].shape != self.first[name].shape:
                     raise ValueError(f"{path} is of another probe than the run's first: its {name} differ in shape")
@@ -76,7 +76,7 @@ class ReferenceTexts:
 
 
 def _checked(bundle: dict[str, Any], path: Path, vocab_size: int) -> dict[str, Any]:
-    """The bundle. Raises `ValueError` where its arrays do not have the shapes of `lab.runs.probes`."""
+    """The bundle. Raises `ValueError` where its arrays do not have the shapes of `lab.runs.reference_texts`."""
     try:
         n_texts, n_pos = bundle["token_ids"].shape
         n_layers, _, n_heads, *_ = bundle["patterns"].shape

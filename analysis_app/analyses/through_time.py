@@ -25,7 +25,7 @@ from analysis_app.library.runs import weights_key
 from lab import interp
 from lab.loading import list_weights
 from lab.runs import CheckpointInfo, Run
-from lab.runs.probes import encode_pattern
+from lab.runs.reference_texts import encode_pattern
 
 MAX_FILM_BYTES = 96 * 2**20  # of patterns, one byte a number: what a browser holds of one text
 FEWEST_FRAMES = 8

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from lab.runs import Cursor, EventReader, MetricsReader, SampleReader
-from lab.runs.journal import Row
+from lab.runs.lines import Row
 from lab.runs.paths import RunPaths
 
 CHUNK_BYTES = 4 << 20  # of a file at a time: some 20,000 lines of metrics

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from lab.callbacks.validation import Validation
-from lab.runs.atomic import WriteError, sweep_temporaries
+from lab.files import WriteError, sweep_temporaries
 from lab.runs.cadence import Cadence
 from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path
 from lab.runs.events import CheckpointSaved

@@ -13,6 +13,7 @@ from lab.callbacks.snapshots import Snapshots
 from lab.diagnosis import THRESHOLDS
 from lab.figures.predictions import draw_logit_lens, draw_token_loss
 from lab.figures.residual import draw_residual_norms
+from lab.files import sweep_temporaries
 from lab.interp import (
     LogitLens,
     ResidualMap,
@@ -23,9 +24,8 @@ from lab.interp import (
     summarise,
     token_losses,
 )
-from lab.runs.atomic import sweep_temporaries
 from lab.runs.events import INDUCTION_HEAD, MILESTONE, Finding
-from lab.runs.probes import delete_probes_beyond, encode_pattern, write_probe
+from lab.runs.reference_texts import delete_bundles_beyond, encode_pattern, write_bundle
 from lab.training.callback import FitContext
 
 PICTURES = 10  # pictures come with every tenth look, and with all of the log-spaced start
@@ -55,7 +55,7 @@ class ReferenceTexts(Instrument):
     """Keeps what the model does with a few fixed texts, at every snapshot.
 
     Three validation texts and two sequences of repeated random tokens are read in one forward pass. Writes
-    `probes/step-….npz` (its format: `lab.runs.probes`) and the metrics `stats/…` (`lab.runs.metrics`); to the
+    `probes/step-….npz` (its format: `lab.runs.reference_texts`) and the metrics `stats/…` (`lab.runs.metrics`); to the
     dashboards the logit lens, each token's loss and the residual stream's norms. The first head that turns into an
     induction head is an event (`finding`), with its step.
 
@@ -85,9 +85,9 @@ class ReferenceTexts(Instrument):
     def start(self, fit: FitContext) -> None:
         """On a resumed run, forget the bundles of a future that will be trained anew."""
         run = fit.logbook.run
-        if self.every != 0 and run.probes_dir.is_dir():
-            sweep_temporaries(run.probes_dir)
-            delete_probes_beyond(run, fit.step)
+        if self.every != 0 and run.reference_texts_dir.is_dir():
+            sweep_temporaries(run.reference_texts_dir)
+            delete_bundles_beyond(run, fit.step)
         super().start(fit)
 
     def look(self, fit: FitContext) -> None:
@@ -102,7 +102,7 @@ class ReferenceTexts(Instrument):
         labels = [token_labels(fit.data, ids) for ids in found.text.tokens.tolist()]
         arrays = bundle(found, summary, lens, norms, values)
         arrays |= {"tokens": step * logbook.tokens_per_step, "token_strings": np.array(labels, dtype=np.str_)}
-        write_probe(logbook.run, step, arrays)
+        write_bundle(logbook.run, step, arrays)
         self._tell_induction(fit, summary)
         dashboards = self.dashboards(fit)
         if dashboards and self.draws(fit, step):
@@ -167,7 +167,7 @@ def metrics(summary: Summary) -> dict[str, float]:
 def bundle(
     found: Activations, summary: Summary, lens: LogitLens, norms: ResidualMap, values: dict[str, float]
 ) -> dict[str, Any]:
-    """The arrays of a bundle, but for those that only the fit knows; see `lab.runs.probes`."""
+    """The arrays of a bundle, but for those that only the fit knows; see `lab.runs.reference_texts`."""
     scores = {name: (score.values, score.chance) for name, score in summary.scores.items()}
     scores["attn_logit_max"] = (summary.largest_score, float("nan"))
     arrays: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from typing import Any
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.samples import Samples
-from lab.runs.atomic import WriteError
+from lab.files import WriteError
 from lab.runs.control import Command
 from lab.runs.events import LrChanged
 from lab.training.callback import FitCallback, FitContext

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.runs.atomic import sweep_temporaries
+from lab.files import sweep_temporaries
 from lab.runs.cadence import Cadence
 from lab.runs.snapshots import delete_snapshots_beyond, write_snapshot
 from lab.training.callback import FitCallback, FitContext

@@ -10,7 +10,7 @@ from lab.console.format import STATE_STYLES, count, duration, number, sparkline
 from lab.console.terminal import visible
 from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status
 from lab.runs.events import CommandAnswered, CommandRefused, Event, Failed, Finding, InstrumentFailed
-from lab.runs.journal import Row
+from lab.runs.lines import Row
 from lab.runs.next_commands import RESUMABLE, resume
 
 if TYPE_CHECKING:

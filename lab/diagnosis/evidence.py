@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.runs.events import Event
 from lab.runs.facts import Facts
-from lab.runs.history import MetricsDelta
+from lab.runs.metrics_log import MetricsDelta
 from lab.runs.series import Columns, Series
 
 

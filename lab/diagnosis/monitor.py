@@ -18,7 +18,7 @@ from lab.diagnosis.thresholds import limits
 from lab.runs.cadence import Cadence, is_log_spaced
 from lab.runs.events import LEVELS, Event, Finding, of_kind
 from lab.runs.facts import Facts
-from lab.runs.history import MetricsDelta
+from lab.runs.metrics_log import MetricsDelta
 from lab.runs.run import Run
 
 CADENCE = Cadence(None, per_run=100, least=5)  # examinations of a run

@@ -12,6 +12,7 @@ from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.throughput import total_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.figures.schedule import draw_schedule
+from lab.files import WriteError, write_whole
 from lab.fitting.decisions import Decisions, decide
 from lab.fitting.listener import Listener
 from lab.fitting.origin import find_origin
@@ -21,7 +22,6 @@ from lab.forecasting.law import Forecast
 from lab.forecasting.predictions import any_mental_model, earlier_runs, lab_says, seal_once
 from lab.model import count_parameters
 from lab.runs import Run, create_run
-from lab.runs.atomic import WriteError, write_whole
 from lab.runs.compare import flatten
 from lab.runs.events import Resumed, Started
 from lab.runs.predictions import read_predictions

@@ -20,10 +20,10 @@ from lab.report.formatting import plural
 from lab.runs import CheckpointInfo, Run, Status, open_run
 from lab.runs.events import MILESTONE, Event, of_kind
 from lab.runs.facts import Facts, dig
-from lab.runs.history import MetricsHistory
-from lab.runs.journal import Row
+from lab.runs.lines import Row
+from lab.runs.metrics_log import MetricsHistory
 from lab.runs.predictions import Predictions, outcomes, read_predictions
-from lab.runs.probes import ProbeInfo, read_probe
+from lab.runs.reference_texts import BundleInfo, read_bundle
 from lab.runs.series import Columns, Series
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class RunRecord:
     samples: list[Row]
     checkpoints: list[CheckpointInfo]
     snapshots: list[CheckpointInfo]
-    probes: list[ProbeInfo]
+    bundles: list[BundleInfo]
     columns: Columns
     rows: int
     outcomes: dict[str, float | None] = field(default_factory=dict)
@@ -195,10 +195,10 @@ class RunRecord:
 
     @cached_property
     def bundle(self) -> dict[str, NDArray[Any]]:
-        """The newest recording of the reference texts (`lab.runs.probes`) that can be read; empty without one."""
-        for info in reversed(self.probes):
+        """The newest recording of the reference texts (`lab.runs.reference_texts`) that opens; empty without one."""
+        for info in reversed(self.bundles):
             try:
-                return read_probe(info.path)
+                return read_bundle(info.path)
             except (ValueError, TypeError):
                 continue
         return {}
@@ -233,7 +233,7 @@ def read_record(run: Run) -> RunRecord:
         samples=tried(run.samples, []),
         checkpoints=tried(run.checkpoints, []),
         snapshots=tried(run.snapshots, []),
-        probes=tried(run.probes, []),
+        bundles=tried(run.reference_texts, []),
         columns=Columns.of(history),
         rows=len(history),
         problems=problems,

@@ -12,7 +12,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from lab.runs.atomic import write_whole
+from lab.files import write_whole
 
 HEAD = "<!-- report of the pretraining lab; your own words go between the marks `yours`; {} -->"
 _HEAD = re.compile(r"<!-- report of the pretraining lab;.*?([0-9a-f]{64}) -->")

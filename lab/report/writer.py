@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+from lab.files import write_whole
 from lab.report.document import Document, Picture
 from lab.report.html_page import is_page, render_page
 from lab.report.markdown import render_markdown
 from lab.report.user_text import content_of, decoded, is_report, is_unchanged, keep_copy, sign, texts_in
-from lab.runs.atomic import write_whole
 
 DPI = 144  # sharp on a dense screen and on paper, at some 60 kB a picture
 

@@ -48,7 +48,7 @@ to the files of a step.
 1, 2, 4, 8, … below k, then every k. Names that share one tensor are stored once; the header's `shared` maps
 the others to it.
 
-`probes/step-00001000.npz` (R): arrays, one file a snapshot; format in `lab/runs/probes.py`.
+`probes/step-00001000.npz` (R): arrays, one file a snapshot; format in `lab/runs/reference_texts.py`.
 
 `control/{id}.json` (R): {"format" 1, "id", "command", "args", "wall", "pid"}; the trainer removes it when
 it takes it, and answers with an event command_answered or command_refused that carries the same `id`. Ids
@@ -59,10 +59,11 @@ sort by time.
 
 from lab.runs.checkpoints import CheckpointInfo
 from lab.runs.events import EventReader, EventWriter
-from lab.runs.history import MetricsDelta, MetricsHistory, MetricsReader, MetricsWriter
-from lab.runs.journal import Cursor, SampleReader, SampleWriter
+from lab.runs.lines import Cursor
 from lab.runs.lock import RunLock
+from lab.runs.metrics_log import MetricsDelta, MetricsHistory, MetricsReader, MetricsWriter
 from lab.runs.run import Run, create_run, list_runs, open_run
+from lab.runs.samples import SampleReader, SampleWriter
 from lab.runs.status import Status, StatusWriter
 
 __all__ = [

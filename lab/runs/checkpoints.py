@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 
-from lab.runs.atomic import link_whole, plain, sync_folder, write_whole, writing_whole
-from lab.runs.journal import now
+from lab.files import link_whole, plain, sync_folder, write_whole, writing_whole
+from lab.runs.lines import now
 from lab.runs.paths import RunPaths
 
 FACTS_FORMAT = 1

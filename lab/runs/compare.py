@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from lab.runs.history import MetricsHistory
+from lab.runs.metrics_log import MetricsHistory
 
 LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
 

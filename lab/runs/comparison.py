@@ -24,7 +24,7 @@ from lab.runs.compare import (
     vocabulary_of,
 )
 from lab.runs.difference import by_seed, judge, paired_steps, spread_between_seeds
-from lab.runs.history import MetricsHistory
+from lab.runs.metrics_log import MetricsHistory
 from lab.runs.run import Run, list_runs
 from lab.runs.statistics import Estimate, mean_interval
 

@@ -18,9 +18,9 @@ from typing import Any
 
 import orjson
 
-from lab.runs.atomic import TEMPORARY_PREFIX, sweep_temporaries, write_whole
+from lab.files import TEMPORARY_PREFIX, sweep_temporaries, write_whole
 from lab.runs.events import CommandAnswered, CommandRefused, EventReader, EventWriter
-from lab.runs.journal import now
+from lab.runs.lines import now
 from lab.runs.paths import RunPaths
 from lab.runs.status import read_status
 

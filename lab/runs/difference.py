@@ -15,8 +15,8 @@ from statistics import fmean
 from typing import Any, Literal
 
 from lab.runs.compare import WINDOW, Group
-from lab.runs.history import MetricsHistory
 from lab.runs.metrics import describe
+from lab.runs.metrics_log import MetricsHistory
 from lab.runs.statistics import (
     MOST_SEEDS,
     Estimate,

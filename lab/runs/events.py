@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, TypeVar
 
-from lab.runs.journal import Cursor, Follower, JournalWriter, Row, now
+from lab.runs.lines import Cursor, Follower, LineWriter, Row, now
 from lab.runs.paths import RunPaths
 
 Level = Literal["note", "warning", "alarm"]
@@ -274,7 +274,7 @@ def _fits(value: Any, annotation: str) -> bool:
     return isinstance(value, _TYPES[name]) and (name == "bool" or not isinstance(value, bool))
 
 
-class EventWriter(JournalWriter):
+class EventWriter(LineWriter):
     """Appends to events.jsonl."""
 
     def __init__(self, run: RunPaths) -> None:

@@ -11,7 +11,7 @@ import socket
 import time
 from types import TracebackType
 
-from lab.runs.atomic import explain_write_error
+from lab.files import explain_write_error
 from lab.runs.paths import RunPaths
 
 logger = logging.getLogger(__name__)

@@ -107,8 +107,8 @@ class RunPaths:
         return self.path / "snapshots"
 
     @property
-    def probes_dir(self) -> Path:
-        """`probes/`: the fixed probe texts as each snapshot saw them."""
+    def reference_texts_dir(self) -> Path:
+        """`probes/`: the reference texts as each snapshot saw them."""
         return self.path / "probes"
 
     @property

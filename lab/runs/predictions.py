@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from lab.runs.history import MetricsHistory
-from lab.runs.journal import now
+from lab.runs.lines import now
+from lab.runs.metrics_log import MetricsHistory
 from lab.runs.paths import RunPaths
 from lab.runs.records import read_json, write_json
 

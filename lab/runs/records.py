@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from lab.runs.atomic import plain, write_whole
+from lab.files import plain, write_whole
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

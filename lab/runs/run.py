@@ -11,11 +11,12 @@ from typing import Any
 
 from lab.runs.checkpoints import CheckpointInfo, list_checkpoints
 from lab.runs.events import Event, read_events
-from lab.runs.history import MetricsHistory, read_metrics
-from lab.runs.journal import Row, read_samples
+from lab.runs.lines import Row
+from lab.runs.metrics_log import MetricsHistory, read_metrics
 from lab.runs.paths import MAX_NAME_LENGTH, NEWEST, RunPaths, check_name
-from lab.runs.probes import ProbeInfo, list_probes
 from lab.runs.records import read_config, read_json
+from lab.runs.reference_texts import BundleInfo, list_bundles
+from lab.runs.samples import read_samples
 from lab.runs.snapshots import list_snapshots
 from lab.runs.status import Status, read_status
 
@@ -99,9 +100,9 @@ class Run(RunPaths):
         """The weights that can be looked at, by step."""
         return list_snapshots(self)
 
-    def probes(self) -> list[ProbeInfo]:
-        """What the fixed texts looked like inside the model, by step; `lab.runs.probes.read_probe` opens one."""
-        return list_probes(self)
+    def reference_texts(self) -> list[BundleInfo]:
+        """What the reference texts looked like inside the model, by step: `lab.runs.reference_texts.read_bundle`."""
+        return list_bundles(self)
 
     def data(self) -> dict[str, Any] | None:
         """`data.json`: the corpus, its split and its baselines. Raises `ValueError` if it is damaged."""

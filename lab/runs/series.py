@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lab.runs.history import RESERVED, MetricsDelta, MetricsHistory
+from lab.runs.metrics_log import RESERVED, MetricsDelta, MetricsHistory
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]

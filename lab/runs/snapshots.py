@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.runs.atomic import writing_whole
+from lab.files import writing_whole
 from lab.runs.checkpoints import (
     SNAPSHOT_SUFFIX,
     CheckpointInfo,

@@ -20,10 +20,10 @@ from typing import Any
 
 import orjson
 
-from lab.runs.atomic import plain, write_whole
+from lab.files import plain, write_whole
 from lab.runs.paths import RunPaths
 from lab.runs.processes import process_start, this_machine
-from lab.runs.provenance import git_state, versions
+from lab.runs.versions import git_state, versions
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 Lightning's own writer builds the file in memory and moves it in from the temporary folder, which doubles the
 memory, takes about three times as long and leaves torn files when killed while moving between file systems.
-Here the state streams into a hidden file beside its final name (`lab.runs.atomic`).
+Here the state streams into a hidden file beside its final name (`lab.files`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from lab.runs.atomic import writing_whole
+from lab.files import writing_whole
 from lab.runs.checkpoint_state import read_state
 
 RENAMED = {"Journal": "MetricsLog", "Probes": "ReferenceTexts"}  # callbacks in checkpoints of the first version
@@ -142,7 +142,7 @@ class Copier:
 def write_state(state: dict[str, Any], path: Path) -> Written:
     """`torch.save` the state under `path`, atomically and forced to the disk; returns its hash and size.
 
-    Missing folders are made. Raises `lab.runs.atomic.WriteError` when the disk is full: an earlier file of
+    Missing folders are made. Raises `lab.files.WriteError` when the disk is full: an earlier file of
     that name is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

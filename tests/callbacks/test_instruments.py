@@ -21,7 +21,7 @@ from lab.report.run_record import read_record
 from lab.runs import open_run
 from lab.runs.events import Finding, InstrumentFailed, of_kind
 from lab.runs.metrics import undeclared
-from lab.runs.probes import decode_pattern, read_probe
+from lab.runs.reference_texts import decode_pattern, read_bundle
 from tests.callbacks.wandb_log import history
 from tests.tiny import losses, tiny_args
 
@@ -201,10 +201,10 @@ def test_samples_are_repeatable_and_say_what_was_copied(watched: Path) -> None:
 
 def test_bundles_are_what_the_snapshots_weights_compute(watched: Path) -> None:
     run = open_run(watched)
-    bundles = run.probes()
+    bundles = run.reference_texts()
     assert [info.step for info in bundles] == [info.step for info in run.snapshots()]
     for info in (bundles[0], bundles[-1]):
-        arrays = read_probe(info.path)
+        arrays = read_bundle(info.path)
         model, tokenizer = lab.load(str(watched), step=info.step)
         texts, repeated = torch.tensor(arrays["token_ids"]), torch.tensor(arrays["repeated_ids"])
         text, twice = record_texts(model, texts, repeated)
@@ -319,12 +319,12 @@ def test_made_corpora_and_tiny_contexts_are_looked_at_too(tmp_path: Path, corpus
 
 def test_a_resumed_run_forgets_the_bundles_of_the_abandoned_future(tmp_path: Path) -> None:
     run = fit(tmp_path, "run", "--checkpoint.every", "6", "--checkpoint.keep", "9")
-    whole = {info.step: read_probe(info.path)["patterns"] for info in open_run(run).probes()}
+    whole = {info.step: read_bundle(info.path)["patterns"] for info in open_run(run).reference_texts()}
     for path in (*run.glob("checkpoints/step-00000012*"), *run.glob("checkpoints/last*")):
         path.unlink()
     root = str(tmp_path / "runs")
     assert main(["fit", "--resume", "run", "--run.root", root]) == 0
-    again = {info.step: read_probe(info.path)["patterns"] for info in open_run(run).probes()}
+    again = {info.step: read_bundle(info.path)["patterns"] for info in open_run(run).reference_texts()}
     assert again.keys() == whole.keys()
     for step, patterns in whole.items():
         np.testing.assert_array_equal(again[step], patterns)

@@ -19,7 +19,7 @@ from lab.__main__ import main
 from lab.runs import Run
 from lab.runs.control import send_command, wait_for_answer
 from lab.runs.events import LrChanged, Unpaused, of_kind
-from lab.runs.history import Row
+from lab.runs.metrics_log import Row
 from lab.training.schedules import ScheduleConfig, lr_factor
 from tests.tiny import losses, tiny_args
 

@@ -10,8 +10,8 @@ import numpy as np
 from lab.diagnosis import CADENCE, LEVELS, Evidence, Finding, Monitor
 from lab.runs.cadence import is_log_spaced
 from lab.runs.facts import Facts
-from lab.runs.history import MetricsDelta
 from lab.runs.metrics import describe
+from lab.runs.metrics_log import MetricsDelta
 
 BASELINES = {"uniform": math.log(256), "unigram": 3.08, "bigram": 2.43, "xz": 1.57}
 SETTINGS = {

@@ -9,7 +9,7 @@ from lab.diagnosis import Evidence, limits
 from lab.diagnosis.evidence import unbroken_since
 from lab.runs.events import Rewound, Started
 from lab.runs.facts import Facts
-from lab.runs.history import MetricsDelta
+from lab.runs.metrics_log import MetricsDelta
 
 
 def test_a_rewind_takes_rows_back() -> None:

@@ -14,7 +14,7 @@ import pytest
 from lab.diagnosis import Evidence, Monitor, diagnose
 from lab.runs import open_run
 from lab.runs.events import Finding, Started, parse_event
-from lab.runs.history import MetricsDelta
+from lab.runs.metrics_log import MetricsDelta
 from tests.diagnosis.runs import facts, healthy, names, rows, told
 
 FAULTY = healthy() | {"audit/sees_future": {0: 0.5, 1: 0.5}}

@@ -17,7 +17,7 @@ import lab
 from lab.__main__ import main
 from lab.runs import Run, open_run
 from lab.runs.events import KINDS, CommandRefused, Failed, Finding, LrChanged, Resumed, Rewound, of_kind
-from lab.runs.probes import read_probe
+from lab.runs.reference_texts import read_bundle
 from tests.tiny import write_corpus
 
 STORED = Path(__file__).parent / "run-v1"
@@ -102,8 +102,8 @@ def test_its_weights_are_those_that_were_written(run: Run) -> None:
 
 
 def test_its_probes_are_read(run: Run) -> None:
-    assert [info.step for info in run.probes()] == [0, 64, STEPS]
-    arrays = read_probe(run.probes()[-1].path)
+    assert [info.step for info in run.reference_texts()] == [0, 64, STEPS]
+    arrays = read_bundle(run.reference_texts()[-1].path)
     assert (arrays["patterns"].dtype, arrays["patterns"].shape) == ("uint8", (2, 3, 2, 16, 16))
     assert arrays["token_ids"].shape == (3, 16)
 

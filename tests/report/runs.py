@@ -21,8 +21,8 @@ from lab.report.run_record import RunRecord
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.checkpoints import SNAPSHOT_SUFFIX, step_path, write_checkpoint, write_facts
 from lab.runs.events import Completed, LrChanged, Paused, Started, Unpaused
-from lab.runs.probes import encode_pattern, write_probe
 from lab.runs.records import write_json
+from lab.runs.reference_texts import encode_pattern, write_bundle
 from lab.runs.series import Columns
 
 MODEL = {
@@ -81,7 +81,7 @@ def make_run(root: Path, name: str = "whole", *, steps: int = 400, seed: int = 1
         snapshot = step_path(run.snapshots_dir, step, SNAPSHOT_SUFFIX)
         snapshot.write_bytes(b"weights")
         write_facts(snapshot, step, model_config=MODEL, kind="snapshot")
-        write_probe(run, step, bundle(step, steps))
+        write_bundle(run, step, bundle(step, steps))
     write_checkpoint(run, steps, lambda file: file.write(b"x" * 300), best=True, model_config=MODEL)
     return run
 

@@ -90,7 +90,7 @@ def test_one_file_that_is_not_what_it_should_be(run: Run, file: str, content: by
 
 
 def test_without_the_inside(run: Run) -> None:
-    for folder in (run.probes_dir, run.snapshots_dir, run.checkpoints_dir):
+    for folder in (run.reference_texts_dir, run.snapshots_dir, run.checkpoints_dir):
         shutil.rmtree(folder)
     rows = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
     kept = [{k: v for k, v in row.items() if not k.startswith(("stats/", "perf/", "val/"))} for row in rows]

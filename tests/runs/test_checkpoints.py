@@ -16,8 +16,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.files import WriteError, sweep_temporaries
 from lab.runs import Run
-from lab.runs.atomic import WriteError, sweep_temporaries
 from lab.runs.checkpoints import (
     CHECKPOINT_SUFFIX,
     check_file,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.runs import MetricsReader, MetricsWriter, Run
-from lab.runs.history import MetricsDelta
+from lab.runs.metrics_log import MetricsDelta
 from lab.runs.series import Columns, Series, extremes, trend, window_mean
 
 VALUES = st.lists(st.floats(-10, 10), max_size=60)

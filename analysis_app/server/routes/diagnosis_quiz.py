@@ -9,7 +9,7 @@ from analysis_app.analyses.declaration import Request
 from analysis_app.analyses.diagnosis_quiz import question, score, solution
 from analysis_app.library import Library
 from analysis_app.server.answers import answer
-from lab.runs.guesses import add_guess
+from lab.runs.quiz_answers import add_guess
 
 
 class Guess(Request):

@@ -14,7 +14,7 @@ from lab.figures.curves import MOST_LINES, Panel, draw_curves
 from lab.report.document import Block, Paragraph, Picture, Section, Table, bullets
 from lab.report.formatting import listed, number, percent
 from lab.report.run_record import RunRecord
-from lab.runs.probes import decode_pattern
+from lab.runs.reference_texts import decode_pattern
 from lab.runs.series import Series
 from lab.units import UNKNOWN
 

@@ -12,7 +12,7 @@ from lab.report.sections.attention import strongest
 from lab.report.sections.findings import problems
 from lab.report.sections.forecast import predictions, score
 from lab.report.sections.instruments import signs_of
-from lab.runs.guesses import first_guesses, read_guesses
+from lab.runs.quiz_answers import first_guesses, read_guesses
 
 
 def goals(record: RunRecord, texts: dict[str, str]) -> Section:
@@ -95,7 +95,7 @@ def guessed(root: Path) -> str:
 def _explore(record: RunRecord) -> str:
     counted = (
         (len(record.snapshots), "snapshot to open", "snapshots to open"),
-        (len(record.probes), "recording of the reference texts", "recordings of the reference texts"),
+        (len(record.bundles), "recording of the reference texts", "recordings of the reference texts"),
         (len(signs_of(record)), "dated observation", "dated observations"),
     )
     parts = [plural(n, one, many) for n, one, many in counted if n]

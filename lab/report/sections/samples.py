@@ -9,7 +9,7 @@ from lab.report.formatting import plural
 from lab.report.markup import code
 from lab.report.run_record import RunRecord
 from lab.runs.facts import as_number, dig
-from lab.runs.journal import Row
+from lab.runs.lines import Row
 
 LONG_COPY = 8  # tokens in a row: fewer are found in any text by chance
 MOST_PROMPTS, MOST_STEPS, MOST_LETTERS = 2, 6, 600

@@ -10,7 +10,7 @@ import pytest
 from analysis_app.analyses.curves import MAX_POINTS, curve, landmarks
 from lab.callbacks.reference_texts import induction_finding
 from lab.runs import EventWriter, MetricsHistory, MetricsWriter, create_run
-from lab.runs.history import MetricsDelta
+from lab.runs.metrics_log import MetricsDelta
 
 TEXT = "the cat sat"
 

@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 
 from analysis_app.analyses.diagnosis_quiz import FOLDER, cases, choices, recording
 from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
-from lab.runs.guesses import first_guesses, read_guesses
 from lab.runs.metrics import undeclared
+from lab.runs.quiz_answers import first_guesses, read_guesses
 from scripts.page_server import start_server
 from tests.analysis_app.conftest import Person
 

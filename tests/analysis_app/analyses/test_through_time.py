@@ -23,7 +23,7 @@ from analysis_app.analyses.through_time import learned_at
 from analysis_app.library import Library
 from lab.interp import attention_patterns, previous_token_score, repeated_random_tokens, run_with_cache, token_losses
 from lab.runs import open_run
-from lab.runs.probes import decode_pattern, read_probe
+from lab.runs.reference_texts import decode_pattern, read_bundle
 from scripts.page_server import Server
 
 TEXT = "the cat sat"
@@ -46,14 +46,14 @@ def film(folder: Path, text: str | None = None, compute: bool = False) -> tuple[
 
 def test_a_probe_text_comes_from_the_bundles_bit_for_bit(runs: Path) -> None:
     run = open_run("tiny", runs)
-    bundles = [read_probe(info.path) for info in run.probes()]
+    bundles = [read_bundle(info.path) for info in run.reference_texts()]
     tokenizer = lab.load("tiny", root=runs).tokenizer
     for index, n in ((0, 16), (1, 16), (2, 7)):
         text = tokenizer.decode(bundles[0]["token_ids"][index, :n])
         start, frames, problems, end = film(runs, text)
         assert (start["origin"], start["ready"], problems) == ("probe", True, [])
         assert start["ids"] == bundles[0]["token_ids"][index, :n].tolist()
-        assert [frame["step"] for frame in frames] == start["steps"] == [info.step for info in run.probes()]
+        assert [frame["step"] for frame in frames] == start["steps"] == [info.step for info in run.reference_texts()]
         rows = [bundles[0]["score_names"].tolist().index(name.replace(" ", "_")) for name in start["score_names"]]
         for frame, bundle in zip(frames, bundles, strict=True):
             np.testing.assert_array_equal(frame["patterns"], bundle["patterns"][:, index, :, :n, :n])
@@ -114,7 +114,7 @@ def test_a_torn_bundle_is_left_out_and_said(copied: Path) -> None:
 
 def test_a_bundle_of_another_run_is_not_shown(copied: Path) -> None:
     path = copied / "probes" / "step-00000004.npz"
-    arrays = read_probe(path)
+    arrays = read_bundle(path)
     np.savez(path, **(arrays | {"patterns": arrays["patterns"][:, :, :1], "scores": arrays["scores"][..., :1]}))
     assert "another probe" in film(copied.parent)[2][0]["problem"]
     np.savez(path, **(arrays | {"token_ids": arrays["token_ids"] + 9999}))
@@ -133,7 +133,7 @@ def test_without_bundles_the_text_can_be_computed(copied: Path) -> None:
 
 def test_more_than_a_browser_holds_is_thinned_out(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(through_time, "FEWEST_FRAMES", 2)
-    every = [info.step for info in open_run("tiny", runs).probes()]
+    every = [info.step for info in open_run("tiny", runs).reference_texts()]
     one = film(runs)[1][0]["patterns"].nbytes
     monkeypatch.setattr(through_time, "MAX_FILM_BYTES", 3 * one * 3)  # the bundle's three texts
     start, frames, _, _ = film(runs)

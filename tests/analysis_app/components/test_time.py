@@ -14,7 +14,7 @@ import pytest
 from analysis_app.analyses.predictions import predictions
 from analysis_app.library import Library
 from lab.runs import open_run
-from lab.runs.probes import decode_pattern, read_probe
+from lab.runs.reference_texts import decode_pattern, read_bundle
 from tests.analysis_app.conftest import Person
 
 pytestmark = pytest.mark.browser
@@ -25,7 +25,7 @@ SHOWN = "document.querySelector('[data-panel={}]').dataset.step"
 
 @pytest.fixture
 def bundles(runs: Path) -> dict[int, dict[str, Any]]:
-    return {info.step: read_probe(info.path) for info in open_run("tiny", runs).probes()}
+    return {info.step: read_bundle(info.path) for info in open_run("tiny", runs).reference_texts()}
 
 
 def number(text: str | None) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.report.document import UserText
 from lab.report.run_record import RunRecord
 from lab.report.sections.goals import goals, guessed, own_words, study_questions
-from lab.runs.guesses import add_guess
+from lab.runs.quiz_answers import add_guess
 from lab.runs.series import Columns
 from tests.report.runs import text_in
 

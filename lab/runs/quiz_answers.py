@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lab.runs.journal import now
+from lab.runs.lines import now
 from lab.runs.records import read_json, write_json
 
 FORMAT = 1

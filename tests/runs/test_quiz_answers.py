@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.runs import list_runs
-from lab.runs.guesses import NAME, add_guess, first_guesses, read_guesses
+from lab.runs.quiz_answers import NAME, add_guess, first_guesses, read_guesses
 
 
 def test_the_first_guess_of_a_case_counts(tmp_path: Path) -> None:

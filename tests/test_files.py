@@ -1,4 +1,4 @@
-"""Whole files or none: kill -9 while writing, full disks, leftovers, appended lines."""
+"""Whole files or none: kill -9 while writing, full disks, leftovers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.runs.atomic import (
-    LineAppender,
+from lab.files import (
     WriteError,
     link_whole,
     sweep_temporaries,
@@ -71,7 +70,7 @@ def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
 def test_kill_while_writing(tmp_path: Path, start_process: Any, attempt: int) -> None:
     """Files are one repeated byte, 4 MB: any mixture or shortage would show."""
     code = """
-        import sys; from pathlib import Path; from lab.runs.atomic import write_whole
+        import sys; from pathlib import Path; from lab.files import write_whole
         path = Path(sys.argv[1]); write_whole(path, b"0" * 4_000_000); print("ready", flush=True)
         while True:
             for digit in b"123456789":
@@ -92,7 +91,8 @@ def test_kill_while_writing(tmp_path: Path, start_process: Any, attempt: int) ->
 FULL_DISK = """
     import resource, sys
     from pathlib import Path
-    from lab.runs.atomic import LineAppender, WriteError, write_whole
+    from lab.files import WriteError, write_whole
+    from lab.runs.lines import LineAppender
     folder = Path(sys.argv[1])
     write_whole(folder / "whole", "old")
     lines = LineAppender(folder / "lines")
@@ -184,28 +184,3 @@ def test_sweeping_spares_the_young_and_the_others(tmp_path: Path) -> None:
     os.utime(tmp_path / ".tmp-old", (0, 0))
     assert sweep_temporaries(tmp_path, older_than=60) == 1
     assert sorted(os.listdir(tmp_path)) == [".tmp-young", "kept"]
-
-
-@pytest.mark.parametrize(("before", "after"), [(b"", b"new\n"), (b"a\n", b"a\nnew\n"), (b'a\n{"st', b'a\n{"st\nnew\n')])
-def test_appending_never_glues_a_line_to_a_torn_one(tmp_path: Path, before: bytes, after: bytes) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(before)
-    lines = LineAppender(path)
-    assert path.read_bytes() == before, "opening changes nothing"
-    lines.append(b"new")
-    lines.close()
-    lines.close()
-    assert path.read_bytes() == after
-
-
-def test_two_processes_can_append_without_mixing(tmp_path: Path, start_process: Any) -> None:
-    code = """
-        import sys; from pathlib import Path; from lab.runs.atomic import LineAppender
-        lines = LineAppender(Path(sys.argv[1])); print("ready", flush=True)
-        for _ in range(2000): lines.append(sys.argv[2].encode() * 100)
-    """
-    path = tmp_path / "lines"
-    for process in [start_process(code, path, letter) for letter in "ab"]:
-        assert process.wait(timeout=30) == 0
-    lines = path.read_bytes().split(b"\n")[:-1]
-    assert sorted(lines) == [b"a" * 100] * 2000 + [b"b" * 100] * 2000

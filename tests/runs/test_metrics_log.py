@@ -16,8 +16,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.files import WriteError
 from lab.runs import Cursor, MetricsHistory, MetricsReader, MetricsWriter, Run
-from lab.runs.atomic import WriteError
 
 
 def strict(line: bytes) -> dict[str, Any]:

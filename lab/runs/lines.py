@@ -11,15 +11,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import orjson
 
-from lab.runs.atomic import LineAppender, plain
-from lab.runs.paths import RunPaths
+from lab.files import explain_write_error, plain
 
 _TAIL_BYTES = 64  # enough of the text before the cursor to notice that it is not the file that was read
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -32,7 +31,44 @@ def now() -> float:
     return round(time.time(), 3)
 
 
-class JournalWriter:
+class LineAppender:
+    """A file that only grows, by whole lines, each in one unbuffered `write`.
+
+    Nothing waits in this process, so kill -9 loses no line that `append` returned from. Opening truncates
+    nothing: a last line torn by a crash is ended, so that the next line is not glued to it, and readers skip
+    it as invalid.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise explain_write_error(error, path, "nothing was changed") from error
+        size = os.fstat(self._descriptor).st_size
+        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+
+    def append(self, line: bytes) -> None:
+        """Append `line` (its newline is added). Raises `WriteError`; the next append ends what it tore."""
+        data = (b"\n" if self._torn else b"") + line + b"\n"
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError as error:
+            if written:
+                self._torn = data[written - 1 : written] != b"\n"
+            raise explain_write_error(error, self.path, "the lines before are intact") from error
+        self._torn = False
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class LineWriter:
     """What the writers share: one `LineAppender` and a `with` block."""
 
     def __init__(self, path: Path) -> None:
@@ -52,17 +88,6 @@ class JournalWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class SampleWriter(JournalWriter):
-    """Appends to samples.jsonl."""
-
-    def __init__(self, run: RunPaths) -> None:
-        super().__init__(run.samples_path)
-
-    def write(self, step: int, prompt: str, text: str, **settings: Any) -> None:
-        """Append `{"step", "wall", "prompt", "text", **settings}`; `text` is what follows the prompt."""
-        self._append({"step": step, "wall": now(), "prompt": prompt, "text": text} | settings)
 
 
 @dataclass(frozen=True)
@@ -155,32 +180,6 @@ class Follower:
         found = [line for line in _parse_objects(lines) if whole(line)]
         self.skipped = (0 if reset else self.skipped) + sum(map(bool, lines)) - len(found)
         return found, reset
-
-
-@dataclass(frozen=True)
-class SamplesDelta:
-    """What is new in samples.jsonl; `reset`: forget what came before."""
-
-    samples: list[Row] = field(default_factory=list)
-    reset: bool = False
-
-
-class SampleReader(Follower):
-    """Follows samples.jsonl: the lines that hold a step and a text."""
-
-    def __init__(self, run: RunPaths, cursor: Cursor | None = None) -> None:
-        super().__init__(run.samples_path, cursor)
-
-    def poll(self, most: int | None = None) -> SamplesDelta:
-        """Samples completed since the last call, of about `most` bytes."""
-        return SamplesDelta(
-            *self._new(most, lambda sample: isinstance(sample.get("step"), int) and isinstance(sample.get("text"), str))
-        )
-
-
-def read_samples(run: RunPaths) -> list[Row]:
-    """The lines of samples.jsonl that hold a step and a text."""
-    return SampleReader(run).poll().samples
 
 
 def _parse_objects(lines: Iterable[bytes]) -> list[Row]:

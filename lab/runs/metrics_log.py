@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from lab.runs.journal import Cursor, JournalWriter, LineReader, Row, now
+from lab.runs.lines import Cursor, LineReader, LineWriter, Row, now
 from lab.runs.paths import RunPaths
 
 RESERVED = frozenset({"step", "tokens", "time", "wall", "rewound_from"})
@@ -26,7 +26,7 @@ RESERVED = frozenset({"step", "tokens", "time", "wall", "rewound_from"})
 _NUMERIC = frozenset({int, float, type(None)})
 
 
-class MetricsWriter(JournalWriter):
+class MetricsWriter(LineWriter):
     """Appends lines to metrics.jsonl, for a process that trains from `start_step` on.
 
     When the file already reaches beyond `start_step`, the training has gone back: a line that says so is

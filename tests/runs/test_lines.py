@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lab.runs import Cursor, EventReader, EventWriter, Run, SampleWriter
 from lab.runs.events import Failed, Resumed, Started
-from lab.runs.journal import LineReader
+from lab.runs.lines import LineAppender, LineReader
 
 
 def test_samples(run: Run) -> None:
@@ -109,3 +110,28 @@ def test_a_bounded_reading_gives_the_same_in_pieces(run: Run) -> None:
     assert found == run.events()
     assert looks > 10
     assert EventReader(run).behind is False
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"", b"new\n"), (b"a\n", b"a\nnew\n"), (b'a\n{"st', b'a\n{"st\nnew\n')])
+def test_appending_never_glues_a_line_to_a_torn_one(tmp_path: Path, before: bytes, after: bytes) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(before)
+    lines = LineAppender(path)
+    assert path.read_bytes() == before, "opening changes nothing"
+    lines.append(b"new")
+    lines.close()
+    lines.close()
+    assert path.read_bytes() == after
+
+
+def test_two_processes_can_append_without_mixing(tmp_path: Path, start_process: Any) -> None:
+    code = """
+        import sys; from pathlib import Path; from lab.runs.lines import LineAppender
+        lines = LineAppender(Path(sys.argv[1])); print("ready", flush=True)
+        for _ in range(2000): lines.append(sys.argv[2].encode() * 100)
+    """
+    path = tmp_path / "lines"
+    for process in [start_process(code, path, letter) for letter in "ab"]:
+        assert process.wait(timeout=30) == 0
+    lines = path.read_bytes().split(b"\n")[:-1]
+    assert sorted(lines) == [b"a" * 100] * 2000 + [b"b" * 100] * 2000

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import lab
-from lab.runs.provenance import git_state, versions
+from lab.runs.versions import git_state, versions
 
 
 def test_versions() -> None:

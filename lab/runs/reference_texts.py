@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.runs.atomic import writing_whole
+from lab.files import writing_whole
 from lab.runs.checkpoints import step_path
 from lab.runs.paths import RunPaths
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:  # NumPy is loaded by who writes or opens a bundle: it takes l
     import numpy as np
     import numpy.typing as npt
 
-PROBE_FORMAT = 1
-PROBE_SUFFIX = ".npz"
+BUNDLE_FORMAT = 1
+BUNDLE_SUFFIX = ".npz"
 _NAME = re.compile(r"step-(\d{8,18})\.npz")
 
 
 @dataclass(frozen=True)
-class ProbeInfo:
-    """One bundle on the disk; `read_probe` opens it."""
+class BundleInfo:
+    """One bundle on the disk; `read_bundle` opens it."""
 
     path: Path
     step: int
@@ -67,33 +67,33 @@ def decode_pattern(stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.square(stored.astype(np.float32) / np.float32(255))
 
 
-def write_probe(run: RunPaths, step: int, arrays: Mapping[str, npt.ArrayLike]) -> ProbeInfo:
+def write_bundle(run: RunPaths, step: int, arrays: Mapping[str, npt.ArrayLike]) -> BundleInfo:
     """Write the bundle of `step`; it appears whole or not at all. Raises `WriteError` when the disk is full.
 
     Not forced to the disk: after a power cut it can be made again from the snapshot.
     """
     import numpy as np
 
-    run.probes_dir.mkdir(exist_ok=True)
-    path = step_path(run.probes_dir, step, PROBE_SUFFIX)
+    run.reference_texts_dir.mkdir(exist_ok=True)
+    path = step_path(run.reference_texts_dir, step, BUNDLE_SUFFIX)
     plain: dict[str, Any] = {name: np.asarray(values) for name, values in arrays.items()}
     if wrong := [name for name, values in plain.items() if values.dtype.hasobject]:
         raise ValueError(f"a probe bundle holds plain arrays only: {', '.join(wrong)} would need pickling")
     # Packing would save half of it, and take ten times as long.
     with writing_whole(path, durable=False) as file:
-        np.savez(file, **{"format": np.int64(PROBE_FORMAT), "step": np.int64(step), **plain})
-    return ProbeInfo(path, step)
+        np.savez(file, **{"format": np.int64(BUNDLE_FORMAT), "step": np.int64(step), **plain})
+    return BundleInfo(path, step)
 
 
-def list_probes(run: RunPaths) -> list[ProbeInfo]:
+def list_bundles(run: RunPaths) -> list[BundleInfo]:
     """The bundles of a run by step; reads the folder only."""
-    if not run.probes_dir.is_dir():
+    if not run.reference_texts_dir.is_dir():
         return []
-    matches = ((path, _NAME.fullmatch(path.name)) for path in run.probes_dir.iterdir())
-    return sorted((ProbeInfo(path, int(m[1])) for path, m in matches if m), key=lambda info: info.step)
+    matches = ((path, _NAME.fullmatch(path.name)) for path in run.reference_texts_dir.iterdir())
+    return sorted((BundleInfo(path, int(m[1])) for path, m in matches if m), key=lambda info: info.step)
 
 
-def read_probe(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_bundle(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a bundle by name. Raises `ValueError` for a file that is none."""
     import numpy as np
 
@@ -102,14 +102,14 @@ def read_probe(path: Path) -> dict[str, npt.NDArray[Any]]:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no whole probe bundle: {error}") from None
-    if (found := int(arrays.get("format", np.int64(0)))) != PROBE_FORMAT:
-        raise ValueError(f"{path} has format {found}, this version reads {PROBE_FORMAT}")
+    if (found := int(arrays.get("format", np.int64(0)))) != BUNDLE_FORMAT:
+        raise ValueError(f"{path} has format {found}, this version reads {BUNDLE_FORMAT}")
     return arrays
 
 
-def delete_probes_beyond(run: RunPaths, step: int) -> list[int]:
+def delete_bundles_beyond(run: RunPaths, step: int) -> list[int]:
     """Delete the bundles of steps > `step`, for a training that goes back to it; the steps gone."""
-    gone = [info for info in list_probes(run) if info.step > step]
+    gone = [info for info in list_bundles(run) if info.step > step]
     for info in gone:
         info.path.unlink(missing_ok=True)
     return [info.step for info in gone]
