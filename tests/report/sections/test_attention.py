@@ -46,6 +46,6 @@ def test_many_layers_are_drawn_as_few_lines(record: RunRecord) -> None:
 
 
 def test_nothing_recorded_is_said(record: RunRecord) -> None:
-    bare = replace(record, probes=[], columns=Columns())
+    bare = replace(record, bundles=[], columns=Columns())
     assert strongest(bare) == []
     assert "Nothing was recorded of the attention (`probes.every: 0`" in text_in(attention(bare))

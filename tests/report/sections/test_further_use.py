@@ -27,6 +27,6 @@ def test_heads_probes_and_pruning(record: RunRecord) -> None:
 
 
 def test_nothing_to_use_is_no_section(record: RunRecord) -> None:
-    bare = replace(record, checkpoints=[], probes=[], columns=Columns())
+    bare = replace(record, checkpoints=[], bundles=[], columns=Columns())
     assert agreement_by_depth(bare) == []
     assert further_use(bare).blocks == []

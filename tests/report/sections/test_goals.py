@@ -26,7 +26,7 @@ def test_the_evidence_of_each_goal(record: RunRecord) -> None:
 def test_questions_depend_on_what_the_run_shows(record: RunRecord) -> None:
     names = [name for name, _ in study_questions(record)]
     assert names == ["answer-start", "answer-order", "answer-circuit", "answer-sharp", "answer-lr"]
-    assert study_questions(replace(record, probes=[], columns=Columns())) == []
+    assert study_questions(replace(record, bundles=[], columns=Columns())) == []
 
 
 def test_guesses_count_at_the_first_try(tmp_path: Path) -> None:

@@ -43,4 +43,4 @@ def test_overfitting_is_dated_where_the_diagnosis_finds_it(record: RunRecord) ->
 def test_instruments_without_a_sign_are_named(record: RunRecord) -> None:
     silent = "Measured without showing anything first: gradient noise, validation and gradient norm."
     assert silent in text_in(instruments(record))
-    assert instruments(replace(record, columns=Columns(), probes=[], events=[])).blocks == []
+    assert instruments(replace(record, columns=Columns(), bundles=[], events=[])).blocks == []
