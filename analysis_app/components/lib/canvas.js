@@ -4,7 +4,7 @@ import { css, pixels, table } from "./colour.js";
 import { h } from "./dom.js";
 
 /** @param {HTMLCanvasElement} canvas */
-function contextOf(canvas) {
+export function contextOf(canvas) {
   const context = canvas.getContext("2d");
   if (!context) throw new Error("the browser gives no canvas to draw on");
   return context;
