@@ -1,6 +1,6 @@
 // Batch N: the very text that the update from step N to N + 1 learned from, coloured by how surprised a snapshot is.
 
-import { chosenBatch, showBatch } from "./lib/chosen.js";
+import { chosenBatch, showBatch } from "./lib/chosen_runs.js";
 import { worn } from "./lib/colour.js";
 import { chip, choice, count, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { actionsOf, panel } from "./lib/panel.js";

@@ -138,6 +138,12 @@ declare namespace Lab {
   /** A token that was drawn, and what else the model might have said. */
   type Written = { id: number; label: string; text: string; probability: number | null; chance: number | null;
     alternatives: { id: number; label: string; probability: number }[] };
+  /** A run among others: at_common: losses where all have seen as many tokens; problem: what of it is missing. */
+  type RunLine = { name: string; state: string; step: number | null; tokens: number | null; minutes: number | null;
+    parameters: number | null; flops_per_token: number | null; at_common: Record<string, number | null>;
+    curve: CurveColumns; problem: string | null };
+  type OverlayView = { metric: string; unit: string; how_to_read: string; metrics: string[];
+    common_tokens: number | null; runs: RunLine[]; differences: [setting: string, values: Record<string, string>][] };
   type BrokenCurves = Record<string, [steps: number[], values: number[]]>;
   type Finding = { rule: string; level: string; step: number; what: string; metric: string | null; value: number | null;
     threshold: number | null };
@@ -161,6 +167,8 @@ declare namespace Lab {
   // ------------------------------------------------------------ curves (lib/series.js, lib/chart.js)
 
   type Series = import("./lib/series.js").Series;
+  /** A curve as the server sends it. */
+  type CurveColumns = { step: Numbers; tokens: Numbers; minutes: Numbers; value: Numbers };
   type Axis = "step" | "tokens" | "time";
   type Curve = { name: string; data: Series; colour?: string; style?: "smooth" | "line" | "dots"; unit?: string;
     format?: (x: number) => string };

@@ -63,9 +63,10 @@ export function choice(text, choices, value, change) {
  * @param {string} text
  * @param {boolean} checked
  * @param {(checked: boolean) => void} change
+ * @param {string} [id]
  */
-export function tick(text, checked, change) {
-  const input = h("input", { type: "checkbox", checked, onchange: () => {
+export function tick(text, checked, change, id) {
+  const input = h("input", { type: "checkbox", id, checked, onchange: () => {
     change(input.checked);
   } });
   return h("label", { class: "lab-choice" }, input, h("span", {}, text));

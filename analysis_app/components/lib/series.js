@@ -211,6 +211,14 @@ function copied(from, to) {
 }
 
 /**
+ * A curve as the server sends it. `each`: what stands for a token on the axis of tokens, such as its FLOPs.
+ * @param {Lab.CurveColumns} curve
+ */
+export const seriesOf = ({ step, tokens, minutes, value }, each = 1) =>
+  Series.from(step.data, value.data, { tokens: Float64Array.from(tokens.data, (n) => n * each),
+    time: Float64Array.from(minutes.data, (m) => 60 * m) });
+
+/**
  * What a line of any number of points looks like on pixels: for each column that has points its first, lowest, highest
  * and last value, five numbers a column (the column comes first). Nothing that would be seen is lost: a spike of one
  * step keeps its full height. A gap ends a run of columns with a row of NaN.
