@@ -54,7 +54,7 @@ export const swatchOf = (name) => h("i", { class: "lab-swatch", style: { backgro
 /** NaN where none is chosen. */
 export const chosenBatch = () => Number(option("batch", null, (text) => /^\d{1,12}$/.test(text)) ?? NaN);
 
-/** @param {string} run @param {number} batch */
+/** @param {string | null} run @param {number} batch */
 export function showBatch(run, batch) {
   setOption("batch", batch);
   if (run !== state.selection.run) select({ run, step: null, token: null });
