@@ -1,1 +1,6 @@
-"""A fit's instruments: each callback decides *when*; `lab.interp`, `lab.figures` and `lab.runs` do the work."""
+"""A fit's callbacks: each decides *when*; `lab.interp`, `lab.figures` and `lab.runs` do the work.
+
+Reading order: `metrics_log`, `validation`, `snapshots`, `checkpoints`, `interrupts`, `run_control`, `progress`;
+`instrument` (what all instruments share) and `instruments` (all of them, in the order in which they look);
+`dashboards` and `tracking` (where pictures go). `faults` is for `configs/broken` alone.
+"""

@@ -24,7 +24,7 @@ WEIGHT_EDGES = symmetric_log_edges(1e-8, 1e2, per_decade=3)
 class ActivationHistograms(Instrument):
     """Counts activations, weights and gradients of each layer, and measures how far an update moves it.
 
-    Histograms have edges that never change and are counted on the device; activations are those on the probe texts.
+    Histograms have edges that never change and are counted on the device; activations are those on the reference texts.
     Curves: `stats/update_ratio`, `stats/grad_norm` and `stats/weight_norm` of each layer.
 
     The dashboards draw them; as small multiples in one picture they are `lab.figures.draw_histograms`.

@@ -21,7 +21,7 @@ class AttentionMaps(Instrument):
     `attention/text` and `attention/repeated` show all heads, `attention/scores` what each does, and the heads asked
     for are drawn large.
 
-    Nothing is computed where there is no dashboard; the run directory's `probes/` have the patterns anyway.
+    Nothing is computed where there is no dashboard; `probes/` in the run directory has the patterns either way.
 
     Args:
         every: Optimizer steps between pictures after the log-spaced start; 0: none; None: half of the run.

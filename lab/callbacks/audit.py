@@ -1,5 +1,5 @@
-"""What every curve takes for granted, measured: that no position sees the future, that targets are the next tokens,
-that the text is shuffled, that what is validated on was never trained on, and that dropout is off while it is."""
+"""Checks what every curve takes for granted: no position sees the future, targets are the next tokens, the text is
+shuffled, validation text was never trained on, and dropout is off during validation."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Audit(Instrument):
     def __init__(self, every: int | None = None) -> None:
         super().__init__(every)
         self._batch: StepBatch | None = None
-        self._told: float | None = None
+        self._training_share: float | None = None
 
     def before_step(self, fit: FitContext, batch: StepBatch) -> None:
         """Keep the batch of a step that is due."""
@@ -56,13 +56,13 @@ class Audit(Instrument):
         fit.logbook.log(fit.step, values)
 
     def before_validation_batch(self, fit: FitContext) -> None:
-        """In which mode the model is validated; said once, and when it changes."""
+        """In which mode the model is validated: logged once, and when it changes."""
         if self.every == 0 or not fit.is_main_process:
             return
         modules = list(fit.module.modules())
         share = sum(module.training for module in modules) / len(modules)
-        if share != self._told:
-            self._told = share
+        if share != self._training_share:
+            self._training_share = share
             fit.logbook.log(fit.step, {"audit/training_mode": share})
 
 

@@ -1,4 +1,4 @@
-"""The way out: pictures, histograms and texts to every dashboard of a run, under the same names and steps.
+"""Pictures, histograms and texts for every dashboard of a run, under the same names and steps.
 
 Numbers go through the logbook. TensorBoard has the step as its axis, Weights & Biases step and tokens; a
 picture carries both in its remark.
@@ -20,15 +20,15 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from lab.figures.canvas import rendered
 from lab.units import short
 
-MOST_WANDB_BINS = 512
+MOST_WANDB_BINS = 512  # of a histogram; Weights & Biases refuses more
 
 
 class Dashboards:
-    """Every dashboard at once. A logger of another kind (`trainer.logger` of one's own) gets none of these.
+    """Every dashboard at once. A logger of another kind (a `trainer.logger` of the user's) gets none of these.
 
     Args:
         loggers: Those of the run.
-        tokens_per_step: To tell the tokens of a step.
+        tokens_per_step: Makes tokens out of steps.
     """
 
     def __init__(self, loggers: Iterable[Logger], tokens_per_step: int) -> None:
@@ -36,7 +36,7 @@ class Dashboards:
         self.tokens_per_step = tokens_per_step
 
     def __bool__(self) -> bool:
-        """Whether anybody would see a picture."""
+        """Whether there is a dashboard that shows pictures."""
         return any(isinstance(logger, TensorBoardLogger) or is_wandb(logger) for logger in self.loggers)
 
     def when(self, step: int) -> str:
@@ -50,7 +50,7 @@ class Dashboards:
         pixels = rendered(draw())
         for logger in self.loggers:
             if isinstance(logger, TensorBoardLogger):
-                # `add_image` would copy it to floats and back and press it harder: twice the time.
+                # `add_image` would convert it to floats and back and compress harder: twice the time.
                 summary = Summary(value=[Summary.Value(tag=name, image=as_png(pixels))])
                 logger.experiment._get_file_writer().add_summary(summary, step)
             elif is_wandb(logger):

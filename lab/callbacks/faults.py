@@ -1,12 +1,12 @@
-"""Diseases on purpose, for `configs/broken`: what no ordinary setting can spoil is spoiled from outside.
+"""Faults put into a run on purpose, for `configs/broken`: those that no ordinary setting can cause.
 
     trainer:
       callbacks:
         - class_path: lab.callbacks.faults.Faults
           init_args: {labels: same}
 
-The healthy code has no switch for any of it. The text is spoiled by a wrapper around the source of sequences, the
-model by what is put in the place of a method or by changing weights.
+The lab itself has no switch for any of them. Faults of the text come from a wrapper around the source of sequences,
+those of the model from a replaced method or changed weights.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Weights:
 
     Args:
         match: A regular expression that is searched for in the name.
-        rows: Only the first so many rows; None: all.
+        rows: How many of its first rows; None: all.
         scale: Factor.
         shift: Added after that.
         again: Before every step, and not only once.
@@ -56,7 +56,7 @@ class Weights:
 
 
 class Faults(Callback):
-    """Makes a run sick in one chosen way. For `configs/broken` and nothing else.
+    """Puts chosen faults into a run. For `configs/broken` and nothing else.
 
     Args:
         causal: False: every position sees the whole sequence.
@@ -118,7 +118,7 @@ class Faults(Callback):
                     parameter.grad[: weights.rows] = 0
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Dropout stays on, where that is the disease; Lightning puts the mode back itself."""
+        """Dropout stays on, where that is the fault; Lightning restores the mode itself."""
         if self.dropout_in_validation:
             pl_module.train()
 
@@ -131,25 +131,25 @@ class Faults(Callback):
 
 
 class FaultySequences:
-    """A source of sequences with something wrong about it; all else is the healthy source's."""
+    """A source of sequences with a fault; all else is the original source's."""
 
-    def __init__(self, healthy: Sequences, how: Faults, per_step: int, vocab_size: int) -> None:
-        self.healthy, self.how, self.per_step, self.vocab_size = healthy, how, per_step, vocab_size
-        self.n_val, self.per_epoch = healthy.n_val, healthy.per_epoch
+    def __init__(self, original: Sequences, how: Faults, per_step: int, vocab_size: int) -> None:
+        self.original, self.how, self.per_step, self.vocab_size = original, how, per_step, vocab_size
+        self.n_val, self.per_epoch = original.n_val, original.per_epoch
         if not how.shuffle:
-            if not isinstance(healthy, TextSequences):
+            if not isinstance(original, TextSequences):
                 raise ValueError("faults.shuffle: a made corpus has no order to leave it in; choose a text")
-            vars(healthy.order)["starts"] = self._in_order
+            vars(original.order)["starts"] = self._in_order
 
     def _in_order(self, indices: np.ndarray) -> np.ndarray:
-        assert isinstance(self.healthy, TextSequences)
-        return indices % self.healthy.order.per_epoch * self.healthy.order.context_length
+        assert isinstance(self.original, TextSequences)
+        return indices % self.original.order.per_epoch * self.original.order.context_length
 
     def train(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Training sequences, late, random or wrongly labelled."""
         if self.how.data_seconds:
             time.sleep(self.how.data_seconds)
-        tokens, targets = self.healthy.train(indices)
+        tokens, targets = self.original.train(indices)
         if int(indices[0]) // self.per_step in self.how.noise_steps:
             rng = np.random.default_rng(int(indices[0]))
             noise = rng.integers(0, self.vocab_size, (len(tokens), tokens.shape[1] + 1))
@@ -159,12 +159,12 @@ class FaultySequences:
     def val(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Validation sequences, or training sequences in their place."""
         if self.how.leak:
-            return self._label(*self.healthy.train(np.arange(start, stop)))
-        return self._label(*self.healthy.val(start, stop))
+            return self._label(*self.original.train(np.arange(start, stop)))
+        return self._label(*self.original.val(start, stop))
 
     def val_stream(self, n: int) -> np.ndarray:
-        """As it is: the probe texts are not what is spoiled."""
-        return self.healthy.val_stream(n)
+        """As it is: reference texts have no fault."""
+        return self.original.val_stream(n)
 
     def _label(self, tokens: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.how.labels == "same":

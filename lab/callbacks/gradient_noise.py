@@ -47,7 +47,7 @@ class GradientNoise(Instrument):
         return step > 0 and fit.n_processes == 1 and super().due(fit, step)
 
     def before_step(self, fit: FitContext, batch: StepBatch) -> None:
-        """Listen to the micro-batches of a step that is due."""
+        """At a step that is due, measure after each micro-batch."""
         super().before_step(fit, batch)
         self._previous, self._measured, self._squared_small = None, None, 0.0
         tokens, targets = batch
@@ -56,10 +56,10 @@ class GradientNoise(Instrument):
         counted = (targets != -1).flatten(1).sum(dim=1).double()
         self._tokens = float(counted.sum())
         self._shares = (counted / counted.sum()).tolist()
-        fit.module.on_micro_batch = partial(self._listen, fit)
+        fit.module.on_micro_batch = partial(self._measure, fit)
 
     @torch.no_grad()
-    def _listen(self, fit: FitContext, i: int) -> None:
+    def _measure(self, fit: FitContext, i: int) -> None:
         """The gradient of micro-batch i is what it added to the sum."""
         try:
             now = [p.grad for p in fit.model.parameters() if p.grad is not None]
@@ -76,7 +76,7 @@ class GradientNoise(Instrument):
             self.report_failure(fit, fit.step + 1, error)
 
     def after_step(self, fit: FitContext) -> None:
-        """Stop listening, and say what was heard."""
+        """Log what was measured."""
         fit.module.on_micro_batch = None
         super().after_step(fit)
 

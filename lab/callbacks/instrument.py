@@ -18,7 +18,7 @@ from lab.training.step import StepBatch
 
 
 class Instrument(FitCallback):
-    """A callback that looks at the model at steps 0, 1, 2, 4, 8, …, then every so many, and after the last.
+    """A callback that looks at the model at steps 0, 1, 2, 4, 8, …, then at even distances, and after the last.
 
     A look that fails is named once in events.jsonl (`instrument_failed`) and tried again when it is next due.
 

@@ -1,7 +1,7 @@
 """All instruments of a fit, in the order in which they look. Each is a group of settings of its own.
 
-The throughput comes first: it counts only what lies before it in a step. The doctor comes last: it reads what the
-others have written.
+Throughput comes first: it counts only what lies before it in a step. Diagnose comes last: it reads what the others have
+written.
 """
 
 from __future__ import annotations

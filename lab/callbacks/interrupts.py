@@ -75,9 +75,9 @@ class Interrupts(FitCallback):
         fit.stop()
 
     def end(self, fit: FitContext) -> None:
-        """Nothing is left that an interrupt could spoil."""
+        """From here on an interrupt may end the process at once."""
         self._training = False
 
     def failed(self, fit: FitContext, error: BaseException) -> None:
-        """Nothing is left that an interrupt could spoil."""
+        """From here on an interrupt may end the process at once."""
         self._training = False

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SEARCHED_TOKENS = 10_000_000
-"""Of a longer training text the first so many are searched: 0.1 s."""
-STRETCHES = (8, 2, 1)
-_CHUNK = 1 << 20
+SEARCHED_TOKENS = 10_000_000  # of a longer training text only its first ones are searched: 0.1 s
+STRETCHES = (8, 2, 1)  # tokens of a stretch; the shorter ones for samples without a longer one
+_CHUNK = 1 << 20  # tokens hashed at a time
 _TABLE_BITS = 20
 _FACTOR = np.uint32(0x9E3779B1)  # 2^32 over the golden ratio, odd: spreads neighbouring ids over all bits
 

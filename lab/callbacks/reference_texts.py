@@ -31,7 +31,7 @@ from lab.training.callback import FitContext
 PICTURES = 10  # pictures come with every tenth look, and with all of the log-spaced start
 INDUCTION_FORMED = THRESHOLDS["induction_formed"].value
 
-# What `lab.interp.Summary.scalars` calls it, and its name as a metric. Left out: what says the same twice.
+# Names of `lab.interp.Summary.scalars` → metrics. Left out: what another one says already.
 METRIC_NAMES = {
     "loss": "stats/probe_loss",
     "entropy": "stats/entropy",
@@ -103,14 +103,14 @@ class ReferenceTexts(Instrument):
         arrays = bundle(found, summary, lens, norms, values)
         arrays |= {"tokens": step * logbook.tokens_per_step, "token_strings": np.array(labels, dtype=np.str_)}
         write_bundle(logbook.run, step, arrays)
-        self._tell_induction(fit, summary)
+        self._report_induction(fit, summary)
         dashboards = self.dashboards(fit)
         if dashboards and self.draws(fit, step):
             names = token_labels(fit.data, lens.top_tokens[:, 0, :, 0].ravel().tolist())
             guesses = np.array(names, dtype=object).reshape(lens.top_tokens.shape[0], -1)
             draw(dashboards, step, fit.model.config.vocab_size, labels[0], guesses, lens, norms, losses[0])
 
-    def _tell_induction(self, fit: FitContext, summary: Summary) -> None:
+    def _report_induction(self, fit: FitContext, summary: Summary) -> None:
         """The first head above the threshold, once a run."""
         found = summary.scores.get("induction")
         if found is None or self._induction_head is not None:
@@ -123,16 +123,16 @@ class ReferenceTexts(Instrument):
             fit.logbook.event(induction_finding(layer, head, score, found.chance, fit.step))
 
     def state_dict(self) -> dict[str, str | None]:
-        """Whether the induction head has been told of."""
+        """The induction head that was reported."""
         return {"induction_head": self._induction_head}
 
     def load_state_dict(self, state_dict: dict[str, str | None]) -> None:
-        """Not to tell of it twice."""
+        """So that it is not reported twice."""
         self._induction_head = state_dict["induction_head"]
 
 
 def induction_finding(layer: int, head: int, score: float, chance: float, step: int) -> Finding:
-    """That a head has become an induction head: nothing to worry about, but to look at."""
+    """That a head has become an induction head: a milestone, no fault."""
     return Finding(
         rule=INDUCTION_HEAD,
         family=MILESTONE,

@@ -26,7 +26,7 @@ LOOK_SECONDS = 0.05  # between two looks while paused: a tenth of what is felt a
 
 
 class Refused(Exception):
-    """Why a command is not carried out, in words for whoever sent it."""
+    """Why a command is not carried out; its sender reads this."""
 
 
 class RunControl(FitCallback):
@@ -64,7 +64,7 @@ class RunControl(FitCallback):
         before = logbook.run.status().details.get("lr_scale", 1.0) if self._keep_rate else 1.0
         fit.module.lr_scale = self._rate
         if before != self._rate:
-            self._tell_rate(fit, before)
+            self._record_rate(fit, before)
         elif not self._keep_rate:
             logbook.status.update(details={"lr_scale": self._rate})
 
@@ -144,7 +144,7 @@ class RunControl(FitCallback):
     def _lr(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
         before, self._rate = self._rate, float(args["value"])
         fit.module.lr_scale = self._rate
-        self._tell_rate(fit, before)
+        self._record_rate(fit, before)
         return {"lr_scale": self._rate, "before": before}
 
     # ---------------------------------------------------------------- what they share
@@ -158,7 +158,7 @@ class RunControl(FitCallback):
         self._interrupts.leave(fit, why)
         self._checkpoints.save_if_new(fit, "interrupted")
 
-    def _tell_rate(self, fit: FitContext, before: float) -> None:
+    def _record_rate(self, fit: FitContext, before: float) -> None:
         logbook = fit.logbook
         logbook.status.update(details={"lr_scale": self._rate})
         logbook.event(LrChanged(step=fit.step, before=before, to=self._rate))

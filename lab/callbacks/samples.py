@@ -1,4 +1,4 @@
-"""What the model writes while it learns: the same prompts with the same luck, at step after step."""
+"""Texts that the model writes while it learns, for the same prompts with the same seed at each look."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Samples(Instrument):
         self.prompts = prompts
 
     def look(self, fit: FitContext) -> None:
-        """Write, compare with the training text, tell."""
+        """Write, compare with the training text, log."""
         samples = self.write(fit)
         copies = [sample.copy for sample in samples if sample.copy is not None]
         if copies:
@@ -98,8 +98,8 @@ class Samples(Instrument):
                     run = ids[copies[i].start : copies[i].start + copies[i].length]
                     copy = {"tokens": len(run), "text": data.tokenizer.decode(run), "searched": copies[i].searched}
                 samples.append(Sample(prompt.text, data.tokenizer.decode(ids), len(ids), copy))
-                luck = {"temperature": self.sampling.temperature, "seed": self.sampling.seed}
-                writer.write(fit.step, prompt.text, samples[-1].text, **luck, longest_copy=copy)
+                sampling = {"temperature": self.sampling.temperature, "seed": self.sampling.seed}
+                writer.write(fit.step, prompt.text, samples[-1].text, **sampling, longest_copy=copy)
         logbook.event(SampleWritten(step=fit.step, count=len(samples), asked=asked))
         return samples
 

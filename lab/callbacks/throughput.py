@@ -19,7 +19,7 @@ from lab.training.callback import FitContext
 from lab.training.step import StepBatch
 
 # Dense tensor-core FLOP/s from the vendors' data sheets, bf16/fp16 and fp32 (TF32 left aside): the parts of a name
-# that tell a device, more telling ones first.
+# that identify a device, the more specific ones first.
 PEAK_FLOPS: tuple[tuple[str, float, float], ...] = (
     ("H200", 989e12, 67e12),
     ("H100 PCIe", 756e12, 51e12),
@@ -66,7 +66,7 @@ class Throughput(Instrument):
         return step > 1 and super().due(fit, step)
 
     def start(self, fit: FitContext) -> None:
-        """Listen to the data being fetched."""
+        """Time how long batches take to come."""
         self._forget()
         if self.every != 0:
             vars(fit.data)["step_batch"] = self._timed(fit.data.step_batch)
@@ -121,7 +121,7 @@ class Throughput(Instrument):
 
 
 def peak_flops(device: torch.device, precision: str) -> float | None:
-    """The most FLOP/s that the device can do in this precision; None where nobody told."""
+    """The most FLOP/s that the device can do in this precision; None where no data sheet is known here."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)

@@ -11,11 +11,8 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from lab.runs import Run
 
-FLUSH_SECONDS = 5
-"""TensorBoard's default of 120 s is what a kill -9 would lose."""
-CONNECT_SECONDS = 1.5
-"""How long `--wandb online` waits for the server to answer at all before the run goes on offline; W&B itself would wait
-for over a minute and then end the run."""
+FLUSH_SECONDS = 5  # what a kill -9 loses at most; TensorBoard's default is 120
+CONNECT_SECONDS = 1.5  # for an answer of the server before logging goes offline; W&B waits a minute, then ends the run
 PROJECT = "pretraining-lab"
 
 
@@ -27,9 +24,9 @@ def make_loggers(
     start_step: int,
     configuration: dict[str, Any],
 ) -> tuple[list[Logger], list[str]]:
-    """The loggers of a run, told the whole configuration, and what the person should hear about them.
+    """The loggers of a run, with its configuration logged, and notes for the user.
 
-    A resumed run goes on in the same dashboards: TensorBoard is told to forget what an interrupted process wrote beyond
+    A resumed run goes on in the same dashboards: TensorBoard drops what an interrupted process wrote beyond
     `start_step`, Weights & Biases gets the same run id.
     """
     loggers: list[Logger] = []
@@ -52,9 +49,7 @@ def close_loggers(loggers: list[Logger]) -> None:
     """Flush and end every dashboard's run, so that the next run of this process begins its own."""
     for logger in loggers:
         logger.finalize("success")
-        finish = getattr(
-            getattr(logger, "experiment", None), "finish", None
-        )  # Weights & Biases: Lightning leaves its run open
+        finish = getattr(getattr(logger, "experiment", None), "finish", None)  # Lightning leaves W&B's run open
         if finish is not None:
             finish()
 

@@ -1,1 +1,6 @@
-"""The training recipe: the step, its optimizer and schedule, what a run's length is, and what is written about it."""
+"""The training recipe: the step, its optimizer and schedule, how long a run is, and what is written about it.
+
+Reading order: `horizon` (the number of steps), `schedules`, `muon`, `optimizers`, `levers` (what the machine does best)
+with `keep_memory`, `step` (one optimizer step), `module` (Lightning's side of it), `bare` (the same without Lightning),
+`checkpoint_io`, `logbook`, `callback` (what callbacks see of a fit), `loop` (the short way through a step).
+"""

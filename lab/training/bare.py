@@ -17,18 +17,16 @@ from lab.model import GPT, GPTConfig
 from lab.training.levers import Levers
 from lab.training.optimizers import OptimizerConfig, build_optimizer
 from lab.training.schedules import ScheduleConfig, lr_factor
-from lab.training.step import step_seed, take_step
+from lab.training.step import step_seed, summed_loss, take_step
 
 WHOLE = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
-"""Precisions whose weights are of that kind too."""
-WARM_UP = 3
-"""Steps that don't count: the allocator, the caches and the processor's clock settle in them."""
-MOST_SECONDS = 5.0
-MOST_STEPS = 30
+"""Precisions in which the weights are stored, too."""
+WARM_UP = 3  # steps that are not counted: allocator, caches and the processor's clock settle in them
+MOST_SECONDS, MOST_STEPS = 5.0, 30  # that timing a step takes, beside the first steps
 
 
 class BareTraining:
-    """A model that is trained step by step, by whoever calls `step`.
+    """A model that is trained one call of `step` at a time.
 
     Args:
         config: The network; its fresh weights are drawn from `seed`, as a fit with that seed draws them.
@@ -36,6 +34,8 @@ class BareTraining:
         schedule: Its shape over `total_steps`; None: a learning rate of 0, for timing.
         data: Where batches come from, ready to be read.
         levers: Device, precision and kernels.
+        total_steps: Of the run that the schedule is for.
+        seed: Of the weights and of each step's random state.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class BareTraining:
                 for part in source.val(start, min(start + self.data.batch_size, n))
             )
             with self.levers.autocast():
-                nats += float(self.model.loss(x, y, reduction="sum"))
-            counted += int((y != -1).sum())
+                total, count = summed_loss(self.model, x, y)
+            nats, counted = nats + float(total), counted + int(count)
         self.model.train()
         return nats / counted
 

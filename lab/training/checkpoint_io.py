@@ -40,7 +40,7 @@ class LabCheckpointIO(TorchCheckpointIO):
     next steps run. What a failed write raises is then raised by the next `save_checkpoint`, `check` or `finish`.
     From the first checkpoint on memory holds the state twice.
 
-    `newest` tells hash and size of the file written last, so that nobody reads it again to learn them.
+    `newest` holds hash and size of the file written last, so that it need not be read again.
     """
 
     def __init__(self, background: bool = False) -> None:

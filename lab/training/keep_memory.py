@@ -17,7 +17,7 @@ _LARGEST_KEPT = 1 << 30
 
 
 def can_keep_freed_memory() -> bool:
-    """Whether this is a system whose allocator can be told: Linux with glibc."""
+    """Whether the allocator has such a setting: Linux with glibc."""
     return platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
 
 

@@ -42,7 +42,7 @@ class Logbook:
     """The writing side of one run directory, for the process that trains it.
 
     Opening takes the run's lock (`ValueError` naming the process that holds it) and starts the heartbeat, in state
-    `starting`. `begin` opens the journals once it is known at which step the training starts.
+    `starting`. `begin` opens metrics.jsonl once it is known at which step the training starts.
 
     Args:
         run: The run directory.

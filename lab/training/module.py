@@ -22,7 +22,7 @@ from torchmetrics import SumMetric
 from lab.model import GPT, GPTConfig
 from lab.training.optimizers import OptimizerConfig, adopt_hyperparameters, build_optimizer
 from lab.training.schedules import ScheduleConfig, lr_factor
-from lab.training.step import StepBatch, refuse_non_finite, step_seed, take_step
+from lab.training.step import StepBatch, refuse_non_finite, step_seed, summed_loss, take_step
 
 
 class PretrainingModule(L.LightningModule):
@@ -163,9 +163,8 @@ class PretrainingModule(L.LightningModule):
 
     def validation_step(self, batch: StepBatch, batch_idx: int) -> None:
         """Add one batch's nats and counted targets; targets `[batch, pos]` of -1 are padding."""
-        tokens, targets = batch
-        self.val_nats.update(self.model.loss(tokens, targets, reduction="sum").to(self.val_nats.dtype))
-        self.val_count.update((targets != -1).sum().to(self.val_count.dtype))
+        for total, value in zip((self.val_nats, self.val_count), summed_loss(self.model, *batch), strict=True):
+            total.update(value.to(total.dtype))
 
     def on_validation_epoch_end(self) -> None:
         """Token-weighted mean over the split: a short last batch counts by its tokens, not as a batch."""
@@ -176,7 +175,7 @@ class PretrainingModule(L.LightningModule):
         if bytes_per_token:
             self.validated["val/bits_per_byte"] = loss / (bytes_per_token * math.log(2))
         self.validated_at = self.trainer.global_step
-        # For whoever brings callbacks of Lightning's own (EarlyStopping, …); the lab's journal reads `validated`.
+        # For Lightning's own callbacks under `trainer.callbacks` (EarlyStopping, …); the lab's read `validated`.
         self.log_dict({k: torch.tensor(v, dtype=torch.float32) for k, v in self.validated.items()}, logger=False)
 
     def losses_at(self, step: int) -> dict[str, float]:

@@ -17,8 +17,7 @@ from lab.training.muon import Muon, Scale
 
 Name = Literal["adamw", "muon"]
 
-HIDDEN = "blocks."
-"""Parameters of this prefix lie between activations and activations; the others touch the vocabulary."""
+HIDDEN = "blocks."  # prefix of parameters between activations and activations; the others touch the vocabulary
 
 
 @dataclass
@@ -152,8 +151,7 @@ def adopt_hyperparameters(optimizer: torch.optim.Optimizer, config: OptimizerCon
 
 
 def grad_norm_and_clip(parameters: Iterable[Tensor], max_norm: float | None) -> Tensor:
-    """The global norm of all gradients before clipping (a tensor: nobody waits for the device); clips in
-    place.
+    """The global norm of all gradients before clipping, left on the device as a tensor; clips in place.
 
     Gradients of a norm above `max_norm` are scaled down to it (Pascanu et al. 2013); 0 or None only measures.
     """

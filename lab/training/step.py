@@ -15,14 +15,15 @@ import torch
 from torch import Tensor
 
 from lab.model import GPT
+from lab.model.loss import IGNORED
 from lab.training.optimizers import grad_norm_and_clip, set_lr
 
 StepBatch = tuple[Tensor, Tensor]
-"""Tokens and targets of one optimizer step, int64 `[accumulation, batch, pos]`; targets of -1 don't count."""
+"""Tokens and targets of one optimizer step, int64 `[accumulation, batch, pos]`; targets of -1 don't count (padding)."""
 
 
 class NonFiniteLoss(RuntimeError):
-    """Raised before the update that a NaN or infinite loss or gradient would have spoiled.
+    """Raised before the update that a NaN or infinite loss or gradient would have ruined.
 
     The weights are still those of the step before, and so is the newest checkpoint.
     """
@@ -62,14 +63,14 @@ def take_step(
         clip: The gradient norm above which gradients are scaled down to it; 0 or None: never.
         backward: Given a loss, adds its gradient to the parameters' `grad`.
         update: Given what clips the gradients, calls that once they are unscaled, then updates the weights.
-        context: Of a micro-batch's passes, told whether it is the last: autocast, or no exchange between processes.
+        context: Given whether a micro-batch is the last: what its passes run in (autocast; no exchange of gradients).
         read: Reads loss and norm back from the device, by name; raises to stop before the update.
-        after_micro_batch: Told the number of each micro-batch; gradients hold the sum so far.
+        after_micro_batch: Called with the number of each micro-batch; gradients hold the sum so far.
     """
     tokens, targets = batch
     seed_device(tokens.device, seed)
     set_lr(optimizer, lr_factor)
-    counted, loss = (targets != -1).sum(), torch.zeros((), device=tokens.device)
+    counted, loss = (targets != IGNORED).sum(), torch.zeros((), device=tokens.device)
     for i in range(len(tokens)):
         with context(i == len(tokens) - 1):
             nats = model.loss(tokens[i], targets[i], reduction="sum") / counted
@@ -85,6 +86,11 @@ def take_step(
     update(clip_gradients)
     optimizer.zero_grad()
     return measured | {"train/lr": optimizer.param_groups[0]["lr"]}
+
+
+def summed_loss(model: GPT, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Nats of all counted targets `[batch, pos]` together, and how many they are: what a validation adds up."""
+    return model.loss(tokens, targets, reduction="sum"), (targets != IGNORED).sum()
 
 
 def refuse_non_finite(name: str, value: Tensor, step: int) -> float:
