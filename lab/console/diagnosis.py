@@ -18,7 +18,7 @@ STYLES = {"alarm": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def print_diagnosis(run: Run, diagnosis: Diagnosis) -> None:
-    """A block a finding: what holds now first, and what was seen first before what followed."""
+    """A block for each finding: what holds now first, what was seen first before what followed."""
     from rich.text import Text
 
     console = make_console(piped_width=100)
@@ -63,6 +63,7 @@ def _rows(finding: Finding) -> list[tuple[str, str]]:
 
 
 def print_thresholds() -> None:
+    """All thresholds in a table."""
     rows = table("threshold", "value", "what is compared", "source", right=("value",), style="bold")
     for name, threshold in THRESHOLDS.items():
         rows.add_row(name, f"{threshold.value:g}", threshold.meaning, threshold.source)

@@ -34,7 +34,7 @@ def _rows(record: RunRecord) -> list[tuple[str, str]]:
         ("size", _size(record)),
         ("tokenizer", _tokenizer(record)),
         ("text", _text(record)),
-        ("trained on", _seen(record)),
+        ("training", _seen(record)),
         ("started", _started(record)),
     ]
 

@@ -25,7 +25,7 @@ def test_the_numbers_are_the_runs_own(record: RunRecord) -> None:
         "20,000 parameters, 16 % of them for the vocabulary",  # 100 · 32 of 20,000
         "| tokenizer | `bpe`: 100 tokens, 3 bytes per token |",
         "50,000 tokens to train on, validated on 5,000 held out; public domain",
-        "| trained on | 25,600 tokens in 400 steps of 64, 51 % of the training text, 1.3 tokens per parameter |",
+        "| training | 25,600 tokens in 400 steps of 64, 51 % of the training text, 1.3 tokens per parameter |",
         "Baselines on the held-out text, in nats per token: guessing evenly 4.605, knowing how common each token is",
     ):
         assert said in text, said
