@@ -277,6 +277,25 @@ def test_weights_that_turn_out_damaged_are_greyed(person: Person, runs: Path, tm
         server.stop()
 
 
+def test_rows_of_weights_stay_when_the_page_asks_again(person: Person) -> None:
+    """A click goes to the element under the mouse when it went down: a row that is replaced meanwhile loses it."""
+    person.open("checkpoints")
+    person.panel("checkpoint_table")
+    page = person.page
+    row = page.query_selector('tr.lab-row[data-step="4"]')
+    page.evaluate(
+        """async () => {
+        const store = await import(new URL("components/lib/store.js", document.baseURI));
+        store.on((changed) => changed.has("info") && (window.askedAgain = true));
+        await store.ask();
+    }"""
+    )
+    person.wait("window.askedAgain")
+    assert row.evaluate("(node) => node.isConnected")
+    row.click()
+    person.wait("new URLSearchParams(location.search).get('step') === '4'")
+
+
 def test_a_refusal_that_comes_late_does_not_cover_the_proof_of_other_weights(person: Person) -> None:
     person.open("checkpoints")
     person.panel("checkpoint_table")
