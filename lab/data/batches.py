@@ -19,20 +19,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab.hashing import GOLDEN, MASK, mix64
+
 IGNORED = -1  # a target that does not count
 MOST_SEQUENCES = 1 << 62
 _ROUNDS = 6  # of the Feistel network
 _BLOCK = 4096  # starts computed at a time: 12 cost almost as much as 4096 (numpy's overhead per call)
 _KEPT = 8  # blocks
-_MASK = (1 << 64) - 1
 
 
 def mix(x: np.ndarray) -> np.ndarray:
-    """A hash of 64-bit numbers (SplitMix64, Steele et al. 2014); uint64 arithmetic wraps round."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    """The next number of SplitMix64 (`lab.hashing`) after the state `x`, uint64."""
+    return mix64(x + np.uint64(GOLDEN))
 
 
 def permute(indices: np.ndarray, n: int, keys: np.ndarray) -> np.ndarray:
@@ -104,7 +102,7 @@ class SequenceOrder:
     def _compute_block(self, block: int) -> np.ndarray:
         indices = np.arange(block * _BLOCK, (block + 1) * _BLOCK, dtype=np.int64)
         epochs, positions = np.divmod(indices, self.per_epoch)
-        keys = mix(mix(np.array([self.seed & _MASK], dtype=np.uint64)) ^ epochs.astype(np.uint64))
+        keys = mix(mix(np.array([self.seed & MASK], dtype=np.uint64)) ^ epochs.astype(np.uint64))
         places = permute(positions, self.per_epoch, keys)
         shifts = keys % np.uint64(self._offsets)
         return places * self.context_length + shifts.astype(np.int64)

@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.data.cache import atomic_write, cache_root
+from lab.hashing import file_sha256
 
 # Under this a file is hashed about as fast as a note of its hash is found and trusted.
 _NOTED_BYTES = 64 << 20
 _SETTLED_SECONDS = 2.0
 
 
-def file_sha256(file: Path) -> str:
+def noted_sha256(file: Path) -> str:
     """sha256 of a file's bytes, in hex.
 
     Large files are read once: the hash is noted in the cache, and holds while size, inode and both times are
@@ -26,7 +27,7 @@ def file_sha256(file: Path) -> str:
     """
     try:
         before = file.stat()
-        return _hash(file) if before.st_size < _NOTED_BYTES else _noted_hash(file.resolve(), before)
+        return file_sha256(file) if before.st_size < _NOTED_BYTES else _noted_hash(file.resolve(), before)
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror or error}") from error
 
@@ -38,15 +39,10 @@ def _noted_hash(file: Path, before: os.stat_result) -> str:
         noted = json.loads(note.read_text("utf-8"))
         if noted["stamp"] == stamp:
             return str(noted["sha256"])
-    digest = _hash(file)
+    digest = file_sha256(file)
     if time.time() - max(before.st_ctime, before.st_mtime) > _SETTLED_SECONDS:
         with suppress(OSError):
             note.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(note) as out:
                 out.write(json.dumps({"stamp": stamp, "sha256": digest}).encode())
     return digest
-
-
-def _hash(file: Path) -> str:
-    with open(file, "rb") as raw:
-        return hashlib.file_digest(raw, "sha256").hexdigest()

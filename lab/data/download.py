@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.data.cache import cache_root, locked
-from lab.data.checksum import file_sha256
+from lab.data.checksum import noted_sha256
 from lab.data.progress import Progress
 
 HUGGING_FACE = "https://huggingface.co"
@@ -73,7 +73,7 @@ def fetch(remote: RemoteFile, data_dir: str | os.PathLike[str] | None = None) ->
 def _verify(remote: RemoteFile, file: Path) -> None:
     """Raise `ValueError` unless the file is the one that was published, or the one first downloaded."""
     expected = remote.sha256 or _recorded(file)
-    if expected is not None and (found := file_sha256(file)) != expected:
+    if expected is not None and (found := noted_sha256(file)) != expected:
         raise ValueError(
             f"{file} is not the published file: its sha256 is {found}, expected {expected}; delete it to"
             f" download it again, or use it as your own text: --data.corpus text --data.path {file}"
@@ -112,12 +112,12 @@ def _download(remote: RemoteFile, target: Path) -> None:
     part = _beside(target, ".download")
     resumed = part.exists()
     _transfer_all(remote, target, part)
-    found = file_sha256(part)
+    found = noted_sha256(part)
     if remote.sha256 not in (None, found) and resumed:
         # What an earlier attempt left may have been of another file: once more, from nothing.
         _discard(part)
         _transfer_all(remote, target, part)
-        found = file_sha256(part)
+        found = noted_sha256(part)
     if remote.sha256 not in (None, found):
         _discard(part)
         raise ValueError(

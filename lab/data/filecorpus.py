@@ -17,7 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lab.data.checksum import file_sha256
+from lab.data.checksum import noted_sha256
 from lab.data.corpus import Split
 from lab.data.text_files import Piece, kind_of, read_pieces, text_bytes
 
@@ -120,7 +120,7 @@ class FileCorpus:
     def _fingerprint(self) -> str:
         limits = [self.text_key, self.max_documents, self.max_bytes]
         split = None if self.val_files else [repr(self.val_fraction), self.seed]
-        content = [[[kind_of(f), file_sha256(f)] for f in group] for group in (self.files, self.val_files)]
+        content = [[[kind_of(f), noted_sha256(f)] for f in group] for group in (self.files, self.val_files)]
         key = json.dumps([_RECIPE, limits, split, content])
         return hashlib.sha256(key.encode()).hexdigest()
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from lab.checks import is_integer
 from lab.data.corpus import Split
+from lab.hashing import GOLDEN, mix64
 
 Count = Literal["predictable", "all"]
 Sequences = tuple[np.ndarray, np.ndarray]
@@ -106,20 +107,13 @@ def key_of(*words: object) -> int:
     return int.from_bytes(hashlib.blake2b(repr(words).encode(), digest_size=8).digest(), "little")
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele et al. 2014): a hash of 64 bits; uint64 arithmetic wraps round."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def random_bits(name: str, seed: int, split: Split, indices: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
     """`n` random 64-bit numbers for each of `indices`, uint64 `[len(indices), n]`."""
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    rows = _mix((np.asarray(indices, dtype=np.uint64) + np.uint64(1)) * golden ^ np.uint64(key_of(name, seed, split)))
-    columns = _mix(np.arange(1, n + 1, dtype=np.uint64) * golden)
+    golden = np.uint64(GOLDEN)
+    rows = mix64((np.asarray(indices, dtype=np.uint64) + np.uint64(1)) * golden ^ np.uint64(key_of(name, seed, split)))
+    columns = mix64(np.arange(1, n + 1, dtype=np.uint64) * golden)
     # Joined by xor and hashed again: two rows may share a number by chance, never a run of them.
-    return _mix(rows[:, None] ^ columns[None, :])
+    return mix64(rows[:, None] ^ columns[None, :])
 
 
 def uniform(name: str, seed: int, split: Split, indices: Sequence[int] | np.ndarray, n: int) -> np.ndarray:

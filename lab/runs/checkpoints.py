@@ -7,7 +7,6 @@ facts lie beside it, and they are written last: whatever a crash leaves behind, 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, Literal
 import orjson
 
 from lab.files import link_whole, plain, sync_folder, write_whole, writing_whole
+from lab.hashing import file_sha256
 from lab.runs.lines import now
 from lab.runs.paths import RunPaths
 
@@ -124,7 +124,7 @@ def check_file(info: CheckpointInfo) -> str | None:
         size = info.path.stat().st_size
         if size != info.size:
             return f"{info.path} is torn: {size} bytes instead of {info.size}"
-        if _sha256(info.path) != info.sha256:
+        if file_sha256(info.path) != info.sha256:
             return f"{info.path} is damaged: its sha256 is not the one that was noted when it was written"
     except OSError as error:
         return f"{info.path} cannot be read: {error.strerror}"
@@ -190,7 +190,7 @@ def write_facts(
         "kind": kind,
         "wall": now(),
         "size": path.stat().st_size,
-        "sha256": sha256 or _sha256(path),
+        "sha256": sha256 or file_sha256(path),
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
     write_whole(path.with_suffix(".json"), orjson.dumps(facts, default=plain, option=options))
@@ -260,8 +260,3 @@ def _delete(path: Path) -> None:
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lab.hashing import GOLDEN, MASK, mix64
 from lab.model import GPT
 from lab.model.loss import IGNORED
 from lab.training.optimizers import grad_norm_and_clip, set_lr
@@ -114,11 +115,8 @@ def seed_device(device: torch.device, seed: int) -> None:
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A 63-bit seed for the random state of one step of one process (splitmix64's finaliser over the three numbers).
+    """A 63-bit seed for the random state of one step of one process.
 
-    Neighbouring steps must not get neighbouring generator states, hence the mixing (Steele, Lea & Flood 2014).
+    Neighbouring steps must not get neighbouring generator states, hence the hash.
     """
-    x = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & (2**64 - 1)
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-    return (x ^ (x >> 31)) >> 1
+    return mix64((seed * GOLDEN + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & MASK) >> 1
