@@ -17,9 +17,10 @@ from lab.fitting.decisions import Decisions, decide
 from lab.fitting.listener import Listener
 from lab.fitting.origin import find_origin
 from lab.fitting.trainer import make_trainer, out_of_memory
+from lab.forecasting.finished import earlier_runs
 from lab.forecasting.kept import kept_plan, plan_path
 from lab.forecasting.law import Forecast
-from lab.forecasting.predictions import any_mental_model, earlier_runs, lab_says, seal_once
+from lab.forecasting.predictions import any_mental_model, lab_says, seal_once
 from lab.model import count_parameters
 from lab.runs import Run, create_run
 from lab.runs.compare import flatten

@@ -9,9 +9,10 @@ from typing import Any
 from lab.forecasting.ladder import computing_parameters
 from lab.forecasting.law import Trained
 from lab.model import GPTConfig
-from lab.runs import Run
+from lab.runs import Run, list_runs
 from lab.runs.facts import dig
 
+NEWEST_RUNS = 40  # of which finished ones are looked for: reading one takes some milliseconds
 MUST_AGREE = (
     "model.optimizer.name",
     "model.schedule.kind",
@@ -29,6 +30,17 @@ class Finished:
     runs: list[Trained]
     names: list[str]
     left_out: dict[str, str]
+
+
+def earlier_runs(root: str, facts: Mapping[str, Any], settings: Mapping[str, Any]) -> Finished:
+    """The finished runs under `root` that were trained on the text and vocabulary of `facts` (data.json)."""
+    return finished_runs(
+        list_runs(root)[-NEWEST_RUNS:],
+        corpus=facts["corpus"]["fingerprint"],
+        tokenizer=facts["tokenizer"]["fingerprint"],
+        validation=facts["validation"]["tokens"],
+        settings=settings,
+    )
 
 
 def finished_runs(

@@ -8,26 +8,13 @@ from contextlib import suppress
 from typing import Any
 
 from lab.data.dataset import LabData
-from lab.forecasting.finished import Finished, finished_runs
 from lab.forecasting.ladder import computing_parameters
 from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
 from lab.runs import Run, list_runs
 from lab.runs.predictions import QUANTITIES, Prediction, Predictions, outcomes, read_predictions, score, seal
 
-NEWEST_RUNS = 40  # of which finished ones are looked for: reading one takes some milliseconds
 WORD = re.compile(r"\w+")
 TEXT_TOKENS = 1_000_000  # of the training text whose words count as real words
-
-
-def earlier_runs(root: str, facts: Mapping[str, Any], settings: Mapping[str, Any]) -> Finished:
-    """The finished runs under `root` that were trained on the text and vocabulary of `facts` (data.json)."""
-    return finished_runs(
-        list_runs(root)[-NEWEST_RUNS:],
-        corpus=facts["corpus"]["fingerprint"],
-        tokenizer=facts["tokenizer"]["fingerprint"],
-        validation=facts["validation"]["tokens"],
-        settings=settings,
-    )
 
 
 def lab_says(

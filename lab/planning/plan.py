@@ -8,11 +8,10 @@ from typing import Any
 
 from lab.fitting.decisions import Decisions, decide, levers_of
 from lab.fitting.origin import Origin
-from lab.forecasting.finished import Finished
+from lab.forecasting.finished import Finished, earlier_runs
 from lab.forecasting.kept import keep_plan, plan_path
 from lab.forecasting.ladder import Rung, computing_parameters, ladder
 from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
-from lab.forecasting.predictions import earlier_runs
 from lab.model import GPTConfig
 from lab.planning.choose_model import Choice, largest
 from lab.planning.memory import FRAGMENTED_SPREAD
