@@ -9,7 +9,6 @@ twenty thousand steps takes microseconds.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,6 @@ from lab.runs.metrics_log import RESERVED, MetricsDelta, MetricsHistory
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
-_LAYER = re.compile(r"(.+)\.layer(\d+)")
 
 
 class Series:
@@ -143,8 +141,12 @@ class Columns:
 
     def layers(self, metric: str) -> dict[int, Series]:
         """`stats/entropy.layer0`, … by layer, in their order."""
-        matches = ((_LAYER.fullmatch(name), series) for name, series in self._series.items())
-        found = {int(match[2]): series for match, series in matches if match and match[1] == metric}
+        start = f"{metric}.layer"
+        found = {
+            int(name[len(start) :]): series
+            for name, series in self._series.items()
+            if name.startswith(start) and name[len(start) :].isdecimal()
+        }
         return dict(sorted(found.items()))
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
