@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +13,7 @@ from lab.callbacks.instrument import Instrument
 from lab.model import flops_per_token
 from lab.runs.cadence import Cadence
 from lab.training.callback import FitContext
+from lab.training.machine import peak_memory
 from lab.training.step import StepBatch
 
 # Dense tensor-core FLOP/s from the vendors' data sheets, bf16/fp16 and fp32 (TF32 left aside): the parts of a name
@@ -129,18 +127,3 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
         if part in name:
             return half if "16" in precision else single
     return None
-
-
-def total_memory(device: str) -> int:
-    """Bytes: all there is on the GPU, or on this machine."""
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that PyTorch has held on a GPU, or the process's largest resident set."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux, bytes on macOS

@@ -9,7 +9,6 @@ import lightning as L
 from lightning.pytorch.utilities.memory import is_oom_error
 
 from lab.callbacks.interrupts import Interrupts
-from lab.callbacks.throughput import total_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.figures.schedule import draw_schedule
 from lab.files import WriteError, write_whole
@@ -32,6 +31,7 @@ from lab.settings.arguments import Arguments
 from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
+from lab.training.machine import total_memory
 from lab.training.schedules import lr_factor
 from lab.training.step import NonFiniteLoss
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from lab.model import GPTConfig
 from lab.planning.memory import FRAGMENTED, Step, step_memory
 from lab.settings.messages import SettingsError
 from lab.training.levers import LeverConfig, Levers, choose_levers
+from lab.training.machine import total_memory
 
 PROCESS_BYTES = 650_000_000  # Python, PyTorch, Lightning and the dashboards, before the first step
 INSTRUMENT_BYTES = 90_000_000  # figures, instruments, dashboards: 53 to 188 MB over 12 random configurations, median 90
@@ -30,7 +29,7 @@ def refuse_what_cannot_fit(settings: Any) -> None:
         LeverConfig(**vars(settings.levers)), precision=settings.trainer.precision, config=config, device=device
     )
     step = step_of(data, levers, settings.model.optimizer.name)
-    have, need = memory_there_is(levers), process_peak(config, step, levers)
+    have, need = total_memory(levers.device), process_peak(config, step, levers)
     if need <= have:
         return
     raise SettingsError(
@@ -76,14 +75,3 @@ def what_fits(config: GPTConfig, step: Step, levers: Levers, have: int) -> str:
                 f"model.config.d_model {smaller.d_model} with n_heads {smaller.n_heads} and data.batch_size 1 would fit"
             )
     return "lower model.config.n_layers, d_model or context_length"
-
-
-def memory_there_is(levers: Levers) -> int:
-    """Bytes of the device: a GPU's own, else the machine's or as many as its container may use."""
-    if torch.device(levers.device).type == "cuda":
-        return int(torch.cuda.mem_get_info()[1])
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no such file, or "max"
-        return total

@@ -17,7 +17,6 @@ from lab.planning.choose_model import Choice, largest
 from lab.planning.memory import FRAGMENTED_SPREAD
 from lab.planning.memory_check import (
     FRAGMENTED,
-    memory_there_is,
     process_peak,
     refuse_what_cannot_fit,
     step_of,
@@ -30,6 +29,7 @@ from lab.settings.arguments import Arguments
 from lab.settings.messages import SettingsError
 from lab.settings.parse import HORIZONS, Settings
 from lab.training.bare import seconds_per_step
+from lab.training.machine import total_memory
 from lab.training.schedules import lr_factor
 
 Say = Callable[[str], None]
@@ -207,9 +207,8 @@ def choose(settings: Settings, say: Say) -> Choice:
 
     def fits(config: GPTConfig) -> bool:
         levers = levers_of(settings, config)
-        return process_peak(config, step_of(data, levers, module.optimizer_config.name), levers) <= memory_there_is(
-            levers
-        )
+        need = process_peak(config, step_of(data, levers, module.optimizer_config.name), levers)
+        return need <= total_memory(levers.device)
 
     try:
         return largest(module.config, 60 * settings.values.minutes, speed, fits, tokens_per_epoch(settings))

@@ -24,7 +24,6 @@ from lab.callbacks.instrument import Instrument
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.snapshots import Snapshots
-from lab.callbacks.throughput import peak_memory
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.callbacks.validation import Validation
 from lab.data.datamodule import LabDataModule
@@ -37,6 +36,7 @@ from lab.settings.parse import Settings
 from lab.training.callback import FitCallback, FitContext, LightningAdapter, attach, callbacks_of
 from lab.training.levers import Levers
 from lab.training.logbook import Logbook
+from lab.training.machine import held_memory, recent_peak, restart_peak
 from lab.training.module import PretrainingModule
 from lab.training.step import NonFiniteLoss, StepBatch
 
@@ -79,8 +79,8 @@ def rehearse(settings: Settings, decisions: Decisions) -> Rehearsal:
         trainer = make_trainer(settings, decisions, Origin("new"), logbook, loggers, interrupts)
         watch = Stopwatch(levers)
         watch.attach(trainer)
-        restart_peak(levers)
-        before = resident(levers)
+        restart_peak(levers.device)
+        before = held_memory(levers.device)
         try:
             trainer.fit(settings.module, datamodule=settings.data)
         except NonFiniteLoss as error:
@@ -99,7 +99,7 @@ def rehearse(settings: Settings, decisions: Decisions) -> Rehearsal:
         watch.step_seconds(),
         len(watch.spans),
         watch.looks(decisions.steps),
-        peak_of(levers),
+        recent_peak(levers.device),
         before,
         time.perf_counter() - begin,
     )
@@ -246,36 +246,3 @@ def validation_seconds(module: PretrainingModule, data: LabDataModule, levers: L
             break
     module.train()
     return statistics.median(times[1:] or times) * len(loader)
-
-
-def restart_peak(levers: Levers) -> None:
-    """Forget the peak of memory so far, where the system lets one (Linux, CUDA)."""
-    if torch.device(levers.device).type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        return
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def resident(levers: Levers) -> int:
-    """Bytes held now: by PyTorch on a GPU, else by the process."""
-    if torch.device(levers.device).type == "cuda":
-        return torch.cuda.memory_allocated()
-    return _proc("VmRSS") or peak_memory(torch.device("cpu"))
-
-
-def peak_of(levers: Levers) -> int:
-    """The most that was held since `restart_peak`."""
-    if torch.device(levers.device).type == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return _proc("VmHWM") or peak_memory(torch.device("cpu"))
-
-
-def _proc(name: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
-    except (OSError, StopIteration):
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from lab.data.text_files import find_files
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
 from lab.settings.groups import GROUPS
+from lab.training.machine import total_memory
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
 
@@ -78,7 +78,7 @@ def check_files(data: Any) -> None:
 def check_size(config: GPTConfig) -> None:
     """Raise `ValueError` for a model whose weights alone are larger than this machine's memory."""
     need = 4 * count_parameters(config)["total"]
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = total_memory("cpu")
     if need > memory:
         raise ValueError(
             f"the model's weights take {need / 1e9:,.0f} GB and this machine has {memory / 1e9:,.0f} GB of memory:"

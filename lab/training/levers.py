@@ -8,11 +8,9 @@ together with why.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -22,11 +20,11 @@ from lab.model.attention import EXPLICIT_CONTEXT_LIMIT, Kernel
 from lab.model.layers import DropoutKernel, byte_exact
 from lab.model.loss import CHUNKED_VOCABULARY, LossKernel
 from lab.training.keep_memory import can_keep_freed_memory, keep_freed_memory
+from lab.training.machine import cpu_quota, native_bf16, physical_cores
 
 PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
 """Lightning's short names for precisions, spelt out."""
 AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 @dataclass
@@ -248,37 +246,6 @@ def best_threads() -> tuple[int, str]:
     if limit is not None and limit < cores:
         return max(1, int(limit)), f"this container may use {limit:g} of {cores} cores"
     return cores, "physical cores this process may use"
-
-
-def physical_cores(cpus: Iterable[int], topology: Path = CPU_TOPOLOGY) -> int:
-    """How many cores lie behind these logical CPUs: two hyperthreads share one core's arithmetic."""
-    cores = set()
-    for cpu in cpus:
-        place = topology / f"cpu{cpu}" / "topology"
-        try:
-            cores.add(((place / "physical_package_id").read_text(), (place / "core_id").read_text()))
-        except OSError:  # some virtual machines don't say: each counts
-            cores.add((str(cpu), ""))
-    return max(1, len(cores))
-
-
-def cpu_quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:
-    """How many CPUs' time a container's limit leaves (cgroup v2: microseconds per period); None: no limit."""
-    try:
-        quota, period = file.read_text().split()
-        return int(quota) / int(period)
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
-
-
-@cache
-def native_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
-    """The CPU's unit for bf16 products (AMX, AVX512-BF16), or None: then bf16 would be emulated, slowly."""
-    try:
-        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")).split()
-    except (OSError, StopIteration):
-        return None
-    return next((unit for flag, unit in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")) if flag in flags), None)
 
 
 def _precision_asked(precision: str | int | None, device: str) -> str | None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from lab.model.attention import Attention
 from lab.model.layers import SwiGLU
-from lab.training.levers import best_fused, native_bf16
+from lab.training.levers import best_fused
+from lab.training.machine import native_bf16
 from lab.training.muon import Muon, Scale
 
 Name = Literal["adamw", "muon"]

@@ -269,7 +269,7 @@ class Report:
 
 def describe_machine(device: str) -> dict[str, Any]:
     """Processor, cores, versions, bf16 unit; the name of the GPU where there is one."""
-    from lab.training.levers import native_bf16
+    from lab.training.machine import native_bf16
 
     name = None
     try:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lab.__main__ import main
-from lab.training.levers import native_bf16
+from lab.training.machine import native_bf16
 from tests.tiny import tiny_args
 
 LOSSES = Path(__file__).parent / "losses"

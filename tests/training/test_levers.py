@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,9 +16,6 @@ from lab.training.levers import (
     best_precision,
     best_threads,
     choose_levers,
-    cpu_quota,
-    native_bf16,
-    physical_cores,
 )
 
 TINY = GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=11)
@@ -40,29 +36,6 @@ def _threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-
-
-def cpuinfo(folder: Path, flags: str) -> Path:
-    """A /proc/cpuinfo of two CPUs with these flags."""
-    file = folder / "cpuinfo"
-    file.write_text("".join(f"processor\t: {i}\nflags\t\t: fpu {flags} sse2\nbugs\t:\n\n" for i in range(2)))
-    return file
-
-
-@pytest.mark.parametrize(
-    ("flags", "unit"),
-    [
-        ("avx512f avx512_bf16", "AVX512-BF16"),
-        ("avx512_bf16 amx_bf16 amx_tile", "AMX"),
-        ("avx2 avx512f", None),
-    ],
-)
-def test_bf16_units_are_read_from_the_cpus_flags(tmp_path: Path, flags: str, unit: str | None) -> None:
-    assert native_bf16(cpuinfo(tmp_path, flags)) == unit
-
-
-def test_a_machine_without_cpuinfo_has_no_known_bf16(tmp_path: Path) -> None:
-    assert native_bf16(tmp_path / "none") is None
 
 
 @pytest.mark.usefixtures("bf16_cpu")
@@ -125,23 +98,7 @@ def test_impossible_settings_are_all_named() -> None:
         LeverConfig(threads=0, attention="flash")  # type: ignore[arg-type]
 
 
-def test_hyperthreads_of_one_core_count_once(tmp_path: Path) -> None:
-    for cpu, core in enumerate((0, 1, 0, 1)):
-        place = tmp_path / f"cpu{cpu}" / "topology"
-        place.mkdir(parents=True)
-        (place / "physical_package_id").write_text("0\n")
-        (place / "core_id").write_text(f"{core}\n")
-    assert physical_cores({0, 1, 2, 3}, tmp_path) == 2
-    assert physical_cores({0, 2}, tmp_path) == 1
-    assert physical_cores({0, 1, 8, 9}, tmp_path) == 4  # two that don't say where they are count each
-
-
-def test_a_containers_share_limits_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    (tmp_path / "none").write_text("max 100000\n")
-    assert cpu_quota(tmp_path / "cpu.max") == 1.5
-    assert cpu_quota(tmp_path / "none") is None
-    assert cpu_quota(tmp_path / "missing") is None
+def test_a_containers_share_limits_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(levers, "physical_cores", lambda cpus: 8)
     monkeypatch.setattr(levers, "cpu_quota", lambda: 2.5)
