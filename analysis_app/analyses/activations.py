@@ -2,47 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
-
-from analysis_app.analyses.declaration import Array, analysis
-from analysis_app.analyses.text import Source, check_part, read_text
+from analysis_app.analyses.declaration import Answer, OneHead, OneLayer, analysis
+from analysis_app.analyses.text import check_part, read_text
 from analysis_app.library import Opened
 from lab import interp
 
 SITES = tuple(sorted({*interp.RESIDUAL_SITES, *interp.NEURON_SITES, *interp.HISTOGRAM_SITES, *interp.WRITING_SITES}))
 
 
-@dataclass(frozen=True)
-class ActivationView:
-    """Norms along the residual stream, and the activity of the MLPs' units."""
-
-    source: Source
-    layer: int | None  # the only one in the arrays; None: all
-    head: int | None
-    quantities: list[str]
-    norms: Array  # [quantity, layer, pos] L2 norms
-    cosine_names: list[str]
-    cosines: Array  # [branch, layer, pos] of what it adds with the stream it adds to
-    head_norms: Array  # [layer, head, pos] L2 norms of each head's share of what attention adds
-    dead_share: Array  # [layer] of units that no token of this text switched on
-    saturated_share: Array  # [layer] of units that every token switched on
-    sites: list[str]
-    edges: Array  # [edge]
-    counts: Array  # [site, edge+1] below, in each bin, above
-    minimum: Array  # [site]
-    maximum: Array  # [site]
-
-
 @analysis("activations", endpoint=True)
-def activations(
-    opened: Opened,
-    text: str | None = None,
-    layer: Annotated[int | None, Field(description="left out: all")] = None,
-    head: Annotated[int | None, Field(description="left out: all of the layer")] = None,
-) -> ActivationView:
+def activations(opened: Opened, text: str | None = None, layer: OneLayer = None, head: OneHead = None) -> Answer:
     """Norms and directions along the residual stream, what each head writes, histograms, and the share of units that
     are dead or always on: of all layers and heads, or of one.
     """
@@ -54,20 +23,20 @@ def activations(
         writing = interp.head_norms(opened.model, cache)[:, 0]
         units, histograms = interp.neuron_activity(cache), interp.activation_histograms(cache)
     kept = [i for i, site in enumerate(histograms.labels) if layer is None or site.startswith(f"blocks.{layer}.")]
-    return ActivationView(
-        source=source,
-        layer=layer,
-        head=head,
-        quantities=norms.labels,
-        norms=norms.values[:, layers, 0],
-        cosine_names=cosines.labels,
-        cosines=cosines.values[:, layers, 0],
-        head_norms=writing[layers, heads],
-        dead_share=units.dead_share[layers],
-        saturated_share=units.saturated_share[layers],
-        sites=[histograms.labels[i] for i in kept],
-        edges=histograms.edges,
-        counts=histograms.counts[kept],
-        minimum=histograms.minimum[kept],
-        maximum=histograms.maximum[kept],
-    )
+    return {
+        "source": source,
+        "layer": layer,
+        "head": head,
+        "quantities": norms.labels,
+        "norms": norms.values[:, layers, 0],  # [quantity, layer, pos] L2 norms
+        "cosine_names": cosines.labels,
+        "cosines": cosines.values[:, layers, 0],  # [branch, layer, pos] of what it adds with the stream it adds to
+        "head_norms": writing[layers, heads],  # [layer, head, pos] L2 norms of each head's share of what attention adds
+        "dead_share": units.dead_share[layers],  # [layer] of units that no token of this text switched on
+        "saturated_share": units.saturated_share[layers],  # [layer] of units that every token switched on
+        "sites": [histograms.labels[i] for i in kept],
+        "edges": histograms.edges,  # [edge]
+        "counts": histograms.counts[kept],  # [site, edge+1] below, in each bin, above
+        "minimum": histograms.minimum[kept],  # [site]
+        "maximum": histograms.maximum[kept],  # [site]
+    }

@@ -5,7 +5,6 @@ Batch n is a function of (seed, n), so this is a look-up: nothing of it was stor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from analysis_app.analyses.declaration import Array, PackedRequest, analysis
+from analysis_app.analyses.declaration import Answer, Array, PackedRequest, RunName, analysis
 from analysis_app.analyses.token_labels import labels
 from analysis_app.library import Library, NotFoundError, Opened
 from lab.data.dataset import LabData
@@ -25,48 +24,16 @@ MAX_TOKENS = 16_384  # shown and scored at once; the rest of a large batch on re
 MAX_LOGITS = 1 << 25  # of one forward pass, 128 MB
 
 
-@dataclass(frozen=True)
-class Sequence:
-    """One sequence of a batch: its tokens and, where it counts, the target after the last of them."""
-
-    index: int
-    micro_batch: int
-    tokens: list[str]  # [pos+1] or [pos] labels
-    ids: list[int]
-    counts: list[bool]  # [pos+1]: whether this token is a target; the first never is
-    loss: Array | None  # [pos] nats; entry t is for token t+1, NaN where it does not count
-    mean_loss: float | None  # over those that count
-
-
-@dataclass(frozen=True)
-class BatchView:
-    """The text of the update from step `batch` to `batch` + 1."""
-
-    run: str
-    batch: int
-    step: int | None  # of the weights that scored it; None: the run has none
-    steps: list[int]  # of the weights there are
-    recorded_loss: float | None  # measured by training, before the update
-    mean_loss: float | None  # of the scored ones; of the whole batch where all of them are here
-    uniform_loss: float
-    epoch: int | None  # from 1; None: made text never repeats
-    context_length: int
-    n_sequences: int
-    first: int
-    sequences: list[Sequence]
-    notes: list[str]
-
-
 @analysis("batch", PackedRequest)
 def batch_text(
     library: Library,
-    run: Annotated[str, Field(description="a run's name, or `last`", max_length=200)],
+    run: RunName,
     batch: Annotated[int, Field(description="optimizer steps done before it: 0 is the first", ge=0, lt=10**12)],
     step: Annotated[
         int | None, Field(description="of the weights; left out: the last at or before it", ge=0, lt=10**18)
     ] = None,
     first: Annotated[int, Field(description="the sequence to begin with", ge=0, lt=10**9)] = 0,
-) -> BatchView:
+) -> Answer:
     """The text that one step learned from, with the loss of every token under the weights of a step.
 
     Raises `ValueError` for a batch that cannot be shown: no such sequence, no record of the data, a corpus that is
@@ -84,30 +51,30 @@ def batch_text(
     step = _before(steps, batch) if step is None else step
     losses = None if step is None else _losses(library.open(trained.name, step), tokens, targets)
     epochs = data.epochs_seen(batch)
-    return BatchView(
-        run=trained.name,
-        batch=batch,
-        step=step,
-        steps=steps,
-        recorded_loss=_recorded(trained, batch),
-        mean_loss=None if losses is None else _mean(losses),
-        uniform_loss=float(np.log(data.vocab_size)),
-        epoch=None if epochs is None else int(epochs) + 1,
-        context_length=data.context_length,
-        n_sequences=n,
-        first=first,
-        sequences=[
+    recorded = (row.get("train/loss") for row in trained.metrics().rows if row["step"] == batch)
+    return {
+        "run": trained.name,
+        "batch": batch,
+        "step": step,  # of the weights that scored it; None: the run has none
+        "steps": steps,  # of the weights there are
+        "recorded_loss": next(recorded, None),  # measured by training, before the update
+        "mean_loss": _mean(losses),  # of the scored ones; of the whole batch where all of them are here
+        "uniform_loss": float(np.log(data.vocab_size)),
+        "epoch": None if epochs is None else int(epochs) + 1,  # from 1; None: made text never repeats
+        "context_length": data.context_length,
+        "n_sequences": n,
+        "first": first,
+        "sequences": [
             _sequence(data, first + i, tokens[i], targets[i], None if losses is None else losses[i])
             for i in range(len(tokens))
         ],
-        notes=_notes(trained, batch, step, n, len(tokens)),
-    )
+        "notes": _notes(trained, batch, step, n, len(tokens)),
+    }
 
 
 def _data(library: Library, run: Run) -> LabData:
     stamps = [path.stat().st_mtime_ns if path.exists() else None for path in (run.config_path, run.data_path)]
-    data: LabData = library.corpora.get((run.path, *stamps), lambda: load_data(run, download=False))
-    return data
+    return library.corpora.get((run.path, *stamps), lambda: load_data(run, download=False))
 
 
 def _losses(opened: Opened, tokens: Tensor, targets: Tensor) -> Array:
@@ -124,33 +91,33 @@ def _losses(opened: Opened, tokens: Tensor, targets: Tensor) -> Array:
     return np.where(targets.numpy() >= 0, losses, np.nan).astype(np.float32)
 
 
-def _sequence(data: LabData, index: int, tokens: Tensor, targets: Tensor, loss: Array | None) -> Sequence:
+def _sequence(data: LabData, index: int, tokens: Tensor, targets: Tensor, loss: Array | None) -> Answer:
+    """One sequence of a batch: its tokens and, where it counts, the target after the last of them."""
     ids, last = tokens.tolist(), int(targets[-1])
     counts = [False, *(target >= 0 for target in targets.tolist())]
     whole = [*ids, last] if last >= 0 else ids
-    return Sequence(
-        index=index,
-        micro_batch=index // data.batch_size,
-        tokens=labels(data.tokenizer, whole),
-        ids=whole,
-        counts=counts[: len(whole)],
-        loss=None if loss is None else loss[: len(whole) - 1],
-        mean_loss=None if loss is None else _mean(loss),
-    )
+    return {
+        "index": index,
+        "micro_batch": index // data.batch_size,
+        "tokens": labels(data.tokenizer, whole),  # [pos+1] or [pos]
+        "ids": whole,
+        "counts": counts[: len(whole)],  # [pos+1] whether this token is a target; the first never is
+        # [pos] nats; entry t is for token t+1, NaN where it does not count
+        "loss": None if loss is None else loss[: len(whole) - 1],
+        "mean_loss": _mean(loss),
+    }
 
 
-def _mean(loss: Array) -> float | None:
-    counted = loss[np.isfinite(loss)]
-    return float(counted.mean()) if len(counted) else None
+def _mean(losses: Array | None) -> float | None:
+    """The mean over the targets that count."""
+    if losses is None or not np.isfinite(losses).any():
+        return None
+    return float(losses[np.isfinite(losses)].mean())
 
 
 def _before(steps: list[int], batch: int) -> int | None:
     """The last of the steps at or before a batch; the first where there is none."""
     return next((step for step in reversed(steps) if step <= batch), steps[0] if steps else None)
-
-
-def _recorded(run: Run, batch: int) -> float | None:
-    return next((row.get("train/loss") for row in run.metrics().rows if row["step"] == batch), None)
 
 
 def _notes(run: Run, batch: int, step: int | None, n: int, shown: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis_app.analyses.declaration import Array
+from analysis_app.analyses.declaration import Answer, Array
 from lab.runs import MetricsHistory, Run
 from lab.runs.events import INDUCTION_HEAD, Finding, of_kind
 from lab.runs.series import extremes
@@ -26,15 +26,6 @@ class Curve:
     value: Array
 
 
-@dataclass(frozen=True)
-class Landmark:
-    """A step worth looking at, and why."""
-
-    name: str
-    step: int
-    why: str
-
-
 def curve(history: MetricsHistory, metric: str) -> Curve:
     """A metric over steps, tokens and minutes; thinned to its extremes where it has more than `MAX_POINTS`."""
     rows = [row for row in history.rows if row.get(metric) is not None]
@@ -44,24 +35,28 @@ def curve(history: MetricsHistory, metric: str) -> Curve:
     return Curve(*(column[chosen] for column in columns))
 
 
-def landmarks(run: Run, history: MetricsHistory) -> list[Landmark]:
-    """Where the loss is half-way down, where the first induction head formed, where validation is best; by step."""
-    found = []
+def landmarks(run: Run, history: MetricsHistory) -> list[Answer]:
+    """Where the loss is half-way down, where the first induction head formed, where validation is best; by step.
+
+    Each `{"name", "step", "why"}`.
+    """
+    found: list[tuple[str, int, str]] = []
     steps, losses = history.series("train/loss")
     if len(losses) > 1 and (half := (losses[0] + min(losses)) / 2) < losses[0]:
         step = next(step for step, loss in zip(steps, losses, strict=True) if loss <= half)
         why = f"the training loss first falls to {half:.3f}, half-way from {losses[0]:.3f} to {min(losses):.3f}"
-        found.append(Landmark("loss half-way", step, why))
+        found.append(("loss half-way", step, why))
     findings = of_kind(run.events(), Finding)
     if onset := next((finding for finding in findings if finding.rule == INDUCTION_HEAD), None):
         why = f"head {onset.layer}.{onset.head} puts half of its attention there from here on"
-        found.append(Landmark("induction onset", onset.step, why))
+        found.append(("induction onset", onset.step, why))
     if best := history.best("val/loss"):
-        found.append(Landmark("best val", best[0], f"the lowest validation loss, {best[1]:.3f}"))
-    return sorted(found, key=lambda landmark: landmark.step)
+        found.append(("best val", best[0], f"the lowest validation loss, {best[1]:.3f}"))
+    found.sort(key=lambda landmark: landmark[1])
+    return [{"name": name, "step": step, "why": why} for name, step, why in found]
 
 
-def timeline(run: Run) -> dict[str, Any]:
+def timeline(run: Run) -> Answer:
     """The losses of a run, and its landmarks."""
     history = run.metrics()
     return {"curves": {name: curve(history, name) for name in LOSSES}, "landmarks": landmarks(run, history)}

@@ -5,7 +5,8 @@
 
 is `POST /api/analyze/patching` with the fields `run`, `step`, `text`, `packed`, `progress`, `other` and `site`. The
 function is given what its parameters name: `library`, `opened` (the model of `run` and `step`), `progress` (a long
-analysis reports to it), and fields of the request. It returns a dataclass, or plain values, with NumPy arrays.
+analysis reports to it), and fields of the request. It returns plain values and NumPy arrays by name, or an iterator of
+events.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -22,6 +23,10 @@ from analysis_app.library import Library, no_progress
 from lab.interp.ablation import Progress
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Answer = dict[str, Any]  # what a route sends: plain values, arrays, and dataclasses of these
+RunName = Annotated[str, Field(description="a run's name, or `last`", max_length=200)]
+OneLayer = Annotated[int | None, Field(description="left out: all")]
+OneHead = Annotated[int | None, Field(description="left out: all of the layer")]
 Plain = TypeVar("Plain", bound=Callable[..., Any])
 GIVEN = ("library", "opened", "progress")  # parameters that are no fields of a request
 
@@ -41,7 +46,7 @@ class PackedRequest(Request):
 class WeightsRequest(Request):
     """Which weights."""
 
-    run: str = Field(description="a run's name, or `last`", max_length=200)
+    run: RunName
     step: int | None = Field(None, description="left out: the newest weights", ge=0, lt=10**18)
 
 
@@ -83,19 +88,16 @@ class Analysis:
 
     def compute(self, library: Library, asked: Any, progress: Progress = no_progress) -> Any:
         """The result for a request, or for any object with its fields."""
-        given: dict[str, Any] = {}
-        for name in inspect.signature(self.function).parameters:
-            if name == "opened":
-                given[name] = library.open(asked.run, asked.step)
-            elif name in GIVEN:
-                given[name] = library if name == "library" else progress
-            else:
-                given[name] = getattr(asked, name)
-        return self.function(**given)
+        names = inspect.signature(self.function).parameters
+        given = {name: getattr(asked, name) for name in names if name not in GIVEN}
+        if "opened" in names:
+            given["opened"] = library.open(asked.run, asked.step)
+        if "library" in names:
+            given["library"] = library
+        return self.function(**given, **({"progress": progress} if self.is_long else {}))
 
 
-ANALYSES: dict[str, Analysis] = {}
-"""All analyses by the names of their routes."""
+ANALYSES: dict[str, Analysis] = {}  # by the names of their routes
 
 
 def analysis(name: str, request: type[Request] | None = None, *, endpoint: bool = False) -> Callable[[Plain], Plain]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from analysis_app.analyses.declaration import Array, WeightsRequest, analysis
+from analysis_app.analyses.declaration import Answer, WeightsRequest, analysis
 from analysis_app.analyses.text import check_index, validation_ids
 from analysis_app.analyses.token_labels import label, labels
 from analysis_app.library import Library, NotFoundError, Opened
@@ -18,42 +17,8 @@ MOST_POINTS = 2000  # of a larger vocabulary the most frequent tokens are drawn
 NEIGHBOURS = 12
 
 
-@dataclass(frozen=True)
-class EmbeddingView:
-    """Where each token lies, in the two directions along which the last snapshot's tokens differ most."""
-
-    run: str
-    step: int | None
-    fitted_step: int | None  # the snapshot that the directions are of
-    ids: list[int]  # [point]
-    tokens: list[str]  # [point] labels
-    kinds: list[str]  # [point] one of `KINDS`
-    counts: list[int]  # [point] in the validation slice
-    points: Array  # [point, 2]
-    explained: Array  # [2] share of these tokens' variance at this step
-    extent: float  # how far from the middle the last snapshot reaches: the scale of every step's map
-    vocab_size: int
-    tied: bool  # whether the same embedding scores the next token
-
-
-@dataclass(frozen=True)
-class NeighbourView:
-    """The tokens whose embeddings point most nearly the same way, the nearest first."""
-
-    run: str
-    step: int | None
-    id: int
-    token: str
-    ids: list[int]
-    tokens: list[str]
-    cosines: Array
-
-
-KINDS = ("lower case", "capital", "digit", "space", "punctuation", "other")
-
-
 @analysis("embeddings")
-def embedding_map(library: Library, run: str, step: int | None = None) -> EmbeddingView:
+def embedding_map(library: Library, run: str, step: int | None = None) -> Answer:
     """Token embeddings, projected on the two principal directions of the run's last weights."""
     opened, last = library.open(run, step), library.open(run)
     ids, counts = _shown(opened)
@@ -62,24 +27,24 @@ def embedding_map(library: Library, run: str, step: int | None = None) -> Embedd
         with last.lock:
             return interp.embedding_pca(last.model, ids)
 
-    fitted: interp.EmbeddingMap = last.cached("embedding_map", fit)
+    fitted = last.cached("embedding_map", fit)
     with opened.lock:
         found = interp.embedding_pca(opened.model, ids, basis=fitted.basis)
     pieces = [opened.tokenizer.tokens[i] for i in ids]
-    return EmbeddingView(
-        run=opened.loaded.name,
-        step=opened.loaded.step,
-        fitted_step=last.loaded.step,
-        ids=ids,
-        tokens=[label(piece) for piece in pieces],
-        kinds=[kind(piece) for piece in pieces],
-        counts=[counts[i] for i in ids],
-        points=found.points,
-        explained=found.explained,
-        extent=float(abs(fitted.points).max()),
-        vocab_size=opened.tokenizer.vocab_size,
-        tied=opened.model.unembedding is None,
-    )
+    return {
+        "run": opened.loaded.name,
+        "step": opened.loaded.step,
+        "fitted_step": last.loaded.step,  # the snapshot that the directions are of
+        "ids": ids,  # [point]
+        "tokens": [label(piece) for piece in pieces],  # [point]
+        "kinds": [kind(piece) for piece in pieces],  # [point]
+        "counts": [counts[i] for i in ids],  # [point] in the validation slice
+        "points": found.points,  # [point, 2]
+        "explained": found.explained,  # [2] share of these tokens' variance at this step
+        "extent": float(abs(fitted.points).max()),  # how far the last snapshot reaches: the scale of every step's map
+        "vocab_size": opened.tokenizer.vocab_size,
+        "tied": opened.model.unembedding is None,  # whether the same embedding scores the next token
+    }
 
 
 @analysis("neighbours", WeightsRequest)
@@ -87,20 +52,25 @@ def neighbours(
     opened: Opened,
     token: Annotated[int, Field(description="the token's id", ge=0)],
     k: Annotated[int, Field(ge=1, le=200)] = NEIGHBOURS,
-) -> NeighbourView:
-    """The `k` tokens whose embeddings are most like one token's, by cosine."""
+) -> Answer:
+    """The `k` tokens whose embeddings are most like one token's, by cosine, the nearest first."""
     check_index(("token", token, opened.tokenizer.vocab_size))
     with opened.lock:
         found = interp.token_neighbours(opened.model, [token], k)
     ids = found.tokens[0].tolist()
-    name = label(opened.tokenizer.tokens[token])
-    return NeighbourView(
-        opened.loaded.name, opened.loaded.step, token, name, ids, labels(opened.tokenizer, ids), found.cosines[0]
-    )
+    return {
+        "run": opened.loaded.name,
+        "step": opened.loaded.step,
+        "id": token,
+        "token": label(opened.tokenizer.tokens[token]),
+        "ids": ids,
+        "tokens": labels(opened.tokenizer, ids),
+        "cosines": found.cosines[0],
+    }
 
 
 @analysis("piece", WeightsRequest)
-def find_token(opened: Opened, text: Annotated[str, Field(max_length=200)]) -> dict[str, Any]:
+def find_token(opened: Opened, text: Annotated[str, Field(max_length=200)]) -> Answer:
     """The one token that a text is, `{"id", "token"}`. Raises `NotFoundError` for a text of several tokens."""
     ids = opened.tokenizer.encode(text[:200]).tolist()
     if len(ids) != 1:
@@ -110,7 +80,9 @@ def find_token(opened: Opened, text: Annotated[str, Field(max_length=200)]) -> d
 
 
 def kind(piece: bytes | None) -> str:
-    """The kind of a token, for its colour; a leading space does not count."""
+    """The kind of a token, for its colour: lower case, capital, digit, space, punctuation or other. A leading space
+    does not count.
+    """
     try:
         text = (piece or b"").decode("utf-8")
     except UnicodeDecodeError:

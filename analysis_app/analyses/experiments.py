@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
 from pydantic import Field
 
-from analysis_app.analyses.curves import Curve, curve
-from analysis_app.analyses.declaration import PackedRequest, analysis
+from analysis_app.analyses.curves import curve
+from analysis_app.analyses.declaration import Answer, PackedRequest, analysis
 from analysis_app.library import Library
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import MetricsHistory, Run
@@ -21,35 +20,6 @@ MAX_RUNS = 8  # as many colours as can be distinguished
 HIDDEN = ("run.name",)  # settings that differ in all runs
 
 
-@dataclass(frozen=True)
-class RunLine:
-    """One run: its curve, and what its axes need."""
-
-    name: str
-    state: str
-    step: int | None
-    tokens: int | None
-    minutes: float | None
-    parameters: int | None
-    flops_per_token: int | None  # of training: tokens × this are FLOPs
-    at_common: dict[str, float | None]  # losses where all runs have seen as many tokens
-    curve: Curve
-    problem: str | None  # why something of it is missing
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """Several runs, one metric."""
-
-    metric: str
-    unit: str
-    how_to_read: str
-    metrics: list[str]  # those that all of the runs together have, and the lab explains
-    common_tokens: float | None  # the most that all of them have seen
-    runs: list[RunLine]
-    differences: list[tuple[str, dict[str, str]]]  # setting, run → value
-
-
 @analysis("overlay", PackedRequest)
 def overlay(
     library: Library,
@@ -57,7 +27,7 @@ def overlay(
     metric: Annotated[
         str, Field(description="one that the runs log, such as val/bits_per_byte", max_length=200)
     ] = "train/loss",
-) -> Overlay:
+) -> Answer:
     """One metric of several runs over steps, tokens, minutes and FLOPs, and the settings that differ between them.
 
     Raises `NotFoundError` for a run that is not there, `ValueError` for too many or none.
@@ -71,19 +41,21 @@ def overlay(
     histories = {name: run.metrics() for name, run in found.items()}
     comparison = compare_losses(histories, "tokens")
     known = {name for history in histories.values() for name in history.names() if name in METRICS}
-    return Overlay(
-        metric=metric,
-        unit=declared.unit,
-        how_to_read=declared.how_to_read,
-        metrics=[name for name in METRICS if name in known],
-        common_tokens=comparison.at,
-        runs=[_line(run, histories[name], metric, comparison.values[name]) for name, run in found.items()],
-        differences=differences(found),
-    )
+    return {
+        "metric": metric,
+        "unit": declared.unit,
+        "how_to_read": declared.how_to_read,
+        "metrics": [name for name in METRICS if name in known],  # of all of the runs together, explained by the lab
+        "common_tokens": comparison.at,  # the most that all of them have seen
+        "runs": [_line(run, histories[name], metric, comparison.values[name]) for name, run in found.items()],
+        "differences": differences(found),
+    }
 
 
 def differences(runs: Mapping[str, Run]) -> list[tuple[str, dict[str, str]]]:
-    """Every setting that is not the same in all runs, its values as text; the corpus too, where its content differs."""
+    """Every setting that is not the same in all runs, with its value in each as text; the corpus too, where its content
+    differs.
+    """
     configs: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
         config, data = _record(run.config), _record(run.data)
@@ -98,7 +70,7 @@ def differences(runs: Mapping[str, Run]) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
-def _line(run: Run, history: MetricsHistory, metric: str, at_common: dict[str, float | None]) -> RunLine:
+def _line(run: Run, history: MetricsHistory, metric: str, at_common: dict[str, float | None]) -> Answer:
     status, config, problem = run.status(), _model_config(run), None
     found = curve(history, metric)
     if not len(found.value):
@@ -106,18 +78,18 @@ def _line(run: Run, history: MetricsHistory, metric: str, at_common: dict[str, f
     elif config is None:
         problem = "its model's size is unknown: it has no place on an axis of FLOPs"
     seconds = next((row["time"] for row in reversed(history.rows) if row.get("time") is not None), None)
-    return RunLine(
-        name=run.name,
-        state=status.state,
-        step=status.step,
-        tokens=status.tokens,
-        minutes=None if seconds is None else seconds / 60,
-        parameters=None if config is None else count_parameters(config)["total"],
-        flops_per_token=None if config is None else flops_per_token(config),
-        at_common=at_common,
-        curve=found,
-        problem=problem,
-    )
+    return {
+        "name": run.name,
+        "state": status.state,
+        "step": status.step,
+        "tokens": status.tokens,
+        "minutes": None if seconds is None else seconds / 60,
+        "parameters": None if config is None else count_parameters(config)["total"],
+        "flops_per_token": None if config is None else flops_per_token(config),  # of training
+        "at_common": at_common,  # losses where all runs have seen as many tokens
+        "curve": found,
+        "problem": problem,  # why something of it is missing
+    }
 
 
 def _model_config(run: Run) -> GPTConfig | None:
@@ -137,6 +109,6 @@ def _record(read: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return (
-        value if isinstance(value, str) else orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    )
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()

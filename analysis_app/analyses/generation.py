@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from analysis_app.analyses.declaration import Request
 from analysis_app.analyses.text import MAX_TEXT, default_text
 from analysis_app.analyses.token_labels import labels
 from analysis_app.library import Opened
@@ -16,16 +18,15 @@ MAX_NEW_TOKENS = 2000
 ALTERNATIVES = 8
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to sample; see `lab.generation.Sampling`. Generation ends where the text `stop` has been written."""
+class Settings(Request):
+    """How to sample; see `lab.generation.Sampling`."""
 
     max_tokens: int = 200
     temperature: float = 0.8
     top_k: int | None = None
     top_p: float | None = None
     seed: int = 1337
-    stop: str = ""
+    stop: Annotated[str, Field(description="generation ends where this text has been written", max_length=200)] = ""
 
 
 def prompt_notes(opened: Opened, text: str) -> list[str]:
@@ -67,7 +68,7 @@ def generate(
         "prompt": labels(opened.tokenizer, prompt.tokens) if prompt.text else [],
         "notes": list(prompt.notes),
         "after": _pieces(opened, after),
-        "settings": asdict(settings),
+        "settings": settings.model_dump(),
     }
     return _events(start, opened, steps, stop, settings.stop)
 

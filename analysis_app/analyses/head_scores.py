@@ -37,8 +37,7 @@ def repeated_period(config: GPTConfig) -> int | None:
 
 def repeated_scores(opened: Opened) -> list[Score]:
     """The three scores on random tokens written twice, where only the repetition can be predicted; cached."""
-    found: list[Score] = opened.cached("repeated_scores", lambda: _repeated_scores(opened))
-    return found
+    return opened.cached("repeated_scores", lambda: _repeated_scores(opened))
 
 
 def _repeated_scores(opened: Opened) -> list[Score]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, get_args
 
 from pydantic import Field
 from torch import Tensor
 
-from analysis_app.analyses.declaration import Array, analysis
+from analysis_app.analyses.declaration import Answer, analysis
 from analysis_app.analyses.text import MAX_TEXT, Source, read_text
 from analysis_app.analyses.token_labels import label
 from analysis_app.library import Opened, no_progress
@@ -23,21 +22,6 @@ LEAST_DIFFERENCE = 0.05  # of logits or nats: below it, shares of the difference
 SHOWN_TOKENS = 80  # of each text, in a refusal
 
 
-@dataclass(frozen=True)
-class PatchingView:
-    """How much of the first text's answer returns in the second when one activation of the first is put in."""
-
-    source: Source  # the first text, "clean"
-    other: Source  # the second, "corrupt"
-    site: str
-    answer: str  # the first guess after the first text
-    wrong: str | None  # after the second; None where it is the same
-    metric: str
-    clean: float
-    corrupt: float
-    restored: Array  # [layer, pos] 0: no change, 1: the first text's answer is fully restored
-
-
 @analysis("patching")
 def patching(
     opened: Opened,
@@ -45,7 +29,7 @@ def patching(
     other: Annotated[str, Field(description="the second text, of as many tokens", max_length=MAX_TEXT)],
     site: Annotated[str, Field(description=f"one of {', '.join(SITES)}")] = "resid_pre",
     progress: Progress = no_progress,
-) -> PatchingView:
+) -> Answer:
     """How far each layer and position of a first text brings back its answer in a second.
 
     The answer is the model's own first guess after each text: the metric is how far the logit of the first's lies
@@ -59,11 +43,10 @@ def patching(
     _refuse_unequal(clean, corrupt)
     _refuse_too_much(opened, len(clean.ids))
     asked = ("patching", tuple(clean.ids), tuple(corrupt.ids), site)
-    found: PatchingView = opened.cached(asked, lambda: _patch(opened, clean, corrupt, site, progress))
-    return found
+    return opened.cached(asked, lambda: _patch(opened, clean, corrupt, site, progress))
 
 
-def _patch(opened: Opened, clean: Source, corrupt: Source, site: str, progress: Progress) -> PatchingView:
+def _patch(opened: Opened, clean: Source, corrupt: Source, site: str, progress: Progress) -> Answer:
     with opened.lock:
         pair = interp.run_with_cache(opened.model, [clean.ids, corrupt.ids], interp.PREDICTION_SITES)
         answer, wrong = _answers(pair.logits[:, -1].float().log_softmax(-1))
@@ -84,17 +67,17 @@ def _patch(opened: Opened, clean: Source, corrupt: Source, site: str, progress: 
             f"after the first text the {metric} is {found.clean:.3f}, after the second {found.corrupt:.3f}: too little "
             f"of a difference to look for; change the second"
         )
-    return PatchingView(
-        clean,
-        corrupt,
-        site,
-        name,
-        other,
-        metric,
-        found.clean,
-        found.corrupt,
-        found.restored,
-    )
+    return {
+        "source": clean,
+        "other": corrupt,
+        "site": site,
+        "answer": name,  # the first guess after the first text
+        "wrong": other,  # after the second; None where it is the same
+        "metric": metric,
+        "clean": found.clean,
+        "corrupt": found.corrupt,
+        "restored": found.restored,  # [layer, pos] 0: no change, 1: the first text's answer is fully restored
+    }
 
 
 def _answers(log_probabilities: Tensor) -> tuple[int, int | None]:

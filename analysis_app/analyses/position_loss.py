@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from analysis_app.analyses.declaration import Array, analysis
+from analysis_app.analyses.declaration import Answer, analysis
 from analysis_app.analyses.text import validation_pieces
 from analysis_app.library import Opened, no_progress
 from lab import interp
@@ -16,26 +14,13 @@ BYTES_AT_ONCE = 2**26  # of logits
 TOKENS_AT_ONCE = 2048  # a fraction of a second, after which other threads get the model
 
 
-@dataclass(frozen=True)
-class PositionLoss:
-    """How the loss falls with context; entry t is for the token after t+1 tokens."""
-
-    run: str
-    step: int | None
-    loss: Array  # [pos-1] nats per token, the mean over the pieces
-    error: Array  # [pos-1] standard error of that mean
-    pieces: int  # of validation text, each read from its start
-    in_context: float | None  # late quarter less early quarter: below 0 where context helps
-
-
 @analysis("position_loss")
-def position_loss(opened: Opened, progress: Progress = no_progress) -> PositionLoss:
+def position_loss(opened: Opened, progress: Progress = no_progress) -> Answer:
     """The mean loss at each position of the context, over the validation text."""
-    found: PositionLoss = opened.cached("position_loss", lambda: _position_loss(opened, progress))
-    return found
+    return opened.cached("position_loss", lambda: _position_loss(opened, progress))
 
 
-def _position_loss(opened: Opened, progress: Progress) -> PositionLoss:
+def _position_loss(opened: Opened, progress: Progress) -> Answer:
     pieces = validation_pieces(opened)
     if pieces.shape[1] < 2:
         raise ValueError("the validation text has one token: there is none to predict")
@@ -50,11 +35,12 @@ def _position_loss(opened: Opened, progress: Progress) -> PositionLoss:
             report(i + 1, len(batches))
     found = np.concatenate(losses)
     mean = found.mean(0)
-    return PositionLoss(
-        run=opened.loaded.name,
-        step=opened.loaded.step,
-        loss=mean,
-        error=found.std(0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.full_like(mean, np.nan),
-        pieces=len(found),
-        in_context=interp.in_context_score(found),
-    )
+    return {
+        "run": opened.loaded.name,
+        "step": opened.loaded.step,
+        "loss": mean,  # [pos-1] nats per token, the mean over the pieces; entry t is for the token after t+1 tokens
+        # [pos-1] standard error of that mean
+        "error": found.std(0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else np.full_like(mean, np.nan),
+        "pieces": len(found),  # of validation text, each read from its start
+        "in_context": interp.in_context_score(found),  # late quarter less early quarter: below 0 where context helps
+    }

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from analysis_app.analyses.declaration import Array, analysis
-from analysis_app.analyses.text import Source, check_index, check_part, read_text
+from analysis_app.analyses.declaration import Answer, Array, OneHead, OneLayer, analysis
+from analysis_app.analyses.text import check_index, check_part, read_text
 from analysis_app.analyses.token_labels import label, labels
 from analysis_app.library import Opened
 from lab import interp
@@ -21,66 +20,8 @@ LENS_GUESSES = 5
 SHOWN_CANDIDATES = 200
 
 
-@dataclass(frozen=True)
-class Lens:
-    """The logit lens: the guess read off the stream before each layer and after the last."""
-
-    rows: list[str]
-    top_tokens: list[list[list[str]]]  # [row][pos][k]
-    top_probabilities: Array  # [row, pos, k]
-    target_loss: Array  # [row, pos-1]
-    target_rank: Array  # [row, pos-1]
-    kl_to_final: Array  # [row, pos]
-
-
-@dataclass(frozen=True)
-class AttributionView:
-    """What each part added to the logit of the model's first guess."""
-
-    parts: list[str]
-    values: Array  # [part, pos]
-    targets: list[str]  # [pos]
-    logits: Array  # [pos]
-    error: float  # the largest difference between a logit and the sum of its parts
-
-
-@dataclass(frozen=True)
-class PredictionView:
-    """Entry t of the first three is about token t+1; the guesses have one more, for the token after the text."""
-
-    source: Source
-    layer: int | None  # of lens and attribution; None: all
-    head: int | None
-    uniform_loss: float  # ln(vocab_size), of a uniform guess
-    mean_loss: float | None
-    loss: Array  # [pos-1] nats
-    probability: Array  # [pos-1]
-    rank: Array  # [pos-1] 1 is the first guess
-    top_tokens: list[list[str]]  # [pos][k]
-    top_probabilities: Array  # [pos, k]
-    lens: Lens
-    attribution: AttributionView | None
-    attribution_missing: str | None  # why it is None
-
-
-@dataclass(frozen=True)
-class NextView:
-    """The logits after one position, the largest first: what temperature, top-k and top-p reshape."""
-
-    source: Source
-    position: int
-    logits: Array  # [vocab] descending
-    ids: list[int]  # of the first SHOWN_CANDIDATES
-    tokens: list[str]
-
-
 @analysis("predictions", endpoint=True)
-def predictions(
-    opened: Opened,
-    text: str | None = None,
-    layer: Annotated[int | None, Field(description="left out: all")] = None,
-    head: Annotated[int | None, Field(description="left out: all of the layer")] = None,
-) -> PredictionView:
+def predictions(opened: Opened, text: str | None = None, layer: OneLayer = None, head: OneHead = None) -> Answer:
     """Loss, rank and best guesses at each token; logit lens and direct logit attribution of the first guess, whole or
     of one layer or head.
     """
@@ -96,28 +37,28 @@ def predictions(
         except ValueError as error:
             missing = str(error)
     rows = slice(None) if layer is None else slice(layer, layer + 2)
-    return PredictionView(
-        source=source,
-        layer=layer,
-        head=head,
-        uniform_loss=math.log(model.config.vocab_size),
-        mean_loss=float(found.loss.mean()),
-        loss=found.loss[0],
-        probability=found.probability[0],
-        rank=found.rank[0],
-        top_tokens=_names(opened, found.top_tokens[0]),
-        top_probabilities=found.top_probabilities[0],
-        lens=Lens(
-            rows=lens.labels[rows],
-            top_tokens=_names(opened, lens.top_tokens[rows, 0]),
-            top_probabilities=lens.top_probabilities[rows, 0],
-            target_loss=lens.target_loss[rows, 0],
-            target_rank=lens.target_rank[rows, 0],
-            kl_to_final=lens.kl_to_final[rows, 0],
-        ),
-        attribution=attribution,
-        attribution_missing=missing,
-    )
+    return {
+        "source": source,
+        "layer": layer,
+        "head": head,
+        "uniform_loss": math.log(model.config.vocab_size),  # of a uniform guess
+        "mean_loss": float(found.loss.mean()),
+        "loss": found.loss[0],  # [pos-1] nats; entry t of this and the next two is for token t+1
+        "probability": found.probability[0],  # [pos-1]
+        "rank": found.rank[0],  # [pos-1] 1 is the first guess
+        "top_tokens": _names(opened, found.top_tokens[0]),  # [pos][k], the last of them for the token after the text
+        "top_probabilities": found.top_probabilities[0],  # [pos, k]
+        "lens": {  # the guess read off the stream before each layer and after the last
+            "rows": lens.labels[rows],
+            "top_tokens": _names(opened, lens.top_tokens[rows, 0]),  # [row][pos][k]
+            "top_probabilities": lens.top_probabilities[rows, 0],  # [row, pos, k]
+            "target_loss": lens.target_loss[rows, 0],  # [row, pos-1]
+            "target_rank": lens.target_rank[rows, 0],  # [row, pos-1]
+            "kl_to_final": lens.kl_to_final[rows, 0],  # [row, pos]
+        },
+        "attribution": attribution,
+        "attribution_missing": missing,  # why it is None
+    }
 
 
 @analysis("next_token")
@@ -127,8 +68,8 @@ def next_token(
     position: Annotated[
         int | None, Field(description="the token whose successor is asked for, from 0; left out: the last")
     ] = None,
-) -> NextView:
-    """All logits after one position, the largest first."""
+) -> Answer:
+    """All logits after one position, the largest first: what temperature, top-k and top-p reshape."""
     source = read_text(opened, text)
     position = len(source.ids) - 1 if position is None else position
     check_index(("position", position, len(source.ids)))
@@ -137,17 +78,28 @@ def next_token(
         cache = interp.run_with_cache(opened.model, source.ids[: position + 1], interp.PREDICTION_SITES)
         logits, ids = cache.logits[0, -1].float().sort(descending=True, stable=True)
     shown = ids[:SHOWN_CANDIDATES].tolist()
-    return NextView(source, position, logits.cpu().numpy(), shown, labels(opened.tokenizer, shown))
+    return {
+        "source": source,
+        "position": position,
+        "logits": logits.cpu().numpy(),  # [vocab] descending
+        "ids": shown,  # of the first SHOWN_CANDIDATES
+        "tokens": labels(opened.tokenizer, shown),
+    }
 
 
-def _attribution(opened: Opened, found: interp.Attribution, layer: int | None, head: int | None) -> AttributionView:
-    targets = labels(opened.tokenizer, found.targets[0].tolist())
+def _attribution(opened: Opened, found: interp.Attribution, layer: int | None, head: int | None) -> Answer:
+    """What each part added to the logit of the model's first guess."""
     wanted = re.compile(
         ".*" if layer is None else rf"(L{layer}H\d+|{layer}_\w+)" if head is None else f"L{layer}H{head}"
     )
     kept = [i for i, part in enumerate(found.labels) if wanted.fullmatch(part)]
-    values = found.values[kept, 0]
-    return AttributionView([found.labels[i] for i in kept], values, targets, found.logits[0], found.error)
+    return {
+        "parts": [found.labels[i] for i in kept],
+        "values": found.values[kept, 0],  # [part, pos]
+        "targets": labels(opened.tokenizer, found.targets[0].tolist()),  # [pos]
+        "logits": found.logits[0],  # [pos]
+        "error": found.error,  # the largest difference between a logit and the sum of its parts
+    }
 
 
 def _names(opened: Opened, ids: Array) -> Any:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from analysis_app.analyses.declaration import Array, PackedRequest, analysis
+from analysis_app.analyses.declaration import Array, PackedRequest, RunName, analysis
 from analysis_app.analyses.head_scores import SCORES, repeated_period, repeated_scores, text_scores
 from analysis_app.analyses.reference_texts import Frame, ReferenceTexts
 from analysis_app.analyses.text import default_text, read_text
@@ -57,7 +57,7 @@ class Film:
 @analysis("time", PackedRequest)
 def film(
     library: Library,
-    run: Annotated[str, Field(description="a run's name, or `last`", max_length=200)],
+    run: RunName,
     text: Annotated[str | None, Field(description="left out: the beginning of the run's own validation text")] = None,
     compute: Annotated[
         bool, Field(description="open every snapshot, where the text is none of the run's probe texts")
@@ -74,8 +74,7 @@ def film(
     opened = library.open(run)
     text = default_text(opened) if text is None else text
     references = ReferenceTexts(trained, opened.tokenizer)
-    place = references.find(text)
-    if place:
+    if place := references.find(text):
         return _recorded(references, *place)
     return _computed(library, trained, opened, text, references, compute)
 
@@ -128,10 +127,7 @@ def _computed(
 
     def frame(info: CheckpointInfo) -> Frame:
         key = (weights_key(run, info), question)
-        found: Frame = library.results.get(
-            key, lambda: _frame(library.open(run.name, info.step, keep=False), source.ids)
-        )
-        return found
+        return library.results.get(key, lambda: _frame(library.open(run.name, info.step, keep=False), source.ids))
 
     return _events(start, (lambda info=infos[step]: frame(info) for step in steps))
 

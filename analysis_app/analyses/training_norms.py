@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from analysis_app.analyses.declaration import Array, analysis
+from analysis_app.analyses.declaration import Answer, analysis
 from analysis_app.library import Library
 from lab.runs import Run
 from lab.runs.metrics import METRICS
@@ -14,29 +12,8 @@ from lab.runs.metrics import METRICS
 MEASURES = ("stats/grad_norm", "stats/update_ratio", "stats/weight_norm")
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One quantity of every layer over the steps; NaN where it was not measured."""
-
-    name: str
-    unit: str
-    formula: str
-    how_to_read: str
-    values: Array  # [place, step]
-
-
-@dataclass(frozen=True)
-class NormsView:
-    """The norms that `activation_histograms` logged while the run trained."""
-
-    run: str
-    places: list[str]  # layer0, …, embedding
-    steps: list[int]
-    measures: list[Measure]
-
-
 @analysis("norms")
-def training_norms(library: Library, run: str) -> NormsView:
+def training_norms(library: Library, run: str) -> Answer:
     """Gradient, update and weight norms of each layer over training, as they were logged."""
     found = library.trained(run, "it comes without a training log, so there are no gradient norms")
     try:
@@ -44,7 +21,7 @@ def training_norms(library: Library, run: str) -> NormsView:
     except OSError:
         facts = None
     key = ("norms", str(found.path), facts and (facts.st_size, facts.st_mtime_ns))
-    view: NormsView | None = library.results.get(key, lambda: _read(found))
+    view = library.results.get(key, lambda: _read(found))
     if view is None:
         raise ValueError(
             f"run {run!r} has logged no norms of its layers: train with --activation_histograms to log them"
@@ -52,7 +29,7 @@ def training_norms(library: Library, run: str) -> NormsView:
     return view
 
 
-def _read(run: Run) -> NormsView | None:
+def _read(run: Run) -> Answer | None:
     history = run.metrics()
     names = [name for name in history.names() if name.partition(".")[0] in MEASURES and "." in name]
     if not names:
@@ -62,11 +39,15 @@ def _read(run: Run) -> NormsView | None:
     measures = []
     for name in MEASURES:
         values = [[row.get(f"{name}.{place}") for row in rows] for place in places]
-        metric = METRICS[name]
-        measures.append(
-            Measure(name, metric.unit, metric.formula, metric.how_to_read, np.array(values, dtype=np.float32))
-        )
-    return NormsView(run.name, places, [row["step"] for row in rows], measures)
+        about = {key: getattr(METRICS[name], key) for key in ("unit", "formula", "how_to_read")}
+        # [place, step], NaN where it was not measured
+        measures.append({"name": name, **about, "values": np.array(values, dtype=np.float32)})
+    return {
+        "run": run.name,
+        "places": places,  # layer0, …, embedding
+        "steps": [row["step"] for row in rows],
+        "measures": measures,
+    }
 
 
 def _order(place: str) -> tuple[int, str]:

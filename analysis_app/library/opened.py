@@ -6,13 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from analysis_app.library.result_cache import ResultCache
 from lab.data.tokenizers import Tokenizer
 from lab.interp.ablation import Progress
 from lab.loading import Loaded
 from lab.model import GPT
+
+Result = TypeVar("Result")
 
 
 def no_progress(done: int, of: int) -> None:
@@ -39,7 +41,7 @@ class Opened:
         """Its vocabulary."""
         return self.loaded.tokenizer
 
-    def cached(self, question: Hashable, make: Callable[[], Any]) -> Any:
+    def cached(self, question: Hashable, make: Callable[[], Result]) -> Result:
         """What `make` computes for these weights and this `question`, once; do not hold the lock here."""
         return self.results.get((self.key, question), make)
 

@@ -6,21 +6,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-MOST_RESULTS = 4096
-MOST_BYTES = 512 * 2**20  # of arrays
+Result = TypeVar("Result")
 
 
 class ResultCache:
-    """The results used last, each under a key that names the weights and the question; safe for threads.
-
-    Args:
-        most: Results kept at most.
-        most_bytes: Bytes of arrays in them, at most.
+    """The results used last, each under a key that names the weights and the question: `most` of them, with
+    `most_bytes` of arrays. Safe for threads.
     """
 
-    def __init__(self, most: int = MOST_RESULTS, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most: int = 4096, most_bytes: int = 512 * 2**20) -> None:
         self.most, self.most_bytes = most, most_bytes
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
@@ -31,7 +27,7 @@ class ResultCache:
         found = self._find(key)
         return found and found[0]
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+    def get(self, key: Hashable, make: Callable[[], Result]) -> Result:
         """The result under `key`; `make` computes it where there is none. Threads that ask for it meanwhile wait, and
         compute it themselves if the first has failed or given up.
 
@@ -41,7 +37,7 @@ class ResultCache:
             mine = self._making.setdefault(key, threading.Lock())
         with mine:
             if kept := self._find(key):
-                return kept[0]
+                return kept[0]  # type: ignore[no-any-return]
             found = make()
             with self._lock:
                 self._kept[key] = found, _size(found)
@@ -60,7 +56,7 @@ class ResultCache:
 
 
 def _size(result: Any) -> int:
-    """Bytes of the arrays in a result: an array, a list of them, or a dataclass with fields of them."""
-    if is_dataclass(result):
-        return sum(map(_size, vars(result).values()))
+    """Bytes of the arrays in a result: an array, or a list, mapping or dataclass of them."""
+    if isinstance(result, dict) or is_dataclass(result):
+        result = list((result if isinstance(result, dict) else vars(result)).values())
     return sum(map(_size, result)) if isinstance(result, list) else getattr(result, "nbytes", 0)

@@ -21,25 +21,11 @@ from analysis_app.server import websocket
 from analysis_app.server.answers import add_error_answers
 from analysis_app.server.endpoints import add_endpoints
 from analysis_app.server.guard import Guard
-from analysis_app.server.routes import (
-    analyses,
-    diagnosis_quiz,
-    generate,
-    metrics,
-    plan,
-    runs,
-    selection,
-    source_code,
-    tokens,
-    training,
-)
+from analysis_app.server.routes import analyses, diagnosis_quiz, generate, plan, runs, selection, training
 from analysis_app.steering.launch import Launcher
 
 ROOM = Path(__file__).parents[1]
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"]
-QUEUE_SECONDS = 0.05
-"""Gradio looks for queued events a thousand times a second, a twentieth of a core that the training beside it needs;
-this page's own events pass its queue by."""
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
 
 
@@ -53,9 +39,9 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
     )
     library = Library(root)
     launcher = Launcher(library.root)
-    for subject in (runs, selection, tokens, generate, analyses, source_code, diagnosis_quiz):
+    for subject in (selection, generate, analyses, diagnosis_quiz):
         app.include_router(subject.routes(library))
-    for subject in (training, plan, metrics, websocket):
+    for subject in (runs, training, plan, websocket):
         app.include_router(subject.routes(library, launcher))
     add_error_answers(app)
 
@@ -81,7 +67,9 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
         enable_monitoring=False,
         favicon_path=str(ROOM / "documents" / "icon.svg"),
     )
-    page._queue.sleep_when_free = QUEUE_SECONDS
+    # Gradio looks for queued events a thousand times a second, a twentieth of a core that the training beside it needs;
+    # this page's own events pass its queue by.
+    page._queue.sleep_when_free = 0.05
     return mounted
 
 

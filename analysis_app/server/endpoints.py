@@ -23,7 +23,7 @@ from analysis_app.analyses.declaration import ANALYSES, Analysis
 from analysis_app.library import Library
 from analysis_app.server.answers import encode, explain
 
-HOW = ("packed", "progress")  # fields of a request that only say how it is answered
+HOW = {"packed": False, "progress": False}  # fields of a request that only say how it is answered
 
 
 def add_endpoints(library: Library) -> None:
@@ -49,7 +49,9 @@ def add_endpoints(library: Library) -> None:
         seed: int = 1337,
     ) -> Iterator[str]:
         """The generated text, longer with every token."""
-        settings = generation.Settings(max_tokens, temperature, top_k, top_p, seed)
+        settings = generation.Settings(
+            max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+        )
         so_far = ""
         try:
             for event in generation.generate(library.open(run, step), text, settings):
@@ -68,7 +70,7 @@ def _endpoint(declared: Analysis, library: Library) -> Callable[..., Any]:
     fields = {name: field for name, field in declared.request.model_fields.items() if name not in HOW}
 
     def endpoint(*values: Any) -> Any:
-        asked = SimpleNamespace(**dict(zip(fields, values, strict=True)))
+        asked = SimpleNamespace(**HOW, **dict(zip(fields, values, strict=True)))
         return _answer(lambda: declared.compute(library, asked))
 
     kind, types = inspect.Parameter.POSITIONAL_OR_KEYWORD, {name: field.annotation for name, field in fields.items()}

@@ -52,16 +52,16 @@ def test_its_numbers_are_theirs(theirs: tuple[Path, Any]) -> None:
     assert [(run.name, run.kind, run.state) for run in library.runs()] == [(NAME, "folder", "published")]
     view = anatomy(library.open(NAME), text=TEXT)
     with torch.no_grad():
-        out = model(torch.tensor([view.source.ids]), output_hidden_states=True)
-    np.testing.assert_allclose(view.top_logits, out.logits[0].topk(10).values, atol=1e-4)
+        out = model(torch.tensor([view["source"].ids]), output_hidden_states=True)
+    np.testing.assert_allclose(view["top_logits"], out.logits[0].topk(10).values, atol=1e-4)
     # Theirs lists the stream before each block, and last what the final norm has made of it.
     for layer in range(2):
-        stream = next(part for part in view.parts if part.site == f"blocks.{layer}.hook_resid_post")
+        stream = next(part for part in view["parts"] if part.site == f"blocks.{layer}.hook_resid_post")
         if layer == 0:
             assert stream.numbers is not None
             np.testing.assert_allclose(stream.numbers.norms, out.hidden_states[1][0].norm(dim=-1), rtol=1e-4)
-    assert view.n_parameters == sum(weight.numel() for weight in model.parameters())
-    assert reproduction(library.open(NAME)).reproduces is None
+    assert view["n_parameters"] == sum(weight.numel() for weight in model.parameters())
+    assert reproduction(library.open(NAME))["reproduces"] is None
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def converted(runs: Path, tmp_path_factory: pytest.TempPathFactory, loaded) -> L
 
 
 def test_what_a_published_model_lacks_is_said(converted: Library) -> None:
-    assert embedding_map(converted, "gpt").points.shape[1] == 2
+    assert embedding_map(converted, "gpt")["points"].shape[1] == 2
     for ask in (neuron_examples, position_loss):
         with pytest.raises(ValueError, match="no validation text"):
             ask(converted.open("gpt"))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from analysis_app.analyses.anatomy.numbers import PICTURE, Numbers, numbers_of
 from analysis_app.analyses.anatomy.parts import RESIDUAL, Part, draw_parts
-from analysis_app.analyses.declaration import analysis
-from analysis_app.analyses.text import Source, read_text
+from analysis_app.analyses.declaration import Answer, analysis
+from analysis_app.analyses.text import read_text
 from analysis_app.library import NotFoundError, Opened
 from lab import interp
 from lab.interp.forward import blocks
@@ -32,17 +32,6 @@ class Step:
     numbers: Numbers
 
 
-@dataclass(frozen=True)
-class PartView:
-    """What happens inside one part, in the order of computation."""
-
-    source: Source
-    key: str
-    layer: int | None
-    head: int | None
-    steps: list[Step]
-
-
 @analysis("anatomy_part")
 def inside(
     opened: Opened,
@@ -50,29 +39,28 @@ def inside(
     part: Annotated[str, Field(description="its key, such as `embed`, `ln1`, `attn`, `mlp`, `logits`", max_length=40)],
     layer: Annotated[int, Field(description="of the block it stands in")] = 0,
     head: Annotated[int, Field(description="of attention")] = 0,
-) -> PartView:
+) -> Answer:
     """The activations inside one part, in the order of computation; of attention, those of one head.
 
     Raises `NotFoundError` for a part, layer or head that the model does not have.
     """
     source = read_text(opened, text)
     config = opened.model.config
-    keys = {drawn.key: drawn for drawn in draw_parts(opened, source, "") if drawn.layer in (None, layer)}
-    if part not in keys or not 0 <= layer < config.n_layers or not 0 <= head < config.n_heads:
+    parts = {drawn.key: drawn for drawn in draw_parts(opened, source, "") if drawn.layer in (None, layer)}
+    if part not in parts or not 0 <= layer < config.n_layers or not 0 <= head < config.n_heads:
         raise NotFoundError(
             f"there is no part {part[:40]!r} with layer {layer} and head {head}: this model has {config.n_layers} "
-            f"layers, {config.n_heads} heads, and the parts {', '.join(keys)}"
+            f"layers, {config.n_heads} heads, and the parts {', '.join(parts)}"
         )
-    found = keys[part]
-    sites = _inside_sites(found, opened.model)
-    if not sites:
-        return PartView(source, part, found.layer, None, [])
-    with opened.lock:
-        cache = interp.run_with_cache(opened.model, source.ids, [site for site in sites if site])
-        steps = [_step(cache, site, title, head) for site, title in sites.items()]
-        if found.key.startswith("ln"):
-            steps.append(_after_gain(opened.model, found, cache))
-    return PartView(source, part, found.layer, head if part == "attn" else None, steps)
+    found, steps = parts[part], []
+    if sites := _inside_sites(found, opened.model):
+        with opened.lock:
+            cache = interp.run_with_cache(opened.model, source.ids, [site for site in sites if site])
+            steps = [_step(cache, site, title, head) for site, title in sites.items()]
+            if part.startswith("ln"):
+                steps.append(_after_gain(opened.model, found, cache))
+    only = head if part == "attn" else None
+    return {"source": source, "key": part, "layer": found.layer, "head": only, "steps": steps}
 
 
 def _inside_sites(part: Part, model: GPT) -> dict[str | None, str]:

@@ -5,16 +5,15 @@ A part's `key` is its place (`embed`, `ln1`, `attn`, `add1`, `ln2`, `mlp`, `add2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-
-from torch import Tensor
+from functools import partial
 
 from analysis_app.analyses.anatomy import descriptions as describe
 from analysis_app.analyses.anatomy.descriptions import Description
 from analysis_app.analyses.anatomy.numbers import STRIP, Numbers, numbers_of
 from analysis_app.analyses.anatomy.source_code import FUNCTIONS, Function, Place, place_of
-from analysis_app.analyses.declaration import Array, analysis
+from analysis_app.analyses.declaration import Answer, analysis
 from analysis_app.analyses.text import Source, read_text
 from analysis_app.analyses.token_labels import label
 from analysis_app.library import Opened
@@ -24,7 +23,6 @@ from lab.interp.cache import site_shape
 from lab.interp.forward import blocks
 from lab.interp.taps import LOGITS
 from lab.model.attention import Attention, explicit_attention
-from lab.model.count import count_parts
 from lab.model.gpt import GPT, Block
 from lab.model.layers import RMSNorm, rotate
 from lab.model.loss import head_logits
@@ -55,75 +53,61 @@ class Part:
     numbers: Numbers | None = None
 
 
-@dataclass(frozen=True)
-class AnatomyView:
-    """All parts, and the best guesses for the token after each position."""
-
-    source: Source
-    text: str
-    parts: list[Part]
-    n_parameters: int
-    n_layers: int
-    n_heads: int
-    top_tokens: list[list[str]]  # [pos][k]
-    top_logits: Array  # [pos, k]
-    top_probabilities: Array  # [pos, k]
-
-
 @analysis("anatomy")
-def anatomy(opened: Opened, text: str | None = None) -> AnatomyView:
+def anatomy(opened: Opened, text: str | None = None) -> Answer:
     """Every part of the model in the order in which data passes it, with shapes, parameters and the text's numbers."""
     source = read_text(opened, text)
     model, written = opened.model, opened.tokenizer.decode(source.ids)
     drawn = list(draw_parts(opened, source, written))
+    sites = (part.site for part in drawn if part.site is not None)
     with opened.lock:
-        cache = interp.run_with_cache(model, source.ids, sorted({*_sites(drawn), "hook_embed", LOGITS, *STREAM}))
+        cache = interp.run_with_cache(model, source.ids, sorted({*sites, "hook_embed", LOGITS, *STREAM}))
     logits = cache.logits[0].float()
     best = logits.topk(min(GUESSES, logits.shape[-1]), dim=-1)
     tokens = opened.tokenizer.tokens
-    return AnatomyView(
-        source=source,
-        text=written,
-        parts=[replace(part, numbers=_part_numbers(cache, part)) for part in drawn],
-        n_parameters=sum(part.n_parameters for part in drawn),
-        n_layers=model.config.n_layers,
-        n_heads=model.config.n_heads,
-        top_tokens=[[label(tokens[i]) for i in row] for row in best.indices.tolist()],
-        top_logits=best.values.cpu().numpy(),
-        top_probabilities=own_probabilities(logits).gather(-1, best.indices).float().cpu().numpy(),
-    )
+    return {
+        "source": source,
+        "text": written,
+        "parts": [replace(part, numbers=_part_numbers(cache, part)) for part in drawn],
+        "n_parameters": sum(part.n_parameters for part in drawn),
+        "n_layers": model.config.n_layers,
+        "n_heads": model.config.n_heads,
+        # The best guesses for the token after each position: [pos][k], [pos, k], [pos, k]
+        "top_tokens": [[label(tokens[i]) for i in row] for row in best.indices.tolist()],
+        "top_logits": best.values.cpu().numpy(),
+        "top_probabilities": own_probabilities(logits).gather(-1, best.indices).float().cpu().numpy(),
+    }
 
 
 def draw_parts(opened: Opened, source: Source, text: str) -> Iterator[Part]:
     """Every part in order, without its numbers."""
     model, config = opened.model, opened.model.config
-    counts, n_pos = count_parts(config), len(source.ids)
+    n_pos = len(source.ids)
+    draw = partial(_part, model, n_pos)
     encode = place_of(FUNCTIONS[f"{type(opened.tokenizer).__name__}.encode"])
     yield Part("text", None, "input", describe.of_text(text), [], (), 0, [], None, [encode])
     cut = describe.of_tokens(opened.tokenizer, n_pos, config)
     yield Part("tokens", None, "input", cut, [1, n_pos], ("batch", "pos"), 0, [], None, [encode])
-    draw = _Drawing(model, n_pos, counts)
-    yield draw.part(
-        "embed", None, "stream", describe.of_embedding(config), "hook_embed", "token_embedding", [GPT.residual]
-    )
+    about = describe.of_embedding(config)
+    yield draw("embed", None, "stream", about, "hook_embed", "token_embedding", [GPT.residual])
     if config.positions == "learned":
         about = describe.of_positions(config)
-        yield draw.part("pos", None, "branch", about, "hook_pos_embed", "position_embedding", [GPT.residual])
-        yield draw.part("start", None, "add", describe.of_start(), "blocks.0.hook_resid_pre", None, [GPT.residual])
+        yield draw("pos", None, "branch", about, "hook_pos_embed", "position_embedding", [GPT.residual])
+        yield draw("start", None, "add", describe.of_start(), "blocks.0.hook_resid_pre", None, [GPT.residual])
     for layer in range(config.n_layers):
-        yield from _draw_block(draw, layer)
+        yield from _draw_block(draw, model, layer)
     if model.ln_final is not None:
         norm = type(model.ln_final).forward
         about = describe.of_final_norm(config)
-        yield draw.part("ln_final", None, "stream", about, "ln_final.hook_normalized", "ln_final", [norm, GPT.unembed])
+        yield draw("ln_final", None, "stream", about, "ln_final.hook_normalized", "ln_final", [norm, GPT.unembed])
     head = "unembedding" if not config.tie_embeddings else None
-    yield draw.part("logits", None, "output", describe.of_logits(config), LOGITS, head, [head_logits, GPT.unembed])
+    yield draw("logits", None, "output", describe.of_logits(config), LOGITS, head, [head_logits, GPT.unembed])
     about = describe.of_probabilities()
-    yield replace(draw.part("probabilities", None, "output", about, LOGITS, None, [own_probabilities]), site=None)
+    yield replace(draw("probabilities", None, "output", about, LOGITS, None, [own_probabilities]), site=None)
 
 
-def _draw_block(draw: _Drawing, layer: int) -> Iterator[Part]:
-    config, block = draw.model.config, blocks(draw.model)[layer]
+def _draw_block(draw: Callable[..., Part], model: GPT, layer: int) -> Iterator[Part]:
+    config, block = model.config, blocks(model)[layer]
     pre, at = config.norm_position == "pre", f"blocks.{layer}."
     norm, mlp = type(block.ln1).forward, type(block.mlp).forward
     attention: list[Function] = [Attention.forward, explicit_attention]
@@ -134,73 +118,44 @@ def _draw_block(draw: _Drawing, layer: int) -> Iterator[Part]:
         ("mlp", "the MLP", 2, describe.of_mlp(config), [mlp]),
     ):
         lane = "branch" if pre else "stream"
-        ln = draw.part(
-            f"ln{n}", layer, lane, describe.of_norm(config, name), f"{at}ln{n}.hook_normalized", f"{at}ln{n}", [norm]
-        )
+        what = describe.of_norm(config, name)
+        ln = draw(f"ln{n}", layer, lane, what, f"{at}ln{n}.hook_normalized", f"{at}ln{n}", [norm])
         if pre:
             yield ln
-        yield draw.part(branch, layer, "branch", about, f"{at}hook_{branch}_out", f"{at}{branch}", code)
+        yield draw(branch, layer, "branch", about, f"{at}hook_{branch}_out", f"{at}{branch}", code)
         # Under post-norm the sum itself is no site: the stream's is what the norm makes of it.
         stream = f"{at}hook_resid_{'mid' if n == 1 else 'post'}" if pre else None
-        yield draw.part(f"add{n}", layer, "add", describe.of_sum(config, name), stream, None, [Block.forward])
+        yield draw(f"add{n}", layer, "add", describe.of_sum(config, name), stream, None, [Block.forward])
         if not pre:
             yield ln
 
 
-@dataclass(frozen=True)
-class _Drawing:
-    """What all parts of a drawing share."""
-
-    model: GPT
-    n_pos: int
-    counts: dict[str, int]
-
-    def part(
-        self,
-        key: str,
-        layer: int | None,
-        lane: str,
-        about: Description,
-        site: str | None,
-        owner: str | None,
-        code: list[Function],
-    ) -> Part:
-        """A part at `site`, with the parameters of the module `owner`."""
-        shape = list(site_shape(self.model.config, site or "hook_embed", 1, self.n_pos))
-        axes = ("batch", "pos", "vocab") if site == LOGITS else RESIDUAL
-        named = self.model.named_parameters()
-        weights = [] if owner is None else [(name, list(w.shape)) for name, w in named if name.startswith(f"{owner}.")]
-        return Part(key, layer, lane, about, shape, axes, self._count(key), weights, site, [place_of(f) for f in code])
-
-    def _count(self, key: str) -> int:
-        counts = self.counts
-        return {
-            "embed": counts["token_embedding"],
-            "pos": counts["position_embedding"],
-            "attn": counts["attention"] + counts["qk_norm"],
-            "mlp": counts["mlp"],
-            "ln1": counts["norm"],
-            "ln2": counts["norm"],
-            "ln_final": counts["norm"],
-            "logits": counts["unembedding"],
-        }.get(key, 0)
-
-
-def _sites(parts: list[Part]) -> Iterator[str]:
-    return (part.site for part in parts if part.site is not None)
+def _part(
+    model: GPT,
+    n_pos: int,
+    key: str,
+    layer: int | None,
+    lane: str,
+    about: Description,
+    site: str | None,
+    owner: str | None,
+    code: list[Function],
+) -> Part:
+    """A part at `site` (None: a sum in the stream that is no site), with the parameters of the module `owner`."""
+    shape = list(site_shape(model.config, site or "hook_embed", 1, n_pos))
+    axes = ("batch", "pos", "vocab") if site == LOGITS else RESIDUAL
+    owned = {name: weight for name, weight in model.named_parameters() if owner and name.startswith(f"{owner}.")}
+    n_parameters = sum(weight.numel() for weight in owned.values())
+    weights = [(name, list(weight.shape)) for name, weight in owned.items()]
+    return Part(key, layer, lane, about, shape, axes, n_parameters, weights, site, [place_of(f) for f in code])
 
 
 def _part_numbers(cache: interp.ActivationCache, part: Part) -> Numbers | None:
     if part.lane == "input" or part.key == "probabilities":
         return None
-    if part.site is None:
-        return numbers_of(_sum(cache, part), STRIP)
-    x = cache[part.site][0]
-    # Evenly picked tokens of a vocabulary would be arbitrary: of logits, the largest at each position.
-    return numbers_of(x, STRIP, largest=part.site == LOGITS)
-
-
-def _sum(cache: interp.ActivationCache, part: Part) -> Tensor:
+    if part.site is not None:
+        # Evenly picked tokens of a vocabulary would be arbitrary: of logits, the largest at each position.
+        return numbers_of(cache[part.site][0], STRIP, largest=part.site == LOGITS)
     assert part.layer is not None
     stream, branch = ("resid_pre", "attn_out") if part.key == "add1" else ("resid_mid", "mlp_out")
-    return (cache[stream, part.layer] + cache[branch, part.layer])[0]
+    return numbers_of((cache[stream, part.layer] + cache[branch, part.layer])[0], STRIP)

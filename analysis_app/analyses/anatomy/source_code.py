@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lab
+from analysis_app.analyses.declaration import Answer
 from analysis_app.library import NotFoundError
 from lab.data.bpe import BPETokenizer
 from lab.data.vocabulary import ByteTokenizer, CharTokenizer
@@ -53,14 +54,6 @@ class Place:
     line: int
 
 
-@dataclass(frozen=True)
-class Code:
-    """A function as it is written."""
-
-    place: Place
-    source: str
-
-
 @cache  # finding a function's end means reading its file
 def place_of(function: Function) -> Place:
     """Where `function` stands now."""
@@ -69,8 +62,8 @@ def place_of(function: Function) -> Place:
     return Place(function.__qualname__, file.relative_to(HOME).as_posix(), line)
 
 
-def code_of(name: str) -> Code:
-    """The source of one of `FUNCTIONS`, by its qualified name. Raises `NotFoundError` naming those there are."""
+def code_of(name: str) -> Answer:
+    """Place and source of one of `FUNCTIONS`, by its qualified name. Raises `NotFoundError` naming those there are."""
     if name not in FUNCTIONS:
         raise NotFoundError(f"there is no function {name[:80]!r} to show; there are {', '.join(FUNCTIONS)}")
-    return Code(place_of(FUNCTIONS[name]), inspect.getsource(FUNCTIONS[name]))
+    return {"place": place_of(FUNCTIONS[name]), "source": inspect.getsource(FUNCTIONS[name])}

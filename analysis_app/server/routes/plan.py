@@ -1,15 +1,4 @@
-"""What a configuration would cost: `/api/train/plan` from its settings, `/api/train/rehearse` from a few real steps.
-
-`POST /api/train/plan` takes what `POST /api/train/start` takes, starts nothing and trains nothing, and answers within
-a second: the model's shape and `vocab_size`, `parameters` by component, `flops_per_token`, `flops`, `tokens`, `epochs`,
-`memory` by part, `disk`; null where the settings alone do not determine it (a horizon in minutes, a text not read
-yet). Precision and kernels are those of the newest run.
-
-`POST /api/train/rehearse` takes the same and makes a few real steps, as `python -m lab plan` does: half a minute, then
-{"forecasts": {"minutes", "peak_memory_bytes", "final_val_loss"}, "unsaid", "epochs", "seconds"}, each forecast with
-`value`, `low`, `high` (an interval that holds 8 times in 10) and `method`; the loss is forecast from this folder's
-finished runs on the same text where there are enough, else `unsaid` has the reason. 422 with all errors.
-"""
+"""What a configuration would cost: `/api/train/plan` from its settings, `/api/train/rehearse` from a few real steps."""
 
 from __future__ import annotations
 
@@ -34,14 +23,22 @@ def routes(library: Library, launcher: Launcher) -> APIRouter:
 
     @router.post("/plan")
     def plan(asked: StartRequest) -> Response:
-        """What the run would cost, from its settings alone."""
+        """What the run would cost, from its settings alone, within a second: the model's shape and `vocab_size`,
+        `parameters` by component, `flops_per_token`, `flops`, `tokens`, `epochs`, `memory` by part, `disk`; null where
+        the settings do not determine it (a horizon in minutes, a text not read yet). Precision and kernels are those of
+        the newest run.
+        """
         content = start_form.content_of(asked.config, asked.overrides)
         found = size_of(content, levers=newest_levers(library)).as_dict()
         return answer(start_form.shape_of(content) | {"horizon": content.get("horizon", {})} | found)
 
     @router.post("/rehearse")
     def rehearse(asked: StartRequest) -> Response:
-        """What the run would cost on this machine, measured over a few steps."""
+        """What the run would cost on this machine, measured over a few steps, as `python -m lab plan` does: half a
+        minute. `forecasts` of minutes, peak memory and final loss, each with `value`, `low`, `high` (an interval that
+        holds 8 times in 10) and `method`. The loss is forecast from this folder's finished runs on the same text where
+        there are enough, else `unsaid` has the reason. 422 with all errors.
+        """
         arguments = start_form.arguments(asked.config, asked.overrides)
         found = launcher.plan([*arguments, f"--run.root={library.root}"])
         kept = {name: found[name] for name in ("forecasts", "unsaid", "epochs")}

@@ -1,4 +1,4 @@
-"""The runs, their checkpoints and their loss curves: `GET /api/health`, `/api/runs`, `/api/runs/{name}/…`."""
+"""The runs, their checkpoints, loss curves and metrics: `GET /api/health`, `/api/runs`, `/api/runs/{name}/…`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from fastapi import APIRouter, Response
 from analysis_app.analyses.curves import timeline
 from analysis_app.library import Library
 from analysis_app.server.answers import answer
+from analysis_app.steering.control import find_run
+from analysis_app.steering.cursor import Place, read_delta
+from analysis_app.steering.launch import Launcher
 from lab.runs import Run
 
 
-def routes(library: Library) -> APIRouter:
-    """The routes over the runs of `library`."""
+def routes(library: Library, launcher: Launcher) -> APIRouter:
+    """The routes over the runs of `library`, and of those that `launcher` has started."""
     router = APIRouter(prefix="/api")
 
     @router.get("/health")
@@ -34,5 +37,18 @@ def routes(library: Library) -> APIRouter:
         """The run's losses over its steps, and the steps worth a look."""
         run = library.run(name)
         return answer(timeline(run) if isinstance(run, Run) else {"curves": {}, "landmarks": []}, packed)
+
+    @router.get("/runs/{name}/metrics")
+    def metrics(name: str, cursor: str = "") -> Response:
+        """Metrics, events and samples after a cursor, as columns; without a cursor from the start. What the WebSocket
+        sends (`analysis_app.server.websocket`), on request.
+        """
+        run, place = find_run(library, launcher, name), Place.read(cursor)
+        delta = read_delta(run, place)
+        reset = delta.reset or place == Place()
+        if delta.reset:
+            delta = read_delta(run, Place())
+        found = {"columns": delta.columns, "events": delta.events, "samples": delta.samples, "rewind": delta.rewind}
+        return answer(found | {"cursor": str(delta.place), "reset": reset, "more": delta.behind})
 
     return router

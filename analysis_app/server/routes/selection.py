@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from analysis_app.analyses.model_shape import model_shape
-from analysis_app.library import Library
+from analysis_app.analyses.declaration import Answer
+from analysis_app.analyses.text import default_text
+from analysis_app.library import Library, Opened
 from analysis_app.page.selection import Selection, clamp, from_query
 from analysis_app.server.answers import answer
 
@@ -26,11 +26,11 @@ def routes(library: Library) -> APIRouter:
     return router
 
 
-def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
+def _resolve(library: Library, query: dict[str, str]) -> Answer:
     """The selection for an address, even one that is out of date: what cannot be is replaced, with a note."""
     selected, notes = from_query(query)
     runs = library.runs()
-    found: dict[str, Any] = {"runs": runs, "weights": [], "steps": [], "model": None, "problem": None}
+    found: Answer = {"runs": runs, "weights": [], "steps": [], "model": None, "problem": None}
     names = [run.name for run in runs]
     if selected.run not in names and selected.run not in (None, "last"):
         notes.append(f"there is no run {selected.run[:100]!r} here")
@@ -48,7 +48,7 @@ def _resolve(library: Library, query: dict[str, str]) -> dict[str, Any]:
     return found | {"selection": asdict(selected), "notes": notes}
 
 
-def _resolve_weights(library: Library, selected: Selection, found: dict[str, Any]) -> tuple[Selection, list[str]]:
+def _resolve_weights(library: Library, selected: Selection, found: Answer) -> tuple[Selection, list[str]]:
     """Fill in what is found of the selected run; a step, layer and head that it has, and a note on each change."""
     run = selected.run
     assert run is not None
@@ -61,6 +61,18 @@ def _resolve_weights(library: Library, selected: Selection, found: dict[str, Any
     selected = replace(selected, step=step)
     if not found["weights"]:
         return selected, notes
-    found["model"] = model = model_shape(library.open(run, step))
-    selected, more = clamp(selected, model.n_layers, model.n_heads)
+    found["model"] = model = _shape(library.open(run, step))
+    selected, more = clamp(selected, model["n_layers"], model["n_heads"])
     return selected, [*notes, *more]
+
+
+def _shape(opened: Opened) -> Answer:
+    """The sizes of a model, and the text that the page shows with it first."""
+    config = opened.model.config
+    names = ("n_layers", "n_heads", "d_model", "context_length", "vocab_size")
+    return {name: getattr(config, name) for name in names} | {
+        "d_mlp": config.mlp_width,
+        "n_parameters": sum(p.numel() for p in opened.model.parameters()),
+        "tokenizer": opened.tokenizer.name,
+        "default_text": default_text(opened),
+    }

@@ -3,20 +3,9 @@
     curl -s localhost:7861/api/train/start -H 'Content-Type: application/json' \\
          -d '{"config": "quickstart", "overrides": {"steps": 200, "lr": 1e-3}, "run": "mine"}'
 
-`POST /api/train/start` {"config", "overrides", "run"} → 202 {"run", "kind": "new", "pid", "state": "starting"}. The
-configuration is one of `GET /api/train/options`, overrides are its `settings` (`preset`, `corpus`, `file`, `steps`,
-`minutes`, `batch_size`, `lr`, `seed`, …). `fit --check` checks them first, in some seconds: 422 with all its errors.
-409 where the run exists already. What it would cost: `analysis_app.server.routes.plan`.
-
-`POST /api/train/{pause,resume,stop,checkpoint,sample,lr}` {"run", "wait": seconds} (and `sample` a "prompt", `lr` a
-"value": the factor on the schedule) → 202 {"run", "command", "id", "answer"}. The trainer answers after its step with
-an event `command_answered` or `command_refused` of that `id`; `answer` is that event where it came within `wait`, else
-null. 409 where the run is not in training, with the reason. `resume` of a run that is stopped, failed or stale starts
-it again as `fit --resume` would: {"run", "kind": "resume", "pid", "state": "starting"}; with "steps" it gets a
-longer horizon.
-
-`GET /api/train/status?run=NAME` → the `status` of the WebSocket (`analysis_app.steering.status`), of a run that is
-still being prepared too; its `start` holds the last lines of the log.
+A command (`pause`, `stop`, …) gives 202 {"run", "command", "id", "answer"}. The trainer answers after its step with an
+event `command_answered` or `command_refused` of that `id`; `answer` is that event where it came within `wait`, else
+null. 409 where the run is not in training, with the reason.
 """
 
 from __future__ import annotations
@@ -44,19 +33,19 @@ class CommandRequest(Request):
 
 
 class ResumeRequest(CommandRequest):
-    """Which run, and its new length."""
+    """And its new length."""
 
     steps: int | None = Field(None, description="a longer horizon, for a run that starts again", ge=1, le=10**12)
 
 
 class SampleRequest(CommandRequest):
-    """The prompt."""
+    """And the prompt."""
 
     prompt: str | None = Field(None, description="left out: the prompts of the run's own samples", max_length=10_000)
 
 
 class RateRequest(CommandRequest):
-    """The learning rate."""
+    """And the learning rate."""
 
     value: float = Field(description="factor on the schedule's learning rate: 1 is as planned", ge=0, le=1000)
 
@@ -80,17 +69,19 @@ def routes(library: Library, launcher: Launcher) -> APIRouter:
 def _add_starts(router: APIRouter, library: Library, launcher: Launcher) -> None:
     @router.get("/options")
     def options() -> Response:
-        """What can be started, and with which settings."""
+        """What can be started (`configurations`), and with which `settings`."""
         return answer(start_form.options())
 
     @router.post("/start", status_code=202)
     def start(asked: StartRequest) -> Response:
-        """Check the settings, then start a training in a process of its own."""
+        """Check the settings as `fit --check` does, some seconds, then start a training in a process of its own:
+        {"run", "kind": "new", "pid", "state": "starting"}. 422 with all errors; 409 where the run exists already.
+        """
         return _started(control.start_run(library, launcher, asked.config, asked.overrides, asked.run))
 
     @router.get("/status")
     def status(run: str = NEWEST) -> Response:
-        """The present status of a run."""
+        """The present status of a run (`analysis_app.steering.status`), of one that is still being prepared too."""
         found = control.find_run(library, launcher, run)
         return answer(run_status(found, launcher.last(found.name)))
 
@@ -112,7 +103,9 @@ def _add_commands(router: APIRouter, library: Library, launcher: Launcher) -> No
 
     @router.post("/resume", status_code=202)
     def resume(asked: ResumeRequest) -> Response:
-        """Continue after a pause, or in a new process where the old one has ended."""
+        """Continue after a pause; a run that is stopped, failed or stale starts again as `fit --resume` would, with
+        `steps` to a longer horizon: {"run", "kind": "resume", "pid", "state": "starting"}.
+        """
         start = control.resume_run(library, launcher, control.find_run(library, launcher, asked.run), asked.steps)
         return send(asked, "resume") if start is None else _started(start)
 

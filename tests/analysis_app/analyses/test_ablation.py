@@ -14,4 +14,4 @@ TEXT = "the cat sat"
 def test_ablation_is_that_of_interp(library: Library, loaded) -> None:
     model, tokenizer = loaded
     expected = interp.ablate(model, tokenizer.encode(TEXT))
-    np.testing.assert_allclose(ablation(library.open("tiny"), text=TEXT).heads, expected.heads, atol=1e-6)
+    np.testing.assert_allclose(ablation(library.open("tiny"), text=TEXT)["heads"], expected.heads, atol=1e-6)

@@ -15,7 +15,7 @@ import torch
 
 import lab
 from analysis_app.analyses.anatomy.inside import inside
-from analysis_app.analyses.anatomy.parts import AnatomyView, Part, anatomy
+from analysis_app.analyses.anatomy.parts import Part, anatomy
 from analysis_app.analyses.anatomy.source_code import FUNCTIONS, HOME, code_of
 from analysis_app.library import Library, NotFoundError, Opened
 from analysis_app.library.result_cache import ResultCache
@@ -31,8 +31,8 @@ TEXT = "the cat sat"
 STATION = '[data-panel="anatomy"] [data-key="{}"] '
 
 
-def of(view: AnatomyView, key: str, layer: int | None = None) -> Part:
-    return next(part for part in view.parts if (part.key, part.layer) == (key, layer))
+def of(view: dict[str, Any], key: str, layer: int | None = None) -> Part:
+    return next(part for part in view["parts"] if (part.key, part.layer) == (key, layer))
 
 
 def open_model(model: GPT) -> Opened:
@@ -45,7 +45,7 @@ def test_the_numbers_are_those_of_the_cache(library: Library, runs: Path) -> Non
     model, tokenizer = lab.load("tiny", root=runs)
     cache = interp.run_with_cache(model, tokenizer.encode(TEXT))
     view = anatomy(library.open("tiny"), text=TEXT)
-    for part in view.parts:
+    for part in view["parts"]:
         if part.site is None:
             continue
         x = cache[part.site][0]
@@ -57,10 +57,10 @@ def test_the_numbers_are_those_of_the_cache(library: Library, runs: Path) -> Non
         if part.numbers.dims:
             np.testing.assert_allclose(part.numbers.picture, x[:, part.numbers.dims].T, atol=1e-6)
     expected = interp.token_predictions(cache, 10)
-    np.testing.assert_allclose(view.top_probabilities, expected.top_probabilities[0], atol=1e-6)
-    assert view.text == TEXT
+    np.testing.assert_allclose(view["top_probabilities"], expected.top_probabilities[0], atol=1e-6)
+    assert view["text"] == TEXT
     attn = inside(library.open("tiny"), TEXT, part="attn", layer=1, head=1)
-    for step in attn.steps:
+    for step in attn["steps"]:
         x = cache[str(step.site)][0]
         assert step.shape == [1, *x.shape]
         x = x[1] if step.square else x[:, 1] if x.ndim == 3 else x
@@ -74,26 +74,26 @@ def test_every_variant_is_drawn_whole(config: GPTConfig) -> None:
     only = open_model(model)
     view = anatomy(only, text="one two one")
     sizes = {name: list(weight.shape) for name, weight in model.named_parameters()}
-    assert view.n_parameters == sum(weight.numel() for weight in model.parameters())
-    drawn = [name for part in view.parts for name, _ in part.weights]
+    assert view["n_parameters"] == sum(weight.numel() for weight in model.parameters())
+    drawn = [name for part in view["parts"] for name, _ in part.weights]
     assert sorted(drawn) == sorted(sizes)
-    for part in view.parts:
+    for part in view["parts"]:
         assert part.n_parameters == sum(int(np.prod(shape)) for _, shape in part.weights)
         assert part.words.title
         assert len(part.words.words) > 100
         assert part.code
-    keys = {part.key: part for part in view.parts if part.layer in (None, 1)}
+    keys = {part.key: part for part in view["parts"] if part.layer in (None, 1)}
     for key, part in keys.items():
         found = inside(only, "one two one", part=key, layer=1, head=3)
-        assert all(np.isfinite(step.numbers.std) for step in found.steps)
+        assert all(np.isfinite(step.numbers.std) for step in found["steps"])
         if part.numbers is not None and key != "logits" and not key.startswith("ln"):
-            np.testing.assert_allclose(found.steps[-1].numbers.norms, part.numbers.norms, rtol=1e-5)
+            np.testing.assert_allclose(found["steps"][-1].numbers.norms, part.numbers.norms, rtol=1e-5)
 
 
 def test_the_words_are_true_for_the_switches() -> None:
     def said(**switches: Any) -> dict[str, str]:
         settings = {"n_layers": 1, "n_heads": 4, "d_model": 32, "context_length": 16, "vocab_size": 257} | switches
-        parts = anatomy(open_model(GPT(GPTConfig(**settings)).eval()), text="one").parts
+        parts = anatomy(open_model(GPT(GPTConfig(**settings)).eval()), text="one")["parts"]
         return {part.key: f"{part.words.title}: {part.words.words} {part.words.formula}" for part in parts}
 
     plain, modern = (
@@ -128,10 +128,10 @@ def test_the_words_are_true_for_the_switches() -> None:
 def test_code_is_what_stands_in_the_file() -> None:
     for name, function in FUNCTIONS.items():
         found = code_of(name)
-        lines = (HOME / found.place.file).read_text("utf-8").splitlines(keepends=True)
-        first = found.place.line - 1
-        assert "".join(lines[first : first + len(found.source.splitlines())]) == found.source
-        assert inspect.getsource(function) == found.source
+        lines = (HOME / found["place"].file).read_text("utf-8").splitlines(keepends=True)
+        first = found["place"].line - 1
+        assert "".join(lines[first : first + len(found["source"].splitlines())]) == found["source"]
+        assert inspect.getsource(function) == found["source"]
     with pytest.raises(NotFoundError, match=r"Attention\.forward"):
         code_of("os.system")
 
@@ -160,7 +160,7 @@ def test_open_a_part_and_read_its_numbers(person: Person, library: Library) -> N
     page = person.page
     panel = person.panel("anatomy")
     view = anatomy(library.open("tiny"), text=TEXT)
-    assert str(panel.locator('[data-fact="total"]').text_content()) == f"{view.n_parameters:,} parameters"
+    assert str(panel.locator('[data-fact="total"]').text_content()) == f"{view['n_parameters']:,} parameters"
     for key, layer in (("embed", None), ("attn", 1), ("mlp", 1), ("ln_final", None)):
         page.click(STATION.format(key) + ".lab-station-head")
         part = of(view, key, layer)
@@ -175,13 +175,13 @@ def test_open_a_part_and_read_its_numbers(person: Person, library: Library) -> N
         assert person.query("part") == key
     page.click(STATION.format("attn") + ".lab-station-head")
     pattern = page.locator('[data-site="blocks.1.attn.hook_pattern"] [data-fact="std"]')
-    steps = inside(library.open("tiny"), TEXT, part="attn", layer=1, head=1).steps
+    steps = inside(library.open("tiny"), TEXT, part="attn", layer=1, head=1)["steps"]
     expected = next(step for step in steps if step.site == "blocks.1.attn.hook_pattern")
     assert float(str(pattern.text_content()).split()[-1]) == pytest.approx(expected.numbers.std, abs=6e-4)
     page.click(STATION.format("probabilities") + ".lab-station-head")
     first = page.locator(STATION.format("probabilities") + '.lab-inside [data-guess="0"]')
-    assert first.locator(".lab-bar-name").text_content() == view.top_tokens[4][0]
-    assert float(str(first.locator("small").text_content())) == pytest.approx(view.top_logits[4][0], abs=6e-3)
+    assert first.locator(".lab-bar-name").text_content() == view["top_tokens"][4][0]
+    assert float(str(first.locator("small").text_content())) == pytest.approx(view["top_logits"][4][0], abs=6e-3)
 
 
 @pytest.mark.browser
@@ -189,7 +189,7 @@ def test_the_code_is_shown_where_it_stands(person: Person) -> None:
     person.open("anatomy", text=quote(TEXT), part="attn")
     person.panel("anatomy")
     page = person.page
-    place = code_of("explicit_attention").place
+    place = code_of("explicit_attention")["place"]
     button = page.locator('[data-code="explicit_attention"]')
     assert f"{place.file}:{place.line}" in str(button.text_content())
     page.wait_for_selector('[data-site="blocks.0.attn.hook_z"]')

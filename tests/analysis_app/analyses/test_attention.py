@@ -17,14 +17,14 @@ def test_attention_is_that_of_interp(library: Library, loaded) -> None:
     cache = interp.run_with_cache(model, tokenizer.encode(TEXT), interp.PATTERN_SITES)
     expected = interp.attention_patterns(cache)[:, 0]
     found = attention(library.open("tiny"), text=TEXT)
-    np.testing.assert_array_equal(found.patterns, expected)
-    np.testing.assert_array_equal(attention(library.open("tiny"), text=TEXT, layer=1).patterns, expected[1])
+    np.testing.assert_array_equal(found["patterns"], expected)
+    np.testing.assert_array_equal(attention(library.open("tiny"), text=TEXT, layer=1)["patterns"], expected[1])
     one = attention(library.open("tiny"), text=TEXT, layer=1, head=0)
-    np.testing.assert_array_equal(one.patterns, expected[1, :1])
-    entropy = next(score for score in found.scores if score.name == "entropy")
+    np.testing.assert_array_equal(one["patterns"], expected[1, :1])
+    entropy = next(score for score in found["scores"] if score.name == "entropy")
     np.testing.assert_array_equal(entropy.values, interp.attention_entropy(cache).values)
-    assert {score.name for score in found.scores} >= {"induction", "previous token", "first token"}
-    assert found.source.tokens == ["t", "h", "e", "·", "c", "a", "t", "·", "s", "a", "t"]
+    assert {score.name for score in found["scores"]} >= {"induction", "previous token", "first token"}
+    assert found["source"].tokens == ["t", "h", "e", "·", "c", "a", "t", "·", "s", "a", "t"]
 
 
 @pytest.mark.parametrize(

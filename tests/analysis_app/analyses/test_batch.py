@@ -42,18 +42,19 @@ def test_a_batch_is_what_training_saw_and_its_loss_what_training_measured(runs: 
         found = batch_text(library, "tiny", batch)
         tokens, targets = data.step_batch(batch)
         ids = torch.cat([tokens.flatten(0, 1), targets.flatten(0, 1)[:, -1:]], dim=1)
-        assert [one.ids for one in found.sequences] == ids.tolist()
-        assert found.step == batch  # there is a snapshot of just that step
-        assert found.recorded_loss == history[batch]
-        assert found.mean_loss == pytest.approx(history[batch], abs=2e-3)
+        assert [one["ids"] for one in found["sequences"]] == ids.tolist()
+        assert found["step"] == batch  # there is a snapshot of just that step
+        assert found["recorded_loss"] == history[batch]
+        assert found["mean_loss"] == pytest.approx(history[batch], abs=2e-3)
         model, _ = lab.load("tiny", batch, root=runs)
         with torch.no_grad():
             expected = cross_entropy(model(tokens[0]), targets[0], "none")
-        np.testing.assert_allclose(np.stack([one.loss for one in found.sequences]), expected, atol=1e-4)
-    assert found.epoch == 1 + int(data.epochs_seen(8))
-    assert batch_text(library, "tiny", 9).step == max(step for step in found.steps if step <= 9)  # those that met it
-    assert batch_text(library, "tiny", 9, step=STEPS).step == STEPS
-    assert "never learns from batch 999" in batch_text(library, "tiny", 999).notes[0]
+        np.testing.assert_allclose(np.stack([one["loss"] for one in found["sequences"]]), expected, atol=1e-4)
+    assert found["epoch"] == 1 + int(data.epochs_seen(8))
+    met = max(step for step in found["steps"] if step <= 9)  # the last weights before the batch
+    assert batch_text(library, "tiny", 9)["step"] == met
+    assert batch_text(library, "tiny", 9, step=STEPS)["step"] == STEPS
+    assert "never learns from batch 999" in batch_text(library, "tiny", 999)["notes"][0]
 
 
 def test_a_large_batch_comes_in_parts(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,8 +62,8 @@ def test_a_large_batch_comes_in_parts(runs: Path, monkeypatch: pytest.MonkeyPatc
     library = Library(runs)
     whole = load_data(open_run("tiny", runs)).step_batch(3)[0].flatten(0, 1)
     parts = [batch_text(library, "tiny", 3, first=first) for first in (0, 2)]
-    assert [one.ids[:-1] for part in parts for one in part.sequences] == whole.tolist()
-    assert "2 of the batch's 4 sequences" in parts[0].notes[-1]
+    assert [one["ids"][:-1] for part in parts for one in part["sequences"]] == whole.tolist()
+    assert "2 of the batch's 4 sequences" in parts[0]["notes"][-1]
     with pytest.raises(NotFoundError, match="sequence 4: batch 3 has 4"):
         batch_text(library, "tiny", 3, first=4)
 
@@ -74,10 +75,10 @@ def test_targets_that_do_not_count_are_not_scored(runs: Path, monkeypatch: pytes
     _, targets = data.step_batch(0)
     ignored = targets.flatten(0, 1).numpy() < 0
     assert ignored.any()
-    for one, row in zip(found.sequences, ignored, strict=True):
-        np.testing.assert_array_equal(np.isnan(one.loss), row[: len(one.loss)])
-        assert one.counts == [False, *(~row).tolist()][: len(one.ids)]
-        assert one.mean_loss == pytest.approx(np.nanmean(one.loss))
+    for one, row in zip(found["sequences"], ignored, strict=True):
+        np.testing.assert_array_equal(np.isnan(one["loss"]), row[: len(one["loss"])])
+        assert one["counts"] == [False, *(~row).tolist()][: len(one["ids"])]
+        assert one["mean_loss"] == pytest.approx(np.nanmean(one["loss"]))
     data = LabData(corpus="induction", context_length=48, batch_size=2)  # of 64 symbols; the model knows fewer
     with pytest.raises(ValueError, match="outside these weights' vocabulary"):
         batch_text(Library(runs), "tiny", 0)
@@ -105,5 +106,5 @@ def test_a_run_without_weights_shows_its_text_plain(runs: Path, tmp_path: Path) 
     for folder in ("snapshots", "checkpoints"):
         shutil.rmtree(run / folder)
     found = batch_text(Library(tmp_path), "other", 1)
-    assert (found.step, found.mean_loss, found.sequences[0].loss) == (None, None, None)
-    assert "not coloured" in found.notes[0]
+    assert (found["step"], found["mean_loss"], found["sequences"][0]["loss"]) == (None, None, None)
+    assert "not coloured" in found["notes"][0]

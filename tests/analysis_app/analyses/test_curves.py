@@ -39,9 +39,9 @@ def test_landmarks_are_where_the_curves_say(tmp_path: Path) -> None:
     for step, (train, val) in enumerate([(4.0, 4.1), (3.2, None), (2.4, 3.0), (2.9, 2.5), (1.0, 2.7)]):
         writer.write(step, 10 * step, step / 2, {"train/loss": train} | ({"val/loss": val} if val else {}))
     history = run.metrics()
-    assert [(mark.name, mark.step) for mark in landmarks(run, history)] == [("loss half-way", 2), ("best val", 3)]
+    assert [(mark["name"], mark["step"]) for mark in landmarks(run, history)] == [("loss half-way", 2), ("best val", 3)]
     with EventWriter(run) as events:
         events.write(induction_finding(1, 0, score=0.7, chance=0.1, step=1))
     onset, *others = landmarks(run, history)
-    assert (onset.name, onset.step, onset.why.partition(" puts")[0]) == ("induction onset", 1, "head 1.0")
-    assert [mark.name for mark in others] == ["loss half-way", "best val"]
+    assert (onset["name"], onset["step"], onset["why"].partition(" puts")[0]) == ("induction onset", 1, "head 1.0")
+    assert [mark["name"] for mark in others] == ["loss half-way", "best val"]

@@ -46,42 +46,42 @@ def test_curves_are_those_of_the_runs_on_every_axis(two: Path) -> None:
     (two / "other" / "metrics.jsonl").write_text("\n".join(kept) + "\n")
     found = overlay(Library(two), ["tiny", "other"], "val/loss")
     model = lab.load("tiny", root=two).model
-    for line in found.runs:
-        history = open_run(line.name, two).metrics()
+    for line in found["runs"]:
+        history = open_run(line["name"], two).metrics()
         rows = [row for row in history.rows if row.get("val/loss") is not None]
-        np.testing.assert_array_equal(line.curve.step, [row["step"] for row in rows])
-        np.testing.assert_array_equal(line.curve.tokens, [row["tokens"] for row in rows])
-        np.testing.assert_allclose(line.curve.minutes, [row["time"] / 60 for row in rows])
-        np.testing.assert_allclose(line.curve.value, [row["val/loss"] for row in rows])
-        assert line.flops_per_token == flops_per_token(model.config)
-        assert line.parameters == sum(p.numel() for p in model.parameters())
+        np.testing.assert_array_equal(line["curve"].step, [row["step"] for row in rows])
+        np.testing.assert_array_equal(line["curve"].tokens, [row["tokens"] for row in rows])
+        np.testing.assert_allclose(line["curve"].minutes, [row["time"] / 60 for row in rows])
+        np.testing.assert_allclose(line["curve"].value, [row["val/loss"] for row in rows])
+        assert line["flops_per_token"] == flops_per_token(model.config)
+        assert line["parameters"] == sum(p.numel() for p in model.parameters())
     rows = open_run("other", two).metrics().rows
-    assert found.common_tokens == rows[-1]["tokens"]
-    assert found.unit == "nats per token"
-    assert {"train/loss", "val/loss", "val/bits_per_byte"} <= set(found.metrics)
+    assert found["common_tokens"] == rows[-1]["tokens"]
+    assert found["unit"] == "nats per token"
+    assert {"train/loss", "val/loss", "val/bits_per_byte"} <= set(found["metrics"])
 
 
 def test_what_sets_runs_apart(two: Path) -> None:
-    found = dict(overlay(Library(two), ["tiny", "other"]).differences)
+    found = dict(overlay(Library(two), ["tiny", "other"])["differences"])
     was = open_run("tiny", two).config()
     assert was is not None
     assert found == {"model.optimizer.lr": {"tiny": str(was["model"]["optimizer"]["lr"]), "other": "0.5"}}
     data = json.loads((two / "other" / "data.json").read_text())
     data["corpus"]["fingerprint"] = "f" * 64
     (two / "other" / "data.json").write_text(json.dumps(data))
-    assert "(content of the corpus)" in dict(overlay(Library(two), ["tiny", "other"]).differences)
+    assert "(content of the corpus)" in dict(overlay(Library(two), ["tiny", "other"])["differences"])
 
 
 def test_runs_with_holes_are_shown_with_what_there_is(two: Path) -> None:
     shutil.rmtree(two / "other" / "snapshots")
     shutil.rmtree(two / "other" / "checkpoints")
     (two / "other" / "config.yaml").write_text(": : :")
-    found = overlay(Library(two), ["tiny", "other"]).runs[1]
-    assert (found.parameters, found.flops_per_token) == (None, None)
-    assert "axis of FLOPs" in str(found.problem)
+    found = overlay(Library(two), ["tiny", "other"])["runs"][1]
+    assert (found["parameters"], found["flops_per_token"]) == (None, None)
+    assert "axis of FLOPs" in str(found["problem"])
     (two / "other" / "metrics.jsonl").write_text("")
-    found = overlay(Library(two), ["other"]).runs[0]
-    assert "no train/loss was measured" in str(found.problem)
+    found = overlay(Library(two), ["other"])["runs"][0]
+    assert "no train/loss was measured" in str(found["problem"])
 
 
 def test_choices_that_cannot_be(two: Path) -> None:
@@ -99,8 +99,8 @@ def test_choices_that_cannot_be(two: Path) -> None:
 def test_routes(server: Server, runs: Path) -> None:
     found = httpx.post(f"{server.url}/api/analyze/batch", json={"run": "tiny", "batch": 4}, timeout=60).json()
     expected = batch_text(Library(runs), "tiny", 4)
-    assert [one["tokens"] for one in found["sequences"]] == [one.tokens for one in expected.sequences]
-    assert found["mean_loss"] == pytest.approx(expected.mean_loss, abs=1e-5)
+    assert [one["tokens"] for one in found["sequences"]] == [one["tokens"] for one in expected["sequences"]]
+    assert found["mean_loss"] == pytest.approx(expected["mean_loss"], abs=1e-5)
     found = httpx.post(f"{server.url}/api/analyze/overlay", json={"runs": ["tiny"]}, timeout=60).json()
     assert found["runs"][0]["curve"]["step"] == open_run("tiny", runs).metrics().series("train/loss")[0]
     for path, body, status in (

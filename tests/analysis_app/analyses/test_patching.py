@@ -20,11 +20,11 @@ def test_patching_is_that_of_interp(library: Library, loaded, site, monkeypatch:
     model, tokenizer = loaded
     clean, corrupt = tokenizer.encode("the ca"), tokenizer.encode("a do i")
     found = patching.patching(library.open("tiny"), "the ca", "a do i", site)
-    answer = tokenizer.encode(found.answer.replace("·", " "))[0]
-    wrong = None if found.wrong is None else tokenizer.encode(found.wrong.replace("·", " "))[0]
+    answer = tokenizer.encode(found["answer"].replace("·", " "))[0]
+    wrong = None if found["wrong"] is None else tokenizer.encode(found["wrong"].replace("·", " "))[0]
     expected = interp.activation_patching(model, clean, corrupt, answer, wrong, site=site)
-    np.testing.assert_allclose(found.restored, expected.restored, atol=1e-3)
-    assert (found.clean, found.corrupt) == pytest.approx((expected.clean, expected.corrupt), abs=1e-5)
+    np.testing.assert_allclose(found["restored"], expected.restored, atol=1e-3)
+    assert (found["clean"], found["corrupt"]) == pytest.approx((expected.clean, expected.corrupt), abs=1e-5)
 
 
 def test_the_answer_is_what_the_texts_disagree_about() -> None:

@@ -11,7 +11,7 @@ from analysis_app.library import Library
 def test_weights_reproduce_their_recorded_loss_at_every_step(library: Library) -> None:
     for step in library.steps("tiny"):
         found = reproduction(library.open("tiny", step))
-        assert found.reproduces, found
+        assert found["reproduces"], found
 
 
 def test_other_weights_do_not_reproduce_it(runs: Path, tmp_path: Path) -> None:
@@ -29,4 +29,4 @@ def test_other_weights_do_not_reproduce_it(runs: Path, tmp_path: Path) -> None:
     last.write_bytes(content)
     facts |= {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     last.with_suffix(".json").write_text(json.dumps(facts))
-    assert reproduction(Library(tmp_path).open("tiny", facts["step"])).reproduces is False
+    assert reproduction(Library(tmp_path).open("tiny", facts["step"]))["reproduces"] is False

@@ -81,11 +81,11 @@ def test_a_text_of_ones_own_is_computed_when_asked_for_and_once(runs: Path, monk
     assert start["steps"] == library.steps("tiny") == [frame["step"] for frame in frames]
     for frame in frames:
         expected = attention(library.open("tiny", frame["step"]), TEXT)
-        np.testing.assert_allclose(decode_pattern(frame["patterns"]), expected.patterns, atol=0.005)
-        np.testing.assert_allclose(frame["scores"], np.stack([s.values for s in expected.scores]), atol=1e-6)
-        loss = predictions(library.open("tiny", frame["step"]), TEXT).loss
+        np.testing.assert_allclose(decode_pattern(frame["patterns"]), expected["patterns"], atol=0.005)
+        np.testing.assert_allclose(frame["scores"], np.stack([s.values for s in expected["scores"]]), atol=1e-6)
+        loss = predictions(library.open("tiny", frame["step"]), TEXT)["loss"]
         np.testing.assert_allclose(frame["token_loss"], loss, atol=1e-5)
-    assert start["score_names"] == [score.name for score in expected.scores]
+    assert start["score_names"] == [score.name for score in expected["scores"]]
     monkeypatch.setattr(films, "open", lambda *args, keep=True: library.open(*args) if keep else 1 / 0)
     start, *again, _ = through_time.film(films, "tiny", TEXT)
     assert start["ready"]

@@ -43,11 +43,13 @@ def test_the_numbers_are_those_of_the_analysis(person: Person, library: Library)
     assert "tab=attention" in found["address"] or "layer=1" in found["address"]
     expected = attention(library.open("tiny"), text="the cat sat")
     answer = found["numbers"][0]["answer"]
-    assert answer["source"]["ids"] == expected.source.ids
-    assert answer["scores"][0]["values"] == [pytest.approx(row, abs=1e-6) for row in expected.scores[0].values.tolist()]
+    assert answer["source"]["ids"] == expected["source"].ids
+    assert answer["scores"][0]["values"] == [
+        pytest.approx(row, abs=1e-6) for row in expected["scores"][0].values.tolist()
+    ]
     shown = answer["patterns"]
-    assert [len(shown), len(shown[0]), len(shown[0][0])] == list(expected.patterns.shape[:3])
-    assert shown[1][0][4] == pytest.approx(expected.patterns[1, 0, 4].tolist(), abs=0.005)
+    assert [len(shown), len(shown[0]), len(shown[0][0])] == list(expected["patterns"].shape[:3])
+    assert shown[1][0][4] == pytest.approx(expected["patterns"][1, 0, 4].tolist(), abs=0.005)
 
 
 def test_the_picture_is_the_panel_and_not_blank(person: Person) -> None:
@@ -87,11 +89,11 @@ def test_the_page_opens_alone_and_asks_for_nothing(person: Person, browser: Any,
     expected = predictions(library.open("tiny"), text=TEXT)
     assert page.text_content("h2") == "Loss of each token"
     body = str(page.text_content("section"))
-    assert f"{expected.mean_loss:.3f} nats" in body
+    assert f"{expected['mean_loss']:.3f} nats" in body
     assert "run tiny · step 12" in body
     assert page.locator("button, select, script:not(#numbers), img:not([src^='data:']), i:text('sat')").count() == 0
     numbers = json.loads(str(page.text_content("#numbers")))
-    assert numbers["numbers"][0]["answer"]["loss"] == pytest.approx(expected.loss.tolist(), abs=1e-6)
+    assert numbers["numbers"][0]["answer"]["loss"] == pytest.approx(expected["loss"].tolist(), abs=1e-6)
     assert [url for url in asked if not url.startswith(("data:", copy.as_uri()))] == []
     assert problems == []
     context.close()

@@ -41,15 +41,15 @@ def test_a_neuron_on_the_text_and_where_it_fires_most(person: Person, library: L
     found = neuron(library.open("tiny"), text=TEXT, layer=1, unit=5)
     chips = person.panel("neuron").locator(".lab-token")
     values = [float(str(chips.nth(i).get_attribute("data-value"))) for i in range(6)]
-    assert values == pytest.approx(found.activation.tolist(), abs=6e-4)
+    assert values == pytest.approx(found["activation"].tolist(), abs=6e-4)
     person.panel("neuron_examples", "empty").get_by_role("button", name="Scan the validation slice").click()
     examples = person.panel("neuron_examples")
-    expected = neuron_examples(library.open("tiny"), layer=1, unit=5).examples
+    expected = neuron_examples(library.open("tiny"), layer=1, unit=5)["examples"]
     first = examples.locator("li").first
-    assert float(str(first.get_attribute("data-value"))) == pytest.approx(expected[0].value, abs=6e-4)
-    assert first.locator(".lab-hit").text_content() == expected[0].tokens[expected[0].at]
+    assert float(str(first.get_attribute("data-value"))) == pytest.approx(expected[0]["value"], abs=6e-4)
+    assert first.locator(".lab-hit").text_content() == expected[0]["tokens"][expected[0]["at"]]
     page.locator('[data-panel="neuron"] .lab-preset').first.click()
-    strongest = int(found.strongest[0])
+    strongest = int(found["strongest"][0])
     person.wait(f"{PANEL.format('neuron_examples', 'unit')} === '1.{strongest}'")
     page.reload()
     person.panel("neuron_examples")
@@ -83,13 +83,13 @@ def test_layers_over_training_are_read_and_jumped_to(person: Person, library: Li
     person.panel("training_norms")
     found = training_norms(library, "tiny")
     page.focus('[data-panel="training_norms"] canvas')
-    for _ in found.steps[2:]:
+    for _ in found["steps"][2:]:
         page.keyboard.press("ArrowLeft")
     shown = page.locator('[data-panel="training_norms"] .lab-chart-key b')
     values = [float(text) for text in shown.all_text_contents()]
-    assert values == pytest.approx(found.measures[1].values[:, 2].tolist(), rel=5e-3)
+    assert values == pytest.approx(found["measures"][1]["values"][:, 2].tolist(), rel=5e-3)
     page.keyboard.press("Enter")
-    person.wait(f"new URL(location).searchParams.get('step') === '{found.steps[2]}'")
+    person.wait(f"new URL(location).searchParams.get('step') === '{found['steps'][2]}'")
 
 
 def test_the_vocabulary_finds_a_token_and_its_neighbours(person: Person, library: Library, runs: Path) -> None:
@@ -102,15 +102,15 @@ def test_the_vocabulary_finds_a_token_and_its_neighbours(person: Person, library
     person.wait(f"{PANEL.format('embedding_map', 'token')} === '{token}'")
     near = neighbours(library.open("tiny", 0), token)
     bars = page.locator(".lab-neighbours .lab-bar")
-    assert [int(str(bars.nth(i).get_attribute("data-id"))) for i in range(bars.count())] == near.ids
-    assert number(bars.first.locator("b").text_content()) == pytest.approx(near.cosines[0], abs=6e-3)
+    assert [int(str(bars.nth(i).get_attribute("data-id"))) for i in range(bars.count())] == near["ids"]
+    assert number(bars.first.locator("b").text_content()) == pytest.approx(near["cosines"][0], abs=6e-3)
     page.focus('[data-panel="embedding_map"] canvas')
     page.keyboard.press("ArrowLeft")
     reading = str(page.text_content('[data-panel="embedding_map"] .lab-reading'))
     where = embedding_map(library, "tiny", 0)
-    at = where.ids.index(int(re.findall(r"id (\d+)", reading)[0]))
-    assert at != where.ids.index(token)
-    assert number(reading) == pytest.approx(float(where.points[at, 1]), abs=6e-4)
+    at = where["ids"].index(int(re.findall(r"id (\d+)", reading)[0]))
+    assert at != where["ids"].index(token)
+    assert number(reading) == pytest.approx(float(where["points"][at, 1]), abs=6e-4)
     page.fill("#lab-find-token", "the")
     page.press("#lab-find-token", "Enter")
     page.wait_for_selector("text=no single token")
@@ -122,13 +122,13 @@ def test_loss_by_position_is_read(person: Person, library: Library) -> None:
     person.panel("position_loss", "empty").get_by_role("button").click()
     panel = person.panel("position_loss")
     found = position_loss(library.open("tiny"))
-    assert float(str(panel.get_attribute("data-first"))) == pytest.approx(found.loss[0], abs=6e-4)
+    assert float(str(panel.get_attribute("data-first"))) == pytest.approx(found["loss"][0], abs=6e-4)
     person.page.focus('[data-panel="position_loss"] canvas')
     for _ in range(15):  # to the first of them
         person.page.keyboard.press("ArrowLeft")
     shown = [float(text) for text in panel.locator(".lab-chart-key b").all_text_contents()]
-    own = predictions(library.open("tiny"), text=TEXT).loss[0]
-    assert shown == pytest.approx([found.loss[0], own], rel=5e-3)
+    own = predictions(library.open("tiny"), text=TEXT)["loss"][0]
+    assert shown == pytest.approx([found["loss"][0], own], rel=5e-3)
     person.page.keyboard.press("Enter")
     person.wait("new URL(location).searchParams.get('token') === '1'")
 
@@ -140,14 +140,14 @@ def test_patching_between_two_texts(person: Person, library: Library, monkeypatc
     page.fill("#lab-other-text", OTHER)
     monkeypatch.setattr(patching, "LEAST_DIFFERENCE", 0)
     expected = patching.patching(library.open("tiny"), TEXT, OTHER)
-    if abs(expected.clean - expected.corrupt) < 0.05:
+    if abs(expected["clean"] - expected["corrupt"]) < 0.05:
         person.panel("patching", "error")
     else:
         person.panel("patching")
         page.focus('[data-panel="patching"] canvas')
         page.keyboard.press("ArrowLeft")
         reading = page.text_content('[data-panel="patching"] .lab-reading')
-        assert number(str(reading).removesuffix(" restored")) == pytest.approx(expected.restored[1, -1], abs=6e-3)
+        assert number(str(reading).removesuffix(" restored")) == pytest.approx(expected["restored"][1, -1], abs=6e-3)
     page.fill("#lab-other-text", "the cat")
     panel = person.panel("patching", "error")
     person.wait("document.querySelector('[data-panel=patching] .lab-message').textContent.includes('Second: t | h')")
@@ -160,11 +160,11 @@ def test_patching_between_two_texts(person: Person, library: Library, monkeypatc
 def test_the_parts_are_checked_against_the_logit(person: Person, library: Library) -> None:
     person.open("predictions", text=quote(TEXT), token=2)
     panel = person.panel("attribution_bars")
-    attribution = predictions(library.open("tiny"), text=TEXT).attribution
+    attribution = predictions(library.open("tiny"), text=TEXT)["attribution"]
     assert attribution is not None
     said = str(panel.locator(".lab-note").last.text_content())
-    assert f"the logit is {attribution.logits[2]:.3f}" in said
-    assert f"all {len(attribution.parts)} parts" in said
+    assert f"the logit is {attribution['logits'][2]:.3f}" in said
+    assert f"all {len(attribution['parts'])} parts" in said
 
 
 def test_the_mean_of_a_layer_and_what_the_address_keeps(person: Person, library: Library) -> None:
@@ -174,7 +174,7 @@ def test_the_mean_of_a_layer_and_what_the_address_keeps(person: Person, library:
     person.panel("head_grid")
     page.focus('[data-panel="heatmap"] canvas')
     page.keyboard.press("ArrowRight")
-    patterns = attention(library.open("tiny"), text=TEXT).patterns
+    patterns = attention(library.open("tiny"), text=TEXT)["patterns"]
     reading = page.text_content('[data-panel="heatmap"] .lab-reading')
     assert number(reading) == pytest.approx(patterns[1, :, 5, 1].mean(), abs=0.005)
     assert page.get_attribute('[data-panel="head_grid"]', "data-metric") == "entropy"

@@ -146,7 +146,7 @@ def test_a_text_of_ones_own_is_computed_and_then_as_quick(person: Person, runs: 
     page.focus("#lab-time")
     page.keyboard.press("Home")
     at(person, 0)
-    expected = predictions(Library(runs).open("tiny", 0), TEXT).mean_loss
+    expected = predictions(Library(runs).open("tiny", 0), TEXT)["mean_loss"]
     assert float(fact(page, "loss of this text")) == pytest.approx(expected, abs=6e-4)
     person.wait("new URL(location).searchParams.get('step') === '0'")
     page.reload()  # the server remembers

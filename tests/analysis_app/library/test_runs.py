@@ -27,7 +27,7 @@ def test_a_model_that_was_given_up_comes_back(runs: Path) -> None:
     kept = small.open("tiny", first)
     predictions(small.open("tiny", last), TEXT)
     assert small.open("tiny", first) is not kept
-    np.testing.assert_array_equal(predictions(small.open("tiny", first), TEXT).loss, before.loss)
+    np.testing.assert_array_equal(predictions(small.open("tiny", first), TEXT)["loss"], before["loss"])
 
 
 def test_weights_that_many_want_at_once_are_read_once(runs: Path) -> None:
@@ -47,5 +47,5 @@ def test_a_published_folder_opens_like_a_run(runs: Path, tmp_path: Path, loaded)
     (tmp_path / "published" / "tokenizer.json").write_text(tokenizer.to_json())
     library = Library(tmp_path)
     assert [run.name for run in library.runs()] == ["published"]
-    expected = predictions(Library(runs).open("tiny"), text=TEXT).loss
-    np.testing.assert_allclose(predictions(library.open("published"), text=TEXT).loss, expected, atol=1e-4)
+    expected = predictions(Library(runs).open("tiny"), text=TEXT)["loss"]
+    np.testing.assert_allclose(predictions(library.open("published"), text=TEXT)["loss"], expected, atol=1e-4)

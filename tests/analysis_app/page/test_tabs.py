@@ -44,20 +44,20 @@ def test_attention_choose_type_click_and_read(person: Person, library: Library) 
     page.click(HEAD.format(1, 0))
     expected = attention(library.open("tiny"), text=TEXT)
     entropy = page.text_content('[data-panel="heatmap"] [data-score="entropy"] b')
-    assert float(str(entropy)) == pytest.approx(expected.scores[0].values[1, 0], abs=6e-4)
+    assert float(str(entropy)) == pytest.approx(expected["scores"][0].values[1, 0], abs=6e-4)
     # By keyboard to query 4, key 2: from the last row's first key.
     page.focus('[data-panel="heatmap"] canvas')
     for key in ["ArrowUp"] * 6 + ["ArrowRight"] * 2:
         page.keyboard.press(key)
     reading = str(page.text_content('[data-panel="heatmap"] .lab-reading'))
     assert "4 “c” reads from 2 “e”" in reading
-    assert number(reading) == pytest.approx(expected.patterns[1, 0, 4, 2], abs=0.005)
+    assert number(reading) == pytest.approx(expected["patterns"][1, 0, 4, 2], abs=0.005)
     page.keyboard.press("Enter")
     person.panel("row_steps")
     row = attention_row(library.open("tiny"), TEXT, layer=1, head=0, query=4)
     last = page.locator('[data-panel="row_steps"] tbody tr').last.locator("td")
     assert [float(str(last.nth(i).text_content())) for i in range(5)] == pytest.approx(
-        row.pattern[:5].tolist(), abs=6e-4
+        row["pattern"][:5].tolist(), abs=6e-4
     )
     assert (person.query("layer"), person.query("head"), person.query("token")) == ("1", None, "4")
 
@@ -109,7 +109,7 @@ def test_difference_of_two_snapshots(person: Person, library: Library) -> None:
     page.keyboard.press("ArrowUp")
     shown = page.evaluate("document.querySelector('[data-panel=heatmap] select').value")
     assert shown == "difference"
-    a = attention(library.open("tiny"), TEXT).patterns[1, 1, 9, 0]
+    a = attention(library.open("tiny"), TEXT)["patterns"][1, 1, 9, 0]
     assert number(str(page.text_content('[data-panel="heatmap"] .lab-reading'))) == pytest.approx(a, abs=0.005)
 
 
@@ -145,16 +145,16 @@ def test_predictions_click_and_read(person: Person, library: Library) -> None:
     expected = predictions(library.open("tiny"), text=TEXT)
     chips = panel.locator(".lab-token")
     losses = [float(str(chips.nth(i).get_attribute("data-loss"))) for i in range(1, 11)]
-    assert losses == pytest.approx(expected.loss.tolist(), abs=6e-4)
-    assert f"{expected.mean_loss:.3f}" in str(panel.locator('[data-fact="mean loss"]').text_content())
+    assert losses == pytest.approx(expected["loss"].tolist(), abs=6e-4)
+    assert f"{expected['mean_loss']:.3f}" in str(panel.locator('[data-fact="mean loss"]').text_content())
     chips.nth(4).click()
     person.wait("document.querySelector('[data-panel=next_bars] .lab-note').textContent.startsWith('After token 4')")
-    attribution = expected.attribution
+    attribution = expected["attribution"]
     assert attribution is not None
     shown = float(str(page.get_attribute('[data-panel="attribution_bars"]', "data-sum")))
-    assert shown == pytest.approx(attribution.logits[4], abs=2e-3)
+    assert shown == pytest.approx(attribution["logits"][4], abs=2e-3)
     top = page.locator('[data-panel="lens_grid"] tbody tr').first.locator("td")
-    assert [str(top.nth(i).text_content()) for i in range(11)] == [row[0] for row in expected.lens.top_tokens[-1]]
+    assert [str(top.nth(i).text_content()) for i in range(11)] == [row[0] for row in expected["lens"]["top_tokens"][-1]]
 
 
 def test_sliders_reshape_the_bars_as_the_generator_would(person: Person, runs: Path) -> None:
@@ -187,13 +187,13 @@ def test_activations_read_a_norm(person: Person, library: Library) -> None:
     norms = activations(library.open("tiny"), text=TEXT)
     for quantity in ("resid_pre", "attn_out", "mlp_out"):
         bar = page.locator(f'[data-panel="residual_bars"] [data-quantity="{quantity}"][data-layer="1"] b')
-        expected = norms.norms[norms.quantities.index(quantity), 1, 3]
+        expected = norms["norms"][norms["quantities"].index(quantity), 1, 3]
         assert float(str(bar.text_content())) == pytest.approx(expected, abs=6e-3)
     page.focus('[data-panel="residual_map"] canvas')
     page.keyboard.press("ArrowRight")
     reading = str(page.text_content('[data-panel="residual_map"] .lab-reading'))
     assert "layer 1, token 4 “c”" in reading
-    assert number(reading) == pytest.approx(norms.norms[-1, 1, 4], abs=6e-4)
+    assert number(reading) == pytest.approx(norms["norms"][-1, 1, 4], abs=6e-4)
 
 
 def test_generate_writes_what_the_generator_writes(person: Person, runs: Path) -> None:

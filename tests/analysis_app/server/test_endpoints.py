@@ -41,10 +41,10 @@ def test_answers_are_those_of_the_services(page: Any, runs: Path) -> None:
     assert {row["sha256"] for row in rows} == {row.sha256 for row in library.weights("tiny")}
     found = page.predict(run="tiny", step=STEPS, text=TEXT, layer=1, api_name="/attention")
     expected = attention(library.open("tiny"), text=TEXT, layer=1)
-    np.testing.assert_allclose(found["patterns"], expected.patterns, atol=1e-6)  # [head][query][key]
-    assert found["source"]["tokens"] == expected.source.tokens
+    np.testing.assert_allclose(found["patterns"], expected["patterns"], atol=1e-6)  # [head][query][key]
+    assert found["source"]["tokens"] == expected["source"].tokens
     losses = page.predict(run="last", text=TEXT, api_name="/predictions")["loss"]
-    np.testing.assert_allclose(losses, predictions(library.open("tiny"), text=TEXT).loss, atol=1e-5)
+    np.testing.assert_allclose(losses, predictions(library.open("tiny"), text=TEXT)["loss"], atol=1e-5)
     one = page.predict(run="tiny", step=None, text=TEXT, layer=1, head=0, api_name="/activations")
     assert np.shape(one["head_norms"]) == (1, 1, len(TEXT))
 
@@ -75,7 +75,7 @@ def test_what_cannot_be_is_one_sentence_with_an_id(page: Any, endpoint: str, arg
 def test_eight_clients_do_not_mix(page: Any, runs: Path) -> None:
     library = Library(runs)
     texts = ["the cat", "a dog", "it ran", "warm", "the sun", "on a mat", "in the", "door"]
-    expected = [predictions(library.open("tiny"), text=text).loss for text in texts]
+    expected = [predictions(library.open("tiny"), text=text)["loss"] for text in texts]
     with ThreadPoolExecutor(8) as pool:
         ask = lambda text: page.predict(run="tiny", text=text, api_name="/predictions")["loss"]  # noqa: E731
         for found, loss in zip(pool.map(ask, texts), expected, strict=True):

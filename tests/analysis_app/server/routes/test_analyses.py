@@ -29,9 +29,9 @@ LONG = {
 def test_patterns_are_nested_lists_of_head_query_key(client: httpx.Client, runs: Path) -> None:
     expected = attention(Library(runs).open("tiny"), text=TEXT)
     found = post(client, "analyze/attention", run="tiny", text=TEXT, layer=1)
-    np.testing.assert_allclose(found["patterns"], expected.patterns[1], atol=1e-6)
-    assert found["source"]["tokens"] == expected.source.tokens
-    assert np.shape(post(client, "analyze/attention", run="tiny", text=TEXT)["patterns"]) == expected.patterns.shape
+    np.testing.assert_allclose(found["patterns"], expected["patterns"][1], atol=1e-6)
+    assert found["source"]["tokens"] == expected["source"].tokens
+    assert np.shape(post(client, "analyze/attention", run="tiny", text=TEXT)["patterns"]) == expected["patterns"].shape
     assert np.shape(post(client, "analyze/attention", run="last", text=TEXT, layer=0, head=1)["patterns"]) == (
         1,
         11,
@@ -43,16 +43,16 @@ def test_packed_patterns_are_bytes_in_square_root_steps(client: httpx.Client, ru
     packed = post(client, "analyze/attention", run="tiny", text=TEXT, packed=True)["patterns"]
     assert packed["dtype"] == "uint8"
     stored = np.frombuffer(base64.b64decode(packed["data"]), np.uint8).reshape(packed["shape"])
-    expected = attention(Library(runs).open("tiny"), text=TEXT).patterns
+    expected = attention(Library(runs).open("tiny"), text=TEXT)["patterns"]
     np.testing.assert_allclose((stored / 255) ** 2, expected, atol=0.004)
 
 
 def test_other_analyses(client: httpx.Client, runs: Path) -> None:
     library = Library(runs)
     losses = post(client, "analyze/predictions", run="tiny", step=STEPS, text=TEXT)
-    np.testing.assert_allclose(losses["loss"], predictions(library.open("tiny", STEPS), TEXT).loss, atol=1e-5)
+    np.testing.assert_allclose(losses["loss"], predictions(library.open("tiny", STEPS), TEXT)["loss"], atol=1e-5)
     norms = post(client, "analyze/activations", run="tiny", text=TEXT)
-    np.testing.assert_allclose(norms["norms"], activations(library.open("tiny"), TEXT).norms, atol=1e-4)
+    np.testing.assert_allclose(norms["norms"], activations(library.open("tiny"), TEXT)["norms"], atol=1e-4)
     assert post(client, "analyze/reproduction", run="tiny", step=0)["reproduces"] is True
 
 
@@ -100,7 +100,7 @@ def test_bad_requests_are_one_sentence_with_an_id(
 def test_eight_clients_at_once_get_their_own(client: httpx.Client, runs: Path) -> None:
     library = Library(runs)
     asked = [(step, text) for step in library.steps("tiny")[-2:] for text in ("the cat", "a dog", "it ran to", "warm")]
-    expected = [predictions(library.open("tiny", step), text).loss for step, text in asked]
+    expected = [predictions(library.open("tiny", step), text)["loss"] for step, text in asked]
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(
             lambda one: post(client, "analyze/predictions", run="tiny", step=one[0], text=one[1]), asked * 3
