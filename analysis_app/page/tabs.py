@@ -13,6 +13,7 @@ ANATOMY = (
     "Your text on its way through this model, from top to bottom. Open a part to see what it does, with its real "
     "numbers and the code that computes them. Click a column of a picture to follow that token."
 )
+# Title and help by the name of the JavaScript module in `components/`; a module that is not here has no frame.
 PANELS: dict[str, tuple[str, str]] = {
     "checkpoint_table": (
         "Checkpoints and snapshots",
@@ -67,7 +68,6 @@ PANELS: dict[str, tuple[str, str]] = {
     "batch_text": ("Text of a batch", "The text of one training step, coloured by the loss of each token."),
     "sick_runs": ("Diagnosis quiz", QUIZ),
 }
-"""Title and help by the name of the JavaScript module in `components/`; a module that is not here has no frame."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Tab:
     rows: tuple[str, ...]
 
 
-TABS = {
+TABS = {  # by the name that the address has for it
     "live": Tab("Live", ("live",)),
     "checkpoints": Tab("Checkpoints", ("checkpoint_table",)),
     "attention": Tab("Attention", ("head_grid heatmap", "row_steps")),
@@ -97,5 +97,4 @@ TABS = {
     ),
     "sick": Tab("Diagnosis quiz", ("sick_runs",)),
 }
-"""By the name that the address has for it."""
 DEFAULT_TAB = "live"

@@ -42,7 +42,7 @@ class Setting:
 
 
 _SHAPE = "give n_layers, n_heads and d_model together, or a preset"
-SETTINGS = {
+SETTINGS = {  # by the page's name; the flag's name is accepted too
     "preset": Setting("model.config", "size of the model", "preset"),
     "n_layers": Setting("model.config.n_layers", _SHAPE, most=1000),
     "n_heads": Setting("model.config.n_heads", _SHAPE, most=1000),
@@ -72,7 +72,6 @@ SETTINGS = {
     "tensorboard": Setting("tensorboard", "TensorBoard files", "bool"),
     "note": Setting("run.note", "a sentence for yourself", "text"),
 }
-"""By the page's name for it; the flag's name is accepted too."""
 HORIZONS = ("steps", "minutes", "tokens")
 _BY_FLAG = {setting.flag: name for name, setting in SETTINGS.items()}
 
@@ -94,12 +93,8 @@ def options() -> dict[str, Any]:
         lines = path.read_text(encoding="utf-8").splitlines()
         about = [line.lstrip("# ") for line in lines if line.startswith("#")][1:]
         found.append({"name": name, "about": " ".join(about).strip(), "settings": content_of(name, {})})
-    known = {
-        name: {"flag": s.flag, "kind": s.kind, "what": s.what, "least": s.least, "most": s.most, "choices": s.choices}
-        for name, s in SETTINGS.items()
-    }
     shapes = [{"name": name, **read_settings(path)} for name, path in model_presets().items()]
-    return {"configurations": found, "presets": shapes, "settings": known, "files": own_files()}
+    return {"configurations": found, "presets": shapes, "settings": SETTINGS, "files": own_files()}
 
 
 def command_of(path: Path) -> list[str]:
@@ -198,9 +193,8 @@ def own_files() -> list[str]:
     if not folder.is_dir():
         return []
     paths = (path for path in sorted(folder.rglob("*")) if path.name.lower().endswith(SUFFIXES) and path.is_file())
-    shown = (path.relative_to(folder) for path in paths)
-    names = [path.as_posix() for path in shown if not any(part.startswith(".") for part in path.parts)]
-    return names[:MOST_FILES]
+    names = (path.relative_to(folder).as_posix() for path in paths)
+    return [name for name in names if not any(part.startswith(".") for part in name.split("/"))][:MOST_FILES]
 
 
 def content_of(config: str, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What each part of a transformer does, written for a first reading and true for the switches of the model at hand.
 
-Each function takes the model's configuration and returns a title, one line, a paragraph and a formula.
+What differs between models is a function of the configuration.
 """
 
 from __future__ import annotations
@@ -93,15 +93,13 @@ def of_positions(config: GPTConfig) -> Description:
     )
 
 
-def of_start() -> Description:
-    """The sum of token and position."""
-    return Description(
-        "Sum",
-        "The residual stream begins: token + position.",
-        "What the token is and where it stands are added, number by number. They can share one vector because in many "
-        "dimensions there are far more nearly independent directions than a text needs.",
-        "x = token + position",
-    )
+START = Description(
+    "Sum",
+    "The residual stream begins: token + position.",
+    "What the token is and where it stands are added, number by number. They can share one vector because in many "
+    "dimensions there are far more nearly independent directions than a text needs.",
+    "x = token + position",
+)
 
 
 def of_norm(config: GPTConfig, reader: str) -> Description:
@@ -254,14 +252,12 @@ def of_logits(config: GPTConfig) -> Description:
     )
 
 
-def of_probabilities() -> Description:
-    """Softmax."""
-    return Description(
-        "Probabilities",
-        "How likely each token is to come next.",
-        "Softmax: e to the power of each logit, divided by the sum of all. Only differences count, and a lead of 1 "
-        "makes a token e ≈ 2.7 times as likely. The loss at a position is −ln of the probability of the token that "
-        "really came: a uniform guess costs ln(vocabulary size), certainty costs 0. To write, a token is "
-        "drawn from these probabilities and appended, and everything above runs once more.",
-        "p = exp(logit) / Σ exp(logits)",
-    )
+PROBABILITIES = Description(
+    "Probabilities",
+    "How likely each token is to come next.",
+    "Softmax: e to the power of each logit, divided by the sum of all. Only differences count, and a lead of 1 "
+    "makes a token e ≈ 2.7 times as likely. The loss at a position is −ln of the probability of the token that "
+    "really came: a uniform guess costs ln(vocabulary size), certainty costs 0. To write, a token is "
+    "drawn from these probabilities and appended, and everything above runs once more.",
+    "p = exp(logit) / Σ exp(logits)",
+)

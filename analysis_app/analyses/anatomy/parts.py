@@ -93,7 +93,7 @@ def draw_parts(opened: Opened, source: Source, text: str) -> Iterator[Part]:
     if config.positions == "learned":
         about = describe.of_positions(config)
         yield draw("pos", None, "branch", about, "hook_pos_embed", "position_embedding", [GPT.residual])
-        yield draw("start", None, "add", describe.of_start(), "blocks.0.hook_resid_pre", None, [GPT.residual])
+        yield draw("start", None, "add", describe.START, "blocks.0.hook_resid_pre", None, [GPT.residual])
     for layer in range(config.n_layers):
         yield from _draw_block(draw, model, layer)
     if model.ln_final is not None:
@@ -102,8 +102,8 @@ def draw_parts(opened: Opened, source: Source, text: str) -> Iterator[Part]:
         yield draw("ln_final", None, "stream", about, "ln_final.hook_normalized", "ln_final", [norm, GPT.unembed])
     head = "unembedding" if not config.tie_embeddings else None
     yield draw("logits", None, "output", describe.of_logits(config), LOGITS, head, [head_logits, GPT.unembed])
-    about = describe.of_probabilities()
-    yield replace(draw("probabilities", None, "output", about, LOGITS, None, [own_probabilities]), site=None)
+    last = draw("probabilities", None, "output", describe.PROBABILITIES, LOGITS, None, [own_probabilities])
+    yield replace(last, site=None)
 
 
 def _draw_block(draw: Callable[..., Part], model: GPT, layer: int) -> Iterator[Part]:
