@@ -119,7 +119,7 @@ def test_ablation_shows_the_rise_of_the_loss(person: Person, library: Library) -
     page = person.page
     page.select_option('[data-panel="head_grid"] select', "Δ loss without it")
     person.wait("document.querySelector('[data-panel=head_grid]').dataset.metric.startsWith('Δ')")
-    expected = ablation(library.open("tiny"), text=TEXT).heads[0, 1]
+    expected = ablation(library.open("tiny"), text=TEXT)["heads"][0, 1]
     assert float(str(page.text_content(HEAD.format(0, 1) + " .lab-head-score"))) == pytest.approx(expected, abs=6e-4)
 
 
