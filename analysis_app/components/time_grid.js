@@ -1,7 +1,7 @@
-// All heads at the film's present frame.
+// All heads at the frame that the player shows.
 
 import { headGrid } from "./head_grid.js";
-import { ask, onFilm, request, shown } from "./lib/film.js";
+import { player } from "./lib/frame_player.js";
 import { part } from "./lib/panel.js";
 
 /**
@@ -16,21 +16,21 @@ export function follow(element, make) {
     Object.assign(root.dataset, { step, drawn: Number(root.dataset.drawn ?? 0) + 1 });
     return view;
   };
-  const made = make(element, { request, ask: (...wanted) =>
-    ask(...wanted).then(() => {
-      const frame = shown();
+  const made = make(element, { request: player.request, ask: (...wanted) =>
+    player.ask(...wanted).then(() => {
+      const frame = player.shown;
       return frame && drawing(frame);
-    }), numbers: () => shown()?.view, fixed: true });
+    }), numbers: () => player.shown?.view, fixed: true });
   const draw = () => {
-    const frame = shown();
+    const frame = player.shown;
     if (frame && root.offsetParent && root.dataset.state === "ready") made.show(drawing(frame));
   };
-  onFilm((what) => {
+  player.on((what) => {
     if (what === "start") made.refresh();
     if (what === "move" || what === "frames") draw();
   });
-  // Seen again after the film went on behind another tab.
-  new ResizeObserver(() => root.dataset.step !== String(shown()?.step) && draw()).observe(root);
+  // Seen again after the player went on behind another tab.
+  new ResizeObserver(() => root.dataset.step !== String(player.shown?.step) && draw()).observe(root);
 }
 
 /** @param {Element} element */

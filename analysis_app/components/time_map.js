@@ -1,4 +1,4 @@
-// The chosen head at the film's present frame, large.
+// The chosen head at the frame that the player shows, large.
 
 import { heatMap } from "./heatmap.js";
 import { follow } from "./time_grid.js";

@@ -2,78 +2,69 @@
 // far that is. Space plays, arrows move, Home and End go to the ends.
 
 import { clip, count, fact, fixed, h, replace, short } from "./lib/dom.js";
-import { begin, compute, film, go, goToStep, load, onFilm, play, request, shown, stop, timeline } from "./lib/film.js";
+import { player, timeline } from "./lib/frame_player.js";
 import { panel } from "./lib/panel.js";
 import { currentText, select, state } from "./lib/store.js";
 
 const CLIP = 34;
 
-/** @typedef {{ name: string, step: number, why: string }} Landmark */
-
 /** @param {string} label @param {string} text @param {() => void} act */
 const button = (label, text, act) =>
   h("button", { class: "lab-button", "aria-label": label, title: label, onclick: act }, text);
 
-/** @param {number} by */
-function step(by) {
-  play(false);
-  go(film.at + by);
-}
-
 /** @param {Element} element */
 export function mount(element) {
-  const start = button("play", "▶", () => play());
+  const start = button("play", "▶", () => player.play());
   const slider = h("input", { type: "range", id: "lab-time", min: 0, max: 0, value: 0, "aria-label": "snapshot",
     oninput: () => {
-      play(false);
-      go(Number(slider.value));
+      player.go(Number(slider.value));
     } });
-  const bar = h("div", { class: "lab-player" }, button("one snapshot back", "◂", () => step(-1)), start,
-    button("one snapshot on", "▸", () => step(1)), slider);
+  const bar = h("div", { class: "lab-player" }, button("one snapshot back", "◂", () => player.go(player.at - 1)), start,
+    button("one snapshot on", "▸", () => player.go(player.at + 1)), slider);
   const facts = h("div", { class: "lab-facts lab-time-facts" }), notes = h("div", { class: "lab-time-notes" });
   const texts = h("div", { class: "lab-actions-row lab-jumps" }), jumps = jumpRow();
   const progress = h("div", { class: "lab-progress", role: "status" });
-  const found = panel(element, { request: wanted, ask: begin, show: all, update: where,
-    numbers: () => ({ ...film.start, steps: film.frames.map((frame) => frame.step),
-      token_loss: film.frames.map((frame) => frame.token_loss), learned: film.learned }) });
+  const found = panel(element, { request: wanted, ask: player.begin, show: all, update: where,
+    numbers: () => ({ ...player.start, steps: player.frames.map((frame) => frame.step),
+      token_loss: player.frames.map((frame) => frame.token_loss), learned: player.learned }) });
   replace(found.body, texts, bar, facts, progress, jumps.node, notes);
   found.root.addEventListener("keydown", (event) => {
     if (event.key !== " " || (event.target instanceof Element && event.target.closest("button"))) return;
     event.preventDefault();
-    play();
+    player.play();
   });
-  onFilm((what) => {
+  player.on((what) => {
     if (what === "start") found.refresh();
-    if (!found.root.offsetParent) return what === "move" && play(false);
+    if (!found.root.offsetParent) return what === "move" && player.play(false);
     if (what === "play") label();
     else if (what === "move") where();
     else all();
   });
 
   function all() {
-    if (!film.start) return;
-    slider.max = String(Math.max(0, film.frames.length - 1));
-    bar.classList.toggle("lab-off", film.frames.length < 2);
-    replace(texts, ...textsOf(film.start));
-    replace(progress, ...progressOf(film.start));
+    if (!player.start) return;
+    slider.max = String(Math.max(0, player.frames.length - 1));
+    bar.classList.toggle("lab-off", player.frames.length < 2);
+    replace(texts, ...textsOf(player.start));
+    replace(progress, ...progressOf(player.start));
     where();
-    replace(notes, ...film.start.notes.map((note) => h("p", { class: "lab-note" }, note)),
-      ...film.problems.map((problem) => h("p", { class: "lab-warn" }, `left out: ${problem}`)));
+    replace(notes, ...player.start.notes.map((note) => h("p", { class: "lab-note" }, note)),
+      ...player.problems.map((problem) => h("p", { class: "lab-warn" }, `left out: ${problem}`)));
     jumps.fill();
-    Object.assign(found.root.dataset, { frames: film.frames.length, ended: film.ended ?? "",
-      origin: film.start.origin });
+    Object.assign(found.root.dataset, { frames: player.frames.length, ended: player.ended ?? "",
+      origin: player.start.origin });
   }
 
   function label() {
-    start.textContent = film.playing ? "❚❚" : "▶";
-    ["aria-label", "title"].forEach((name) => start.setAttribute(name, film.playing ? "pause" : "play"));
-    start.setAttribute("aria-pressed", String(film.playing));
+    start.textContent = player.playing ? "❚❚" : "▶";
+    ["aria-label", "title"].forEach((name) => start.setAttribute(name, player.playing ? "pause" : "play"));
+    start.setAttribute("aria-pressed", String(player.playing));
   }
 
   function where() {
-    const frame = shown();
+    const frame = player.shown;
     if (!frame) return;
-    slider.value = String(film.at);
+    slider.value = String(player.at);
     slider.setAttribute("aria-valuetext", `step ${frame.step}`);
     replace(facts, ...factsOf(frame));
     found.root.dataset.step = String(frame.step);
@@ -82,14 +73,14 @@ export function mount(element) {
 
 /** What the panel asks for, or a button where the run has no activations recorded for this text. */
 function wanted() {
-  const { start } = film, asked = request();
+  const { start } = player, asked = player.request();
   if (typeof asked !== "string" || !start || start.ready) return asked;
   const { length } = start.steps;
   const why = start.probe_texts.length
     ? "This text is none of the run’s probe texts, whose insides were written down while it trained."
     : "This run wrote down no probe texts while it trained (probes.every: 0), so nothing can be shown at once.";
   return { empty: `${why} It can be computed by opening each of the ${count(length)} snapshots in turn. `,
-    action: /** @type {Lab.Missing["action"]} */ ([`Compute ${count(length)} snapshots`, compute]) };
+    action: /** @type {Lab.Missing["action"]} */ ([`Compute ${count(length)} snapshots`, player.compute]) };
 }
 
 /** @param {Lab.Frame} frame */
@@ -98,10 +89,10 @@ function factsOf({ step, token_loss: { data } }) {
   return [fact("step", count(step)), fact("tokens seen", short(row?.tokens)),
     fact("train loss", fixed(row?.train_loss)), fact("val loss", fixed(row?.val_loss)),
     fact("loss of this text", fixed(data.reduce((a, b) => a + b, 0) / data.length)),
-    fact("snapshot", `${film.at + 1} of ${film.frames.length}`)];
+    fact("snapshot", `${player.at + 1} of ${player.frames.length}`)];
 }
 
-/** @param {Lab.FilmStart} start */
+/** @param {Lab.PlayerStart} start */
 function textsOf({ probe_texts: texts }) {
   const chosen = texts.findIndex((text) => text.startsWith(currentText()));
   return [
@@ -114,9 +105,9 @@ function textsOf({ probe_texts: texts }) {
   ];
 }
 
-/** How far it is, with a button to stop it or to go on. @param {Lab.FilmStart} start */
+/** How far it is, with a button to stop it or to go on. @param {Lab.PlayerStart} start */
 function progressOf({ ready, origin, steps: { length: of } }) {
-  const { ended, failure, frames: { length: done }, key } = film, own = origin === "computed";
+  const { ended, failure, frames: { length: done }, key } = player, own = origin === "computed";
   if (ended === "done" || !ready) return [];
   const far = `${done} of ${of} snapshots`;
   const words = ended === null
@@ -128,29 +119,27 @@ function progressOf({ ready, origin, steps: { length: of } }) {
     h("progress", { max: of, value: done, "aria-label": "snapshots so far" }),
     h("span", { class: ended === "failed" ? "lab-warn" : "lab-note" }, words),
     ended === null
-      ? h("button", { class: "lab-button", onclick: stop }, "Stop")
-      : h("button", { class: "lab-button", onclick: () => void load(JSON.parse(key ?? ""), own) }, "Go on"),
+      ? h("button", { class: "lab-button", onclick: player.stop }, "Stop")
+      : h("button", { class: "lab-button", onclick: () => void player.load(JSON.parse(key ?? ""), own) }, "Go on"),
   ];
 }
 
 /** Buttons to the first snapshot, the last, and the steps between that are worth a look. */
 function jumpRow() {
   const node = h("div", { class: "lab-actions-row lab-jumps" });
-  /** @type {Landmark[]} */
+  /** @type {Lab.TimelineView["landmarks"]} */
   let marks = [];
   /** @type {string | null} whose landmarks they are */
   let asked = null;
 
   function show() {
-    const { frames } = film, [first, last] = [frames[0]?.step, frames[frames.length - 1]?.step];
+    const { frames } = player, [first, last] = [frames[0]?.step, frames[frames.length - 1]?.step];
     const ends = [{ name: "first", step: first, why: "the first snapshot" }, ...marks, { name: "last", step: last,
       why: "the last snapshot" }];
     replace(node, h("span", { class: "lab-name" }, "Jump to"),
       ...ends.filter((mark) => Number.isFinite(mark.step)).map(({ name, step, why }) =>
-        h("button", { class: "lab-preset", title: why, data: { landmark: name }, onclick: () => {
-          play(false);
-          goToStep(step);
-        } }, name, h("small", {}, ` ${count(step)}`))
+        h("button", { class: "lab-preset", title: why, data: { landmark: name }, onclick: () => player.goToStep(step) },
+          name, h("small", {}, ` ${count(step)}`))
       ));
   }
 

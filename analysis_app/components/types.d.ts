@@ -154,15 +154,17 @@ declare namespace Lab {
     evidence: BrokenCurves; findings: Finding[]; comment: string; command: string; twin: BrokenCurves;
     score: { guessed: (boolean | null)[] } };
 
-  // ------------------------------------------------------------ one text through the run (lib/film.js)
+  // ------------------------------------------------------------ one text through the run (lib/frame_player.js)
 
   /** Before the first frame. `ready`: frames follow; else they have to be computed, which `compute` asks for. */
-  type FilmStart = { origin: "probe" | "computed"; ready: boolean; tokens: string[]; ids: number[]; steps: number[];
+  type PlayerStart = { origin: "probe" | "computed"; ready: boolean; tokens: string[]; ids: number[]; steps: number[];
     score_names: string[]; score_explanations: string[]; score_chance: (number | null)[]; period: number | null;
-    probe_texts: string[]; notes: string[] };
+    uniform_loss: number; probe_texts: string[]; notes: string[] };
   /** token_loss: [pos - 1]; scores: [score, layer, head]; `view`: what the panels of the Attention tab show. */
   type Frame = { step: number; patterns: Numbers<Uint8Array>; token_loss: Numbers; scores: Numbers;
     view: AttentionView };
+  type TimelineView = { curves: Record<string, CurveColumns>;
+    landmarks: { name: string; step: number; why: string }[] };
 
   // ------------------------------------------------------------ curves (lib/series.js, lib/chart.js)
 

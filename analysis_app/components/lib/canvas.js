@@ -74,7 +74,7 @@ export const keyOf = (low, palette, high, ...notes) => [
 ];
 
 /**
- * A pattern's bytes [query, key], what is masked left clear; quick enough for all heads of a film's frame.
+ * A pattern's bytes [query, key], what is masked left clear; quick enough for all heads of a frame that moves.
  * @param {HTMLCanvasElement} canvas
  * @param {Uint8Array} bytes
  * @param {number} n

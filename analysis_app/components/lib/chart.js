@@ -26,7 +26,7 @@ import { drawGrid, font, measure } from "./chart/axes.js";
 import { drawBox, drawCrosshair, legendOf } from "./chart/crosshair.js";
 import { drawCurves } from "./chart/curves.js";
 import { Pointer } from "./chart/pointer.js";
-import { description, tableOf } from "./chart/table.js";
+import { description, tableOf, tableToggle } from "./chart/table.js";
 import { css, onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { menuOf, numbersOf } from "./export.js";
@@ -48,15 +48,13 @@ export class LineChart {
   /** @type {Lab.Axes | null} */
   #axes = null;
   #waiting = false; // for the next frame, to draw
-  #tabled = false;
   #base = h("canvas", { class: "lab-chart-base", role: "img", tabindex: 0 });
   #over = h("canvas", { class: "lab-chart-over", "aria-hidden": "true" });
   #legend = h("div", { class: "lab-chart-legend" });
   #area = h("div", { class: "lab-chart-area" }, this.#base, this.#over);
   #table = h("div", { class: "lab-scroll lab-chart-table", hidden: true, tabindex: 0 });
   #name = h("b", { class: "lab-chart-name" });
-  #toggle = h("button", { class: "lab-link lab-chart-toggle", "aria-pressed": "false",
-    title: "the same numbers as a table", onclick: () => this.#flip() }, "table");
+  #toggle = tableToggle(this.#area, this.#table, "chart", () => this.draw());
 
   /** @param {HTMLElement} place @param {Partial<Lab.ChartOptions>} options */
   constructor(place, options) {
@@ -129,7 +127,7 @@ export class LineChart {
     root.dataset.drawMs = (performance.now() - start).toFixed(1);
     this.#base.setAttribute("aria-label", description(options));
     this.crosshair();
-    if (this.#tabled) replace(this.#table, ...tableOf(options, axes));
+    if (!this.#table.hidden) replace(this.#table, ...tableOf(options, axes));
   }
 
   /** What follows the mouse, and the values there: those at the crosshair, else at the cursor, else the newest. */
@@ -140,14 +138,6 @@ export class LineChart {
     if (axes && drag?.moved) drawBox(context, axes, drag);
     const whole = h("button", { class: "lab-link lab-chart-reset", onclick: () => this.reset() }, "show all");
     replace(this.#legend, ...legendOf(options, group.at ?? options.cursor), group.zoom || this.zoomY ? whole : null);
-  }
-
-  #flip() {
-    this.#tabled = !this.#tabled;
-    this.#toggle.setAttribute("aria-pressed", String(this.#tabled));
-    this.#toggle.textContent = this.#tabled ? "chart" : "table";
-    [this.#area.hidden, this.#table.hidden] = [this.#tabled, !this.#tabled];
-    this.draw();
   }
 
   #numbers() {

@@ -6,6 +6,24 @@ import { nameOfX, textOfX } from "./axes.js";
 
 const ROWS = 60;
 
+/**
+ * A button that shows a table in place of a picture, and the picture again.
+ * @param {HTMLElement} picture
+ * @param {HTMLElement} table hidden at first
+ * @param {string} name what the picture is
+ * @param {() => void} changed
+ */
+export function tableToggle(picture, table, name, changed) {
+  const button = h("button", { class: "lab-link lab-chart-toggle", "aria-pressed": "false",
+    title: "the same numbers as a table", onclick: () => {
+      [picture.hidden, table.hidden] = [table.hidden, !table.hidden];
+      button.setAttribute("aria-pressed", String(picture.hidden));
+      button.textContent = picture.hidden ? name : "table";
+      changed();
+    } }, "table");
+  return button;
+}
+
 /** @param {Lab.ChartOptions} options */
 export function description(options) {
   const { label, unit, empty } = options;
