@@ -1,4 +1,4 @@
-"""The recordings of the page's tab "Sick runs", from the runs of `scripts/benchmarks/diagnosis.py`.
+"""The recordings of the page's tab "Diagnosis quiz", from the runs of `scripts/benchmarks/diagnosis.py`.
 
     python -m scripts.benchmarks.diagnosis --folder /tmp/broken      trains what is not there yet
     python scripts/record_broken_runs.py /tmp/broken

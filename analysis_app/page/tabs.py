@@ -66,7 +66,7 @@ PANELS: dict[str, tuple[str, str]] = {
     ),
     "experiments_differences": ("Differing settings", "Every setting that is not the same in all of them."),
     "batch_text": ("Text of a batch", "The text of one training step, coloured by the loss of each token."),
-    "sick_runs": ("Diagnosis quiz", QUIZ),
+    "diagnosis_quiz": ("Diagnosis quiz", QUIZ),
 }
 
 
@@ -95,6 +95,6 @@ TABS = {  # by the name that the address has for it
     "experiments": Tab(
         "Experiments", ("experiments_runs", "experiments_chart", "experiments_differences", "batch_text")
     ),
-    "sick": Tab("Diagnosis quiz", ("sick_runs",)),
+    "sick": Tab("Diagnosis quiz", ("diagnosis_quiz",)),
 }
 DEFAULT_TAB = "live"

@@ -1,4 +1,4 @@
-"""`.sick.json` in the folder of all runs: which diseases a person guessed in "Sick runs", for the report to count.
+"""`.sick.json` in the folder of all runs: which faults were guessed in "Diagnosis quiz", for the report to count.
 
     {"format": 1, "guesses": [{"case": "lr_too_high", "guess": "no_mask", "right": false, "wall": 1760000000.0}, …]}
 

@@ -146,15 +146,15 @@ def results(
     seconds: float = float("inf"),
     series: str = SERIES,
     healthy: int = HEALTHY_RUNS,
-    first: str = "sick",
+    first: str = "broken",
 ) -> list[Result]:
     """All runs that are there, as many of the others as can be begun within `seconds`; and results.jsonl.
 
-    `first` says which to begin with, `sick` or `healthy` ones.
+    `first` says which to begin with, `broken` or `healthy` ones.
     """
     folder.mkdir(parents=True, exist_ok=True)
     begin, found = time.monotonic(), []
-    for name, args, rule in sorted(plan(series, healthy), key=lambda run: (run[2] is None) == (first == "sick")):
+    for name, args, rule in sorted(plan(series, healthy), key=lambda run: (run[2] is None) == (first == "broken")):
         if not _done(folder, name) and time.monotonic() - begin > seconds:
             continue
         train(args, folder, name)
@@ -170,14 +170,14 @@ def _done(folder: Path, name: str) -> bool:
 
 def summary(found: list[Result]) -> dict[str, str]:
     """The bars and how far they are reached."""
-    sick, healthy = [r for r in found if r.rule], [r for r in found if not r.rule]
-    named = [r for r in sick if r.named is not None]
-    early = [r for r in sick if r.named is not None and r.named < r.total / 2]
+    broken, healthy = [r for r in found if r.rule], [r for r in found if not r.rule]
+    named = [r for r in broken if r.named is not None]
+    early = [r for r in broken if r.named is not None and r.named < r.total / 2]
     quiet = [r for r in healthy if r.loudest in (None, "note")]
     when = f", at {statistics.median(r.named / r.total for r in named):.0%} of the run in the median" if named else ""
-    share = f"{len(early)} of {len(sick)} = {len(early) / max(1, len(sick)):.0%}{when}"
+    share = f"{len(early)} of {len(broken)} = {len(early) / max(1, len(broken)):.0%}{when}"
     return {
-        "faults found by their own rule (bar: all)": f"{len(named)} of {len(sick)}",
+        "faults found by their own rule (bar: all)": f"{len(named)} of {len(broken)}",
         "before half of the run (bar: 80 %)": share,
         "healthy runs with nothing above a note (bar: all)": f"{len(quiet)} of {len(healthy)}",
     }
@@ -196,7 +196,7 @@ def run(options: Options) -> list[Row]:
             found = results(Path(folder))
     bars = [Row("diagnose", "", bar, unit="", note=reached) for bar, reached in summary(found).items()]
     return bars + [
-        Row("diagnose", "sick" if r.rule else "healthy", r.name, value=r.named, unit="named at step", note=_said(r))
+        Row("diagnose", "broken" if r.rule else "healthy", r.name, value=r.named, unit="named at step", note=_said(r))
         for r in found
     ]
 
@@ -213,7 +213,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run after so many")
     parser.add_argument("--series", default=SERIES, help="which draw of healthy runs")
     parser.add_argument("--healthy", type=int, default=HEALTHY_RUNS, help="how many of them")
-    parser.add_argument("--first", choices=["sick", "healthy"], default="sick", help="which runs to begin with")
+    parser.add_argument("--first", choices=["broken", "healthy"], default="broken", help="which runs to begin with")
     args = parser.parse_args(argv)
     found = results(args.folder, args.seconds, args.series, args.healthy, args.first)
     for result in found:

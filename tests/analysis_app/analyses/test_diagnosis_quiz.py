@@ -99,21 +99,21 @@ def test_a_person_guesses_and_learns_why(browser: Any, tmp_path: Path) -> None:
     try:
         person = Person(context, server.url)
         person.open("sick")
-        panel = person.panel("sick_runs")
+        panel = person.panel("diagnosis_quiz")
         name = cases()[0]
         assert panel.locator(".lab-chart").count() > 3, "the loss and more"
         page = person.page
-        page.click(f'.lab-sick-choice[data-choice="{name}"]')
-        page.wait_for_selector('.lab-sick-answer[data-right="true"]')
+        page.click(f'.lab-quiz-choice[data-choice="{name}"]')
+        page.wait_for_selector('.lab-quiz-answer[data-right="true"]')
         assert str(BROKEN_RUNS[name].cause) in str(panel.inner_text())
         assert "1 of 1 right" in str(panel.inner_text())
-        assert person.page.locator(".lab-sick-choice:disabled").count() == 4
-        page.click(".lab-sick-verdict .lab-primary")
-        page.wait_for_selector('[data-panel="sick_runs"][data-number="2"]')
+        assert person.page.locator(".lab-quiz-choice:disabled").count() == 4
+        page.click(".lab-quiz-verdict .lab-primary")
+        page.wait_for_selector('[data-panel="diagnosis_quiz"][data-number="2"]')
         person.open("sick")  # again: it goes on where it was
-        page.wait_for_selector('[data-panel="sick_runs"][data-number="2"]')
-        page.click(".lab-sick-case >> nth=0")
-        page.wait_for_selector('[data-panel="sick_runs"][data-number="1"]')
+        page.wait_for_selector('[data-panel="diagnosis_quiz"][data-number="2"]')
+        page.click(".lab-quiz-case >> nth=0")
+        page.wait_for_selector('[data-panel="diagnosis_quiz"][data-number="1"]')
         assert not person.problems, person.problems
     finally:
         context.close()

@@ -36,8 +36,8 @@ class Quiz {
   #score = [];
   #number = 0; // of the run that is shown
   #asked = false;
-  #tally = h("span", { class: "lab-sick-tally", role: "status" });
-  #shelf = h("div", { class: "lab-sick-shelf", role: "group", "aria-label": "sick runs" });
+  #tally = h("span", { class: "lab-quiz-tally", role: "status" });
+  #shelf = h("div", { class: "lab-quiz-shelf", role: "group", "aria-label": "runs with a fault" });
   #place = h("div");
 
   /** @param {Element} element */
@@ -92,7 +92,7 @@ class Quiz {
       : `${score.length} runs`;
     replace(this.#shelf, ...score.map((right, i) => {
       const [state, sign] = right === null ? ["not guessed yet", ""] : right ? ["guessed", " ✓"] : ["missed", " ✗"];
-      return h("button", { class: "lab-button lab-sick-case", "aria-pressed": String(i + 1 === this.#number),
+      return h("button", { class: "lab-button lab-quiz-case", "aria-pressed": String(i + 1 === this.#number),
         data: { right: String(right) }, title: `run ${i + 1}: ${state}`, "aria-label": `run ${i + 1}, ${state}`,
         onclick: () => this.#guarded(() => this.#show(i + 1)) }, `${i + 1}${sign}`);
     }));
@@ -105,16 +105,16 @@ class Quiz {
     this.#number = number;
     this.root.dataset.number = String(number);
     this.#tell();
-    const { charts, loss, grid } = draw(question), verdict = h("div", { class: "lab-sick-verdict" });
+    const { charts, loss, grid } = draw(question), verdict = h("div", { class: "lab-quiz-verdict" });
     /** @type {HTMLButtonElement[]} */
     const answers = question.choices.map(({ id, cause }) =>
-      h("button", { class: "lab-button lab-sick-choice", data: { choice: id }, onclick: () =>
+      h("button", { class: "lab-button lab-quiz-choice", data: { choice: id }, onclick: () =>
         this.#guarded(() => this.#guess(id, answers, verdict, charts)) }, cause)
     );
     replace(this.#place, h("div", { class: "lab-chips" }, ...factsOf(question)),
-      h("div", { class: "lab-sick-split" }, h("div", { class: "lab-sick-main" }, loss),
-        h("div", { class: "lab-sick-ask" }, h("h3", {}, `What is wrong with run ${number}?`),
-          h("div", { class: "lab-sick-choices" }, ...answers), verdict)), grid);
+      h("div", { class: "lab-quiz-split" }, h("div", { class: "lab-quiz-main" }, loss),
+        h("div", { class: "lab-quiz-ask" }, h("h3", {}, `What is wrong with run ${number}?`),
+          h("div", { class: "lab-quiz-choices" }, ...answers), verdict)), grid);
   }
 
   /**
@@ -162,7 +162,7 @@ const curve = (name, [steps, values], colour, style = "line") => ({ name, data: 
 
 /** The losses large, everything else that was recorded small. @param {Lab.QuizQuestion} question */
 function draw({ lines, curves }) {
-  const group = chartGroup(), grid = h("div", { class: "lab-sick-grid" }), loss = h("div");
+  const group = chartGroup(), grid = h("div", { class: "lab-quiz-grid" }), loss = h("div");
   const { "train/loss": train, "val/loss": val } = curves, series = [];
   if (train) series.push(curve("train", train, "--lab-train"));
   if (val) series.push(curve("val", val, "--lab-val", "dots"));
@@ -173,7 +173,7 @@ function draw({ lines, curves }) {
   };
   for (const [name, [label, unit]] of Object.entries(OTHERS)) {
     if (!curves[name]) continue;
-    const cell = grid.appendChild(h("div", { class: "lab-sick-cell" }));
+    const cell = grid.appendChild(h("div", { class: "lab-quiz-cell" }));
     charts[name] = lineChart(cell, { label, unit, height: 120, group,
       series: [curve("this run", curves[name], "--lab-train")] });
   }
@@ -195,7 +195,7 @@ function reveal(charts, { twin, findings }) {
   };
   charts.loss.set({
     markers: findings.filter((f) => f.level !== "note").map((f) => ({ step: f.step, tokens: f.step, time: f.step,
-      kind: "finding", title: `doctor, ${f.level}: ${f.rule}`, rows: [["step", count(f.step)]] })
+      kind: "finding", title: `diagnosis, ${f.level}: ${f.rule}`, rows: [["step", count(f.step)]] })
     ),
   });
   beside(charts.loss, "train/loss", "twin, train");
@@ -212,23 +212,23 @@ function explained(solved, next) {
   const own = solved.findings.find((f) => f.rule === solved.rule);
   const rest = solved.findings.filter((f) => f !== own && f.level !== "note");
   return [
-    h("p", { class: "lab-sick-answer", role: "status", data: { right: String(solved.right) } },
+    h("p", { class: "lab-quiz-answer", role: "status", data: { right: String(solved.right) } },
       h("b", {}, solved.right ? "Right: " : "No. It is this: "), `${solved.cause}.`),
     next,
     ...(own ? evidenceOf(own, solved) : []),
     h("p", {}, solved.why),
     list(solved.tries),
     rest.length
-      ? h("details", {}, h("summary", {}, `What else the doctor saw (${rest.length})`),
+      ? h("details", {}, h("summary", {}, `Other findings (${rest.length})`),
         list(rest.map((f) => `${f.level} at step ${count(f.step)}: ${f.what}`)))
       : null,
     h("details", {}, h("summary", {}, "Make it yourself"), h("p", {}, solved.comment),
-      h("code", { class: "lab-sick-command" }, solved.command)),
+      h("code", { class: "lab-quiz-command" }, solved.command)),
   ];
 }
 
 /** @param {string[]} texts */
-const list = (texts) => h("ul", { class: "lab-sick-tries" }, ...texts.map((text) => h("li", {}, text)));
+const list = (texts) => h("ul", { class: "lab-quiz-tries" }, ...texts.map((text) => h("li", {}, text)));
 
 /** @param {Lab.Finding} finding @param {Lab.QuizSolution} solved */
 function evidenceOf({ level, what, step, rule, metric, value, threshold }, { evidence }) {
