@@ -5,9 +5,9 @@
     python scripts/bench.py overhead startup --json result.json
     python scripts/bench.py --quick                  whether everything runs; says nothing about speed
 
-Ratios first: times depend on the machine and its other users, ratios of what ran by turns hardly do. `n/a` is what
-is not known. With LAB_DATA_DIR naming a folder that holds tinyshakespeare.txt the text is Shakespeare's; `recipe`
-needs it. Huge pages must be asked for before the start: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python scripts/bench.py
+Ratios first: times depend on the machine and its other users, ratios of what ran by turns hardly do. `n/a` is what is
+not known. With LAB_DATA_DIR naming a folder that holds tinyshakespeare.txt the text is Shakespeare's; `recipe` needs
+it. Huge pages must be asked for before the start: GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python scripts/bench.py
 """
 
 from __future__ import annotations

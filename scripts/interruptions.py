@@ -35,9 +35,9 @@ class Trial:
 
 
 def fit(args: list[str]) -> subprocess.Popen[bytes]:
-    """A fit in a process that hears Ctrl-C: children of a background shell are born with SIGINT ignored."""
+    """A fit in a process that SIGINT interrupts: children of a background shell start with SIGINT ignored."""
 
-    def hear_interrupts() -> None:
+    def restore_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     return subprocess.Popen(
@@ -45,7 +45,7 @@ def fit(args: list[str]) -> subprocess.Popen[bytes]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=hear_interrupts,
+        preexec_fn=restore_interrupts,
     )
 
 
@@ -147,7 +147,7 @@ def run_trials(trials: int, root: Path, args: list[str], steps: int, seed: int =
 
 
 def hard_settings(root: Path, steps: int) -> list[str]:
-    """A small model on a made text, with everything on that could disturb a resume."""
+    """A small model on a synthetic text, with everything on that could disturb a resume."""
     corpus = root / "corpus.txt"
     words = "to be or not to be that is the question whether it is nobler in the mind to suffer".split()  # noqa: SIM905
     rng = random.Random(1)

@@ -3,9 +3,9 @@
     python scripts/live_load.py --clients 50 --seconds 10 --rows 1000000
 
 Starts a server of its own on this machine alone, over a folder that is removed again. First the clients follow a run
-that logs some lines a second, and the server's processor time over that is taken; then one client reads a history of
-so many lines from its start, and the server's largest memory is. Bounded in time and count by its arguments. Linux
-only: the numbers come from /proc.
+that logs some lines a second, and the server's processor time over that is taken; then one client reads a history of so
+many lines from its start, and the server's largest memory is. Bounded in time and count by its arguments. Linux only:
+the numbers come from /proc.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 A made-up run directory is written, the page's server started over it, and the tab opened in a headless Chromium
 (LAB_CHROMIUM, or the usual places; needs `playwright`). Printed as a line of JSON a run: `load_seconds` from the moment
 the tab begins to ask for the run until all of it is drawn; `redraw_ms` of the loss chart (median and largest of 50);
-`behind_seconds` from a line written until it is on the page; memory of the page's process (resident, and its
-JavaScript heap with typed arrays).
+`behind_seconds` from a line written until it is on the page; memory of the page's process (resident, and its JavaScript
+heap with typed arrays).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python scripts/page_picture.py --runs runs --run last --out docs
 
-Each tab becomes `page-TAB.png`, at most 300 kB; `--tab` (again and again) takes some of them only. Needs Playwright
-and a Chromium (LAB_CHROMIUM names one).
+Each tab becomes `page-TAB.png`, at most 300 kB; `--tab` (again and again) takes some of them only. Needs Playwright and
+a Chromium (LAB_CHROMIUM names one).
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
     python scripts/page_speed.py --runs runs --run last
 
-Needs Playwright and a Chromium (LAB_CHROMIUM names one). Times are medians, in milliseconds, of what a person
-waits for: from the click or key to the picture. The targets are for a model of some 10 million parameters on two
-CPU cores.
+Needs Playwright and a Chromium (LAB_CHROMIUM names one). Times are medians, in milliseconds, of what a person waits
+for: from the click or key to the picture. The targets are for a model of some 10 million parameters on two CPU cores.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from lab.diagnosis import Diagnosis, diagnose
 from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
 from lab.runs import Run, open_run
 from lab.runs.series import Series, extremes
-from scripts.benchmarks.diagnosis import BROKEN, sick_args, train
+from scripts.benchmarks.diagnosis import BROKEN, broken_args, train
 
 FOLDER = Path(__file__).resolve().parents[1] / "analysis_app/analyses/broken_runs"
 POINTS = 160
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         write(record(open_run(name, args.runs), name), name)
         if name in BROKEN_RUNS and BROKEN_RUNS[name].healthy:
             twin = f"{name}.{HEALTHY}"
-            train([*sick_args(name), *BROKEN_RUNS[name].healthy], args.runs, twin)
+            train([*broken_args(name), *BROKEN_RUNS[name].healthy], args.runs, twin)
             write(record(open_run(twin, args.runs), name) | {"name": twin, "rule": None, "findings": []}, twin)
     return 0
 

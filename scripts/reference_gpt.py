@@ -1,11 +1,11 @@
-"""The textbook: a GPT and a bare training loop in the manner of nanoGPT on a CPU, what the lab is measured against.
+"""The reference: a GPT and a bare training loop in the manner of nanoGPT on a CPU, what the lab is measured against.
 
     python scripts/reference_gpt.py --text input.txt
 
 One file, PyTorch and NumPy only, nothing tuned: fp32, PyTorch's attention, AdamW as it comes (a loop over the
-parameters), batches stacked out of a memory-mapped token file, cosine schedule, clipping. The defaults are the
-setting nanoGPT's README gives for a CPU. Prints one line of JSON: the validation losses, and the seconds spent
-training and in all.
+parameters), batches stacked out of a memory-mapped token file, cosine schedule, clipping. The defaults are the setting
+nanoGPT's README gives for a CPU. Prints one line of JSON: the validation losses, and the seconds spent training and in
+all.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class ReferenceGPT(nn.Module):
 
     @torch.no_grad()
     def generate(self, tokens: Tensor, n: int, greedy: bool = False) -> Tensor:
-        """Append `n` tokens, reading the whole window anew for each."""
+        """Append `n` tokens, reading the whole window again for each."""
         for _ in range(n):
             logits = self(tokens[:, -self.shape.block_size :])[0][:, -1]
             new = logits.argmax(-1, keepdim=True) if greedy else torch.multinomial(logits.softmax(-1), 1)

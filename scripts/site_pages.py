@@ -1,7 +1,7 @@
 """A hook of MkDocs (mkdocs.yml): the pages of the site that are no files under docs/.
 
-The reference has a page for each room and each of its public modules, found by walking the package, so a renamed
-module needs no edit here. CONTRIBUTING.md and LOG.md become pages, and links that leave docs/ lead to those or to the
+The reference has a page for each room and each of its public modules, found by walking the package, so a renamed module
+needs no edit here. CONTRIBUTING.md and LOG.md become pages, and links that leave docs/ lead to those or to the
 reference.
 """
 

@@ -99,10 +99,7 @@ def token_baselines(train: Pairs, val: Pairs, byte_lengths: np.ndarray) -> dict[
         "bigram": min(map(bigram_loss, _BIGRAM_GRID)),
     }
     bytes_per_token = float((val_counts * byte_lengths).sum() / n)
-    return {
-        "nats_per_token": nats,
-        "bits_per_byte": {k: bits_per_byte(v, bytes_per_token) for k, v in nats.items()},
-    }
+    return {"nats_per_token": nats, "bits_per_byte": {k: bits_per_byte(v, bytes_per_token) for k, v in nats.items()}}
 
 
 def bits_per_byte(nats_per_token: float, bytes_per_token: float) -> float:

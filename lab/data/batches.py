@@ -166,10 +166,7 @@ class SyntheticSequences:
     """
 
     def __init__(
-        self,
-        make: Callable[[str, np.ndarray, int], tuple[np.ndarray, np.ndarray]],
-        context_length: int,
-        n_val: int,
+        self, make: Callable[[str, np.ndarray, int], tuple[np.ndarray, np.ndarray]], context_length: int, n_val: int
     ) -> None:
         self._make, self._context, self.n_val = make, context_length, n_val
         self.per_epoch: int | None = None

@@ -40,12 +40,7 @@ class BPETokenizer(Tokenizer):
     kind = "bpe"
 
     def __init__(
-        self,
-        name: str,
-        tokens: Sequence[bytes | None],
-        eot_id: int | None,
-        specials: dict[str, int],
-        pattern: str,
+        self, name: str, tokens: Sequence[bytes | None], eot_id: int | None, specials: dict[str, int], pattern: str
     ) -> None:
         super().__init__(name, tokens, eot_id, specials)
         self.pattern = pattern

@@ -208,10 +208,7 @@ def _transfer(url: str, part: Path, remote: RemoteFile) -> bool:
         length = response.headers.get("Content-Length")
         total = None if length is None else start + int(length)
         _note_validator(part, url, response.headers)
-        with (
-            open(part, "ab" if start else "wb") as file,
-            Progress(f"downloading {remote.name}", total) as progress,
-        ):
+        with open(part, "ab" if start else "wb") as file, Progress(f"downloading {remote.name}", total) as progress:
             done = start
             while chunk := response.read1(_CHUNK_BYTES):
                 file.write(chunk)

@@ -36,11 +36,7 @@ class Tokenizer(ABC):
     kind: ClassVar[str]
 
     def __init__(
-        self,
-        name: str,
-        tokens: Sequence[bytes | None],
-        eot_id: int | None,
-        specials: dict[str, int] | None = None,
+        self, name: str, tokens: Sequence[bytes | None], eot_id: int | None, specials: dict[str, int] | None = None
     ) -> None:
         self.name = name
         self.tokens = list(tokens)

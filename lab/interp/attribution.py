@@ -30,10 +30,7 @@ class Attribution:
 
 
 def direct_logit_attribution(
-    model: GPT,
-    cache: ActivationCache,
-    targets: npt.ArrayLike | None = None,
-    versus: npt.ArrayLike | None = None,
+    model: GPT, cache: ActivationCache, targets: npt.ArrayLike | None = None, versus: npt.ArrayLike | None = None
 ) -> Attribution:
     """Split a token's logit at every position into what embeddings, each head, each MLP and the biases put there,
     `[part, batch, pos]` (Elhage et al. 2021; Wang et al. 2022, §3.1).
@@ -59,11 +56,7 @@ def direct_logit_attribution(
         logits = (model.ln_final(cache["resid_post", -1]).float() * wanted).sum(-1)
     values = torch.stack(parts)
     return Attribution(
-        labels,
-        to_array(values),
-        to_integers(chosen),
-        to_array(logits),
-        float((values.sum(0) - logits).abs().max()),
+        labels, to_array(values), to_integers(chosen), to_array(logits), float((values.sum(0) - logits).abs().max())
     )
 
 

@@ -61,11 +61,7 @@ class EmbeddingMap:
 
 
 def embedding_pca(
-    model: GPT,
-    tokens: Tokens | None = None,
-    n_components: int = 2,
-    basis: PCABasis | None = None,
-    side: Side = "input",
+    model: GPT, tokens: Tokens | None = None, n_components: int = 2, basis: PCABasis | None = None, side: Side = "input"
 ) -> EmbeddingMap:
     """Token embeddings `[token, d_model]` drawn in the few directions along which they differ most (principal
     components, Pearson 1901); all tokens by default.

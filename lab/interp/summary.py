@@ -71,10 +71,7 @@ def record_texts(
     batch[: len(first), : first.shape[1]] = first
     batch[len(first) :, : second.shape[1]] = second
     cache = run_with_cache(model, batch, sites)
-    return (
-        cache.select(slice(0, len(first)), first.shape[1]),
-        cache.select(slice(len(first), None), second.shape[1]),
-    )
+    return (cache.select(slice(0, len(first)), first.shape[1]), cache.select(slice(len(first), None), second.shape[1]))
 
 
 def summarise(text: ActivationCache, repeated: ActivationCache | None = None, period: int | None = None) -> Summary:

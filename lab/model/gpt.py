@@ -17,14 +17,7 @@ from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
 from lab.model.init import init_weights
 from lab.model.layers import Dropout, DropoutKernel, Rotary, make_mlp, make_norm
-from lab.model.loss import (
-    CHUNKED_VOCABULARY,
-    LossKernel,
-    Reduction,
-    cross_entropy,
-    head_logits,
-    head_loss,
-)
+from lab.model.loss import CHUNKED_VOCABULARY, LossKernel, Reduction, cross_entropy, head_logits, head_loss
 from lab.model.taps import Scope, Tap, inside, site
 
 

@@ -34,10 +34,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean"
     target does not count.
     """
     flat = F.cross_entropy(
-        logits.float().reshape(-1, logits.shape[-1]),
-        targets.reshape(-1),
-        ignore_index=IGNORED,
-        reduction=reduction,
+        logits.float().reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED, reduction=reduction
     )
     return flat.view(targets.shape) if reduction == "none" else flat
 
@@ -95,13 +92,7 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        targets: Tensor,
-        vocab_size: int,
-        softcap: float | None,
-        dtype: torch.dtype,
+        ctx: Any, x: Tensor, weight: Tensor, targets: Tensor, vocab_size: int, softcap: float | None, dtype: torch.dtype
     ) -> Tensor:
         wants_x, wants_weight = ctx.needs_input_grad[:2]
         rows = weight.shape[0]

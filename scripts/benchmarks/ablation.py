@@ -1,28 +1,31 @@
 """`ablate`: what each choice of the fast recipe brings, by taking it back alone, over several seeds.
 
 The recipe was chosen by its loss on the text that `recipe` holds out. Here the text is turned by a tenth, so that
-another part is held out, which nobody looked at while choosing.
+another part is held out, which the choice did not depend on.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import statistics
 import tempfile
 from pathlib import Path
 
 from lab.runs import open_run
+from scripts.benchmarks.commands import ROOT, fit, flags, switched_off
 from scripts.benchmarks.measure import Options, Row, percentile
-from scripts.benchmarks.recipe import FAST, README, ROOT
-from scripts.benchmarks.workloads import benchmark_text, library_text
+from scripts.benchmarks.recipe import FAST, README
+from scripts.benchmarks.workloads import benchmark_text
 
-HELD_OUT = 0.1
-"""The lab's default share of a text that is held out; the turned text ends before the part that usually is."""
+HELD_OUT = 0.1  # the lab's default share; the turned text ends before the part that is held out by default
 QUIET = [
-    *("--tensorboard", "false", "--snapshots.every", "0", "--checkpoint.every", "0", "--validation.at_start", "false"),
-    *(x for group in ("throughput", "gradient_noise", "activation_histograms") for x in (f"--{group}.every", "0")),
-    *(x for group in ("probes", "attention_maps", "samples") for x in (f"--{group}.every", "0")),
+    *(
+        "--tensorboard",
+        "false",
+        "--validation.at_start",
+        "false",
+        *switched_off("snapshots", "checkpoint", "throughput"),
+    ),
+    *switched_off("gradient_noise", "activation_histograms", "probes", "attention_maps", "samples"),
 ]
 VARIANTS: dict[str, tuple[str, list[str]]] = {
     "fast recipe": (FAST, []),
@@ -45,32 +48,27 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
 
 def run(options: Options) -> list[Row]:
     """Every variant with every seed: the loss on the whole held-out part, and a step's milliseconds."""
-    from lab.__main__ import main
-
     variants = dict(list(VARIANTS.items())[:2]) if options.quick else VARIANTS
     steps, seeds = (30, 1) if options.quick else (250, options.seeds)
-    text, threads, rows = library_text(20_000) if options.quick else benchmark_text(), options.threads[0], []
+    text, threads, rows = benchmark_text(options.quick), options.threads[0], []
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as name:
         folder = Path(name)
-        data = [
-            "--data.corpus",
-            "text",
-            "--data.path",
-            str(turned(text, folder)),
-            "--data.cache_dir",
-            str(folder / "c"),
-        ]
+        path = turned(text, folder)
         for variant, (config, extra) in variants.items():
             losses, times = [], []
             for seed in range(seeds):
-                command = ["--config", str(ROOT / config), *data, "--horizon.steps", str(steps), *extra, *QUIET]
-                command += ["--seed_everything", str(seed), "--levers.threads", str(threads)]
-                command += ["--validation.every", str(steps), "--run.root", str(folder / "runs")]
-                command += ["--run.name", f"run-{len(rows)}-{seed}", "--trainer.accelerator", options.device]
-                with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-                    code = main(["fit", *command])
-                if code:
-                    raise RuntimeError(f"'{variant}' ended with code {code}: {said.getvalue()[-2000:]}")
+                settings = {
+                    "data.corpus": "text",
+                    "data.path": path,
+                    "data.cache_dir": folder / "c",
+                    "seed_everything": seed,
+                    "levers.threads": threads,
+                    "validation.every": steps,
+                    "run.root": folder / "runs",
+                    "run.name": f"run-{len(rows)}-{seed}",
+                    "trainer.accelerator": options.device,
+                }
+                fit(["--config", str(ROOT / config), "--horizon.steps", str(steps), *extra, *QUIET, *flags(settings)])
                 history = open_run(f"run-{len(rows)}-{seed}", folder / "runs").metrics()
                 tokens = history.series("perf/tokens_per_second")[1]
                 losses.append(history.series("val/loss")[1][-1])

@@ -1,19 +1,18 @@
-"""`diagnose`: do the rules find every fault of `configs/broken`, how soon, and are they silent on healthy runs?
+"""`diagnose`: whether the rules find every fault of `configs/broken`, how soon, and nothing in healthy runs.
 
     python scripts/bench.py diagnose
     python -m scripts.benchmarks.diagnosis --folder /tmp/broken --seconds 200        a part, and what is known so far
 
 Healthy runs are drawn at random from a seed: sizes, corpora, optimizers, schedules. A run that is there is not trained
-again, so the whole can be cut into pieces; each run is a line of results.jsonl. Rules are judged anew each time, from
-the run directories, at the steps at which the callback examines.
+again, so the whole can be cut into pieces; each run is a line of results.jsonl. Rules are applied each time, from the
+run directories, at the steps at which the callback examines.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
+import math
 import os
 import random
 import shutil
@@ -26,18 +25,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.__main__ import main as lab_main
 from lab.diagnosis import LEVELS, diagnose
 from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
 from lab.runs import Run, open_run
+from scripts.benchmarks.commands import fit, flags
 
 if TYPE_CHECKING:
     from scripts.benchmarks.measure import Options, Row
 
 BROKEN = "configs/broken"
 HEALTHY_RUNS = 14
-SERIES = "report"
-"""The series that is reported; thresholds were chosen on the series `tune`."""
+SERIES = "report"  # the series that is reported; thresholds were chosen on the series `tune`
 QUIET = ("--tensorboard", "false", "--checkpoint.every", "0")
 
 
@@ -45,7 +43,7 @@ QUIET = ("--tensorboard", "false", "--checkpoint.every", "0")
 class Result:
     """What the rules found in one run.
 
-    `named` is the step at which the right rule spoke first, None if it never did; `loudest` the highest level of all
+    `named` is the step at which the right rule first found it, None if it never did; `highest` the highest level of all
     findings, None where there were none.
     """
 
@@ -53,19 +51,19 @@ class Result:
     rule: str | None
     total: int
     named: int | None
-    loudest: str | None
-    said: dict[str, str]
+    highest: str | None
+    levels: dict[str, str]
     args: list[str]
 
 
-def sick_args(name: str) -> list[str]:
+def broken_args(name: str) -> list[str]:
     """The arguments of `fit` for a broken run; of the healthy one for its name."""
     args = ["--config", f"{BROKEN}/{HEALTHY}.yaml"]
     return args if name == HEALTHY else [*args, "--config", f"{BROKEN}/{name}.yaml"]
 
 
 def healthy_args(series: str, number: int) -> list[str]:
-    """The arguments of `fit` for healthy run `number` of a series: a recipe that anyone would call sound."""
+    """The arguments of `fit` for healthy run `number` of a series: a usual recipe."""
     rng = random.Random(f"{series}-{number}")
     texts: list[dict[str, Any]] = [
         {"data.corpus": "text", "data.path": "lab/**/*.py", "data.tokenizer": "bpe", "data.vocab_size": 512},
@@ -99,7 +97,7 @@ def healthy_args(series: str, number: int) -> list[str]:
         "horizon.steps": rng.choice([200, 300, 400]),
         "seed_everything": rng.randrange(10_000),
     }
-    return [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+    return flags(settings)
 
 
 def train(args: list[str], folder: Path, name: str, *more: str) -> None:
@@ -109,34 +107,30 @@ def train(args: list[str], folder: Path, name: str, *more: str) -> None:
             return
         shutil.rmtree(folder / name)
     where = ["--run.root", str(folder), "--run.name", name]
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = lab_main(["fit", *args, *QUIET, *where, *more])
-    if code not in (0, 1):
-        raise RuntimeError(f"fit {' '.join(args)} ended with code {code}: {said.getvalue()[-2000:]}")
+    fit([*args, *QUIET, *where, *more], codes=(0, 1))
     for kind in ("checkpoints", "snapshots", "probes"):
         shutil.rmtree(folder / name / kind, ignore_errors=True)
 
 
-def judge(run: Run, rule: str | None, args: list[str]) -> Result:
+def examine(run: Run, rule: str | None, args: list[str]) -> Result:
     """Examine a run as it grew."""
     diagnosis = diagnose(run)
     levels = {finding.rule: finding.level for finding in diagnosis.told if finding.ended is None}
-    for finding in diagnosis.told:  # the loudest it ever was
+    for finding in diagnosis.told:  # the highest it ever was
         if LEVELS.index(finding.level) > LEVELS.index(levels.get(finding.rule, "note")):
             levels[finding.rule] = finding.level
     named = next((finding.step for finding in diagnosis.told if finding.rule == rule), None)
-    loudest = max(levels.values(), key=LEVELS.index, default=None)
+    highest = max(levels.values(), key=LEVELS.index, default=None)
     total = diagnosis.evidence.facts.total_steps or diagnosis.evidence.step
-    return Result(run.name, rule, total, named, loudest, levels, args)
+    return Result(run.name, rule, total, named, highest, levels, args)
 
 
 def plan(series: str, healthy: int) -> Iterator[tuple[str, list[str], str | None]]:
     """`(name, arguments, rule)` of every run, broken ones first; any series but the reported one is healthy alone."""
     if series == SERIES:
         for name, broken in BROKEN_RUNS.items():
-            yield name, sick_args(name), broken.rule
-    yield HEALTHY, sick_args(HEALTHY), None
+            yield name, broken_args(name), broken.rule
+    yield HEALTHY, broken_args(HEALTHY), None
     for number in range(healthy):
         yield f"{series}-{number}", healthy_args(series, number), None
 
@@ -158,7 +152,7 @@ def results(
         if not _done(folder, name) and time.monotonic() - begin > seconds:
             continue
         train(args, folder, name)
-        found.append(judge(open_run(name, folder), rule, args))
+        found.append(examine(open_run(name, folder), rule, args))
     lines = [json.dumps(asdict(result)) for result in found]
     (folder / "results.jsonl").write_text("".join(line + "\n" for line in lines))
     return found
@@ -173,7 +167,7 @@ def summary(found: list[Result]) -> dict[str, str]:
     broken, healthy = [r for r in found if r.rule], [r for r in found if not r.rule]
     named = [r for r in broken if r.named is not None]
     early = [r for r in broken if r.named is not None and r.named < r.total / 2]
-    quiet = [r for r in healthy if r.loudest in (None, "note")]
+    quiet = [r for r in healthy if r.highest in (None, "note")]
     when = f", at {statistics.median(r.named / r.total for r in named):.0%} of the run in the median" if named else ""
     share = f"{len(early)} of {len(broken)} = {len(early) / max(1, len(broken)):.0%}{when}"
     return {
@@ -189,9 +183,9 @@ def run(options: Options) -> list[Row]:
 
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
         if options.quick:
-            for name, args in (("no_mask", sick_args("no_mask")), ("quick-0", healthy_args("quick", 0))):
+            for name, args in (("no_mask", broken_args("no_mask")), ("quick-0", healthy_args("quick", 0))):
                 train(args, Path(folder), name, "--horizon.steps", "4")
-            found = [judge(open_run(n, folder), r, []) for n, r in (("no_mask", "sees_future"), ("quick-0", None))]
+            found = [examine(open_run(n, folder), r, []) for n, r in (("no_mask", "sees_future"), ("quick-0", None))]
         else:
             found = results(Path(folder))
     bars = [Row("diagnose", "", bar, unit="", note=reached) for bar, reached in summary(found).items()]
@@ -202,7 +196,7 @@ def run(options: Options) -> list[Row]:
 
 
 def _said(result: Result) -> str:
-    said = ", ".join(f"{rule} ({level})" for rule, level in result.said.items()) or "nothing"
+    said = ", ".join(f"{rule} ({level})" for rule, level in result.levels.items()) or "nothing"
     return f"of {result.total}; {said}"
 
 
@@ -210,7 +204,7 @@ def main(argv: list[str] | None = None) -> int:
     """The whole or a part of it, in a folder of one's own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the runs are kept")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no run after so many")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after this many")
     parser.add_argument("--series", default=SERIES, help="which draw of healthy runs")
     parser.add_argument("--healthy", type=int, default=HEALTHY_RUNS, help="how many of them")
     parser.add_argument("--first", choices=["broken", "healthy"], default="broken", help="which runs to begin with")

@@ -1,30 +1,25 @@
-"""Configurations drawn at random, for benchmarks of what the lab says of runs it has not seen."""
+"""Configurations drawn at random, to test forecasts on runs that they were not made with."""
 
 from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.data.datamodule import LabDataModule
 from lab.model import GPTConfig, flops_per_token
+from scripts.benchmarks.commands import LAB, flags, run
 
-ROOT = Path(__file__).parents[2]
-SECONDS = (60.0, 80.0)
-"""How long a target takes on one thread, roughly."""
-FEW_VAL_TOKENS = 8192
-"""Of a run of some seconds: else it would be validated for longer than it is trained."""
-FLOPS_PER_WIDTH = 0.45e9
-"""Roughly what one thread does in a second, for each unit of width: small products waste it."""
+SECONDS = (60.0, 80.0)  # that a target takes on one thread, roughly
+FEW_VAL_TOKENS = 8192  # of a run of some seconds: else it would be validated for longer than it is trained
+FLOPS_PER_WIDTH = 0.45e9  # of one thread in a second, for each unit of width: small products are slow
 
 
 @dataclass(frozen=True)
 class Draw:
-    """A configuration: text and vocabulary, network, recipe, and about how many seconds it shall take."""
+    """A configuration: text and vocabulary, network, recipe, and about how many seconds it takes."""
 
     corpus: str
     tokenizer: str
@@ -57,7 +52,7 @@ class Draw:
         return max(2, int(self.seconds * FLOPS_PER_WIDTH * config.d_model / (flops_per_token(config) * per_step)))
 
     def lab(self, command: str, root: Path, *more: str) -> str:
-        """`python -m lab COMMAND` of it; what it printed. Raises RuntimeError with what went wrong."""
+        """`python -m lab COMMAND` of it; what it printed."""
         config = GPTConfig(vocab_size=self.vocab_size or 256, **self.config)
         values: dict[str, Any] = {
             **{f"model.config.{k}": v for k, v in self.config.items()},
@@ -75,14 +70,7 @@ class Draw:
             "horizon.steps": self.steps(config),
             "run.root": root,
         }
-        words = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in values.items() if v is not None}
-        flags = [x for k, v in words.items() for x in (f"--{k}", v)]
-        done = subprocess.run(
-            [sys.executable, "-m", "lab", command, *flags, *more], cwd=ROOT, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise RuntimeError(f"{command} of {self} ended with {done.returncode}: {done.stderr[-2000:]}")
-        return done.stdout
+        return run(*LAB, command, *flags(values), *more)
 
 
 def _texts() -> list[tuple[str, str, int | None]]:
@@ -126,7 +114,7 @@ def draw(series: str, number: int) -> Draw:
     return Draw(corpus, tokenizer, vocab_size, batch, config, optimizer, schedule, rng.uniform(*SECONDS))
 
 
-def costly(series: str, number: int) -> Draw:
+def draw_for_cost(series: str, number: int) -> Draw:
     """A run of some seconds for the forecast of minutes and memory: any kernel, precision and size that fits them."""
     if series == "quick":
         return quick()
@@ -165,6 +153,6 @@ def costly(series: str, number: int) -> Draw:
 
 
 def quick() -> Draw:
-    """The smallest that goes through everything."""
+    """The smallest configuration that all the code runs on."""
     shape = {"n_layers": 1, "n_heads": 2, "d_model": 32, "context_length": 16}
     return Draw("python", "bytes", None, 16, shape, {"lr": 1e-3}, {"kind": "cosine"}, 0.5)

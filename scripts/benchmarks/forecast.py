@@ -1,8 +1,8 @@
-"""`forecast`: what the lab says beforehand, against what came: size, time, memory, final loss.
+"""`forecast`: what the lab forecasts against what was measured: size, time, memory, final loss.
 
 Configurations are drawn at random from a seed; a series of another name was used while the forecasts were made. Each
-finished piece of work is a line of a JSONL file, so that this benchmark can be cut into short ones and goes on where
-it was:
+finished piece of work is a line of a JSONL file, so that this benchmark can be cut into short ones and goes on where it
+was:
 
     python -m scripts.benchmarks.forecast loss --file forecast.jsonl --seconds 200
     python -m scripts.benchmarks.forecast cost --file forecast.jsonl --seconds 170
@@ -34,7 +34,7 @@ from lab.training.bare import BareTraining
 from lab.training.levers import LeverConfig, choose_levers
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
-from scripts.benchmarks.draws import Draw, costly, draw
+from scripts.benchmarks.draws import Draw, draw, draw_for_cost
 from scripts.benchmarks.measure import Options, Row
 from scripts.benchmarks.verdicts import rows_of
 
@@ -76,7 +76,7 @@ def size_rows(n: int) -> list[Row]:
     """Parameters against the meta device's, FLOPs against PyTorch's counter, over `n` random networks."""
     worst = {"parameters": 0.0, "FLOPs": 0.0}
     for number in range(n):
-        config = GPTConfig(vocab_size=1000, **costly("sizes", number).config)
+        config = GPTConfig(vocab_size=1000, **draw_for_cost("sizes", number).config)
         with torch.device("meta"):
             model = GPT(config)
             tokens = torch.zeros(2, config.context_length, dtype=torch.int64)
@@ -84,8 +84,8 @@ def size_rows(n: int) -> list[Row]:
         with FlopCounterMode(display=False) as counter:
             model(tokens).sum().backward()
         counted = {"parameters": sum(p.numel() for p in model.parameters()), "FLOPs": counter.get_total_flops()}
-        said = {"parameters": count_parameters(config)["total"], "FLOPs": flops_per_token(config) * tokens.numel()}
-        worst = {k: max(worst[k], abs(said[k] / counted[k] - 1)) for k in worst}
+        expected = {"parameters": count_parameters(config)["total"], "FLOPs": flops_per_token(config) * tokens.numel()}
+        worst = {k: max(worst[k], abs(expected[k] / counted[k] - 1)) for k in worst}
     return [
         Row("forecast", f"{n} random", name, value=100 * error, unit="% off at worst") for name, error in worst.items()
     ]
@@ -178,34 +178,34 @@ def costs(file: Path, series: str, numbers: range, deadline: float) -> None:
         begin = time.monotonic()
         if begin + longest > deadline:
             return
-        one = costly(series, number)
-        append(file, {"series": series, "number": number, "kind": "cost", **said_and_done(one)})
+        one = draw_for_cost(series, number)
+        append(file, {"series": series, "number": number, "kind": "cost", **forecast_and_measured(one)})
         longest = max(longest, time.monotonic() - begin)
 
 
-def said_and_done(one: Draw) -> dict[str, Any]:
-    """What the plan said and what the fit measured: minutes, bytes."""
+def forecast_and_measured(one: Draw) -> dict[str, Any]:
+    """What the plan forecast and the fit measured: minutes, bytes."""
     with tempfile.TemporaryDirectory(prefix="lab-forecast-") as folder:
-        said = json.loads(one.lab("plan", Path(folder), "--json"))
+        plan = json.loads(one.lab("plan", Path(folder), "--json"))
         one.lab("fit", Path(folder), "--run.name", "one")
         from lab.runs import open_run
         from lab.runs.predictions import outcomes
 
-        came = outcomes(open_run("one", folder).metrics())
-    seen = said["rehearsal"]
+        measured = outcomes(open_run("one", folder).metrics())
+    seen = plan["rehearsal"]
     return {
         "draw": asdict(one),
-        "minutes": [said["forecasts"]["minutes"][k] for k in ("value", "low", "high")] + [came["minutes"]],
-        "memory": [said["memory_predicted"], seen["memory_bytes"], came["peak_memory_bytes"]],
-        "base": seen["memory_before"] - said["memory"]["weights"],
-        "peak": said["memory"]["peak"],
+        "minutes": [plan["forecasts"]["minutes"][k] for k in ("value", "low", "high")] + [measured["minutes"]],
+        "memory": [plan["memory_predicted"], seen["memory_bytes"], measured["peak_memory_bytes"]],
+        "base": seen["memory_before"] - plan["memory"]["weights"],
+        "peak": plan["memory"]["peak"],
         "step_seconds": seen["step_seconds"],
         "looks": seen["looks"],
     }
 
 
 def main(argv: list[str]) -> int:
-    """A piece of the work, or what came of it so far."""
+    """A piece of the work, or its results so far."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["loss", "cost", "show"])
     parser.add_argument("--file", type=Path, required=True)

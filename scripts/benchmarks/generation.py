@@ -1,4 +1,4 @@
-"""`generate`: decoding with a cache against reading the whole window anew for each token."""
+"""`generate`: decoding with a cache against reading the whole window again for each token."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from lab.generation import Sampling, stream
 from lab.model import GPT
 from scripts import reference_gpt as reference
-from scripts.benchmarks.measure import Contestant, Options, Row, compare, race
+from scripts.benchmarks.measure import Options, Row, TimedProcess, compare, run_by_turns
 from scripts.benchmarks.workloads import WORKLOADS, Step, Workload, copy_weights, reference_shape
 
 PROMPT = (1, 2, 3, 4)
@@ -19,16 +19,12 @@ def run(options: Options) -> list[Row]:
     new = 20 if options.quick else 512
     rows = []
     for threads in options.threads:
-        contestants = [
-            Contestant(name, build, workload, new, options.device, threads=threads, device=options.device)
+        processes = [
+            TimedProcess(name, build, workload, new, options.device, threads=threads, device=options.device)
             for name, build in (("reference", build_reference), ("lab", build_lab))
         ]
-        try:
-            race(contestants, blocks=1 if options.quick else 3, steps=1, warm_up=1)
-            rows += compare("generate", workload.name, contestants, threads, new, unit=f"{new} tokens")
-        finally:
-            for one in contestants:
-                one.close()
+        run_by_turns(processes, blocks=1 if options.quick else 3, steps=1, warm_up=1)
+        rows += compare("generate", workload.name, processes, threads, new, unit=f"{new} tokens")
     return [*rows, _agreement(workload)]
 
 
@@ -46,7 +42,7 @@ def models(workload: Workload) -> tuple[GPT, reference.ReferenceGPT]:
 
 
 def build_reference(workload: Workload, new: int, device: str) -> Step:
-    """The textbook's loop."""
+    """The reference's loop."""
     model = models(workload)[1].to(device)
     prompt = torch.tensor([PROMPT], device=device)
     return lambda n: float(model.generate(prompt, new, greedy=True)[0, -1])

@@ -1,17 +1,14 @@
 """What the instruments cost: one configuration with all of them at their default cadence and with all off, paired.
 
-Each pair is two fits of the same seed in processes of their own, in turn first and second, so that a slow minute
-of the machine hits both alike. A step's cost is wall time between lines of metrics.jsonl, everything included
-that happens in between, less what both runs do (validation, snapshots, checkpoints: off in both).
+Each pair is two fits of the same seed in processes of their own, in turn first and second, so that a slow minute of the
+machine hits both alike. A step's cost is wall time between lines of metrics.jsonl, everything included that happens in
+between, less what both runs do (validation, snapshots, checkpoints: off in both).
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,12 +18,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from lab.runs import open_run
-from scripts.benchmarks.measure import Contestant, Options, Row
+from scripts.benchmarks import commands
+from scripts.benchmarks.commands import LAB, switched_off
+from scripts.benchmarks.measure import Options, Row, TimedProcess, run_by_turns
 from scripts.benchmarks.overhead import fit_arguments
-from scripts.benchmarks.workloads import WORKLOADS, Workload, benchmark_text, library_text
+from scripts.benchmarks.workloads import WORKLOADS, Workload, benchmark_text
 
-EARLY_STEPS = 1000
-"""The log-spaced part ends here at the latest: before it seconds are counted, after it shares."""
+EARLY_STEPS = 1000  # the log-spaced part ends here at the latest: before it seconds are counted, after it shares
 NOTHING_ELSE = ("--validation.every", "0", "--checkpoint.every", "0", "--snapshots.every", "0", "--log.every", "1")
 
 
@@ -81,17 +79,12 @@ class _Times:
 
 
 def _fit(root: Path, name: str, config: str, more: tuple[str, ...], on: bool) -> _Times:
-    """One fit in a process of its own. Raises `RuntimeError` with its last words where it fails."""
+    """One fit in a process of its own."""
     from lab.callbacks.instruments import INSTRUMENTS
 
-    switched_off = [] if on else [x for i in INSTRUMENTS for x in (f"--{i.group}.every", "0")]
-    command = [sys.executable, "-m", "lab", "fit", "--config", config, "--run.root", str(root), "--run.name", name]
-    log = root / f"{name}.log"
-    with log.open("w") as output:
-        arguments = [*command, *NOTHING_ELSE, *switched_off, *more]
-        done = subprocess.run(arguments, stdout=output, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise RuntimeError(f"fit failed with {done.returncode}: {log.read_text()[-2000:]}")
+    quiet = [] if on else switched_off(*(instrument.group for instrument in INSTRUMENTS))
+    place = ("--config", config, "--run.root", str(root), "--run.name", name)
+    commands.run(*LAB, "fit", *place, *NOTHING_ELSE, *quiet, *more)
     started = ended = 0.0
     for line in (root / name / "events.jsonl").read_text().splitlines():
         event = json.loads(line)
@@ -107,16 +100,15 @@ def _fit(root: Path, name: str, config: str, more: tuple[str, ...], on: bool) ->
 
 # ---------------------------------------------------------------- as a benchmark: looks timed inside one run
 
-STEPS = {"A": 2000, "B": 100}
-"""Steps that are really made. B's are enough to time its looks; how many there are is counted for a run like A's."""
+STEPS = {"A": 2000, "B": 100}  # B's are enough to time its looks; how many there are is counted for a run like A's
 LATE = STEPS["A"] - EARLY_STEPS
 
 
 def run(options: Options) -> list[Row]:
     """What each instrument takes of a step's time after step 1000, and before it in seconds, timed in one run.
 
-    Each look is timed where it happens, beside the steps of the same process, so a busy machine slows both alike.
-    How many looks there are after step 1000 is that of a run of 2000 steps.
+    Each look is timed where it happens, beside the steps of the same process, so a busy machine slows both alike. How
+    many looks there are after step 1000 is that of a run of 2000 steps.
     """
     rows = []
     for threads in options.threads:
@@ -128,13 +120,10 @@ def run(options: Options) -> list[Row]:
 
 
 def _watched(workload: Workload, steps: int, threads: int, compiled: bool, options: Options) -> list[Row]:
-    text = str(library_text(20_000) if options.quick else benchmark_text())
+    text = str(benchmark_text(options.quick))
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
-        one = Contestant("watched", build_watched, workload, steps, threads, compiled, text, folder, threads=threads)
-        try:
-            one.block(1)
-        finally:
-            one.close()
+        one = TimedProcess("watched", build_watched, workload, steps, threads, compiled, text, folder, threads=threads)
+        run_by_turns([one], blocks=1, steps=1, warm_up=0)
         found = json.loads((Path(folder) / "looks.json").read_text())
     step, half = found["step"], steps // 2
     rows, late_total, early_total = [], 0.0, 0.0
@@ -168,7 +157,6 @@ def build_watched(workload: Workload, steps: int, threads: int, compiled: bool, 
     import warnings
 
     warnings.filterwarnings("ignore")
-    from lab.__main__ import main as command
     from lab.callbacks.instrument import Instrument
     from lab.training.callback import FitContext
 
@@ -190,10 +178,7 @@ def build_watched(workload: Workload, steps: int, threads: int, compiled: bool, 
         Instrument.look_if_due = timed_look  # type: ignore[method-assign]
         arguments = fit_arguments(workload, steps, threads, text, Path(folder))
         arguments += ["--levers.compile", str(compiled).lower()]
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-            code = command(["fit", *arguments, "--run.name", f"n{n}"])
-        if code:
-            raise RuntimeError(f"fit ended with code {code}: {said.getvalue()[-2000:]}")
+        commands.fit([*arguments, "--run.name", f"n{n}"])
         rates = open_run(f"n{n}", Path(folder) / "runs").metrics().series("perf/tokens_per_second")[1]
         content = {
             "step": workload.tokens / statistics.median(rates[len(rates) // 2 :]),

@@ -1,8 +1,8 @@
-"""How things are timed here: by turns, each in a process of its own, next to what the machine can do at best.
+"""How variants are timed: by turns, each in a process of its own, beside the best that the machine can do.
 
-What is compared runs in blocks that alternate, so that a busy neighbour disturbs both alike, and in separate
-processes, since threads, allocator and precision are settings of a whole process. The tenth percentile says
-what the machine does undisturbed, the median what it did; ratios are formed of each.
+What is compared runs in blocks that alternate, so that other load on the machine disturbs both alike, and in separate
+processes, since threads, allocator and precision are settings of a whole process. The tenth percentile is the time
+undisturbed, the median the time as it was; ratios are formed of each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -27,7 +27,7 @@ class Options:
     """What is to be measured, and how thoroughly.
 
     Args:
-        threads: CPU threads of every contestant, one set of rows each.
+        threads: CPU threads of every process, one set of rows each.
         device: cpu, cuda, …
         quick: Tiny work, a few seconds in all: checks that everything runs and says nothing about speed.
         workloads: Of `train`: which ones.
@@ -45,9 +45,9 @@ class Options:
 class Row:
     """One line of the result; what is not known is None and printed as n/a.
 
-    `ratio` is how many times faster than the first variant of its group (p10 over p10), `ratio_median` the
-    same of the medians, `milliseconds` the median of what `unit` counts, `p10` its tenth percentile,
-    `utilisation` the share of the matrix-product ceiling in the dtype that this variant multiplies in.
+    `ratio` is how many times faster than the first variant of its group (p10 over p10), `ratio_median` the same of the
+    medians, `milliseconds` the median of what `unit` counts, `p10` its tenth percentile, `utilisation` the share of the
+    matrix-product ceiling in the dtype that this variant multiplies in.
     """
 
     benchmark: str
@@ -75,14 +75,14 @@ def percentile(times: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-# ---------------------------------------------------------------- contestants
+# ---------------------------------------------------------------- timed processes
 
 
-class Contestant:
+class TimedProcess:
     """A process that builds something once and then runs it in blocks when asked.
 
-    `build(*args)` is called there, with `threads` set and `environment` in place before torch is imported,
-    and returns what is timed: a callable of the step's number.
+    `build(*args)` is called there, with `threads` set and `environment` in place before torch is imported, and returns
+    what is timed: a callable of the step's number.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Contestant:
         theirs.close()
 
     def block(self, steps: int, keep: bool = True) -> list[float]:
-        """Run so many steps and return the milliseconds of each. Raises RuntimeError with what went wrong there."""
+        """Run `steps` steps and return the milliseconds of each. Raises RuntimeError with what went wrong there."""
         self._pipe.send(steps)
         try:
             answer = self._pipe.recv()
@@ -127,7 +127,7 @@ class Contestant:
 
 
 def _serve(pipe: Connection, build: Build, args: tuple[Any, ...], threads: int, device: str) -> None:
-    """The contestant's side: build, then time blocks until the pipe closes."""
+    """In the process: build, then time blocks until the pipe closes."""
     try:
         torch.set_num_threads(threads)
         torch.manual_seed(0)
@@ -174,20 +174,25 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def race(contestants: Sequence[Contestant], blocks: int, steps: int, warm_up: int = 2) -> None:
-    """Let them run by turns, `blocks` times `steps` steps each; the order turns round from block to block."""
-    for contestant in contestants:
-        contestant.block(warm_up, keep=False)
-    for i in range(blocks):
-        for contestant in contestants if i % 2 == 0 else contestants[::-1]:
-            contestant.block(steps)
-            time.sleep(0.02)  # threads of the one before stop spinning
+def run_by_turns(processes: Sequence[TimedProcess], blocks: int, steps: int, warm_up: int = 2) -> None:
+    """Run them by turns, `blocks` times `steps` steps each, in an order that is reversed from block to block; then end
+    their processes."""
+    try:
+        for process in processes:
+            process.block(warm_up, keep=False)
+        for i in range(blocks):
+            for process in processes if i % 2 == 0 else processes[::-1]:
+                process.block(steps)
+                time.sleep(0.02)  # threads of the one before stop spinning
+    finally:
+        for process in processes:
+            process.close()
 
 
 def compare(
     benchmark: str,
     workload: str,
-    contestants: Sequence[Contestant],
+    processes: Sequence[TimedProcess],
     threads: int,
     tokens: int | None = None,
     unit: str = "step",
@@ -195,13 +200,13 @@ def compare(
     ceilings: dict[str, float] | None = None,
     notes: dict[str, str] | None = None,
 ) -> list[Row]:
-    """Rows of a race: ratios to the first contestant.
+    """Rows of what `run_by_turns` timed: ratios to the first process.
 
     `flops` a step and `ceilings` (FLOP/s by name) give the utilisation.
     """
-    base = contestants[0].times
+    base = processes[0].times
     rows = []
-    for one in contestants:
+    for one in processes:
         p10, median = percentile(one.times, 0.1), statistics.median(one.times)
         ceiling = (ceilings or {}).get(one.name)
         rows.append(
@@ -248,7 +253,7 @@ def contention(seconds: float = 0.5) -> Contention:
 
 
 def product_step(m: int, k: int, n: int, dtype: str, device: str) -> Callable[[int], None]:
-    """A matrix product `[m, k]·[k, n]` as a contestant: the ceiling that models of this shape have above them."""
+    """A matrix product `[m, k]·[k, n]` as a step: the ceiling for models of this shape."""
     x = torch.randn(m, k, device=device, dtype=getattr(torch, dtype))
     w = torch.randn(n, k, device=device, dtype=getattr(torch, dtype))
     out = torch.empty(m, n, device=device, dtype=getattr(torch, dtype))
@@ -257,14 +262,6 @@ def product_step(m: int, k: int, n: int, dtype: str, device: str) -> Callable[[i
         torch.mm(x, w.T, out=out)
 
     return step
-
-
-@dataclass
-class Report:
-    """All rows of a call, and the machine they were measured on."""
-
-    rows: list[Row] = field(default_factory=list)
-    machine: dict[str, Any] = field(default_factory=dict)
 
 
 def describe_machine(device: str) -> dict[str, Any]:

@@ -6,8 +6,6 @@ aside, which is work and not overhead); the bare loop makes the same steps of th
 
 from __future__ import annotations
 
-import contextlib
-import io
 import statistics
 import tempfile
 import time
@@ -16,11 +14,12 @@ from typing import Any
 
 from lab.callbacks.progress import LabProgressBar
 from lab.training.callback import FitContext
-from scripts.benchmarks.measure import Contestant, Options, Row, percentile
-from scripts.benchmarks.workloads import ADAMW, WORKLOADS, Workload, benchmark_text, lab_levers, lab_step, library_text
+from scripts.benchmarks import commands
+from scripts.benchmarks.commands import flags
+from scripts.benchmarks.measure import Options, Row, TimedProcess, percentile, run_by_turns
+from scripts.benchmarks.workloads import ADAMW, WORKLOADS, Workload, benchmark_text, lab_levers, lab_step, text_data
 
-FIRST_STEPS = 5
-"""Left out: in them everything is built that later steps find."""
+FIRST_STEPS = 5  # left out: caches and buffers are built in them
 
 
 class StepClock(LabProgressBar):
@@ -45,14 +44,10 @@ def run(options: Options) -> list[Row]:
 
 
 def _compare(workload: Workload, steps: int, repeats: int, threads: int, options: Options) -> list[Row]:
-    text = str(library_text(20_000) if options.quick else benchmark_text())
+    text = str(benchmark_text(options.quick))
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
-        one = Contestant("pair", build_pair, workload, steps, threads, text, folder, threads=threads)
-        try:
-            one.block(1, keep=False)
-            one.block(repeats)
-        finally:
-            one.close()
+        pair = TimedProcess("pair", build_pair, workload, steps, threads, text, folder, threads=threads)
+        run_by_turns([pair], blocks=1, steps=repeats, warm_up=1)
         lines = (Path(folder) / "pairs.txt").read_text().splitlines()[1:]
     pairs = [tuple(float(part) for part in line.split()) for line in lines]
     fit, bare, mean_fit, mean_bare = (list(column) for column in zip(*pairs, strict=True))
@@ -88,8 +83,6 @@ def build_pair(workload: Workload, steps: int, threads: int, text: str, folder: 
     import torch
 
     import lab.fitting.trainer as trainer
-    from lab.__main__ import main
-    from lab.data.datamodule import LabDataModule
     from lab.model import GPT
 
     trainer.LabProgressBar = StepClock  # type: ignore[misc]
@@ -98,22 +91,11 @@ def build_pair(workload: Workload, steps: int, threads: int, text: str, folder: 
 
     def fit(n: int) -> list[float]:
         StepClock.ends.clear()
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            code = main(["fit", *arguments, "--run.name", f"n{n}"])
-        if code:
-            raise RuntimeError(f"fit ended with code {code}")
+        commands.fit([*arguments, "--run.name", f"n{n}"])
         return _gaps(StepClock.ends)
 
     def bare(n: int) -> list[float]:
-        data = LabDataModule(
-            corpus="text",
-            path=text,
-            tokenizer="char",
-            context_length=config.context_length,
-            batch_size=workload.batch_size,
-            cache_dir=str(root / "cache"),
-        )
-        data.prepare()
+        data = text_data(workload, Path(text), root / "cache")
         step = lab_step(GPT(config), data, lab_levers(config, "cpu", threads=threads))
         ends = []
         for i in range(steps):
@@ -128,10 +110,7 @@ def build_pair(workload: Workload, steps: int, threads: int, text: str, folder: 
         ours, theirs = (one, other) if n % 2 else (other, one)
         with open(root / "pairs.txt", "a") as file:
             print(
-                statistics.median(ours),
-                statistics.median(theirs),
-                statistics.mean(ours),
-                statistics.mean(theirs),
+                *(average(times) for average in (statistics.median, statistics.mean) for times in (ours, theirs)),
                 file=file,
             )
 
@@ -143,7 +122,7 @@ def _gaps(ends: list[float]) -> list[float]:
 
 
 def fit_arguments(workload: Workload, steps: int, threads: int, text: str, root: Path) -> list[str]:
-    """What `fit` is told so that it trains a workload, into `root`."""
+    """The flags of `fit` that train a workload into `root`."""
     config = workload.config
     settings = {
         **{
@@ -162,8 +141,4 @@ def fit_arguments(workload: Workload, steps: int, threads: int, text: str, root:
         "validation.every": 0,
         "run.root": str(root / "runs"),
     }
-    return [
-        part
-        for name, value in settings.items()
-        for part in (f"--{name}", str(value).lower() if isinstance(value, bool) else str(value))
-    ]
+    return flags(settings)

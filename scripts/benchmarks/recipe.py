@@ -1,14 +1,14 @@
-"""`recipe`: how long until the loss that the README's setting ends with: textbook, same recipe in the lab, fast recipe.
+"""`recipe`: how long until the loss that the README's setting ends with: reference, same recipe in the lab, fast
+recipe.
 
-Whole commands, one after another by turns over the seeds, each with a run directory of its own; training seconds
-leave validation out, `whole command` is what a person waits for. All validate the same held-out text as often.
+Whole commands, one after another by turns over the seeds, each with a run directory of its own; training seconds leave
+validation out, `whole command` is from start to end. All validate the same held-out text as often.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,11 +18,12 @@ from pathlib import Path
 import orjson
 
 from lab.runs import open_run
+from scripts.benchmarks import commands
+from scripts.benchmarks.commands import LAB, ROOT
 from scripts.benchmarks.measure import Options, Row
-from scripts.benchmarks.workloads import benchmark_text, library_text
+from scripts.benchmarks.workloads import benchmark_text
 
-ROOT = Path(__file__).parents[2]
-EVALUATIONS = 20
+EVALUATIONS = 20  # validations of a run
 README = "configs/shakespeare_char.yaml"
 FAST = "configs/shakespeare_char_fast.yaml"
 VARIANTS: dict[str, tuple[str, list[str]]] = {
@@ -47,7 +48,7 @@ class Result:
 
 def run(options: Options) -> list[Row]:
     """Every variant with every seed. Without Shakespeare's text there is nothing to compare: one row says so."""
-    text = library_text(20_000) if options.quick else benchmark_text()
+    text = benchmark_text(options.quick)
     if text.name != "tinyshakespeare.txt" and not options.quick:
         return [Row("recipe", "A", "reference", note="n/a: LAB_DATA_DIR names no folder with tinyshakespeare.txt")]
     threads, rows = options.threads[0], []
@@ -72,10 +73,7 @@ def _rows(results: dict[str, list[Result]], threads: int) -> list[Row]:
         losses = sorted(r.val_loss for r in found)
         reached = sum(loss <= target for loss in losses)
         note = f"val loss {losses[0]:.4f} … {losses[-1]:.4f}, {reached} of {len(found)} at or below {target:.4f}"
-        for unit, seconds in (
-            ("training", [r.training for r in found]),
-            ("whole command", [r.whole for r in found]),
-        ):
+        for unit, seconds in (("training", [r.training for r in found]), ("whole command", [r.whole for r in found])):
             before = statistics.median([r.training if unit == "training" else r.whole for r in base])
             median = statistics.median(seconds)
             rows.append(
@@ -99,14 +97,14 @@ def _reference(text: Path, seed: int, threads: int, options: Options) -> Result:
     command = [sys.executable, str(ROOT / "scripts/reference_gpt.py"), "--text", str(text), "--seed", str(seed)]
     command += ["--threads", str(threads), "--steps", str(steps), "--evaluations", str(EVALUATIONS)]
     begin = time.perf_counter()
-    found = json.loads(_run(command))
+    found = json.loads(commands.run(*command))
     return Result(found["val_loss"], found["training_seconds"], time.perf_counter() - begin)
 
 
 def _fit(
     config: str, extra: list[str], seed: int, threads: int, folder: Path, options: Options, text: Path
 ) -> list[str]:
-    command = [sys.executable, "-m", "lab", "fit", "--config", str(ROOT / config), *extra]
+    command = [*LAB, "fit", "--config", str(ROOT / config), *extra]
     command += ["--seed_everything", str(seed), "--levers.threads", str(threads)]
     command += ["--run.root", str(folder), "--data.cache_dir", str(folder / "cache")]
     if options.quick:
@@ -117,7 +115,7 @@ def _fit(
 
 def _lab(command: list[str], folder: Path) -> Result:
     begin = time.perf_counter()
-    _run(command)
+    commands.run(*command)
     whole = time.perf_counter() - begin
     lines = [orjson.loads(line) for line in open_run("last", folder).metrics_path.read_bytes().splitlines()]
     validating, before = 0.0, 0.0
@@ -127,10 +125,3 @@ def _lab(command: list[str], folder: Path) -> Result:
             val_loss = line["val/loss"]
         before = line["time"]
     return Result(val_loss, lines[-1]["time"] - validating, whole)
-
-
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"`{' '.join(command)}` ended with code {done.returncode}: {done.stderr[-2000:]}")
-    return done.stdout

@@ -1,18 +1,16 @@
-"""`startup`: what a person waits for: the help page, and a fit until its first step."""
+"""`startup`: seconds until the help is printed, and until a fit has made its first step."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from scripts.benchmarks.commands import LAB, ROOT, flags
 from scripts.benchmarks.measure import Options, Row, percentile
 from scripts.benchmarks.workloads import library_text
-
-LAB = [sys.executable, "-m", "lab"]
 
 
 def run(options: Options) -> list[Row]:
@@ -38,17 +36,17 @@ def fit_command(folder: Path, options: Options) -> list[str]:
     """One step of the smallest preset on a text by characters."""
     text = library_text(20_000 if options.quick else 1_000_000)
     settings = {
-        "model.config": str(Path(__file__).parents[2] / "configs/model/pico.yaml"),
+        "model.config": ROOT / "configs/model/pico.yaml",
         "data.corpus": "text",
-        "data.path": str(text),
+        "data.path": text,
         "data.tokenizer": "char",
-        "data.cache_dir": str(folder / "cache"),
-        "data.batch_size": "4",
-        "validation.every": "0",
-        "horizon.steps": "1",
-        "run.root": str(folder),
+        "data.cache_dir": folder / "cache",
+        "data.batch_size": 4,
+        "validation.every": 0,
+        "horizon.steps": 1,
+        "run.root": folder,
     }
-    return [*LAB, "fit", *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    return [*LAB, "fit", *flags(settings)]
 
 
 def _seconds(command: list[str]) -> float:
@@ -58,7 +56,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def _first_step(command: list[str], run: Path) -> float:
-    """Until the first line of metrics.jsonl lies there."""
+    """Seconds until metrics.jsonl has its first line."""
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     metrics = run / "metrics.jsonl"

@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.data.bpe import train_bpe
 from lab.data.vocabulary import CharTokenizer
-from scripts.benchmarks.measure import Contestant, Options, Row, compare, race
+from scripts.benchmarks.measure import Options, Row, TimedProcess, compare, run_by_turns
 from scripts.benchmarks.workloads import library_text
 
 Encode = Callable[[int], object]
@@ -17,21 +17,17 @@ Encode = Callable[[int], object]
 
 def run(options: Options) -> list[Row]:
     """Megabytes of text into ids. Both BPE encoders are given the same documents and yield the same ids."""
-    size, vocab = (20_000, 300) if options.quick else (8_000_000, 4096)
-    text = str(library_text(size))
+    n_characters, vocab = (20_000, 300) if options.quick else (8_000_000, 4096)
+    text = str(library_text(n_characters))
     rows = []
     for threads in options.threads:
         for kind, baseline in (("char", build_loop), ("bpe", build_tokenizers)):
-            contestants = [
-                Contestant(name, build, text, kind, vocab, threads, threads=threads, environment=_threads(threads))
+            processes = [
+                TimedProcess(name, build, text, kind, vocab, threads, threads=threads, environment=_threads(threads))
                 for name, build in (("python loop" if kind == "char" else "tokenizers", baseline), ("lab", build_lab))
             ]
-            try:
-                race(contestants, blocks=2 if options.quick else 5, steps=1, warm_up=1)
-                rows += compare("tokenize", kind, contestants, threads, unit=f"{size / 1e6:g} MB")
-            finally:
-                for one in contestants:
-                    one.close()
+            run_by_turns(processes, blocks=2 if options.quick else 5, steps=1, warm_up=1)
+            rows += compare("tokenize", kind, processes, threads, unit=f"{n_characters / 1e6:g} MB")
     return rows
 
 

@@ -1,4 +1,4 @@
-"""`train`: tokens per second of the same model, the same mathematics, against the textbook; and how far they part."""
+"""`train`: tokens per second of the same model against the reference; and how far the losses differ."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from lab.model import GPT, flops_per_token
 from lab.model.loss import LossKernel, cross_entropy, head_logits, head_loss
 from lab.training.levers import AUTOCAST
 from scripts import reference_gpt as reference
-from scripts.benchmarks.measure import Build, Contestant, Options, Row, compare, product_step, race
+from scripts.benchmarks.measure import Build, Options, Row, TimedProcess, compare, product_step, run_by_turns
 from scripts.benchmarks.workloads import (
     WORKLOADS,
-    MadeData,
+    RandomData,
     Step,
     Workload,
     benchmark_text,
     copy_weights,
     lab_levers,
     lab_step,
-    library_text,
     reference_shape,
     reference_step,
     text_data,
@@ -34,8 +33,7 @@ from scripts.benchmarks.workloads import (
 
 PARITY_STEPS = 300
 LARGEST_TEXT_VOCABULARY = 65
-STEPS = {"A": 40, "B": 3, "Bd": 3, "C": 2, "tiny": 2}
-"""Steps of a block: about half a second to six seconds of the reference."""
+STEPS = {"A": 40, "B": 3, "Bd": 3, "C": 2, "tiny": 2}  # of a block: half a second to six seconds of the reference
 
 
 def run(options: Options) -> list[Row]:
@@ -62,48 +60,43 @@ def _throughput(workload: Workload, threads: int, options: Options, cache: str) 
         builds["lab, all logits at once"] = partial(build_lab, loss="whole")
     if find_spec("transformers") and workload.config.dropout == 0 and not options.quick:
         builds["transformers"] = build_transformers
-    text = str(library_text(20_000) if options.quick else benchmark_text())
-    contestants = [
-        Contestant(name, build, workload, device, threads, text, cache, threads=threads, device=device)
+    text = str(benchmark_text(options.quick))
+    processes = [
+        TimedProcess(name, build, workload, device, threads, text, cache, threads=threads, device=device)
         for name, build in builds.items()
     ]
     shape = (workload.tokens, workload.config.d_model, workload.config.mlp_width)
     limits = [
-        Contestant(dtype, product_step, *shape, dtype, device, threads=threads, device=device)
+        TimedProcess(dtype, product_step, *shape, dtype, device, threads=threads, device=device)
         for dtype in ("float32", "bfloat16")
     ]
-    try:
-        race([*contestants, *limits], blocks, STEPS[workload.name], warm_up=1 if options.quick else 3)
-        flops = 2 * shape[0] * shape[1] * shape[2]
-        ceiling = {one.name: 1000 * flops / min(one.times) for one in limits}
-        low = lab_levers(workload.config, device).precision in AUTOCAST
-        ceilings = {name: ceiling["bfloat16" if low and name.startswith("lab") else "float32"] for name in builds}
-        rows = compare(
-            "train",
-            workload.name,
-            contestants,
-            threads,
-            workload.tokens,
-            flops=flops_per_token(workload.config) * workload.tokens,
-            ceilings=ceilings,
-        )
-        rows += [
-            Row("train", workload.name, f"ceiling {d}", threads, value=c / 1e9, unit="GFLOP/s")
-            for d, c in ceiling.items()
-        ]
-        return rows
-    finally:
-        for one in [*contestants, *limits]:
-            one.close()
+    run_by_turns([*processes, *limits], blocks, STEPS[workload.name], warm_up=1 if options.quick else 3)
+    flops = 2 * shape[0] * shape[1] * shape[2]
+    ceiling = {one.name: 1000 * flops / min(one.times) for one in limits}
+    low = lab_levers(workload.config, device).precision in AUTOCAST
+    ceilings = {name: ceiling["bfloat16" if low and name.startswith("lab") else "float32"] for name in builds}
+    rows = compare(
+        "train",
+        workload.name,
+        processes,
+        threads,
+        workload.tokens,
+        flops=flops_per_token(workload.config) * workload.tokens,
+        ceilings=ceilings,
+    )
+    rows += [
+        Row("train", workload.name, f"ceiling {d}", threads, value=c / 1e9, unit="GFLOP/s") for d, c in ceiling.items()
+    ]
+    return rows
 
 
-# ---------------------------------------------------------------- what runs in the contestants' processes
+# ---------------------------------------------------------------- what runs in the timed processes
 
 
 def build_reference(workload: Workload, device: str, threads: int, text: str, cache: str) -> Step:
-    """The textbook, as it comes."""
+    """The reference as it is."""
     if workload.config.vocab_size > LARGEST_TEXT_VOCABULARY:
-        return reference_step(workload, device, MadeData(workload).stream)
+        return reference_step(workload, device, RandomData(workload).stream)
     data = text_data(workload, Path(text), Path(cache))
     return reference_step(workload, device, data.token_files["train"].array())
 
@@ -119,13 +112,13 @@ def build_lab(
 ) -> Step:
     """The lab's own step with its own levers."""
     large = workload.config.vocab_size > LARGEST_TEXT_VOCABULARY
-    data = MadeData(workload) if large else text_data(workload, Path(text), Path(cache))
+    data = RandomData(workload) if large else text_data(workload, Path(text), Path(cache))
     levers = lab_levers(workload.config, device, threads=threads, compile=compile, loss=loss)
     return lab_step(GPT(workload.config), data, levers)
 
 
 def build_transformers(workload: Workload, device: str, threads: int, text: str, cache: str) -> Step:
-    """Hugging Face's GPT-2 of the same shape in the textbook's loop: a peer, with biases and a tanh GELU."""
+    """Hugging Face's GPT-2 of the same shape in the reference's loop: a peer, with biases and a tanh GELU."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = workload.config
@@ -144,7 +137,7 @@ def build_transformers(workload: Workload, device: str, threads: int, text: str,
         )
     ).to(device)
     optimizer = reference.make_optimizer(model)
-    data = MadeData(workload).stream
+    data = RandomData(workload).stream
 
     def call(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = model(x).logits
@@ -166,10 +159,10 @@ def build_transformers(workload: Workload, device: str, threads: int, text: str,
 
 
 def _parity(workload: Workload, options: Options, cache: str) -> list[Row]:
-    """Validation loss after the same batches from the same weights: textbook, lab in fp32, lab with its levers."""
+    """Validation loss after the same batches from the same weights: reference, lab in fp32, lab with its levers."""
     torch.set_num_threads(options.threads[0])
     steps = 5 if options.quick else PARITY_STEPS
-    text = library_text(20_000) if options.quick else benchmark_text()
+    text = benchmark_text(options.quick)
     data = text_data(workload, text, Path(cache))
     val = data.token_files["val"].array()
     shape = (val, workload.config.context_length, 64)

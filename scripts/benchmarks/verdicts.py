@@ -1,4 +1,4 @@
-"""What came of the forecasts: errors, intervals that held, the noise of seeds beside them."""
+"""Forecasts against measurements: errors, intervals that held, the noise of seeds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_lo
 from lab.training.schedules import ScheduleConfig, lr_factor
 from scripts.benchmarks.measure import Row
 
-PART = 0.3
-"""Of a run, that is done when it is forecast anew."""
+PART = 0.3  # of a run, after which it is forecast again
 
 
 def trained(record: dict[str, Any]) -> Trained:
@@ -22,7 +21,7 @@ def trained(record: dict[str, Any]) -> Trained:
 
 
 def rows_of(lines: Sequence[dict[str, Any]]) -> list[Row]:
-    """The rows of everything that has been measured."""
+    """The rows of all that has been measured."""
     return [*loss_rows(lines), *cost_rows([line for line in lines if line["kind"] == "cost"])]
 
 
@@ -43,9 +42,9 @@ def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
         target, rungs = runs[0], ladders[key]
         so_far = [(part, loss) for part, loss in target.curve if part <= PART + 1e-9]
         try:
-            said = forecast_loss(rungs, target.size, target.tokens, floor=floors[key]) if rungs else None
-            now = {"pilot": said} if said else {}
-            now |= {"at 30 %, ladder": reforecast(so_far, said, annealing[key])} if said else {}
+            pilot = forecast_loss(rungs, target.size, target.tokens, floor=floors[key]) if rungs else None
+            now = {"pilot": pilot} if pilot else {}
+            now |= {"at 30 %, ladder": reforecast(so_far, pilot, annealing[key])} if pilot else {}
             now |= {"at 30 %, alone": reforecast(so_far, None, annealing[key])}
         except NotEnough as why:
             rows.append(Row("forecast", f"{key[0]} {key[1]}", "pilot", note=str(why)))
@@ -65,7 +64,7 @@ def loss_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 def left_to_anneal(line: dict[str, Any]) -> float:
-    """By how much the learning rate of a target will still fall when it is forecast anew."""
+    """By how much the learning rate of a target will still fall when it is forecast again."""
     steps, schedule = line["steps"], ScheduleConfig(**line["draw"]["schedule"])
     return lr_factor(round(PART * steps), steps, schedule) - lr_factor(steps, steps, schedule)
 
@@ -99,14 +98,16 @@ def cost_rows(lines: Sequence[dict[str, Any]]) -> list[Row]:
     names = ("minutes", "memory", "memory, no step made", "its growth")
     off: dict[str, list[float]] = {name: [] for name in names}
     for r in lines:
-        said, came = r["minutes"][0], r["minutes"][3]
+        forecast, measured_minutes = r["minutes"][0], r["minutes"][3]
         counted, rehearsed, measured = r["memory"]
         growth = (counted - r["base"]) / (measured - r["base"])
-        parts = (said / came, rehearsed / measured, counted / measured, growth)
+        parts = (forecast / measured_minutes, rehearsed / measured, counted / measured, growth)
         now = {name: part - 1 for name, part in zip(names, parts, strict=True)}
         for name, value in now.items():
             off[name].append(value)
-        note = f"{60 * said:.1f} s said, {60 * came:.1f} s came; " + ", ".join(f"{k} {v:+.1%}" for k, v in now.items())
+        note = f"{60 * forecast:.1f} s forecast, {60 * measured_minutes:.1f} s measured; " + ", ".join(
+            f"{k} {v:+.1%}" for k, v in now.items()
+        )
         rows.append(Row("forecast", f"{r['series']} {r['number']}", "cost", note=note))
     for name, values in off.items():
         sizes = [abs(v) for v in values]

@@ -1,4 +1,4 @@
-"""What is trained in the benchmarks: shapes, texts, the textbook's stepper and the lab's."""
+"""What the benchmarks train: shapes, texts, the reference's step and the lab's."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ from lab.training.levers import LeverConfig, Levers, choose_levers
 from lab.training.optimizers import OptimizerConfig, build_optimizer, grad_norm_and_clip
 from scripts import reference_gpt as reference
 
-ADAMW = OptimizerConfig(lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, clip=1.0)
-"""The reference's optimizer in the lab's words."""
-TEXT_BYTES = 1_115_394
-"""Where there is no Shakespeare, a text of its size is made of the standard library's source."""
-CHARACTERS = 65
+ADAMW = OptimizerConfig(lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, clip=1.0)  # as the reference's
+TEXT_CHARACTERS, CHARACTERS = 1_115_394, 65  # of TinyShakespeare: how long it is, and how many different ones
+QUICK_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -72,25 +70,25 @@ WORKLOADS = {
 
 
 @cache
-def benchmark_text() -> Path:
-    """TinyShakespeare where LAB_DATA_DIR holds it, else a text of its length and number of characters."""
+def benchmark_text(quick: bool = False) -> Path:
+    """TinyShakespeare where LAB_DATA_DIR holds it, else a text of its length and number of characters; quick: short."""
     known = Path(os.environ.get("LAB_DATA_DIR") or "/nowhere") / "tinyshakespeare.txt"
-    return known if known.exists() else library_text(TEXT_BYTES)
+    return known if known.exists() and not quick else library_text(QUICK_CHARACTERS if quick else TEXT_CHARACTERS)
 
 
 @cache
-def library_text(size: int) -> Path:
-    """`size` characters of the standard library's source, with its 65 commonest characters only."""
+def library_text(n_characters: int) -> Path:
+    """That many characters of the standard library's source, with its 65 commonest characters only."""
     parts, length = [], 0
     for file in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
         text = file.read_text(encoding="utf-8", errors="ignore")
         parts.append(text)
         length += len(text)
-        if length >= 2 * size:
+        if length >= 2 * n_characters:
             break
     text = "".join(parts)
     common = {c for c, _ in Counter(text).most_common(CHARACTERS)}
-    text = "".join(c for c in text if c in common)[:size]
+    text = "".join(c for c in text if c in common)[:n_characters]
     folder = tempfile.mkdtemp(prefix="lab-bench-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "library.txt"
@@ -112,7 +110,7 @@ def text_data(workload: Workload, text: Path, cache_dir: Path) -> LabDataModule:
     return data
 
 
-class MadeData:
+class RandomData:
     """Batches of random tokens for vocabularies that no small text fills, in the data module's manner."""
 
     def __init__(self, workload: Workload) -> None:
@@ -133,7 +131,7 @@ class MadeData:
 
 
 def reference_shape(config: GPTConfig) -> reference.Shape:
-    """The reference's words for a configuration it can express."""
+    """A configuration as the reference has it."""
     return reference.Shape(
         config.n_layers, config.n_heads, config.d_model, config.context_length, config.vocab_size, config.dropout
     )
@@ -184,15 +182,12 @@ def reference_step(workload: Workload, device: str, tokens: np.ndarray) -> Step:
 
 
 def lab_levers(config: GPTConfig, device: str, precision: str | None = None, **wanted: object) -> Levers:
-    """What the lab chooses for this model on this device, `wanted` settings aside."""
+    """The levers that the lab chooses for this model on this device, but for those in `wanted`."""
     return choose_levers(LeverConfig(**wanted), config=config, device=device, precision=precision)  # type: ignore[arg-type]
 
 
 def lab_step(
-    model: GPT,
-    data: LabDataModule | MadeData,
-    levers: Levers,
-    optimizer_config: OptimizerConfig = ADAMW,
+    model: GPT, data: LabDataModule | RandomData, levers: Levers, optimizer_config: OptimizerConfig = ADAMW
 ) -> Step:
     """The lab's step without Lightning: what `PretrainingModule.training_step` computes, as a bare loop."""
     levers.apply(model)

@@ -1,4 +1,4 @@
-"""The textbook computes what the lab computes: otherwise no comparison of their speed means anything."""
+"""The reference computes what the lab computes, so that their speeds compare."""
 
 from __future__ import annotations
 
