@@ -1,9 +1,7 @@
-"""Writing files so that whoever reads them, at whatever moment, finds a whole one.
+"""Writing files so that a reader finds a whole one at every moment; reading JSON and YAML.
 
-Two kinds of file live in a run directory. One is replaced (status, checkpoints, snapshots): it is written
-under a temporary name in the same folder, forced to the disk, then renamed over the old file; rename is
-atomic, so a reader sees the old file or the new one, and kill -9 or a full disk leave the old one untouched.
-The other grows by lines (metrics, events): each line is one `write`, and only its newline makes it count.
+A file is written under a temporary name in the same folder, forced to the disk, then renamed over the old one. Rename
+is atomic, so a reader sees the old file or the new one, and kill -9 or a full disk leave the old one untouched.
 """
 
 from __future__ import annotations
@@ -13,12 +11,17 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import orjson
+
 TEMPORARY_PREFIX = ".tmp-"
+
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What some network file systems answer a process that asks for a file lock."""
 
 _counter = itertools.count()
 
@@ -42,15 +45,6 @@ def explain_write_error(error: OSError, path: Path, kept: str) -> WriteError:
     }
     cause = remedies.get(error.errno or 0, error.strerror or type(error).__name__)
     return WriteError(error.errno or errno.EIO, f"could not write {path}: {cause} ({kept})")
-
-
-def plain(value: Any) -> Any:
-    """A value that JSON does not know, as one it does: tensors and arrays as numbers, the rest as text."""
-    if hasattr(value, "tolist"):  # numpy and torch alike, without importing either
-        return value.tolist()
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=str)
-    return str(value)
 
 
 def sync_folder(folder: Path) -> None:
@@ -81,7 +75,7 @@ def writing_whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     temporary = temporary_path(path)
     kept = "the earlier file is untouched" if path.exists() else "nothing was left behind"
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", buffering=1 << 17) as file:
             yield cast(BinaryIO, file)
             file.flush()
             if durable:
@@ -142,3 +136,55 @@ def sweep_temporaries(folder: Path, *, older_than: float = 0.0) -> int:
         except FileNotFoundError:
             continue
     return removed
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON does not know, as one it does: tensors and arrays as numbers, the rest as text."""
+    if hasattr(value, "tolist"):  # numpy and torch alike, without importing either
+        return value.tolist()
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    return str(value)
+
+
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """Indented JSON, with its newline; tensors, arrays and paths may be in it, NaN becomes null."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    return orjson.dumps(content, default=plain, option=options)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a JSON file as a whole by `to_json`; errors as in `writing_whole`."""
+    write_whole(path, to_json(content))
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, None without a file. Raises `ValueError` if it holds anything else."""
+    try:
+        content = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise ValueError(f"{path} is damaged: not JSON") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: it does not hold an object")
+    return content
+
+
+def read_yaml(path: Path) -> dict[str, Any] | None:
+    """The mapping in a YAML file, None without a file. Raises `ValueError` if it holds anything else."""
+    import yaml  # 15 ms that most readers of a run do not need
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise ValueError(f"{path} is damaged: not YAML") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: it does not hold a mapping")
+    return content

@@ -26,8 +26,8 @@ from typing import Any
 from page_server import BROWSER_FLAGS, find_chromium, serving
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from lab.files import write_json
 from lab.runs import MetricsWriter, Run, StatusWriter, create_run
-from lab.runs.records import write_json
 
 FLAGS = (*BROWSER_FLAGS, "--enable-precise-memory-info")
 LIVE = "(document.querySelector('[data-panel=live]') ?? { dataset: {} })"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import subprocess
@@ -12,12 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from lab.files import (
     WriteError,
     link_whole,
+    read_json,
+    read_yaml,
     sweep_temporaries,
+    write_json,
     write_whole,
     writing_whole,
 )
@@ -184,3 +190,34 @@ def test_sweeping_spares_the_young_and_the_others(tmp_path: Path) -> None:
     os.utime(tmp_path / ".tmp-old", (0, 0))
     assert sweep_temporaries(tmp_path, older_than=60) == 1
     assert sorted(os.listdir(tmp_path)) == [".tmp-young", "kept"]
+
+
+def test_what_json_does_not_know(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    values = {
+        "nan": float("nan"),
+        "tensor": torch.tensor([1.5]),
+        "scalar": np.float32(0.5),
+        "path": Path("a"),
+        "set": {2, 1},
+    }
+    write_json(path, values)
+    expected = {"nan": None, "tensor": [1.5], "scalar": 0.5, "path": "a", "set": [1, 2]}
+    assert json.loads(path.read_text()) == expected
+    assert read_json(path) == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b"null"])
+def test_damaged_json(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "data.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"data\.json is damaged"):
+        read_json(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"a: [", b"- 1", b"\xff\xfe\x00", b"!!python/object/apply:os.getcwd []"])
+def test_damaged_or_hostile_yaml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"config\.yaml is damaged"):
+        read_yaml(path)

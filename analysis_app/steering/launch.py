@@ -20,10 +20,10 @@ from typing import Any
 import orjson
 
 from analysis_app.library import ConflictError
+from lab.files import read_json, write_json
 from lab.runs import Run
 from lab.runs.paths import check_name
 from lab.runs.processes import process_start, this_machine
-from lab.runs.records import read_json, write_json
 
 CHECK_SECONDS = 120
 CHECKS_AT_ONCE = 2  # each loads PyTorch and Lightning: seconds of a core, and 400 MB

@@ -69,7 +69,7 @@ def _show_parser() -> Parser:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from lab.data.cache import atomic_write
+    from lab.data.cache import writing
     from lab.data.corpora import open_corpus
     from lab.data.synthetic import SyntheticCorpus
     from lab.data.tokenizers import make_tokenizer, published_if_here
@@ -81,7 +81,7 @@ def _train(args: argparse.Namespace) -> int:
     if isinstance(corpus, SyntheticCorpus):
         raise ValueError(f"--corpus {args.corpus} is made of symbols, not of text: they are its vocabulary")
     tokenizer = make_tokenizer("bpe", corpus, args.vocab_size)
-    with atomic_write(args.out) as file:
+    with writing(args.out) as file:
         file.write(tokenizer.to_json().encode())
 
     text = _held_out(corpus)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.data.cache import atomic_write
+from lab.data.cache import writing
 
 if TYPE_CHECKING:
     from lab.data.batches import Sequences
@@ -131,7 +131,7 @@ def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError):
         found = compute()
-    with atomic_write(path) as file:
+    with writing(path) as file:
         file.write(json.dumps(found, indent=1).encode())
     return found
 

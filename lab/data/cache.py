@@ -1,22 +1,20 @@
-"""Where made things are kept between runs (token files, vocabularies), and how to write there without harm.
+"""Where token files, vocabularies and baselines are kept between runs.
 
-A file appears under its name only when it is whole: written beside it, flushed to the disk, then renamed.
-One process makes a thing, the others wait for it: the lock belongs to the kernel, so a killed process
-leaves none behind.
+One process makes a thing, the others wait for it: the lock belongs to the kernel, so a killed process leaves none
+behind.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
-TEMPORARY = ".part"
+from lab.files import NO_LOCKS, WriteError, sweep_temporaries, writing_whole
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -28,48 +26,41 @@ def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder` (made if missing); waits for whoever holds it, and sweeps what a killed one
-    left.
+    """Hold the lock of `folder` (made if missing): waits for its holder, and sweeps the files a killed one left.
 
     Raises `ValueError` when the folder cannot be written.
     """
+    from filelock import FileLock  # 40 ms that most commands do not need
+
+    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "a")  # noqa: SIM115 (closed below; closing gives the lock back)
+        lock.acquire()
     except OSError as error:
-        raise ValueError(
-            f"cannot write to the cache {folder}: {error.strerror};"
-            f" set data.cache_dir or LAB_CACHE_DIR to another folder"
-        ) from error
-    with handle:
-        # Some network file systems know no locks: then two may do the same work, each under its own
-        # temporary name.
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            for left_behind in folder.glob(f"*{TEMPORARY}"):
-                left_behind.unlink(missing_ok=True)
+        # Without file locks two processes may do the same work, each under its own temporary name.
+        if error.errno not in NO_LOCKS:
+            raise ValueError(
+                f"cannot write to the cache {folder}: {error.strerror};"
+                f" set data.cache_dir or LAB_CACHE_DIR to another folder"
+            ) from error
+    else:
+        sweep_temporaries(folder)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write bytes to, that becomes `path` when the block ends well and vanishes when it does not.
-
-    Raises `ValueError` when the disk is full.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{TEMPORARY}")
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """`lab.files.writing_whole` for what is kept here. Raises `ValueError` when the disk is full."""
     try:
-        with open(temporary, "wb", buffering=1 << 20) as file:
+        with writing_whole(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
+    except WriteError as error:
         if error.errno not in _FULL:
             raise
         raise ValueError(
-            f"no room to write {path}: {error.strerror}; free some, or set data.cache_dir or LAB_CACHE_DIR to"
+            f"no room to write {path}: {os.strerror(error.errno)}; free some, or set data.cache_dir or LAB_CACHE_DIR to"
             f" a folder on another disk"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

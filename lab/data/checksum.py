@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from lab.data.cache import atomic_write, cache_root
+from lab.data.cache import cache_root, writing
 from lab.hashing import file_sha256
 
 # Under this a file is hashed about as fast as a note of its hash is found and trusted.
@@ -43,6 +43,6 @@ def _noted_hash(file: Path, before: os.stat_result) -> str:
     if time.time() - max(before.st_ctime, before.st_mtime) > _SETTLED_SECONDS:
         with suppress(OSError):
             note.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(note) as out:
+            with writing(note) as out:
                 out.write(json.dumps({"stamp": stamp, "sha256": digest}).encode())
     return digest

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.data.cache import atomic_write, cache_root, locked
+from lab.data.cache import cache_root, locked, writing
 from lab.data.corpus import SPLITS, Corpus, Split
 from lab.data.progress import Progress
 from lab.data.tokenizers import Tokenizer
@@ -92,7 +92,7 @@ def _write(corpus: Corpus, tokenizer: Tokenizer, split: Split, folder: Path) -> 
     path.with_suffix(".json").unlink(missing_ok=True)
     tokens = n_bytes = documents = 0
     with (
-        atomic_write(path) as out,
+        writing(path) as out,
         Progress(f"tokenising {corpus.name} ({split})", corpus.size_bytes(split)) as progress,
     ):
         end_of_text = tokenizer.eot_id if corpus.has_documents else None
@@ -107,7 +107,7 @@ def _write(corpus: Corpus, tokenizer: Tokenizer, split: Split, folder: Path) -> 
             progress.update(n_bytes)
     file = TokenFile(path, tokens, n_bytes, documents, tokenizer.dtype.name, _checksum(path))
     facts = {k: v for k, v in asdict(file).items() if k != "path"}
-    with atomic_write(path.with_suffix(".json")) as out:
+    with writing(path.with_suffix(".json")) as out:
         out.write(json.dumps({"format": FORMAT, **facts}, indent=1).encode())
     return file
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.data.bpe import PUBLISHED, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
-from lab.data.cache import atomic_write, cache_root, locked
+from lab.data.cache import cache_root, locked, writing
 from lab.data.corpus import Corpus
 from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
 
@@ -58,7 +58,7 @@ def make_tokenizer(
         if (kept := _read_kept(path)) is not None:
             return _check_size(kept, vocab_size)
         made = _make(kind, corpus, vocab_size)
-        with atomic_write(path) as file:
+        with writing(path) as file:
             file.write(made.to_json().encode())
     return _check_size(made, vocab_size)
 

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.memory import is_oom_error
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.figures.schedule import draw_schedule
-from lab.files import WriteError, write_whole
+from lab.files import WriteError, write_json, write_whole
 from lab.fitting.decisions import Decisions, decide
 from lab.fitting.listener import Listener
 from lab.fitting.origin import find_origin
@@ -25,7 +25,6 @@ from lab.runs import Run, create_run
 from lab.runs.compare import flatten
 from lab.runs.events import Resumed, Started
 from lab.runs.predictions import read_predictions
-from lab.runs.records import write_json
 from lab.runs.status import ACTIVE_STATES
 from lab.settings.arguments import Arguments
 from lab.settings.messages import SettingsError

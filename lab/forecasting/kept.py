@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.data.cache import cache_root
+from lab.files import read_json, write_json
 from lab.forecasting.law import Forecast
 from lab.runs.compare import IRRELEVANT, flatten
-from lab.runs.records import read_json, write_json
 
 NO_EFFECT = (*IRRELEVANT, "predict.")  # beginnings of settings that neither cost nor loss depend on
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 
-from lab.files import link_whole, plain, sync_folder, write_whole, writing_whole
+from lab.files import link_whole, sync_folder, write_json, writing_whole
 from lab.hashing import file_sha256
 from lab.runs.lines import now
 from lab.runs.paths import RunPaths
@@ -162,8 +162,7 @@ def keep_checkpoint(run: RunPaths, step: int) -> None:
     if info is None or info.kind != "regular":
         return
     path = info.path.with_suffix(".json")
-    content = orjson.loads(path.read_bytes()) | {"kind": "milestone"}
-    write_whole(path, orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    write_json(path, orjson.loads(path.read_bytes()) | {"kind": "milestone"})
     for alias in info.aliases:
         link_whole(path, run.checkpoints_dir / f"{alias}.json")
 
@@ -192,8 +191,7 @@ def write_facts(
         "size": path.stat().st_size,
         "sha256": sha256 or file_sha256(path),
     }
-    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
-    write_whole(path.with_suffix(".json"), orjson.dumps(facts, default=plain, option=options))
+    write_json(path.with_suffix(".json"), facts)
     info = read_facts(path)
     assert info is not None
     return info

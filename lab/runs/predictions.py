@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from lab.files import read_json, write_json
 from lab.runs.lines import now
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.paths import RunPaths
-from lab.runs.records import read_json, write_json
 
 FORMAT = 1
 COVERAGE = 0.8

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lab.files import read_json, write_json
 from lab.runs.lines import now
-from lab.runs.records import read_json, write_json
 
 FORMAT = 1
 NAME = ".sick.json"

@@ -9,12 +9,12 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from lab.files import read_json, read_yaml
 from lab.runs.checkpoints import CheckpointInfo, list_checkpoints
 from lab.runs.events import Event, read_events
 from lab.runs.lines import Row
 from lab.runs.metrics_log import MetricsHistory, read_metrics
 from lab.runs.paths import MAX_NAME_LENGTH, NEWEST, RunPaths, check_name
-from lab.runs.records import read_config, read_json
 from lab.runs.reference_texts import BundleInfo, list_bundles
 from lab.runs.samples import read_samples
 from lab.runs.snapshots import list_snapshots
@@ -110,7 +110,7 @@ class Run(RunPaths):
 
     def config(self) -> dict[str, Any] | None:
         """`config.yaml`: the whole configuration. Raises `ValueError` if it is damaged."""
-        return read_config(self.config_path)
+        return read_yaml(self.config_path)
 
     def predictions(self) -> dict[str, Any] | None:
         """`predictions.json`: what was predicted before the start. Raises `ValueError` if it is damaged."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from lab.files import plain, write_whole
+from lab.files import to_json, write_whole
 from lab.runs.paths import RunPaths
 from lab.runs.processes import process_start, this_machine
 from lab.runs.versions import git_state, versions
@@ -42,7 +42,6 @@ TRANSITIONS = {
     "completed": {"starting"},
     "failed": {"starting"},
 }
-_JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
 @dataclass(frozen=True)
@@ -300,5 +299,5 @@ class StatusWriter:
                     self._content["updated"] = now
                 self._content |= {"heartbeat": now, "heartbeat_monotonic": round(time.monotonic(), 3)}
                 self._dirty = False
-                data = orjson.dumps(self._content, default=plain, option=_JSON_OPTIONS)
+                data = to_json(self._content)
             write_whole(self.run.status_path, data, durable=durable)

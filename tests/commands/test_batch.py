@@ -12,8 +12,8 @@ import pytest
 
 from lab.commands.batch import main
 from lab.data.datamodule import LabDataModule
+from lab.files import write_json
 from lab.runs import Run, create_run
-from lab.runs.records import write_json
 
 DOCUMENTS = [f"Document {i}: " + " ".join(f"né→🙂 {i * j}" for j in range(30)) for i in range(40)]
 

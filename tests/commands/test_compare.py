@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lab.__main__ import main as lab
 from lab.commands.compare import main
+from lab.files import write_json
 from lab.runs import MetricsWriter, Run, create_run
-from lab.runs.records import write_json
 from tests.report.runs import DATA, make_run
 
 

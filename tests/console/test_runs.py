@@ -13,10 +13,10 @@ from rich.console import Console
 from lab.commands.runs import main
 from lab.console.format import STATE_STYLES
 from lab.console.runs import LOSSES, print_run, print_table
+from lab.files import write_json
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, list_runs
 from lab.runs.checkpoints import step_path, write_checkpoint
 from lab.runs.events import CheckpointSaved, InstrumentFailed, Started
-from lab.runs.records import write_json
 from lab.runs.status import TRANSITIONS
 
 MODEL = {"n_layers": 4, "n_heads": 2, "d_model": 128, "context_length": 256, "vocab_size": 2048}

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lab import files
 from lab.data import cache
 from lab.data.tokenfile import TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import Tokenizer, make_tokenizer
 from lab.data.vocabulary import ByteTokenizer, CharTokenizer
+from lab.files import TEMPORARY_PREFIX
 
 
 def expected_ids(texts: list[str], tokenizer: Tokenizer, documents: bool) -> list[int]:
@@ -143,18 +145,18 @@ def slow_build(folder: Path, pause: float) -> subprocess.Popen[str]:
 def test_killed_in_the_middle_the_next_starts_over(tmp_path: Path) -> None:
     process = slow_build(tmp_path, 0.05)
     deadline = time.monotonic() + 30
-    while not any(tmp_path.rglob(f"*{cache.TEMPORARY}")) and time.monotonic() < deadline:
+    while not any(tmp_path.rglob(f"{TEMPORARY_PREFIX}*")) and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert list(tmp_path.rglob(f"*{cache.TEMPORARY}"))
+    assert list(tmp_path.rglob(f"{TEMPORARY_PREFIX}*"))
     assert not list(tmp_path.rglob("*.bin"))
     finished = slow_build(tmp_path, 0.0)
     out, _ = finished.communicate(timeout=60)
     (train,) = tmp_path.rglob("train.bin")
     assert train.stat().st_size == 2 * int(out.split()[0])
-    assert not list(tmp_path.rglob(f"*{cache.TEMPORARY}"))
+    assert not list(tmp_path.rglob(f"{TEMPORARY_PREFIX}*"))
 
 
 def test_builders_at_the_same_time_do_the_work_once(tmp_path: Path) -> None:
@@ -181,10 +183,10 @@ def test_an_interrupt_leaves_nothing_under_the_final_name(corpus: Any, tmp_path:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, a disk that is always full")
 def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpus: Any) -> None:
     real_open = open
-    monkeypatch.setattr(cache, "open", lambda f, *a, **k: real_open("/dev/full", *a, **k), raising=False)
+    monkeypatch.setattr(files, "open", lambda f, *a, **k: real_open("/dev/full", "wb"), raising=False)
     with (
         pytest.raises(ValueError, match=r"no room to write .*LAB_CACHE_DIR"),
-        cache.atomic_write(tmp_path / "x") as out,
+        cache.writing(tmp_path / "x") as out,
     ):
         out.write(b"x" * (2 << 20))
     assert not list(tmp_path.iterdir())

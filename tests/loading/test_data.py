@@ -8,9 +8,9 @@ import torch
 import yaml
 
 from lab.data.dataset import LabData
+from lab.files import write_json
 from lab.loading import load_data
 from lab.runs import Run, create_run
-from lab.runs.records import write_json
 
 
 def begun(root: Path, **settings: Any) -> tuple[Run, LabData]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.files import write_json
 from lab.report.run_record import RunRecord, read_record
 from lab.runs import Run
-from lab.runs.records import write_json
 from tests.report.runs import make_run, text_of
 
 PREDICTIONS = {

@@ -14,6 +14,7 @@ import yaml
 
 from lab.diagnosis import RULES
 from lab.diagnosis.finding import Found
+from lab.files import write_json
 from lab.report import report_on
 from lab.report.document import Document, Section
 from lab.report.markdown import render_markdown
@@ -21,7 +22,6 @@ from lab.report.run_record import RunRecord
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.checkpoints import SNAPSHOT_SUFFIX, step_path, write_checkpoint, write_facts
 from lab.runs.events import Completed, LrChanged, Paused, Started, Unpaused
-from lab.runs.records import write_json
 from lab.runs.reference_texts import encode_pattern, write_bundle
 from lab.runs.series import Columns
 

@@ -16,10 +16,10 @@ import pytest
 
 from lab.diagnosis import RULES
 from lab.diagnosis.finding import Found
+from lab.files import write_json
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, open_run
 from lab.runs.control import ControlChannel
 from lab.runs.events import ENDS, SampleWritten
-from lab.runs.records import write_json
 from scripts.page_server import Server, start_server
 from tests.analysis_app.conftest import MARKUP, Person
 from tests.tiny import write_corpus
