@@ -19,8 +19,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """ "did you mean 'x'? ", with its space, for the choice nearest to a name that is none of them; empty where none is
-    near."""
+    """A question for the choice nearest to a name that is none of them, and a space; empty where none is near."""
     close = difflib.get_close_matches(name, list(choices), 1)
     return f"did you mean {close[0]!r}? " if close else ""
 

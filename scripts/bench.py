@@ -26,7 +26,7 @@ from rich.table import Table
 
 from scripts.benchmarks.measure import Options, Row, contention, describe_machine
 
-MODULES = {
+MODULES = {  # of `scripts.benchmarks`, which hold the `run` of each
     "train": "training",
     "recipe": "recipe",
     "generate": "generation",
@@ -39,7 +39,6 @@ MODULES = {
     "forecast": "forecast",
     "diagnose": "diagnosis",
 }
-"""Benchmarks by name, and the module of `scripts.benchmarks` that holds each one's `run`."""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

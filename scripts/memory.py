@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 
 SMALL_MB = 10
-ALLOWED_MB = 300
-"""How far apart the two peaks may lie."""
+ALLOWED_MB = 300  # between the two peaks
 SAMPLE_SECONDS = 0.02
 N_WORDS = 50_000
 WORDS_PER_DOCUMENT = 350

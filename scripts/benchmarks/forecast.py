@@ -42,8 +42,7 @@ TARGETS, COSTS, SIZES = 8, 12, 12
 SEED = 1337
 LOOKS = 20
 PIECE_SECONDS = 200.0
-SPARE_SECONDS = 40.0
-"""A rung is not begun when less than this is left."""
+SPARE_SECONDS = 40.0  # a rung is not begun when less than this is left
 
 
 def run(options: Options) -> list[Row]:
