@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
 CGROUP = Path("/sys/fs/cgroup")
+MEMORY_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, in cgroup version 2 and 1
 
 
 def physical_cores(cpus: Iterable[int], topology: Path = CPU_TOPOLOGY) -> int:
@@ -51,10 +53,10 @@ def total_memory(device: str | torch.device) -> int:
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        return min(total, int((CGROUP / "memory.max").read_text()))
-    except (OSError, ValueError):  # no such file, or "max"
-        return total
+    for limit in MEMORY_LIMITS:
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            total = min(total, int((CGROUP / limit).read_text()))
+    return total
 
 
 def held_memory(device: str | torch.device) -> int:

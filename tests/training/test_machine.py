@@ -71,6 +71,9 @@ def test_a_containers_limit_is_all_the_memory_there_is(tmp_path: Path, monkeypat
     assert total_memory("cpu") == 123456789
     (tmp_path / "memory.max").write_text("max\n")
     assert total_memory(torch.device("cpu")) == whole
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("23456789\n")
+    assert total_memory("cpu") == 23456789
 
 
 def test_what_the_process_holds_and_has_held() -> None:
