@@ -1,6 +1,6 @@
 """Every metric the lab logs, declared once: name, unit, formula, and how to read it.
 
-The dashboards' tooltips, the doctor and the report take their words from here. A name that ends in a layer or
+The dashboards' tooltips, the diagnosis and the report take their words from here. A name that ends in a layer or
 a head (`stats/entropy.layer0`, `stats/entropy.layer0.head3`) belongs to the metric before the first dot.
 """
 

@@ -83,13 +83,13 @@ def _diagnose(record: RunRecord) -> str:
 
 
 def guessed(root: Path) -> str:
-    """How many of the broken runs of the page's quiz the user diagnosed from their curves at the first try."""
+    """How many runs of the page's diagnosis quiz the user answered right at the first try."""
     first = first_guesses(read_guesses(root))
     if not first:
-        return "you diagnosed none of the broken runs on the page so far"
+        return "you answered no run of the page's diagnosis quiz yet"
     asked = sum(broken.cause is not None for broken in BROKEN_RUNS.values())
-    right = f"{sum(first.values())} of {plural(len(first), 'broken run')}"
-    return f"you diagnosed {right} at the first try; the page has {asked}"
+    right = f"{sum(first.values())} of {plural(len(first), 'run')}"
+    return f"in the page's diagnosis quiz you were right at the first try in {right}; it has {asked}"
 
 
 def _explore(record: RunRecord) -> str:

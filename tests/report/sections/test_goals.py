@@ -30,10 +30,12 @@ def test_questions_depend_on_what_the_run_shows(record: RunRecord) -> None:
 
 
 def test_guesses_count_at_the_first_try(tmp_path: Path) -> None:
-    assert guessed(tmp_path) == "you diagnosed none of the broken runs on the page so far"
+    assert guessed(tmp_path) == "you answered no run of the page's diagnosis quiz yet"
     for case, right in (("no_mask", False), ("no_mask", True), ("spike", True)):
         add_guess(tmp_path, case, "x", right)
-    assert guessed(tmp_path).startswith("you diagnosed 1 of 2 broken runs at the first try; the page has ")
+    assert guessed(tmp_path).startswith(
+        "in the page's diagnosis quiz you were right at the first try in 1 of 2 runs; it has "
+    )
 
 
 def test_room_for_own_words() -> None:
