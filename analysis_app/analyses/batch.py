@@ -18,7 +18,7 @@ from analysis_app.library import Library, NotFoundError, Opened
 from lab.data.dataset import LabData
 from lab.loading import load_data
 from lab.model import cross_entropy
-from lab.runs import Run
+from lab.runs import Run, metrics
 
 MAX_TOKENS = 16_384  # shown and scored at once; the rest of a large batch on request
 MAX_LOGITS = 1 << 25  # of one forward pass, 128 MB
@@ -51,7 +51,7 @@ def batch_text(
     step = _before(steps, batch) if step is None else step
     losses = None if step is None else _losses(library.open(trained.name, step), tokens, targets)
     epochs = data.epochs_seen(batch)
-    recorded = (row.get("train/loss") for row in trained.metrics().rows if row["step"] == batch)
+    recorded = (row.get(metrics.TRAIN_LOSS) for row in trained.metrics().rows if row["step"] == batch)
     return {
         "run": trained.name,
         "batch": batch,

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from analysis_app.analyses.declaration import Answer, Array
-from lab.runs import MetricsHistory, Run
+from lab.runs import MetricsHistory, Run, metrics
 from lab.runs.events import INDUCTION_HEAD, Finding, of_kind
 from lab.runs.series import extremes
 
 MAX_POINTS = 40_000  # of one curve; more are thinned, and every spike stays
-LOSSES = ("train/loss", "val/loss")
+LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def landmarks(run: Run, history: MetricsHistory) -> list[Answer]:
     Each `{"name", "step", "why"}`.
     """
     found: list[tuple[str, int, str]] = []
-    steps, losses = history.series("train/loss")
+    steps, losses = history.series(metrics.TRAIN_LOSS)
     if len(losses) > 1 and (half := (losses[0] + min(losses)) / 2) < losses[0]:
         step = next(step for step, loss in zip(steps, losses, strict=True) if loss <= half)
         why = f"the training loss first falls to {half:.3f}, half-way from {losses[0]:.3f} to {min(losses):.3f}"
@@ -50,7 +50,7 @@ def landmarks(run: Run, history: MetricsHistory) -> list[Answer]:
     if onset := next((finding for finding in findings if finding.rule == INDUCTION_HEAD), None):
         why = f"head {onset.layer}.{onset.head} puts half of its attention there from here on"
         found.append(("induction onset", onset.step, why))
-    if best := history.best("val/loss"):
+    if best := history.best(metrics.VAL_LOSS):
         found.append(("best val", best[0], f"the lowest validation loss, {best[1]:.3f}"))
     found.sort(key=lambda landmark: landmark[1])
     return [{"name": name, "step": step, "why": why} for name, step, why in found]

@@ -12,7 +12,7 @@ from analysis_app.analyses.curves import curve
 from analysis_app.analyses.declaration import Answer, PackedRequest, analysis
 from analysis_app.library import Library
 from lab.model import GPTConfig, count_parameters, flops_per_token
-from lab.runs import MetricsHistory, Run
+from lab.runs import MetricsHistory, Run, metrics
 from lab.runs.compare import compare_losses, config_differences
 from lab.runs.metrics import METRICS, describe
 
@@ -26,7 +26,7 @@ def overlay(
     runs: Annotated[list[str], Field(description="names of runs", max_length=100)],
     metric: Annotated[
         str, Field(description="one that the runs log, such as val/bits_per_byte", max_length=200)
-    ] = "train/loss",
+    ] = metrics.TRAIN_LOSS,
 ) -> Answer:
     """One metric of several runs over steps, tokens, minutes and FLOPs, and the settings that differ between them.
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from analysis_app.analyses.declaration import Answer, analysis
 from analysis_app.library import Library
-from lab.runs import Run
+from lab.runs import Run, metrics
 from lab.runs.metrics import METRICS
 
-MEASURES = ("stats/grad_norm", "stats/update_ratio", "stats/weight_norm")
+MEASURES = (metrics.STATS_GRAD_NORM, metrics.STATS_UPDATE_RATIO, metrics.STATS_WEIGHT_NORM)
 
 
 @analysis("norms")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.runs import Run
+from lab.runs import Run, metrics
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, CheckpointInfo, list_facts
 
 ALIASES = ("last", "best")  # links to the file of a step
@@ -55,8 +55,8 @@ def _row(info: CheckpointInfo, problem: str | None) -> WeightsRow:
         step=info.step,
         kind=info.kind,
         tokens=info.tokens,
-        train_loss=info.losses.get("train/loss"),
-        val_loss=info.losses.get("val/loss"),
+        train_loss=info.losses.get(metrics.TRAIN_LOSS),
+        val_loss=info.losses.get(metrics.VAL_LOSS),
         probe_loss=info.probe_loss,
         wall=info.wall,
         size=info.size,

@@ -15,13 +15,13 @@ from analysis_app.library.checkpoints import WeightsRow, published_weights, weig
 from analysis_app.library.opened import Opened
 from analysis_app.library.result_cache import ResultCache
 from lab.loading import find_weights, list_weights, load
-from lab.runs import Run, list_runs, open_run
+from lab.runs import Run, list_runs, metrics, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, CheckpointInfo, read_facts, step_path
 from lab.runs.paths import NEWEST, check_name
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
 OPEN_CORPORA = 4
-LOSSES = {"train_loss": "train/loss", "val_loss": "val/loss"}
+LOSSES = {"train_loss": metrics.TRAIN_LOSS, "val_loss": metrics.VAL_LOSS}
 
 
 class NotFoundError(ValueError):

@@ -13,6 +13,7 @@ from lab.callbacks.instrument import Instrument
 from lab.interp import HISTOGRAM_SITES, histogram, linear_edges, symmetric_log_edges
 from lab.interp.arrays import IntArray
 from lab.model import GPT
+from lab.runs import metrics
 from lab.training.callback import FitContext
 
 COUNTS = 10  # histograms come with every tenth look, and with all of the log-spaced start
@@ -76,11 +77,11 @@ class ActivationHistograms(Instrument):
         values: dict[str, float] = {}
         for place, matrices in layers(fit.model):
             size = norm(matrices)
-            values[f"stats/weight_norm.{place}"] = size
+            values[metrics.of_part(metrics.STATS_WEIGHT_NORM, place)] = size
             if place in before:
                 moved = norm([now.detach() - then for now, then in zip(matrices, before[place], strict=True)])
-                values[f"stats/update_ratio.{place}"] = moved / size if size else 0.0
-                values[f"stats/grad_norm.{place}"] = norms[place]
+                values[metrics.of_part(metrics.STATS_UPDATE_RATIO, place)] = moved / size if size else 0.0
+                values[metrics.of_part(metrics.STATS_GRAD_NORM, place)] = norms[place]
         fit.logbook.log(fit.step, values)
         dashboards = self.dashboards(fit)
         if dashboards and self.counted(fit, fit.step):

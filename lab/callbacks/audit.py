@@ -12,6 +12,7 @@ from lab.callbacks.instrument import Instrument
 from lab.data.datamodule import LabDataModule
 from lab.interp import run_with_cache
 from lab.model import GPT
+from lab.runs import metrics
 from lab.training.callback import FitContext
 from lab.training.step import StepBatch
 
@@ -47,7 +48,7 @@ class Audit(Instrument):
     def look(self, fit: FitContext) -> None:
         """The model, the newest batch, and before the first step the text."""
         text = reference_texts(fit.data, fit.model.config.context_length)[:1]
-        values = {"audit/sees_future": sees_future(fit.model, text)}
+        values = {metrics.AUDIT_SEES_FUTURE: sees_future(fit.model, text)}
         if self._batch is not None:
             values |= batch_facts(*self._batch)
             self._batch = None
@@ -63,7 +64,7 @@ class Audit(Instrument):
         share = sum(module.training for module in modules) / len(modules)
         if share != self._training_share:
             self._training_share = share
-            fit.logbook.log(fit.step, {"audit/training_mode": share})
+            fit.logbook.log(fit.step, {metrics.AUDIT_TRAINING_MODE: share})
 
 
 def sees_future(model: GPT, text: Tensor) -> float:
@@ -88,12 +89,12 @@ def batch_facts(tokens: Tensor, targets: Tensor) -> dict[str, float]:
     counted = targets[:, :-1] >= 0
     n = max(1, int(counted.sum()))
     found = {
-        "audit/next_targets": float(((targets[:, :-1] == tokens[:, 1:]) & counted).sum()) / n,
-        "audit/same_targets": float(((targets[:, :-1] == tokens[:, :-1]) & counted).sum()) / n,
+        metrics.AUDIT_NEXT_TARGETS: float(((targets[:, :-1] == tokens[:, 1:]) & counted).sum()) / n,
+        metrics.AUDIT_SAME_TARGETS: float(((targets[:, :-1] == tokens[:, :-1]) & counted).sum()) / n,
     }
     if len(tokens) > 1:
         # The last target of a sequence is the token after it: does the next sequence begin with that?
-        found["audit/consecutive"] = float((targets[:-1, -1] == tokens[1:, 0]).double().mean())
+        found[metrics.AUDIT_CONSECUTIVE] = float((targets[:-1, -1] == tokens[1:, 0]).double().mean())
     return found
 
 
@@ -111,7 +112,7 @@ def text_facts(data: LabDataModule) -> dict[str, float]:
         counts += np.bincount(part[:PART_TOKENS], minlength=data.vocab_size)
         text = part.tobytes()
         there = [known or stands_in(s, text, train.dtype.itemsize) for known, s in zip(there, stretches, strict=True)]
-    return {"audit/unseen_rows": float((counts == 0).mean()), "audit/val_in_train": sum(there) / len(there)}
+    return {metrics.AUDIT_UNSEEN_ROWS: float((counts == 0).mean()), metrics.AUDIT_VAL_IN_TRAIN: sum(there) / len(there)}
 
 
 def stands_in(stretch: bytes, text: bytes, width: int) -> bool:

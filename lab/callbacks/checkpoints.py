@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.callbacks.validation import Validation
 from lab.files import WriteError, sweep_temporaries
+from lab.runs import metrics
 from lab.runs.cadence import Cadence
 from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path
 from lab.runs.events import CheckpointSaved
@@ -94,7 +95,7 @@ class Checkpoints(FitCallback):
         Raises `WriteError` when the disk is full, at the latest with the next checkpoint; the earlier ones stay whole.
         """
         logbook, step, facts = fit.logbook, fit.step, fit.facts()
-        val_loss = facts["losses"].get("val/loss", math.inf)
+        val_loss = facts["losses"].get(metrics.VAL_LOSS, math.inf)
         best = val_loss < self._best
         self._best, self._saved = min(self._best, val_loss), step
         fit.save(step_path(logbook.run.checkpoints_dir, step))

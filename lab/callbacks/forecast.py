@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.forecasting.curve import reforecast
 from lab.forecasting.law import Forecast, NotEnough
+from lab.runs import metrics
 from lab.training.callback import FitCallback, FitContext
 from lab.training.schedules import lr_factor
 
@@ -23,18 +24,22 @@ class Reforecast(FitCallback):
 
     def start(self, fit: FitContext) -> None:
         """A resumed run has a curve already."""
-        steps, losses = fit.logbook.run.metrics().series("val/loss")
+        steps, losses = fit.logbook.run.metrics().series(metrics.VAL_LOSS)
         now = fit.step
         self._curve = [(step / fit.total_steps, loss) for step, loss in zip(steps, losses, strict=True) if step < now]
 
     def validated(self, fit: FitContext) -> None:
         """After the metrics log has written the validation."""
         step, total, schedule = fit.step, fit.total_steps, fit.module.schedule_config
-        self._curve.append((step / total, fit.module.validated["val/loss"]))
+        self._curve.append((step / total, fit.module.validated[metrics.VAL_LOSS]))
         annealing = lr_factor(step, total, schedule) - lr_factor(total, total, schedule)
         try:
             found = reforecast(self._curve, self.said, annealing)
         except NotEnough:
             return
-        values = {"forecast/final_val_loss": found.value, "forecast/low": found.low, "forecast/high": found.high}
+        values = {
+            metrics.FORECAST_FINAL_VAL_LOSS: found.value,
+            metrics.FORECAST_LOW: found.low,
+            metrics.FORECAST_HIGH: found.high,
+        }
         fit.logbook.log(step, values)

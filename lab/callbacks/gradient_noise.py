@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.callbacks.instrument import Instrument
+from lab.runs import metrics
 from lab.training.callback import FitContext
 from lab.training.step import StepBatch
 
@@ -92,11 +93,11 @@ class GradientNoise(Instrument):
         self._signal = DECAY * self._signal + (1 - DECAY) * signal
         self._weight = DECAY * self._weight + (1 - DECAY)
         values = {
-            "stats/gradient_noise": self._noise / self._weight,
-            "stats/gradient_signal": self._signal / self._weight,
+            metrics.STATS_GRADIENT_NOISE: self._noise / self._weight,
+            metrics.STATS_GRADIENT_SIGNAL: self._signal / self._weight,
         }
         if self._signal > 0 and self._noise > 0:  # an estimate of either may fall below 0, and means nothing then
-            values["stats/critical_batch"] = self._noise / self._signal
+            values[metrics.STATS_CRITICAL_BATCH] = self._noise / self._signal
         fit.logbook.log(fit.step, values)
 
     def state_dict(self) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from lab.runs import metrics
 from lab.runs.cadence import Cadence
 from lab.training.callback import FitCallback, FitContext
 from lab.training.logbook import Logbook
@@ -57,22 +58,22 @@ class MetricsLog(FitCallback):
             self._seconds, self._steps = self._seconds + time.perf_counter() - self._begun, self._steps + 1
         clip = fit.module.optimizer_config.clip
         self._updates += 1
-        self._clipped += clip is not None and 0 < clip < fit.module.measured["train/grad_norm"]
+        self._clipped += clip is not None and 0 < clip < fit.module.measured[metrics.TRAIN_GRAD_NORM]
         every = Cadence(self.every, MOST_LINES, at_most=True).steps(fit.total_steps)
         if measured_at % every and done < fit.total_steps:
             return
         logbook, values = fit.logbook, dict(fit.module.measured)
         if self._steps:
             speed = self._steps * logbook.tokens_per_step / self._seconds
-            values["perf/tokens_per_second"] = speed
+            values[metrics.PERF_TOKENS_PER_SECOND] = speed
             # Over a step or two the speed is noise; the status and the ETA take a slow average.
             self._speed = speed if self._speed is None else self._speed + 0.05 * (speed - self._speed)
         if clip:
-            values["train/clipped"] = self._clipped / self._updates
+            values[metrics.TRAIN_CLIPPED] = self._clipped / self._updates
         self._seconds, self._steps, self._clipped, self._updates = 0.0, 0, 0, 0
         logbook.log(measured_at, values, dashboards=self._lines % self.dashboards_every == 0)
         self._lines += 1
-        logbook.progress(done, self._speed, {"train/loss": values["train/loss"]})
+        logbook.progress(done, self._speed, {metrics.TRAIN_LOSS: values[metrics.TRAIN_LOSS]})
 
     def validated(self, fit: FitContext) -> None:
         """The validation's numbers."""

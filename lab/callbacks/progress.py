@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from lab.runs import metrics
 from lab.training.callback import FitCallback, FitContext
 
 REFRESH_SECONDS = 0.25  # between two drawings of about 1 ms each: at worst 0.4 % of a core
@@ -68,7 +69,7 @@ class LabProgressBar(FitCallback):
             return
         self._measure_rate(fit)
         self._drawn = now
-        loss = fit.module.measured.get("train/loss")
+        loss = fit.module.measured.get(metrics.TRAIN_LOSS)
         if self._progress:
             self._progress.update(self._task, completed=fit.step, loss=loss, val=self._val_loss, rate=self._rate)
         else:
@@ -90,7 +91,7 @@ class LabProgressBar(FitCallback):
 
     def validated(self, fit: FitContext) -> None:
         """Show the newest validation loss, and don't count the validation's seconds as training speed."""
-        self._val_loss = fit.module.validated.get("val/loss")
+        self._val_loss = fit.module.validated.get(metrics.VAL_LOSS)
         self._mark = None
 
     def say(self, text: str) -> None:

@@ -24,6 +24,7 @@ from lab.interp import (
     summarise,
     token_losses,
 )
+from lab.runs import metrics
 from lab.runs.events import INDUCTION_HEAD, MILESTONE, Finding
 from lab.runs.reference_texts import delete_bundles_beyond, encode_pattern, write_bundle
 from lab.training.callback import FitContext
@@ -33,21 +34,21 @@ INDUCTION_FORMED = THRESHOLDS["induction_formed"].value
 
 # Names of `lab.interp.Summary.scalars` → metrics. Left out: what another one says already.
 METRIC_NAMES = {
-    "loss": "stats/probe_loss",
-    "entropy": "stats/entropy",
-    "first_token": "stats/first_token",
-    "distance": "stats/attn_distance",
-    "previous_token": "stats/previous_token",
-    "duplicate_token": "stats/duplicate_token",
-    "induction": "stats/induction",
-    "largest_score": "stats/attn_logit_max",
-    "resid_post_norm": "stats/resid_norm",
-    "attn_out_norm": "stats/attn_out_norm",
-    "mlp_out_norm": "stats/mlp_out_norm",
-    "dead_share": "stats/dead_share",
-    "saturated_share": "stats/saturated_share",
-    "induction_loss_gap": "stats/induction_loss_gap",
-    "repeat_loss": "stats/repeat_loss",
+    "loss": metrics.STATS_PROBE_LOSS,
+    "entropy": metrics.STATS_ENTROPY,
+    "first_token": metrics.STATS_FIRST_TOKEN,
+    "distance": metrics.STATS_ATTN_DISTANCE,
+    "previous_token": metrics.STATS_PREVIOUS_TOKEN,
+    "duplicate_token": metrics.STATS_DUPLICATE_TOKEN,
+    "induction": metrics.STATS_INDUCTION,
+    "largest_score": metrics.STATS_ATTN_LOGIT_MAX,
+    "resid_post_norm": metrics.STATS_RESID_NORM,
+    "attn_out_norm": metrics.STATS_ATTN_OUT_NORM,
+    "mlp_out_norm": metrics.STATS_MLP_OUT_NORM,
+    "dead_share": metrics.STATS_DEAD_SHARE,
+    "saturated_share": metrics.STATS_SATURATED_SHARE,
+    "induction_loss_gap": metrics.STATS_INDUCTION_LOSS_GAP,
+    "repeat_loss": metrics.STATS_REPEAT_LOSS,
 }
 
 
@@ -94,7 +95,7 @@ class ReferenceTexts(Instrument):
         """Bundle, numbers, pictures."""
         logbook, found, step = fit.logbook, reference_activations(fit), fit.step
         summary = summarise(found.text, found.repeated, found.period)
-        values = metrics(summary)
+        values = named(summary)
         logbook.log(step, values)
         lens = logit_lens(fit.model, found.text, top_k=1)
         norms = residual_norms(found.text)
@@ -141,7 +142,7 @@ def induction_finding(layer: int, head: int, score: float, chance: float, step: 
         "token and reads what came after",
         since=step,
         step=step,
-        metric=f"stats/induction.layer{layer}",
+        metric=metrics.of_layer(metrics.STATS_INDUCTION, layer),
         value=score,
         threshold=INDUCTION_FORMED,
         why="With it the model goes on with what it has seen before in the same context (Olsson et al. 2022); the loss "
@@ -154,7 +155,7 @@ def induction_finding(layer: int, head: int, score: float, chance: float, step: 
     )
 
 
-def metrics(summary: Summary) -> dict[str, float]:
+def named(summary: Summary) -> dict[str, float]:
     """The summary's numbers under the names of metrics.jsonl."""
     found = {}
     for name, value in summary.scalars().items():

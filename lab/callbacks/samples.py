@@ -10,7 +10,7 @@ from lab.callbacks.instrument import Instrument
 from lab.callbacks.longest_copy import Copy, longest_copies
 from lab.data.datamodule import LabDataModule
 from lab.generation import Prompt, Sampling, read_prompt, stream
-from lab.runs import SampleWriter
+from lab.runs import SampleWriter, metrics
 from lab.runs.events import SampleWritten
 from lab.training.callback import FitContext
 
@@ -76,7 +76,7 @@ class Samples(Instrument):
         samples = self.write(fit)
         copies = [sample.copy for sample in samples if sample.copy is not None]
         if copies:
-            fit.logbook.log(fit.step, {"stats/longest_copy": max(copy["tokens"] for copy in copies)})
+            fit.logbook.log(fit.step, {metrics.STATS_LONGEST_COPY: max(copy["tokens"] for copy in copies)})
         rows = [[sample.prompt, sample.text, sample.copied()] for sample in samples]
         self.dashboards(fit).text("samples", ["prompt", "text", "longest copy"], rows, fit.step)
 

@@ -11,6 +11,7 @@ import torch
 
 from lab.callbacks.instrument import Instrument
 from lab.model import flops_per_token
+from lab.runs import metrics
 from lab.runs.cadence import Cadence
 from lab.training.callback import FitContext
 from lab.training.machine import peak_memory
@@ -102,14 +103,14 @@ class Throughput(Instrument):
             return
         seconds = self._training / self._steps
         values = {
-            "perf/step_seconds": seconds,
-            "perf/data_share": self._loading / max(1e-12, self._training + self._loading),
-            "perf/memory_bytes": float(peak_memory(fit.module.device)),
+            metrics.PERF_STEP_SECONDS: seconds,
+            metrics.PERF_DATA_SHARE: self._loading / max(1e-12, self._training + self._loading),
+            metrics.PERF_MEMORY_BYTES: float(peak_memory(fit.module.device)),
         }
         peak = peak_flops(fit.module.device, fit.precision)
         if peak is not None:
             done = float(flops_per_token(fit.model.config)) * fit.logbook.tokens_per_step / fit.n_processes
-            values["perf/mfu"] = done / seconds / peak
+            values[metrics.PERF_MFU] = done / seconds / peak
         self._forget()
         fit.logbook.log(fit.step, values)
 

@@ -21,7 +21,7 @@ from lab.fitting.lifecycle import Fit
 from lab.fitting.listener import Listener
 from lab.generation import stream_text
 from lab.model import GPTConfig, count_parameters, flops_per_token
-from lab.runs import Run
+from lab.runs import Run, metrics
 from lab.runs.next_commands import on_run, resume
 from lab.settings.groups import PredictConfig
 
@@ -119,7 +119,7 @@ def print_summary(console: Console, module: Any, data: Any, run: Run) -> None:
     """The end of a completed run: losses beside the baselines, predictions scored, a sample, what to try next."""
     losses = module.validated
     console.print()
-    if "val/loss" in losses:
+    if metrics.VAL_LOSS in losses:
         console.print(scoreboard(losses, data.baselines))
     print_verdicts(console, run, data)
     opening = opening_of(data)
@@ -138,8 +138,8 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
         table.add_column(name, justify="right")
     table.add_column("")
     rows = [(name, nats.get(name), bits.get(name)) for name in BASELINES if name in nats or name in bits]
-    own_bits = losses.get("val/bits_per_byte")
-    own = ("this model", losses["val/loss"], own_bits)
+    own_bits = losses.get(metrics.VAL_BITS_PER_BYTE)
+    own = ("this model", losses[metrics.VAL_LOSS], own_bits)
     everyone = sorted([*rows, own], key=lambda r: -(r[2] if r[2] is not None else float("inf")))
     for name, loss, bpb in everyone:
         is_own = name == own[0]

@@ -16,7 +16,7 @@ from lab import units
 from lab.console.format import STATE_STYLES, count, duration, moment, named_lines, number, sparkline
 from lab.console.format import console as make_console
 from lab.console.terminal import visible
-from lab.runs import CheckpointInfo, MetricsHistory, Run, Status
+from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, metrics
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
 from lab.runs.events import Event
 from lab.runs.facts import as_mapping, as_number, as_text, baselines_of, dig
@@ -25,7 +25,7 @@ from lab.runs.next_commands import RESUMABLE, on_run, resume
 if TYPE_CHECKING:
     from rich.console import Console
 
-LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
+LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_BITS_PER_BYTE)
 
 
 MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
@@ -147,24 +147,24 @@ def _setting_lines(run: Run, data: Mapping[str, Any]) -> Lines:
     return lines
 
 
-def _loss_lines(run: Run, metrics: MetricsHistory, data: Mapping[str, Any]) -> Lines:
+def _loss_lines(run: Run, history: MetricsHistory, data: Mapping[str, Any]) -> Lines:
     lines: Lines = []
     for name in LOSSES:
-        values = metrics.series(name)[1]
-        best = metrics.best(name)
+        values = history.series(name)[1]
+        best = history.best(name)
         if best:
-            lowest = "" if name == "train/loss" else f"   lowest {number(best[1])} (step {best[0]})"
+            lowest = "" if name == metrics.TRAIN_LOSS else f"   lowest {number(best[1])} (step {best[0]})"
             curve = f"{sparkline(values)}  {number(values[0])} → {number(values[-1])}{lowest}"
             lines.append((name, curve))
-    for unit, name in (("nats_per_token", "val/loss"), ("bits_per_byte", "val/bits_per_byte")):
-        reached = metrics.latest(name)
+    for unit, name in (("nats_per_token", metrics.VAL_LOSS), ("bits_per_byte", metrics.VAL_BITS_PER_BYTE)):
+        reached = history.latest(name)
         known = baselines_of(data, unit).items()
         if known:
             beaten = [" ✓" if reached is not None and reached < value else "" for _, value in known]
             marks = [f"{r} {number(value)}{mark}" for (r, value), mark in zip(known, beaten, strict=True)]
             lines.append((f"to beat, {unit.partition('_')[0]}", ", ".join(marks)))
-    if metrics.skipped:
-        lines.append(("damaged", f"{metrics.skipped} lines of {run.metrics_path.name} were skipped"))
+    if history.skipped:
+        lines.append(("damaged", f"{history.skipped} lines of {run.metrics_path.name} were skipped"))
     return lines
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.console.format import STATE_STYLES, count, duration, number, sparkline
 from lab.console.terminal import visible
-from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status
+from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status, metrics
 from lab.runs.events import CommandAnswered, CommandRefused, Event, Failed, Finding, InstrumentFailed
 from lab.runs.lines import Row
 from lab.runs.next_commands import RESUMABLE, resume
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 LAST_EVENTS, SAMPLE_CHARACTERS, NARROW = 6, 400, 60
 SHOWN = (
-    *("val/loss", "val/perplexity", "val/bits_per_byte", "train/lr", "train/grad_norm"),
-    *("perf/tokens_per_second", "perf/memory_bytes"),
+    *(metrics.VAL_LOSS, metrics.VAL_PERPLEXITY, metrics.VAL_BITS_PER_BYTE, metrics.TRAIN_LR, metrics.TRAIN_GRAD_NORM),
+    *(metrics.PERF_TOKENS_PER_SECOND, metrics.PERF_MEMORY_BYTES),
 )
 UNTOLD = ("id", "args", "command", "asked")  # of an event
 
@@ -61,7 +61,7 @@ def picture(watched: Watched, screen: Console) -> Group:
     if status.total_steps:
         bar = ProgressBar(total=status.total_steps, completed=status.step or 0, width=screen.width)
         parts.append(Padding(bar, 0))  # which ends its line
-    _, losses = watched.metrics.series("train/loss")
+    _, losses = watched.metrics.series(metrics.TRAIN_LOSS)
     if losses:
         parts.append(Text(f"{sparkline(losses, max(8, screen.width - 24))} {number(losses[0])} → {number(losses[-1])}"))
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -103,7 +103,7 @@ def _remarks(run: Run, status: Status) -> list[str]:
 def _cell(name: str, value: float | None) -> tuple[str, str] | None:
     if value is None or not math.isfinite(value):
         return None
-    if name == "train/lr":
+    if name == metrics.TRAIN_LR:
         return name, f"{value:.2e}"
     if name.startswith("perf/"):
         return name, f"{value / 1e6:,.0f} MB" if name.endswith("bytes") else count(value)

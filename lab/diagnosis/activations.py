@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.diagnosis.evidence import Evidence, unbroken_since
 from lab.diagnosis.finding import Family, Found
+from lab.runs import metrics
 from lab.runs.series import Series
 
 ACTIVATIONS = Family("activations")
@@ -20,7 +21,7 @@ ACTIVATIONS = Family("activations")
 )
 def dead_units(evidence: Evidence, limits: Any) -> Found | None:
     """Many MLP units are never active."""
-    return _worst_layer(evidence, limits, "stats/dead_share", limits.dead_share, "no reference text activates")
+    return _worst_layer(evidence, limits, metrics.STATS_DEAD_SHARE, limits.dead_share, "no reference text activates")
 
 
 @ACTIVATIONS.rule(
@@ -31,7 +32,8 @@ def dead_units(evidence: Evidence, limits: Any) -> Found | None:
 )
 def saturated_units(evidence: Evidence, limits: Any) -> Found | None:
     """Many MLP units are always active."""
-    return _worst_layer(evidence, limits, "stats/saturated_share", limits.saturated_share, "every token activates")
+    metric = metrics.STATS_SATURATED_SHARE
+    return _worst_layer(evidence, limits, metric, limits.saturated_share, "every token activates")
 
 
 def _worst_layer(evidence: Evidence, limits: Any, name: str, bar: float, words: str) -> Found | None:
@@ -57,7 +59,7 @@ def _worst_layer(evidence: Evidence, limits: Any, name: str, bar: float, words: 
 def residual_growth(evidence: Evidence, limits: Any) -> Found | None:
     """The residual stream keeps growing."""
     width = evidence.facts.number("model.config.d_model")
-    curves = evidence.layers("stats/resid_norm")
+    curves = evidence.layers(metrics.STATS_RESID_NORM)
     if not width or not curves or evidence.facts.says("model.config.norm_position", "post"):
         return None
     layer = max(curves, key=lambda i: curves[i].last or 0.0)
@@ -68,4 +70,5 @@ def residual_growth(evidence: Evidence, limits: Any) -> Found | None:
         return None
     value = float(curve.values[-1])
     what = f"the residual stream has grown from {curve.values[0]:.2g} to {value:.3g} after layer {layer}"
-    return Found("warning", what, int(curve.steps[begin]), f"stats/resid_norm.layer{layer}", value, bar)
+    metric = metrics.of_layer(metrics.STATS_RESID_NORM, layer)
+    return Found("warning", what, int(curve.steps[begin]), metric, value, bar)

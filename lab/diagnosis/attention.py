@@ -8,6 +8,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence, unbroken_since
 from lab.diagnosis.finding import Family, Found, Level
+from lab.runs import metrics
 
 ATTENTION = Family("attention")
 LOOKS = 3
@@ -22,7 +23,7 @@ LOOKS = 3
 def attention_logits(evidence: Evidence, limits: Any) -> Found | None:
     """Attention logits grow too large."""
     worst: Found | None = None
-    for layer, curve in evidence.layers("stats/attn_logit_max").items():
+    for layer, curve in evidence.layers(metrics.STATS_ATTN_LOGIT_MAX).items():
         high = curve.values > limits.logit_high
         begin = unbroken_since(high, LOOKS)
         if begin is None or (worst and curve.values[-1] <= (worst.value or 0)):
@@ -30,7 +31,7 @@ def attention_logits(evidence: Evidence, limits: Any) -> Found | None:
         value = float(curve.values[-1])
         level: Level = "alarm" if value > limits.logit_alarming else "warning"
         what = f"attention logits of layer {layer} reach {value:.0f}"
-        metric = f"stats/attn_logit_max.layer{layer}"
+        metric = metrics.of_layer(metrics.STATS_ATTN_LOGIT_MAX, layer)
         worst = Found(level, what, int(curve.steps[begin]), metric, value, limits.logit_high)
     return worst
 
@@ -44,12 +45,12 @@ def attention_logits(evidence: Evidence, limits: Any) -> Found | None:
 )
 def attention_collapse(evidence: Evidence, limits: Any) -> Found | None:
     """A layer's attention has collapsed to single tokens."""
-    for layer, curve in evidence.layers("stats/entropy").items():
+    for layer, curve in evidence.layers(metrics.STATS_ENTROPY).items():
         begin = unbroken_since(curve.values < limits.entropy_collapsed, LOOKS)
         if begin is not None:
             value = float(curve.values[-1])
             what = f"every head of layer {layer} reads a single token: entropy {value:.3f} of even attention's"
-            metric = f"stats/entropy.layer{layer}"
+            metric = metrics.of_layer(metrics.STATS_ENTROPY, layer)
             return Found("warning", what, int(curve.steps[begin]), metric, value, limits.entropy_collapsed)
     return None
 
@@ -63,7 +64,7 @@ def attention_collapse(evidence: Evidence, limits: Any) -> Found | None:
 )
 def uniform_heads(evidence: Evidence, limits: Any) -> Found | None:
     """All heads of all layers attend evenly."""
-    curves = list(evidence.layers("stats/entropy").values())
+    curves = list(evidence.layers(metrics.STATS_ENTROPY).values())
     progress = None if evidence.is_try(limits) else evidence.progress
     if not curves or progress is None or progress < limits.uniform_progress or min(map(len, curves)) < LOOKS:
         return None
@@ -72,7 +73,7 @@ def uniform_heads(evidence: Evidence, limits: Any) -> Found | None:
         return None
     what = f"all layers attend evenly: entropy {lowest:.3f} of 1"
     since = int(min(curve.steps[unbroken_since(curve.values >= limits.entropy_uniform, 1) or 0] for curve in curves))
-    return Found("warning", what, since, "stats/entropy", lowest, limits.entropy_uniform)
+    return Found("warning", what, since, metrics.STATS_ENTROPY, lowest, limits.entropy_uniform)
 
 
 @ATTENTION.rule(
@@ -84,7 +85,7 @@ def uniform_heads(evidence: Evidence, limits: Any) -> Found | None:
 )
 def attention_idle(evidence: Evidence, limits: Any) -> Found | None:
     """Attention adds next to nothing to the stream."""
-    outs, streams = evidence.layers("stats/attn_out_norm"), evidence.layers("stats/resid_norm")
+    outs, streams = evidence.layers(metrics.STATS_ATTN_OUT_NORM), evidence.layers(metrics.STATS_RESID_NORM)
     if not outs or outs.keys() != streams.keys() or min(map(len, outs.values())) < LOOKS + 2:
         return None
     shares = [
@@ -96,11 +97,11 @@ def attention_idle(evidence: Evidence, limits: Any) -> Found | None:
         return None
     what = f"attention adds {max(shares):.1g} of the residual stream's length in every layer"
     since = int(next(iter(outs.values())).steps[1])
-    return Found("warning", what, since, "stats/attn_out_norm", max(shares), limits.attention_share)
+    return Found("warning", what, since, metrics.STATS_ATTN_OUT_NORM, max(shares), limits.attention_share)
 
 
 def _before_circuit(evidence: Evidence) -> bool:
     """Whether the loss of a made task is still that of guessing evenly: it stays there until a circuit forms."""
-    uniform, losses = evidence.facts.baseline("uniform"), evidence["train/loss"].tail(10).values
+    uniform, losses = evidence.facts.baseline("uniform"), evidence[metrics.TRAIN_LOSS].tail(10).values
     floor = evidence.facts.baseline("floor")
     return bool(floor is not None and uniform and len(losses) and np.median(losses) > 0.9 * uniform)

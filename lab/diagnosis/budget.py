@@ -8,6 +8,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import Family, Found, Level
+from lab.runs import metrics
 
 BUDGET = Family("budget")
 
@@ -20,7 +21,7 @@ BUDGET = Family("budget")
 )
 def batch_size(evidence: Evidence, limits: Any) -> Found | None:
     """The batch is far from the critical batch size."""
-    curve, tokens = evidence["stats/critical_batch"], evidence.facts.of_data("tokens_per_step")
+    curve, tokens = evidence[metrics.STATS_CRITICAL_BATCH], evidence.facts.of_data("tokens_per_step")
     if len(curve) < limits.batch_looks or not tokens or (evidence.progress or 0) < limits.batch_progress:
         return None
     part = curve.tail(max(int(limits.batch_looks), len(curve) // 2))
@@ -32,7 +33,7 @@ def batch_size(evidence: Evidence, limits: Any) -> Found | None:
     what = f"a step has {tokens:,.0f} tokens, and the critical batch is about {critical:,.0f}"
     level: Level = "warning" if large else "note"
     bar = limits.batch_large if large else limits.batch_small
-    return Found(level, what, int(part.steps[0]), "stats/critical_batch", critical, tokens / bar)
+    return Found(level, what, int(part.steps[0]), metrics.STATS_CRITICAL_BATCH, critical, tokens / bar)
 
 
 @BUDGET.rule(
@@ -44,7 +45,9 @@ def batch_size(evidence: Evidence, limits: Any) -> Found | None:
 def undertrained(evidence: Evidence, limits: Any) -> Found | None:
     """The plan has too few tokens for its parameters."""
     ratio = evidence.facts.tokens_per_parameter
-    if ratio is None or ratio >= limits.short_trained or not len(evidence["train/loss"]) or evidence.is_try(limits):
+    if ratio is None or ratio >= limits.short_trained or evidence.is_try(limits):
+        return None
+    if not len(evidence[metrics.TRAIN_LOSS]):
         return None
     level: Level = "warning" if ratio < limits.undertrained else "note"
     return Found(level, f"the run plans {ratio:.2g} tokens a parameter", 0, None, ratio, limits.short_trained)
@@ -58,7 +61,7 @@ def undertrained(evidence: Evidence, limits: Any) -> Found | None:
 )
 def overtrained(evidence: Evidence, limits: Any) -> Found | None:
     """Far past the compute-optimal length; a warning once nothing is gained any more."""
-    ratio, losses = evidence.facts.tokens_per_parameter, evidence["train/loss"]
+    ratio, losses = evidence.facts.tokens_per_parameter, evidence[metrics.TRAIN_LOSS]
     if ratio is None or ratio < limits.overtrained or evidence.facts.baseline("floor") or not len(losses):
         return None
     part = losses.between(0.6 * evidence.step)
@@ -67,4 +70,4 @@ def overtrained(evidence: Evidence, limits: Any) -> Found | None:
     if gain > limits.overtrained_gain or (evidence.progress or 0) < limits.overtrained_progress:
         return Found("note", what, 0, None, ratio, limits.overtrained)
     what += f", and the last fifth of those trained on lowered the loss by {gain:.1%}"
-    return Found("warning", what, int(part.steps[half]), "train/loss", gain, limits.overtrained_gain)
+    return Found("warning", what, int(part.steps[half]), metrics.TRAIN_LOSS, gain, limits.overtrained_gain)

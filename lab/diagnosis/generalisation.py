@@ -8,14 +8,15 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence, unbroken_since
 from lab.diagnosis.finding import Family, Found, Level
+from lab.runs import metrics
 
 GENERALISATION = Family("generalisation")
 
 
 def gap(evidence: Evidence, step: int) -> float | None:
     """How far the training loss around `step` lies below the validation loss there, relative to the latter."""
-    val = evidence["val/loss"].at(step)
-    train = evidence["train/loss"].near(step, evidence.span(0.02, 5))
+    val = evidence[metrics.VAL_LOSS].at(step)
+    train = evidence[metrics.TRAIN_LOSS].near(step, evidence.span(0.02, 5))
     return None if val is None or train is None or val <= 0 else 1 - train / val
 
 
@@ -27,7 +28,7 @@ def gap(evidence: Evidence, step: int) -> float | None:
 )
 def overfitting(evidence: Evidence, limits: Any) -> Found | None:
     """Validation loss rises while training loss falls."""
-    steps, values = evidence["val/loss"].steps, evidence["val/loss"].values
+    steps, values = evidence[metrics.VAL_LOSS].steps, evidence[metrics.VAL_LOSS].values
     if len(values) < 3:
         return None
     best = int(np.argmin(values))
@@ -38,7 +39,7 @@ def overfitting(evidence: Evidence, limits: Any) -> Found | None:
     if values[-1] - values[best] < limits.overfit_nats:  # of a loss near 0, a rise by half is nothing
         return None
     width = evidence.span(0.02, 5)
-    then, now = (evidence["train/loss"].near(int(steps[i]), width) for i in (best, -1))
+    then, now = (evidence[metrics.TRAIN_LOSS].near(int(steps[i]), width) for i in (best, -1))
     if then is None or now is None or now >= then:  # both rise: that is no overfitting
         return None
     rise = float(values[-1] / values[best] - 1)
@@ -47,7 +48,7 @@ def overfitting(evidence: Evidence, limits: Any) -> Found | None:
     after = f" (after {epochs:.1f} epochs)" if epochs else ""
     what = f"val/loss has risen from {values[best]:.2f} at step {int(steps[best])}{after} to {values[-1]:.2f}"
     bar = float((1 + limits.overfit_rise) * values[best])
-    return Found(level, what, int(steps[best]), "val/loss", float(values[-1]), bar)
+    return Found(level, what, int(steps[best]), metrics.VAL_LOSS, float(values[-1]), bar)
 
 
 @GENERALISATION.rule(
@@ -58,17 +59,17 @@ def overfitting(evidence: Evidence, limits: Any) -> Found | None:
 )
 def memorised(evidence: Evidence, limits: Any) -> Found | None:
     """Samples are copied from the training text."""
-    curve = evidence["stats/longest_copy"]
+    curve = evidence[metrics.STATS_LONGEST_COPY]
     length = evidence.facts.number("samples.tokens") or 32
     per_token = evidence.facts.of_data("bytes_per_token") or 1.0
     if not len(curve) or curve.values[-1] < limits.copied_share * length:
         return None
     copied = float(curve.values[-1])
-    vals = evidence["val/loss"]
+    vals = evidence[metrics.VAL_LOSS]
     apart = gap(evidence, int(vals.steps[-1])) if len(vals) else None
     if copied * per_token < limits.copied_bytes or apart is None or apart < limits.copied_gap:
         return None
     bar = limits.copied_share * length
     begin = unbroken_since(curve.values >= bar, 1) or 0
     what = f"{copied:.0f} of {length:.0f} tokens of a sample are a verbatim copy of training text"
-    return Found("warning", what, int(curve.steps[begin]), "stats/longest_copy", copied, bar)
+    return Found("warning", what, int(curve.steps[begin]), metrics.STATS_LONGEST_COPY, copied, bar)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import Family, Found, Level
+from lab.runs import metrics
 from lab.runs.series import window_mean
 
 LEAKS = Family("leaks")
@@ -22,13 +23,13 @@ LEAKS = Family("leaks")
 )
 def sees_future(evidence: Evidence, limits: Any) -> Found | None:
     """Outputs depend on later tokens."""
-    curve = evidence["audit/sees_future"]
+    curve = evidence[metrics.AUDIT_SEES_FUTURE]
     seen = np.flatnonzero(curve.values > limits.future)
     if not len(seen):
         return None
     value = float(curve.values[seen[0]])
     what = f"changing later tokens changes earlier predictions, by {value:.2g} of the logits' spread"
-    return Found("alarm", what, int(curve.steps[seen[0]]), "audit/sees_future", value, limits.future)
+    return Found("alarm", what, int(curve.steps[seen[0]]), metrics.AUDIT_SEES_FUTURE, value, limits.future)
 
 
 @LEAKS.rule(
@@ -40,7 +41,7 @@ def sees_future(evidence: Evidence, limits: Any) -> Found | None:
 )
 def labels(evidence: Evidence, limits: Any) -> Found | None:
     """Targets are not the next tokens."""
-    following, same = evidence["audit/next_targets"], evidence["audit/same_targets"]
+    following, same = evidence[metrics.AUDIT_NEXT_TARGETS], evidence[metrics.AUDIT_SAME_TARGETS]
     wrong = np.flatnonzero(following.values < limits.targets_next)
     if not len(wrong):
         return None
@@ -48,7 +49,7 @@ def labels(evidence: Evidence, limits: Any) -> Found | None:
     own = same.at(step)
     kind = "the present tokens" if own and own > limits.targets_same else "another token"
     what = f"only {value:.0%} of the targets are the next token; the others are {kind}"
-    return Found("alarm", what, step, "audit/next_targets", value, limits.targets_next)
+    return Found("alarm", what, step, metrics.AUDIT_NEXT_TARGETS, value, limits.targets_next)
 
 
 @LEAKS.rule(
@@ -58,11 +59,12 @@ def labels(evidence: Evidence, limits: Any) -> Found | None:
 )
 def too_good(evidence: Evidence, limits: Any) -> Found | None:
     """The loss is too low, too early."""
-    floor, vals = evidence.facts.baseline("floor"), evidence["val/loss"]
+    floor, vals = evidence.facts.baseline("floor"), evidence[metrics.VAL_LOSS]
     if floor and len(vals) and vals.values[-1] < limits.below_floor * floor:
         what = f"val/loss is {vals.values[-1]:.3f}, and the text's own entropy is {floor:.3f}"
-        return Found("alarm", what, int(vals.steps[-1]), "val/loss", float(vals.values[-1]), limits.below_floor * floor)
-    bigram, curve = evidence.facts.baseline("bigram"), evidence["train/loss"]
+        bar = limits.below_floor * floor
+        return Found("alarm", what, int(vals.steps[-1]), metrics.VAL_LOSS, float(vals.values[-1]), bar)
+    bigram, curve = evidence.facts.baseline("bigram"), evidence[metrics.TRAIN_LOSS]
     epochs = evidence.facts.epochs(evidence.step)
     if (
         not bigram
@@ -77,7 +79,7 @@ def too_good(evidence: Evidence, limits: Any) -> Found | None:
         return None
     at, value = int(curve.steps[low[0]]), float(curve.values[low[0]])
     what = f"the loss was {value:.2f} at step {at}, {value / bigram:.0%} of the bigram baseline, in the first epoch"
-    return Found("warning", what, at, "train/loss", value, limits.too_good * bigram)
+    return Found("warning", what, at, metrics.TRAIN_LOSS, value, limits.too_good * bigram)
 
 
 @LEAKS.rule(
@@ -88,23 +90,23 @@ def too_good(evidence: Evidence, limits: Any) -> Found | None:
 )
 def leakage(evidence: Evidence, limits: Any) -> Found | None:
     """Validation text was trained on."""
-    share = evidence["audit/val_in_train"].at(0)
+    share = evidence[metrics.AUDIT_VAL_IN_TRAIN].at(0)
     if share is not None and share > limits.leak_share:
         what = f"{share:.0%} of the validation stretches are in the training text, verbatim"
-        return Found("alarm", what, 0, "audit/val_in_train", share, limits.leak_share)
-    part = evidence["val/loss"].tail(int(limits.leak_looks))
+        return Found("alarm", what, 0, metrics.AUDIT_VAL_IN_TRAIN, share, limits.leak_share)
+    part = evidence[metrics.VAL_LOSS].tail(int(limits.leak_looks))
     steps, vals = part.steps, part.values
     text = evidence.facts.epochs(evidence.step) is not None  # a made corpus cannot leak
     early = (evidence.progress or 0) < limits.leak_progress
     if early or not text or len(vals) < limits.leak_looks or evidence.facts.number("model.config.dropout"):
         return None
-    trains = [evidence["train/loss"].near(int(step), evidence.span(0.03, 5)) for step in steps]
+    trains = [evidence[metrics.TRAIN_LOSS].near(int(step), evidence.span(0.03, 5)) for step in steps]
     pairs = [(train, float(val)) for train, val in zip(trains, vals, strict=True) if train is not None]
     if len(pairs) < len(vals) or any(t - v < max(limits.leak_nats, limits.leak_below * t) for t, v in pairs):
         return None
     train, val = pairs[-1]
     what = f"val/loss ({val:.2f}) lies {1 - val / train:.0%} below train/loss ({train:.2f}), and there is no dropout"
-    return Found("warning", what, int(steps[0]), "val/loss", 1 - val / train, limits.leak_below)
+    return Found("warning", what, int(steps[0]), metrics.VAL_LOSS, 1 - val / train, limits.leak_below)
 
 
 @LEAKS.rule(
@@ -115,11 +117,11 @@ def leakage(evidence: Evidence, limits: Any) -> Found | None:
 )
 def dropout_in_evaluation(evidence: Evidence, limits: Any) -> Found | None:
     """The model is validated in training mode."""
-    curve, dropout = evidence["audit/training_mode"], evidence.facts.number("model.config.dropout") or 0.0
+    curve, dropout = evidence[metrics.AUDIT_TRAINING_MODE], evidence.facts.number("model.config.dropout") or 0.0
     on = np.flatnonzero(curve.values > 0)
     if not len(on):
         return None
     value = float(curve.values[on[0]])
     what = f"{value:.0%} of the model's parts are in training mode while it is validated, with a dropout of {dropout:g}"
     level: Level = "alarm" if dropout else "note"
-    return Found(level, what, int(curve.steps[on[0]]), "audit/training_mode", value, 0.0)
+    return Found(level, what, int(curve.steps[on[0]]), metrics.AUDIT_TRAINING_MODE, value, 0.0)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence, unbroken_since
 from lab.diagnosis.finding import Family, Found, Level
+from lab.runs import metrics
 
 LEARNING_RATE = Family("learning_rate")
 LOOKS = 3
@@ -22,7 +23,7 @@ LOOKS = 3
 def lr_too_high(evidence: Evidence, limits: Any) -> Found | None:
     """Updates are too large."""
     worst: Found | None = None
-    for layer, curve in evidence.layers("stats/update_ratio").items():
+    for layer, curve in evidence.layers(metrics.STATS_UPDATE_RATIO).items():
         steps, ratios = curve.steps, curve.values
         if len(ratios) < LOOKS:
             continue
@@ -33,7 +34,7 @@ def lr_too_high(evidence: Evidence, limits: Any) -> Found | None:
         top = float(ratios[high[0] :].max())
         if worst is None or top > (worst.value or 0):
             what = f"one step changes layer {layer} by up to {top:.0%} of its norm"
-            metric = f"stats/update_ratio.layer{layer}"
+            metric = metrics.of_layer(metrics.STATS_UPDATE_RATIO, layer)
             worst = Found("warning", what, int(steps[high[0]]), metric, top, limits.update_ratio_high)
     return worst
 
@@ -45,17 +46,17 @@ def lr_too_high(evidence: Evidence, limits: Any) -> Found | None:
 )
 def lr_too_low(evidence: Evidence, limits: Any) -> Found | None:
     """Updates are too small."""
-    curves = list(evidence.layers("stats/update_ratio").values())
+    curves = list(evidence.layers(metrics.STATS_UPDATE_RATIO).values())
     progress = None if evidence.is_try(limits) else evidence.progress
     if not curves or progress is None or progress < limits.lr_low_progress or min(map(len, curves)) < LOOKS:
         return None
-    rates = evidence["train/lr"].values
+    rates = evidence[metrics.TRAIN_LR].values
     top = max(float(curve.values.max()) for curve in curves)
     warming = len(rates) > 1 and rates[-1] > 1.001 * rates[:-1].max()
     if top >= limits.update_ratio_low or warming:
         return None
     what = f"no step has changed any layer by more than {top:.2%} of its norm"
-    return Found("warning", what, 0, "stats/update_ratio", top, limits.update_ratio_low)
+    return Found("warning", what, 0, metrics.STATS_UPDATE_RATIO, top, limits.update_ratio_low)
 
 
 @LEARNING_RATE.rule(
@@ -65,7 +66,7 @@ def lr_too_low(evidence: Evidence, limits: Any) -> Found | None:
 )
 def gradient_growth(evidence: Evidence, limits: Any) -> Found | None:
     """The gradient norm has grown many times over."""
-    part = evidence["train/grad_norm"].between(evidence.span(0.05, 10))
+    part = evidence[metrics.TRAIN_GRAD_NORM].between(evidence.span(0.05, 10))
     steps, norms = part.steps, part.values
     if len(norms) < 40:
         return None
@@ -75,7 +76,7 @@ def gradient_growth(evidence: Evidence, limits: Any) -> Found | None:
     above = unbroken_since(norms > limits.gradient_growth / 2 * early, 5)
     since = int(steps[above]) if above is not None else int(steps[len(norms) // 2])
     what = f"the gradient norm has grown from {early:.2g} to {late:.2g}"
-    return Found("warning", what, since, "train/grad_norm", late, limits.gradient_growth * early)
+    return Found("warning", what, since, metrics.TRAIN_GRAD_NORM, late, limits.gradient_growth * early)
 
 
 @LEARNING_RATE.rule(
@@ -87,7 +88,7 @@ def gradient_growth(evidence: Evidence, limits: Any) -> Found | None:
 def clipping_always(evidence: Evidence, limits: Any) -> Found | None:
     """Nearly every gradient is clipped."""
     clip = evidence.facts.number("model.optimizer.clip")
-    part = evidence["train/grad_norm"].between(evidence.span(0.05, 20))
+    part = evidence[metrics.TRAIN_GRAD_NORM].between(evidence.span(0.05, 20))
     norms = part.values
     if not clip or len(norms) < 20:
         return None
@@ -96,4 +97,4 @@ def clipping_always(evidence: Evidence, limits: Any) -> Found | None:
         return None
     level: Level = "warning" if clip / median < limits.clip_cut else "note"
     what = f"{share:.0%} of the gradients were clipped to a norm of {clip:g}; their median norm is {median:.2g}"
-    return Found(level, what, int(part.steps[0]), "train/grad_norm", share, limits.clip_share)
+    return Found(level, what, int(part.steps[0]), metrics.TRAIN_GRAD_NORM, share, limits.clip_share)

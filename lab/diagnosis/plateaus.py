@@ -8,6 +8,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import Family, Found
+from lab.runs import metrics
 from lab.runs.series import window_mean
 
 PLATEAUS = Family("plateaus")
@@ -22,10 +23,10 @@ def resting(evidence: Evidence, baseline: str, share: float, limits: Any) -> tup
     level, span = evidence.facts.baseline(baseline), evidence.span(share, 20)
     if not level or evidence.step < span:
         return None
-    metric, steps, curve = "val/loss", evidence["val/loss"].steps, evidence["val/loss"].values
+    metric, steps, curve = metrics.VAL_LOSS, evidence[metrics.VAL_LOSS].steps, evidence[metrics.VAL_LOSS].values
     if (steps >= evidence.step - span).sum() < LEAST_VALIDATIONS:
-        metric, steps = "train/loss", evidence["train/loss"].steps
-        curve = window_mean(evidence["train/loss"].values, max(10, len(steps) // 20) - 1)
+        metric, steps = metrics.TRAIN_LOSS, evidence[metrics.TRAIN_LOSS].steps
+        curve = window_mean(evidence[metrics.TRAIN_LOSS].values, max(10, len(steps) // 20) - 1)
     stretch = curve[np.searchsorted(steps, evidence.step - span) :]
     if len(stretch) < LEAST_VALIDATIONS or (np.abs(stretch / level - 1) > limits.plateau_near).any():
         return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence, unbroken_since
 from lab.diagnosis.finding import Family, Found
+from lab.runs import metrics
 
 SPEED = Family("speed")
 
@@ -19,13 +20,13 @@ SPEED = Family("speed")
 )
 def data_bound(evidence: Evidence, limits: Any) -> Found | None:
     """Much of the time is spent waiting for data."""
-    curve = evidence["perf/data_share"]
+    curve = evidence[metrics.PERF_DATA_SHARE]
     begin = unbroken_since(curve.values > limits.data_share, int(limits.speed_looks))
     if begin is None:
         return None
     value = float(np.median(curve.values[begin:]))
     what = f"{value:.0%} of the training time is spent waiting for batches"
-    return Found("warning", what, int(curve.steps[begin]), "perf/data_share", value, limits.data_share)
+    return Found("warning", what, int(curve.steps[begin]), metrics.PERF_DATA_SHARE, value, limits.data_share)
 
 
 @SPEED.rule(
@@ -35,7 +36,7 @@ def data_bound(evidence: Evidence, limits: Any) -> Found | None:
 )
 def slowing_down(evidence: Evidence, limits: Any) -> Found | None:
     """Steps take much longer than they did."""
-    curve = evidence["perf/step_seconds"]
+    curve = evidence[metrics.PERF_STEP_SECONDS]
     if len(curve) < 8:
         return None
     usual = float(np.percentile(curve.values, 20))
@@ -44,4 +45,4 @@ def slowing_down(evidence: Evidence, limits: Any) -> Found | None:
         return None
     value = float(np.median(curve.values[begin:]))
     what = f"a step takes {value:.3g} s, and took {usual:.3g} s before"
-    return Found("warning", what, int(curve.steps[begin]), "perf/step_seconds", value, limits.slower * usual)
+    return Found("warning", what, int(curve.steps[begin]), metrics.PERF_STEP_SECONDS, value, limits.slower * usual)

@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import Family, Found
+from lab.runs import metrics
 from lab.runs.events import Failed
 from lab.runs.series import Series, window_mean
 
@@ -32,7 +33,7 @@ def non_finite(evidence: Evidence, limits: Any) -> Found | None:
         if match:
             name, value, step = match[1], match[2], int(match[3])
             return Found("alarm", f"{name} is {value} at step {step}", step, name)
-    for name in ("train/loss", "val/loss", "train/grad_norm"):
+    for name in (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.TRAIN_GRAD_NORM):
         if lost := evidence[name].lost:
             return Found("alarm", f"{name} is not a finite number at step {lost[0]}", lost[0], name)
     return None
@@ -91,19 +92,19 @@ def spikes(series: Series, limits: Any, *, least: float | None = None, newest: i
 )
 def loss_spike(evidence: Evidence, limits: Any) -> Found | None:
     """The loss has a spike, and whether it recovered."""
-    found = spikes(evidence["train/loss"], limits, newest=MOST_LEAPS)
+    found = spikes(evidence[metrics.TRAIN_LOSS], limits, newest=MOST_LEAPS)
     if not found:
         return None
     spike = found[-1]
     what = f"the loss jumped from {spike.before:.2f} to {spike.top:.2f} at step {spike.step}"
     if spike.back is not None:
         what += f" and was back at step {spike.back}"
-        return Found("note", what, spike.step, "train/loss", spike.top, (1 + limits.spike_rise) * spike.before)
+        return Found("note", what, spike.step, metrics.TRAIN_LOSS, spike.top, (1 + limits.spike_rise) * spike.before)
     if evidence.step - spike.step < evidence.span(limits.spike_recovery, TRAILING // 2):
         what += "; too early to say whether it comes back"
-        return Found("note", what, spike.step, "train/loss", spike.top, spike.before)
+        return Found("note", what, spike.step, metrics.TRAIN_LOSS, spike.top, spike.before)
     what += " and has not come back"
-    return Found("warning", what, spike.step, "train/loss", spike.top, limits.spike_back * spike.before)
+    return Found("warning", what, spike.step, metrics.TRAIN_LOSS, spike.top, limits.spike_back * spike.before)
 
 
 @STABILITY.rule(
@@ -114,7 +115,7 @@ def loss_spike(evidence: Evidence, limits: Any) -> Found | None:
 )
 def divergence(evidence: Evidence, limits: Any) -> Found | None:
     """The loss rises, and does not come back."""
-    steps, losses = evidence["train/loss"].steps, evidence["train/loss"].values
+    steps, losses = evidence[metrics.TRAIN_LOSS].steps, evidence[metrics.TRAIN_LOSS].values
     width = max(5, len(losses) // 20)
     if len(losses) < 3 * width:
         return None
@@ -127,7 +128,7 @@ def divergence(evidence: Evidence, limits: Any) -> Found | None:
         return None
     since = int(steps[above])
     what = f"the loss has risen from {curve[best]:.2f} (step {int(steps[best])}) to {curve[-1]:.2f}"
-    return Found("alarm", what, since, "train/loss", float(curve[-1]), bar)
+    return Found("alarm", what, since, metrics.TRAIN_LOSS, float(curve[-1]), bar)
 
 
 @STABILITY.rule(
@@ -138,9 +139,9 @@ def divergence(evidence: Evidence, limits: Any) -> Found | None:
 )
 def fp16_scale(evidence: Evidence, limits: Any) -> Found | None:
     """The factor on fp16's loss has fallen to 1 or below."""
-    part = evidence["train/loss_scale"].tail(3)
+    part = evidence[metrics.TRAIN_LOSS_SCALE].tail(3)
     scale = part.values
     if len(scale) < 3 or scale.max() > limits.loss_scale_low:
         return None
     what = f"fp16's loss scale has fallen to {scale[-1]:g}"
-    return Found("alarm", what, int(part.steps[0]), "train/loss_scale", float(scale[-1]), limits.loss_scale_low)
+    return Found("alarm", what, int(part.steps[0]), metrics.TRAIN_LOSS_SCALE, float(scale[-1]), limits.loss_scale_low)

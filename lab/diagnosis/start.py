@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import Family, Found, Level
+from lab.runs import metrics
 
 START = Family("start")
 
@@ -21,7 +22,7 @@ START = Family("start")
 def initial_loss(evidence: Evidence, limits: Any) -> Found | None:
     """The first loss is not ln(vocabulary)."""
     expected = evidence.facts.baseline("uniform")
-    first = evidence["train/loss"].at(0)
+    first = evidence[metrics.TRAIN_LOSS].at(0)
     if first is None or not expected:
         return None
     off = first / expected - 1
@@ -29,7 +30,8 @@ def initial_loss(evidence: Evidence, limits: Any) -> Found | None:
         return None
     level: Level = "alarm" if abs(off) > limits.initial_loss_far else "warning"
     what = f"the first loss is {first:.2f}, and ln(vocabulary) is {expected:.2f}: {abs(off):.0%} {_side(off)}"
-    return Found(level, what, 0, "train/loss", first, expected * (1 + math.copysign(limits.initial_loss_off, off)))
+    bar = expected * (1 + math.copysign(limits.initial_loss_off, off))
+    return Found(level, what, 0, metrics.TRAIN_LOSS, first, bar)
 
 
 def _side(off: float) -> str:
@@ -46,7 +48,8 @@ def _side(off: float) -> str:
 )
 def head_scale(evidence: Evidence, limits: Any) -> Found | None:
     """The (tied) head starts too large."""
-    norm, facts = evidence["stats/weight_norm.embedding"].at(0), evidence.facts
+    metric, facts = metrics.of_part(metrics.STATS_WEIGHT_NORM, "embedding"), evidence.facts
+    norm = evidence[metric].at(0)
     width, vocabulary = facts.number("model.config.d_model"), facts.of_data("vocab_size")
     if norm is None or not width or not vocabulary or not facts.says("model.config.tie_embeddings", True):
         return None
@@ -56,7 +59,7 @@ def head_scale(evidence: Evidence, limits: Any) -> Found | None:
     if spread <= limits.head_spread:
         return None
     what = f"the tied head starts with weights of std {std:.2g}: untrained logits are spread by {spread:.1f}"
-    return Found("alarm", what, 0, "stats/weight_norm.embedding", spread, limits.head_spread)
+    return Found("alarm", what, 0, metric, spread, limits.head_spread)
 
 
 @START.rule(
@@ -67,16 +70,17 @@ def head_scale(evidence: Evidence, limits: Any) -> Found | None:
 )
 def warmup_missing(evidence: Evidence, limits: Any) -> Found | None:
     """The first update has the full learning rate and changes the weights much."""
-    rates = evidence["train/lr"]
+    rates = evidence[metrics.TRAIN_LR]
     first = rates.at(0)
     if first is None or len(rates) < 3 or evidence.is_try(limits):
         return None
     peak = float(rates.values.max())
     if peak <= 0 or first < limits.warmup_lr * peak:
         return None
-    ratios = [series.at(1) for series in evidence.layers("stats/update_ratio").values()]
+    ratios = [series.at(1) for series in evidence.layers(metrics.STATS_UPDATE_RATIO).values()]
     moved = max((ratio for ratio in ratios if ratio), default=0.0)
     level: Level = "warning" if moved > limits.warmup_update else "note"
     what = f"the first update has {first / peak:.0%} of the highest learning rate"
     what += f" and changes a layer by {moved:.1%} of its norm" if moved else ""
-    return Found(level, what, 0, "stats/update_ratio" if moved else "train/lr", moved or first, limits.warmup_update)
+    metric = metrics.STATS_UPDATE_RATIO if moved else metrics.TRAIN_LR
+    return Found(level, what, 0, metric, moved or first, limits.warmup_update)

@@ -6,6 +6,7 @@ from typing import Any
 
 from lab.diagnosis.evidence import Evidence
 from lab.diagnosis.finding import Family, Found
+from lab.runs import metrics
 
 TEXTS = Family("texts")
 LOOKS = 4
@@ -18,14 +19,14 @@ LOOKS = 4
 )
 def unshuffled(evidence: Evidence, limits: Any) -> Found | None:
     """Sequences come in the order of the text."""
-    curve = evidence["audit/consecutive"]
+    curve = evidence[metrics.AUDIT_CONSECUTIVE]
     if len(curve) < LOOKS:
         return None
     steps, shares = curve.steps[:LOOKS], curve.values[:LOOKS]
     if shares.mean() < limits.consecutive or evidence.facts.says("data.repeat_first_batch", True):
         return None
     what = f"{shares.mean():.0%} of the sequences in a batch begin where the one before them ends"
-    return Found("warning", what, int(steps[0]), "audit/consecutive", float(shares.mean()), limits.consecutive)
+    return Found("warning", what, int(steps[0]), metrics.AUDIT_CONSECUTIVE, float(shares.mean()), limits.consecutive)
 
 
 @TEXTS.rule(
@@ -35,7 +36,7 @@ def unshuffled(evidence: Evidence, limits: Any) -> Found | None:
 )
 def repeated_batch(evidence: Evidence, limits: Any) -> Found | None:
     """Every step learns from the same batch."""
-    if not evidence.facts.says("data.repeat_first_batch", True) or not len(evidence["train/loss"]):
+    if not evidence.facts.says("data.repeat_first_batch", True) or not len(evidence[metrics.TRAIN_LOSS]):
         return None
     return Found("warning", "every step learns from the same batch (data.repeat_first_batch)", 0)
 
@@ -48,8 +49,8 @@ def repeated_batch(evidence: Evidence, limits: Any) -> Found | None:
 )
 def unseen_rows(evidence: Evidence, limits: Any) -> Found | None:
     """Much of the vocabulary never occurs."""
-    share, vocabulary = evidence["audit/unseen_rows"].at(0), evidence.facts.of_data("vocab_size")
+    share, vocabulary = evidence[metrics.AUDIT_UNSEEN_ROWS].at(0), evidence.facts.of_data("vocab_size")
     if share is None or not vocabulary or vocabulary < limits.unseen_vocabulary or share <= limits.unseen_share:
         return None
     what = f"{share:.0%} of the vocabulary's {vocabulary:,.0f} tokens never occur in the training text"
-    return Found("warning", what, 0, "audit/unseen_rows", share, limits.unseen_share)
+    return Found("warning", what, 0, metrics.AUDIT_UNSEEN_ROWS, share, limits.unseen_share)

@@ -9,7 +9,7 @@ from typing import Any
 from lab.forecasting.ladder import computing_parameters
 from lab.forecasting.law import Trained
 from lab.model import GPTConfig
-from lab.runs import Run, list_runs
+from lab.runs import Run, list_runs, metrics
 from lab.runs.facts import dig
 
 NEWEST_RUNS = 40  # of which finished ones are looked for: reading one takes some milliseconds
@@ -86,8 +86,8 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
         theirs = dig(config, *name.split("."))
         if name in settings and theirs != settings[name]:
             raise _LeftOut(f"its {name} is {theirs}")
-    metrics = run.metrics()
-    steps, losses = metrics.series("val/loss")
+    history = run.metrics()
+    steps, losses = history.series(metrics.VAL_LOSS)
     if not losses or status.step is None or steps[-1] != status.step:
         raise _LeftOut("its loss at the end was not measured, or is not finite")
     weights = run.snapshots() or run.checkpoints()
@@ -98,5 +98,5 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
     except TypeError:
         raise _LeftOut("its model's configuration is of another version") from None
     curve = tuple((s / status.step, loss) for s, loss in zip(steps, losses, strict=True) if status.step)
-    seconds = max((row["time"] for row in metrics.rows if row.get("time") is not None), default=0.0)
+    seconds = max((row["time"] for row in history.rows if row.get("time") is not None), default=0.0)
     return Trained(parameters, status.tokens or 0, losses[-1], curve, seconds)

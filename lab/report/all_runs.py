@@ -23,7 +23,7 @@ from lab.report.sections.findings import problems
 from lab.report.sections.forecast import BY, predictions, quantity_name
 from lab.report.sections.goals import guessed
 from lab.report.user_text import user_texts_in
-from lab.runs import list_runs
+from lab.runs import list_runs, metrics
 from lab.runs.compare import group_by_configuration, text_of, vocabulary_of
 from lab.runs.facts import dig
 from lab.runs.predictions import Predictions, calibration
@@ -113,7 +113,7 @@ def _trained(records: list[RunRecord], left_out: int) -> Section:
         rows.append(
             (
                 code(record.name, 60), record.status.state, count(record.parameters), count(record.tokens),
-                loss(record.val.last), loss(record.of("val/bits_per_byte").last), duration(record.seconds),
+                loss(record.val.last), loss(record.of(metrics.VAL_BITS_PER_BYTE).last), duration(record.seconds),
             )
         )  # fmt: skip
     heads = ("run", "state", "parameters", "tokens", "val loss", "bits/byte", "time")

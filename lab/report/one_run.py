@@ -23,7 +23,7 @@ from lab.report.sections.losses import losses
 from lab.report.sections.model_and_data import model_and_data
 from lab.report.sections.next_experiments import next_experiments
 from lab.report.sections.samples import samples
-from lab.runs import Run
+from lab.runs import Run, metrics
 from lab.units import count, duration
 
 SECTIONS: tuple[Callable[[RunRecord], Section], ...] = (
@@ -87,7 +87,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("tokens", count(record.tokens) if record.tokens else None),
         ("validation loss", loss(val.last) if len(val) else None),
         ("training loss", loss(record.train.last) if len(record.train) and not len(val) else None),
-        ("bits per byte", loss(record.of("val/bits_per_byte").last) if len(record.of("val/bits_per_byte")) else None),
+        ("bits per byte", loss(bits) if (bits := record.of(metrics.VAL_BITS_PER_BYTE).last) is not None else None),
         ("training time", duration(record.seconds) if record.seconds else None),
         ("findings", str(found) if found else None),
     ]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lab.diagnosis import Evidence, Finding, apply_rules, diagnose, limits_of
 from lab.diagnosis.finding import Found
 from lab.report.formatting import plural
-from lab.runs import CheckpointInfo, Run, Status, open_run
+from lab.runs import CheckpointInfo, Run, Status, metrics, open_run
 from lab.runs.events import MILESTONE, Event, of_kind
 from lab.runs.facts import Facts, dig
 from lab.runs.lines import Row
@@ -86,12 +86,12 @@ class RunRecord:
     @property
     def train(self) -> Series:
         """Training losses."""
-        return self.of("train/loss")
+        return self.of(metrics.TRAIN_LOSS)
 
     @property
     def val(self) -> Series:
         """Validation losses."""
-        return self.of("val/loss")
+        return self.of(metrics.VAL_LOSS)
 
     @property
     def best(self) -> tuple[int, float] | None:

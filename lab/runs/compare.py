@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
+from lab.runs import metrics
 from lab.runs.metrics_log import MetricsHistory
 
-LOSSES = ("train/loss", "val/loss", "val/bits_per_byte")
+LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_BITS_PER_BYTE)
 
 Axis = Literal["step", "tokens", "time"]
 

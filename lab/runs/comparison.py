@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from lab.runs import metrics
 from lab.runs.compare import (
     LOSSES,
     SEEDS,
@@ -79,7 +80,7 @@ def choose_metric(found: Runs, asked: str | None) -> str:
     Raises ValueError for a metric that no run has.
     """
     vocabularies = _kinds(found, vocabulary_of)
-    metric = asked or ("val/bits_per_byte" if len(vocabularies) > 1 else "val/loss")
+    metric = asked or (metrics.VAL_BITS_PER_BYTE if len(vocabularies) > 1 else metrics.VAL_LOSS)
     known = sorted({name for history in found.histories.values() for name in history.names()})
     if asked and known and asked not in known:
         close = difflib.get_close_matches(asked, known, 1)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any, Literal
 
+from lab.runs import metrics
 from lab.runs.compare import WINDOW, Group
 from lab.runs.metrics import describe
 from lab.runs.metrics_log import MetricsHistory
@@ -130,7 +131,7 @@ def _how_many(spread: float | None, seeds: int | None, elsewhere: bool = False) 
 
 
 def paired_steps(
-    first: MetricsHistory, second: MetricsHistory, metric: str = "train/loss"
+    first: MetricsHistory, second: MetricsHistory, metric: str = metrics.TRAIN_LOSS
 ) -> tuple[int, int, Estimate] | None:
     """The difference `second` - `first` on the very same batches, over the last tenth of the steps that both have.
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from lab.files import read_json, write_json
+from lab.runs import metrics
 from lab.runs.lines import now
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.paths import RunPaths
@@ -160,9 +161,9 @@ def read_predictions(run: RunPaths) -> Predictions | None:
 
 def outcomes(history: MetricsHistory, *, sample_quality: float | None = None) -> dict[str, float | None]:
     """What came, by quantity, from the metrics of a complete run; None where they do not tell."""
-    losses = history.series("val/loss")[1]
+    losses = history.series(metrics.VAL_LOSS)[1]
     seconds = max((row["time"] for row in history.rows if row.get("time") is not None), default=None)
-    memory = history.series("perf/memory_bytes")[1]
+    memory = history.series(metrics.PERF_MEMORY_BYTES)[1]
     return {
         "final_val_loss": losses[-1] if losses else None,
         "minutes": None if seconds is None else seconds / 60,

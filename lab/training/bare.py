@@ -14,6 +14,7 @@ import torch
 
 from lab.data.datamodule import LabDataModule
 from lab.model import GPT, GPTConfig
+from lab.runs import metrics
 from lab.training.levers import Levers
 from lab.training.optimizers import OptimizerConfig, build_optimizer
 from lab.training.schedules import ScheduleConfig, lr_factor
@@ -73,7 +74,7 @@ class BareTraining:
             update=self._update,
             context=lambda last: self.levers.autocast(),
         )
-        return measured["train/loss"]
+        return measured[metrics.TRAIN_LOSS]
 
     def _update(self, clip_gradients: Callable[[], None]) -> None:
         self._scaler.unscale_(self.optimizer)

@@ -20,6 +20,7 @@ from torch import Tensor
 from torchmetrics import SumMetric
 
 from lab.model import GPT, GPTConfig
+from lab.runs import metrics
 from lab.training.optimizers import OptimizerConfig, adopt_hyperparameters, build_optimizer
 from lab.training.schedules import ScheduleConfig, lr_factor
 from lab.training.step import StepBatch, refuse_non_finite, step_seed, summed_loss, take_step
@@ -100,7 +101,7 @@ class PretrainingModule(L.LightningModule):
 
         def read(name: str, value: Tensor) -> float:
             # With a scaler infinite gradients are routine: it skips the step and halves its scale.
-            may_overflow = name == "train/grad_norm" and self.loss_scale is not None
+            may_overflow = name == metrics.TRAIN_GRAD_NORM and self.loss_scale is not None
             return float(value) if may_overflow else refuse_non_finite(name, value, step)
 
         self.measured = take_step(
@@ -117,7 +118,7 @@ class PretrainingModule(L.LightningModule):
             after_micro_batch=self.on_micro_batch,
         )
         if (scale := self.loss_scale) is not None:
-            self.measured["train/loss_scale"] = scale
+            self.measured[metrics.TRAIN_LOSS_SCALE] = scale
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip by global norm. Here gradients are already unscaled, in fp16 too."""
@@ -170,15 +171,18 @@ class PretrainingModule(L.LightningModule):
         """Token-weighted mean over the split: a short last batch counts by its tokens, not as a batch."""
         nats, count = self.val_nats.compute(), self.val_count.compute()
         loss = float(nats / count)
-        self.validated = {"val/loss": loss, "val/perplexity": float(torch.exp(torch.tensor(min(loss, 80.0))))}
+        self.validated = {
+            metrics.VAL_LOSS: loss,
+            metrics.VAL_PERPLEXITY: float(torch.exp(torch.tensor(min(loss, 80.0)))),
+        }
         bytes_per_token = getattr(getattr(self.trainer, "datamodule", None), "val_bytes_per_token", None)
         if bytes_per_token:
-            self.validated["val/bits_per_byte"] = loss / (bytes_per_token * math.log(2))
+            self.validated[metrics.VAL_BITS_PER_BYTE] = loss / (bytes_per_token * math.log(2))
         self.validated_at = self.trainer.global_step
         # For Lightning's own callbacks under `trainer.callbacks` (EarlyStopping, …); the lab's read `validated`.
         self.log_dict({k: torch.tensor(v, dtype=torch.float32) for k, v in self.validated.items()}, logger=False)
 
     def losses_at(self, step: int) -> dict[str, float]:
         """What is known of the weights after `step` updates: the last training loss, and a validation of them."""
-        losses = {k: v for k, v in self.measured.items() if k == "train/loss"}
+        losses = {k: v for k, v in self.measured.items() if k == metrics.TRAIN_LOSS}
         return losses | (self.validated if self.validated_at == step else {})

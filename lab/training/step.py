@@ -17,6 +17,7 @@ from torch import Tensor
 from lab.hashing import GOLDEN, MASK, mix64
 from lab.model import GPT
 from lab.model.loss import IGNORED
+from lab.runs import metrics
 from lab.training.optimizers import grad_norm_and_clip, set_lr
 
 StepBatch = tuple[Tensor, Tensor]
@@ -79,14 +80,14 @@ def take_step(
         loss += nats.detach()
         if after_micro_batch is not None:
             after_micro_batch(i)
-    measured = {"train/loss": read("train/loss", loss)}
+    measured = {metrics.TRAIN_LOSS: read(metrics.TRAIN_LOSS, loss)}
 
     def clip_gradients() -> None:
-        measured["train/grad_norm"] = read("train/grad_norm", grad_norm_and_clip(model.parameters(), clip))
+        measured[metrics.TRAIN_GRAD_NORM] = read(metrics.TRAIN_GRAD_NORM, grad_norm_and_clip(model.parameters(), clip))
 
     update(clip_gradients)
     optimizer.zero_grad()
-    return measured | {"train/lr": optimizer.param_groups[0]["lr"]}
+    return measured | {metrics.TRAIN_LR: optimizer.param_groups[0]["lr"]}
 
 
 def summed_loss(model: GPT, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

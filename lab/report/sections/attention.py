@@ -14,6 +14,7 @@ from lab.figures.curves import MOST_LINES, Panel, draw_curves
 from lab.report.document import Block, Paragraph, Picture, Section, Table, bullets
 from lab.report.formatting import listed, number, percent
 from lab.report.run_record import RunRecord
+from lab.runs import metrics
 from lab.runs.reference_texts import decode_pattern
 from lab.runs.series import Series
 from lab.units import UNKNOWN
@@ -132,7 +133,7 @@ def _does(head: Head) -> str:
 
 
 def _entropy(record: RunRecord) -> str:
-    layers, last = record.layers("stats/entropy"), record.last_of_layers("stats/entropy")
+    layers, last = record.layers(metrics.STATS_ENTROPY), record.last_of_layers(metrics.STATS_ENTROPY)
     if not layers:
         return ""
     begun = float(np.mean([series.first for series in layers.values()]))
@@ -148,16 +149,16 @@ def _entropy(record: RunRecord) -> str:
 
 
 def _first_token(record: RunRecord) -> str:
-    last = record.last_of_layers("stats/first_token")
+    last = record.last_of_layers(metrics.STATS_FIRST_TOKEN)
     if not last:
         return ""
     layer = max(last, key=lambda i: last[i])
-    begun = percent(record.layers("stats/first_token")[layer].first)
+    begun = percent(record.layers(metrics.STATS_FIRST_TOKEN)[layer].first)
     return f"The first token gets most in layer {layer}: {percent(last[layer])} of its attention, {begun} at the start."
 
 
 def _distance(record: RunRecord) -> str:
-    last = record.last_of_layers("stats/attn_distance")
+    last = record.last_of_layers(metrics.STATS_ATTN_DISTANCE)
     if len(last) < 2:
         return ""
     near, far = min(last, key=lambda i: last[i]), max(last, key=lambda i: last[i])
@@ -166,7 +167,7 @@ def _distance(record: RunRecord) -> str:
 
 
 def _gain(record: RunRecord) -> str:
-    gap = record.of("stats/induction_loss_gap").last
+    gap = record.of(metrics.STATS_INDUCTION_LOSS_GAP).last
     if gap is None:
         return ""
     if abs(gap) < next_to_nothing(record):
@@ -194,14 +195,14 @@ def layer_lines(record: RunRecord, metric: str) -> dict[str, tuple[Any, Any]]:
 
 def _panels(record: RunRecord) -> list[Panel]:
     panels = []
-    if lines := layer_lines(record, "stats/entropy"):
+    if lines := layer_lines(record, metrics.STATS_ENTROPY):
         panels.append(Panel("Evenness", "entropy of attention, of 1", lines))
-    if lines := layer_lines(record, "stats/first_token"):
+    if lines := layer_lines(record, metrics.STATS_FIRST_TOKEN):
         panels.append(Panel("On the first token", "share of attention", lines))
     kinds = {label(kind): record.of(f"stats/{kind}") for kind in DOES}
     if best := {name: (series.steps, series.values) for name, series in kinds.items() if len(series)}:
         panels.append(Panel("Head scores", "score of the strongest head", best))
-    gap = record.of("stats/induction_loss_gap")
+    gap = record.of(metrics.STATS_INDUCTION_LOSS_GAP)
     if len(gap):
         panels.append(Panel("Gain from a repeat", "nats per token", {"": (gap.steps, gap.values)}))
     return panels

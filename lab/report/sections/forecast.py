@@ -8,6 +8,7 @@ from lab.checks import is_number
 from lab.report.document import Block, Paragraph, Section, Table
 from lab.report.formatting import day, listed, loss, number, percent, plural
 from lab.report.run_record import RunRecord
+from lab.runs import metrics
 from lab.runs.predictions import Prediction
 from lab.units import UNKNOWN, byte_count
 
@@ -98,11 +99,11 @@ def _verdict(p: Prediction) -> str:
 
 
 def _forecasts(record: RunRecord) -> list[Block]:
-    series, total = record.of("forecast/final_val_loss"), record.status.total_steps
+    series, total = record.of(metrics.FORECAST_FINAL_VAL_LOSS), record.status.total_steps
     if not len(series) or not total:
         return []
     final = record.val.last if record.ended_well else None
-    low, high = record.of("forecast/low"), record.of("forecast/high")
+    low, high = record.of(metrics.FORECAST_LOW), record.of(metrics.FORECAST_HIGH)
     rows = []
     for share in SHARES:
         said = series.as_of(share * total)

@@ -10,14 +10,15 @@ from lab.report.formatting import listed, number, percent
 from lab.report.loss_curve import warm_up_and_decay
 from lab.report.run_record import RunRecord
 from lab.report.sections.attention import layer_lines
+from lab.runs import metrics
 
 PANELS = (
-    ("stats/update_ratio", "Update / weight", "of a layer's matrices, one step", True),
-    ("stats/grad_norm", "Gradient norm", "of a layer's matrices", True),
-    ("stats/resid_norm", "Residual stream", "norm after a layer", True),
-    ("stats/dead_share", "Dead units", "share of a layer's MLP", False),
-    ("stats/attn_logit_max", "Largest attention score", "before the softmax", True),
-    ("stats/weight_norm", "Weights", "norm of a layer's matrices", False),
+    (metrics.STATS_UPDATE_RATIO, "Update / weight", "of a layer's matrices, one step", True),
+    (metrics.STATS_GRAD_NORM, "Gradient norm", "of a layer's matrices", True),
+    (metrics.STATS_RESID_NORM, "Residual stream", "norm after a layer", True),
+    (metrics.STATS_DEAD_SHARE, "Dead units", "share of a layer's MLP", False),
+    (metrics.STATS_ATTN_LOGIT_MAX, "Largest attention score", "before the softmax", True),
+    (metrics.STATS_WEIGHT_NORM, "Weights", "norm of a layer's matrices", False),
 )
 VANISHED = 0.1  # gradient of the first layer / that of the last, below which little reaches the first
 
@@ -50,10 +51,10 @@ def _span(by_layer: dict[int, float], unit: str = "") -> str:
 
 def _updates(record: RunRecord) -> str:
     """At the peak of the learning rate, because at the end it may be 0."""
-    pair, found = warm_up_and_decay(record.of("train/lr")), {}
+    pair, found = warm_up_and_decay(record.of(metrics.TRAIN_LR)), {}
     if pair is None:
         return ""
-    for layer, series in record.layers("stats/update_ratio").items():
+    for layer, series in record.layers(metrics.STATS_UPDATE_RATIO).items():
         at_peak = series.between(*pair)
         value = float(np.median(at_peak.values)) if len(at_peak) else series.as_of(pair[0])
         if value is not None:
@@ -62,7 +63,7 @@ def _updates(record: RunRecord) -> str:
 
 
 def _gradients(record: RunRecord) -> str:
-    last = record.last_of_layers("stats/grad_norm")
+    last = record.last_of_layers(metrics.STATS_GRAD_NORM)
     if len(last) < 2 or not last[max(last)] > 0:
         return ""
     ratio = last[min(last)] / last[max(last)]
@@ -71,13 +72,13 @@ def _gradients(record: RunRecord) -> str:
 
 
 def _residual(record: RunRecord) -> str:
-    layers = record.layers("stats/resid_norm")
+    layers = record.layers(metrics.STATS_RESID_NORM)
     if not layers:
         return ""
     begun, end = (number(x, 2) for x in (layers[max(layers)].first, layers[max(layers)].last))
     told = f"The norm of the residual stream after the last layer was {begun} at the start and {end} at the end"
     adds = []
-    for name, metric in (("attention", "stats/attn_out_norm"), ("MLP", "stats/mlp_out_norm")):
+    for name, metric in (("attention", metrics.STATS_ATTN_OUT_NORM), ("MLP", metrics.STATS_MLP_OUT_NORM)):
         if last := record.last_of_layers(metric):
             layer = max(last, key=lambda i: last[i])
             adds.append(f"{number(last[layer], 2)} by the {name} of layer {layer}")
@@ -85,14 +86,14 @@ def _residual(record: RunRecord) -> str:
 
 
 def _units(record: RunRecord) -> str:
-    dead, full = record.last_of_layers("stats/dead_share"), record.last_of_layers("stats/saturated_share")
+    dead, full = record.last_of_layers(metrics.STATS_DEAD_SHARE), record.last_of_layers(metrics.STATS_SATURATED_SHARE)
     if not dead:
         return ""
     worst = max(dead, key=lambda i: dead[i])
     if dead[worst] == 0:
         told = "Every MLP unit was active on some token of the reference texts at the end"
     else:
-        begun = percent(record.layers("stats/dead_share")[worst].first)
+        begun = percent(record.layers(metrics.STATS_DEAD_SHARE)[worst].first)
         told = f"{percent(dead[worst])} of the MLP units of layer {worst} were never active on the reference texts"
         told += f" ({begun} at the start)" + (", fewer in other layers" if len(dead) > 1 else "")
     if full and max(full.values()) > 0:
@@ -102,7 +103,7 @@ def _units(record: RunRecord) -> str:
 
 
 def _scores(record: RunRecord) -> str:
-    layers = record.layers("stats/attn_logit_max")
+    layers = record.layers(metrics.STATS_ATTN_LOGIT_MAX)
     if not layers:
         return ""
     layer = max(layers, key=lambda i: float(layers[i].values.max()))
@@ -112,6 +113,6 @@ def _scores(record: RunRecord) -> str:
 
 
 def _weights(record: RunRecord) -> str:
-    layers = record.layers("stats/weight_norm")
+    layers = record.layers(metrics.STATS_WEIGHT_NORM)
     growth = {i: s.last / s.first for i, s in layers.items() if len(s) > 1 and s.first and s.last}
     return f"The norms of the matrices ended at {_span(growth, ' times')} their initial values." if growth else ""

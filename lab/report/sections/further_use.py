@@ -7,6 +7,7 @@ from lab.report.formatting import listed, loss, percent, quoted
 from lab.report.markup import code
 from lab.report.run_record import RunRecord
 from lab.report.sections.attention import strongest
+from lab.runs import metrics
 from lab.runs.next_commands import fork
 
 UNUSED = 0.1  # share of dead units from which on pruning is proposed
@@ -23,7 +24,7 @@ def _fine_tuning(record: RunRecord) -> str:
     if not record.checkpoints:
         return ""
     best = next((info for info in record.checkpoints if "best" in info.aliases), record.checkpoints[-1])
-    value = best.losses.get("val/loss")
+    value = best.losses.get(metrics.VAL_LOSS)
     known = f" (validation {loss(value)})" if isinstance(value, float) else ""
     text = f"--data.corpus text --data.path YOUR.txt --data.tokenizer {quoted(record.run.tokenizer_path)}"
     command = fork(record.run, best.step, text, f"--horizon.steps {best.step + max(1, best.step // 2)}")
@@ -57,7 +58,7 @@ def _probing(record: RunRecord) -> str:
 
 
 def _pruning(record: RunRecord) -> str:
-    dead = {layer: share for layer, share in record.last_of_layers("stats/dead_share").items() if share >= UNUSED}
+    dead = {layer: share for layer, share in record.last_of_layers(metrics.STATS_DEAD_SHARE).items() if share >= UNUSED}
     if not dead:
         return ""
     layer = max(dead, key=lambda i: dead[i])

@@ -12,6 +12,7 @@ from lab.report.sections.attention import strongest
 from lab.report.sections.findings import problems
 from lab.report.sections.forecast import predictions, score
 from lab.report.sections.instruments import signs_of
+from lab.runs import metrics
 from lab.runs.quiz_answers import first_guesses, read_guesses
 
 
@@ -62,9 +63,9 @@ def study_questions(record: RunRecord) -> list[tuple[str, str]]:
         found.append(("answer-circuit", f"What does {formed['induction']} need {formed['previous_token']} for?"))
     elif "previous_token" in formed:
         found.append(("answer-previous", f"How could later layers use the output of {formed['previous_token']}?"))
-    if len(record.layers("stats/entropy")) > 1:
+    if len(record.layers(metrics.STATS_ENTROPY)) > 1:
         found.append(("answer-sharp", "Why does attention become less even, and why not in all layers alike?"))
-    if len(record.of("train/lr")) > 10:
+    if len(record.of(metrics.TRAIN_LR)) > 10:
         found.append(("answer-lr", "What would have happened with ten times the learning rate?"))
     return found
 

@@ -8,6 +8,7 @@ from lab.figures.curves import Panel, draw_curves
 from lab.report.document import Block, Paragraph, Picture, Section, Table, bullets
 from lab.report.formatting import percent, plural
 from lab.report.run_record import RunRecord
+from lab.runs import metrics
 from lab.runs.events import Paused, Resumed, Rewound, Unpaused
 from lab.runs.facts import dig
 from lab.units import UNKNOWN, byte_count, count, duration
@@ -25,8 +26,8 @@ def hardware(record: RunRecord) -> Section:
     blocks: list[Block] = [Table(("", ""), rows)] if rows else []
     panels = []
     for metric, title, unit, scale in (
-        ("perf/tokens_per_second", "Speed", "tokens/s", 1.0),
-        ("perf/memory_bytes", "Peak memory so far", "MB", 1e-6),
+        (metrics.PERF_TOKENS_PER_SECOND, "Speed", "tokens/s", 1.0),
+        (metrics.PERF_MEMORY_BYTES, "Peak memory so far", "MB", 1e-6),
     ):
         series = record.of(metric).thinned(POINTS)
         if len(series) > 1:
@@ -39,7 +40,7 @@ def hardware(record: RunRecord) -> Section:
 
 
 def _rows(record: RunRecord) -> list[tuple[str, str]]:
-    speed, memory = record.of("perf/tokens_per_second"), record.of("perf/memory_bytes")
+    speed, memory = record.of(metrics.PERF_TOKENS_PER_SECOND), record.of(metrics.PERF_MEMORY_BYTES)
     levers, tokens = record.status.levers, count(record.tokens_per_step)
     chosen = [
         f"{name} {_lever(levers[name])}" for name in ("precision", "attention", "threads", "compile") if name in levers
@@ -49,7 +50,7 @@ def _rows(record: RunRecord) -> list[tuple[str, str]]:
         ("size trained", f"{record.parameters:,} parameters, {tokens} tokens a step" if record.parameters else ""),
         ("training time", _time(record)),
         ("speed", f"{count(float(np.median(speed.values)))} tokens/s (median)" if len(speed) else ""),
-        ("of the device's peak", percent(record.of("perf/mfu").last) if len(record.of("perf/mfu")) else ""),
+        ("of the device's peak", percent(record.of(metrics.PERF_MFU).last) if len(record.of(metrics.PERF_MFU)) else ""),
         ("peak memory", byte_count(float(memory.values.max())) if len(memory) else ""),
         ("on disk", _disk(record)),
     ]
@@ -81,7 +82,7 @@ def _disk(record: RunRecord) -> str:
 
 
 def _speed(record: RunRecord) -> str:
-    speed = record.of("perf/tokens_per_second")
+    speed = record.of(metrics.PERF_TOKENS_PER_SECOND)
     early = speed.between(STEADY * record.steps, 0.4 * record.steps)
     late = speed.between(0.8 * record.steps, record.steps)
     if len(speed) < 20 or not len(early) or not len(late):
@@ -96,7 +97,7 @@ def _speed(record: RunRecord) -> str:
 
 
 def _memory(record: RunRecord) -> str:
-    memory = record.of("perf/memory_bytes")
+    memory = record.of(metrics.PERF_MEMORY_BYTES)
     if len(memory) < 5:
         return ""
     start, end = memory.as_of(STEADY * record.steps) or memory.values[0], float(memory.values.max())
@@ -110,7 +111,7 @@ def _memory(record: RunRecord) -> str:
 
 def share_in_steps(record: RunRecord) -> float | None:
     """The share of the training time that went into steps; the rest is validation, instruments and checkpoints."""
-    speed, seconds, tokens = record.of("perf/tokens_per_second"), record.seconds, record.tokens_per_step
+    speed, seconds, tokens = record.of(metrics.PERF_TOKENS_PER_SECOND), record.seconds, record.tokens_per_step
     if len(speed) < 5 or not seconds or not tokens or not record.whole:
         return None
     # Each value is the mean speed over the steps since the one before.
@@ -119,7 +120,7 @@ def share_in_steps(record: RunRecord) -> float | None:
 
 
 def _bottleneck(record: RunRecord) -> str:
-    waits, share, told = record.of("perf/data_share"), share_in_steps(record), []
+    waits, share, told = record.of(metrics.PERF_DATA_SHARE), share_in_steps(record), []
     if len(waits):
         waited = float(waits.values.mean())
         verdict = "data was a bottleneck" if waited > record.limits.data_share else "data was no bottleneck"

@@ -14,14 +14,15 @@ from lab.report.run_record import RunRecord
 from lab.report.sections.attention import label, next_to_nothing, strongest
 from lab.report.sections.findings import problems
 from lab.report.sections.losses import overfits
+from lab.runs import metrics
 
 AHEAD = 50  # steps before a spike of the loss within which one of the gradient norm announced it
 MEASURED = {
-    "gradient noise": "stats/critical_batch",
-    "samples": "stats/longest_copy",
-    "reference texts": "stats/probe_loss",
-    "validation": "val/loss",
-    "gradient norm": "train/grad_norm",
+    "gradient noise": metrics.STATS_CRITICAL_BATCH,
+    "samples": metrics.STATS_LONGEST_COPY,
+    "reference texts": metrics.STATS_PROBE_LOSS,
+    "validation": metrics.VAL_LOSS,
+    "gradient norm": metrics.TRAIN_GRAD_NORM,
 }
 """Instrument → a metric that it always logs."""
 
@@ -67,7 +68,7 @@ def _of_losses(record: RunRecord) -> list[Sign]:
 
 def _of_spikes(record: RunRecord) -> list[Sign]:
     found = []
-    jumps = [spike.step for spike in spikes(record.of("train/grad_norm"), record.limits, least=0)]
+    jumps = [spike.step for spike in spikes(record.of(metrics.TRAIN_GRAD_NORM), record.limits, least=0)]
     for spike in loss_spikes(record)[:3]:
         early = [step for step in jumps if spike.step - AHEAD <= step < spike.step]
         if early:
@@ -85,7 +86,7 @@ def _of_heads(record: RunRecord) -> list[Sign]:
             found.append(
                 Sign(head.half_at, "reference texts", f"{kind} half formed, final score {number(head.score, 2)}")
             )
-    gap = record.of("stats/induction_loss_gap")
+    gap = record.of(metrics.STATS_INDUCTION_LOSS_GAP)
     if len(gap) > 2 and gap.last is not None and gap.last > next_to_nothing(record):
         below = np.flatnonzero(gap.values < gap.last / 2)
         at = int(gap.steps[int(below[-1]) + 1 if len(below) else 0])
@@ -94,7 +95,7 @@ def _of_heads(record: RunRecord) -> list[Sign]:
 
 
 def _of_samples(record: RunRecord) -> list[Sign]:
-    copied, written = record.of("stats/longest_copy"), record.facts.number("samples.tokens")
+    copied, written = record.of(metrics.STATS_LONGEST_COPY), record.facts.number("samples.tokens")
     if len(copied) and written and float(copied.values.max()) > 0.5 * written:
         at = int(copied.steps[copied.values > 0.5 * written][0])
         return [Sign(at, "samples", "more than half of a sample is a verbatim copy of training text")]
@@ -102,7 +103,7 @@ def _of_samples(record: RunRecord) -> list[Sign]:
 
 
 def _of_noise(record: RunRecord) -> list[Sign]:
-    critical, step = record.of("stats/critical_batch"), record.tokens_per_step
+    critical, step = record.of(metrics.STATS_CRITICAL_BATCH), record.tokens_per_step
     if step and len(critical):
         above = critical.steps[critical.values > step]
         if len(above) and len(above) < len(critical):

@@ -9,6 +9,7 @@ from lab.report.document import Block, Picture, Section, bullets
 from lab.report.formatting import loss, number, percent, plural
 from lab.report.loss_curve import smooth, warm_up_and_decay
 from lab.report.run_record import RunRecord
+from lab.runs import metrics
 from lab.runs.events import LrChanged
 from lab.units import count
 
@@ -32,24 +33,24 @@ def _panels(record: RunRecord) -> list[Panel]:
     panels = []
     clip = record.facts.number("model.optimizer.clip")
     for metric, title, unit, log_y in (
-        ("train/lr", "Learning rate", "", False),
-        ("train/grad_norm", "Gradient norm", "before clipping", True),
-        ("train/clipped", "Clipped", "share of the steps", False),
-        ("stats/critical_batch", "Critical batch", "tokens a step", True),
+        (metrics.TRAIN_LR, "Learning rate", "", False),
+        (metrics.TRAIN_GRAD_NORM, "Gradient norm", "before clipping", True),
+        (metrics.TRAIN_CLIPPED, "Clipped", "share of the steps", False),
+        (metrics.STATS_CRITICAL_BATCH, "Critical batch", "tokens a step", True),
     ):
         series = record.of(metric)
-        series = (smooth(series) if metric == "train/clipped" else series).thinned(POINTS)
-        if not len(series) or (metric == "train/clipped" and not series.values.any()):
+        series = (smooth(series) if metric == metrics.TRAIN_CLIPPED else series).thinned(POINTS)
+        if not len(series) or (metric == metrics.TRAIN_CLIPPED and not series.values.any()):
             continue
-        guides = {"clip": clip} if metric == "train/grad_norm" and clip is not None else {}
-        if metric == "stats/critical_batch" and record.tokens_per_step:
+        guides = {"clip": clip} if metric == metrics.TRAIN_GRAD_NORM and clip is not None else {}
+        if metric == metrics.STATS_CRITICAL_BATCH and record.tokens_per_step:
             guides = {"this run's": float(record.tokens_per_step)}
         panels.append(Panel(title, unit, {"": (series.steps, series.values)}, log_y, guides))
     return panels
 
 
 def _warm_up(record: RunRecord) -> str:
-    lr, pair, curve = record.of("train/lr"), warm_up_and_decay(record.of("train/lr")), smooth(record.train)
+    lr, pair, curve = record.of(metrics.TRAIN_LR), warm_up_and_decay(record.of(metrics.TRAIN_LR)), smooth(record.train)
     if pair is None or lr.steps[0] > 0:  # a fork begins in the middle
         return ""
     peak = number(float(lr.values.max()))
@@ -62,7 +63,7 @@ def _warm_up(record: RunRecord) -> str:
 
 def _decay(record: RunRecord) -> str:
     """How much the loss fell while the rate fell, and how much at the peak rate in as many steps before."""
-    lr, pair, curve = record.of("train/lr"), warm_up_and_decay(record.of("train/lr")), smooth(record.train)
+    lr, pair, curve = record.of(metrics.TRAIN_LR), warm_up_and_decay(record.of(metrics.TRAIN_LR)), smooth(record.train)
     if pair is None or len(curve) < 20 or lr.last is None or record.status.parent:
         return ""
     peak, end = float(lr.values.max()), int(curve.steps[-1])
@@ -100,7 +101,7 @@ def _changes(record: RunRecord) -> list[str]:
 
 
 def _clipping(record: RunRecord) -> str:
-    clipped, clip = record.of("train/clipped"), record.facts.number("model.optimizer.clip")
+    clipped, clip = record.of(metrics.TRAIN_CLIPPED), record.facts.number("model.optimizer.clip")
     if not len(clipped) or clip is None:
         return ""
     share, end = float(clipped.values.mean()), clipped.between(0.8 * record.steps, record.steps)
@@ -112,7 +113,7 @@ def _clipping(record: RunRecord) -> str:
 
 
 def _norms(record: RunRecord) -> str:
-    norm = record.of("train/grad_norm")
+    norm = record.of(metrics.TRAIN_GRAD_NORM)
     early, late = norm.between(0.1 * record.steps, 0.3 * record.steps), norm.between(0.8 * record.steps, record.steps)
     if len(norm) < 20 or not len(early) or not len(late):
         return ""
@@ -121,7 +122,7 @@ def _norms(record: RunRecord) -> str:
 
 
 def _noise(record: RunRecord) -> str:
-    critical, step = record.of("stats/critical_batch"), record.tokens_per_step
+    critical, step = record.of(metrics.STATS_CRITICAL_BATCH), record.tokens_per_step
     if critical.last is None:
         why = "it takes steps of several micro-batches (`--data.tokens_per_step` above batch size × context)"
         return f"The noise of the gradients was not measured: {why}." if record.settings else ""

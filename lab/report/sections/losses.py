@@ -25,6 +25,7 @@ from lab.report.loss_curve import (
 )  # fmt: skip
 from lab.report.markup import code
 from lab.report.run_record import RunRecord
+from lab.runs import metrics
 from lab.runs.events import Failed
 from lab.units import UNKNOWN, count
 
@@ -71,7 +72,7 @@ def draw(record: RunRecord, found: list[Spike], dark: bool) -> Figure:
         elif "best" not in info.aliases and 0 < info.step < 0.98 * end:
             marks.append((float(info.step), "checkpoint"))
     marks += [(float(spike.step), "spike") for spike in found[:MOST_SPIKES]]
-    lr = warm_up_and_decay(record.of("train/lr"))
+    lr = warm_up_and_decay(record.of(metrics.TRAIN_LR))
     if lr and lr[1] < end and lr[1] - lr[0] > 0.02 * max(1.0, end - float(train.steps[0])):
         marks.append((float(lr[1]), "decay"))
     stretches = phases(record)
@@ -144,7 +145,7 @@ def _end(record: RunRecord) -> str:
     last, ended = record.val.last, smooth(record.train).last
     if last is None:
         return f"There was no validation; the training loss ended at about {loss(ended)}." if ended is not None else ""
-    bits = record.of("val/bits_per_byte").last
+    bits = record.of(metrics.VAL_BITS_PER_BYTE).last
     rivals = {name: value for name, value in record.baselines.items() if name != "floor"}
     beaten = [name for name, value in rivals.items() if last < value]
     missed = [name for name in rivals if name not in beaten]
@@ -167,7 +168,7 @@ def _half(record: RunRecord) -> str:
             f" {percent(quarter / record.steps)} of the run."
         )
     told = f"Half of its fall was done by step {half:,}, after {percent(half / record.steps)} of the run"
-    pair = warm_up_and_decay(record.of("train/lr"))
+    pair = warm_up_and_decay(record.of(metrics.TRAIN_LR))
     return told + (", during the warm-up." if pair and half < pair[0] else ".")
 
 
@@ -212,7 +213,7 @@ def _gap(record: RunRecord) -> str:
 
 
 def _tail(record: RunRecord) -> str:
-    found, lr = tail_slope(record.train), record.of("train/lr")
+    found, lr = tail_slope(record.train), record.of(metrics.TRAIN_LR)
     if found is None:
         return ""
     change, error = found

@@ -18,7 +18,7 @@ from lab.report.sections.findings import problems
 from lab.report.sections.forecast import predictions
 from lab.report.sections.learning_rate import CLOSE, OFTEN
 from lab.report.sections.losses import overfits
-from lab.runs import list_runs
+from lab.runs import list_runs, metrics
 from lab.runs.compare import group_by_configuration
 from lab.runs.next_commands import LAB, RESUMABLE, on_run, resume, root_flag
 from lab.units import UNKNOWN, count, duration
@@ -124,7 +124,7 @@ def _length(record: RunRecord) -> Iterator[Question]:
 
 
 def _batch(record: RunRecord) -> Iterator[Question]:
-    critical, step = record.of("stats/critical_batch").last, record.tokens_per_step
+    critical, step = record.of(metrics.STATS_CRITICAL_BATCH).last, record.tokens_per_step
     if not step:
         return
     if critical is None:
@@ -158,7 +158,7 @@ def _overfitting(record: RunRecord) -> Iterator[Question]:
 
 
 def _clipping(record: RunRecord) -> Iterator[Question]:
-    clipped, norm = record.of("train/clipped"), record.of("train/grad_norm")
+    clipped, norm = record.of(metrics.TRAIN_CLIPPED), record.of(metrics.TRAIN_GRAD_NORM)
     if len(clipped) and len(norm) and float(clipped.values.mean()) > OFTEN:
         level = float(norm.values[len(norm) // 2 :].mean())
         yield Question(

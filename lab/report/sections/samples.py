@@ -8,6 +8,7 @@ from lab.report.document import Block, Paragraph, Section, Verbatim
 from lab.report.formatting import plural
 from lab.report.markup import code
 from lab.report.run_record import RunRecord
+from lab.runs import metrics
 from lab.runs.facts import as_number, dig
 from lab.runs.lines import Row
 
@@ -51,7 +52,7 @@ def _some(samples: list[Row]) -> list[Row]:
 
 
 def _copies(record: RunRecord) -> str:
-    series, written = record.of("stats/longest_copy"), record.settings.get("samples.tokens")
+    series, written = record.of(metrics.STATS_LONGEST_COPY), record.settings.get("samples.tokens")
     if series.last is None:
         return ""
     told = "The longest run of tokens that a sample shares with the training text:"
