@@ -18,19 +18,14 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
+from lab.errors import WriteError
+
 TEMPORARY_PREFIX = ".tmp-"
 
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What some network file systems answer a process that asks for a file lock."""
 
 _counter = itertools.count()
-
-
-class WriteError(OSError):
-    """A file could not be written; `str()` is one line naming the file, the cause and the remedy."""
-
-    def __str__(self) -> str:
-        return str(self.strerror)
 
 
 def explain_write_error(error: OSError, path: Path, kept: str) -> WriteError:

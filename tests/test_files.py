@@ -17,16 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from lab.files import (
-    WriteError,
-    link_whole,
-    read_json,
-    read_yaml,
-    sweep_temporaries,
-    write_json,
-    write_whole,
-    writing_whole,
-)
+from lab.errors import WriteError
+from lab.files import link_whole, read_json, read_yaml, sweep_temporaries, write_json, write_whole, writing_whole
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -97,7 +89,8 @@ def test_kill_while_writing(tmp_path: Path, start_process: Any, attempt: int) ->
 FULL_DISK = """
     import resource, sys
     from pathlib import Path
-    from lab.files import WriteError, write_whole
+    from lab.errors import WriteError
+    from lab.files import write_whole
     from lab.runs.lines import LineAppender
     folder = Path(sys.argv[1])
     write_whole(folder / "whole", "old")

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 
 from lab.callbacks.validation import Validation
-from lab.files import WriteError, sweep_temporaries
+from lab.errors import WriteError
+from lab.files import sweep_temporaries
 from lab.runs import metrics
 from lab.runs.cadence import Cadence
 from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from lab.callbacks.instrument import Instrument
 from lab.diagnosis import CADENCE, Evidence, Monitor, limits
+from lab.errors import NonFiniteLoss
 from lab.runs import EventReader, MetricsReader
 from lab.runs.events import Failed, Finding
 from lab.runs.facts import Facts
 from lab.training.callback import FitContext
-from lab.training.step import NonFiniteLoss
 
 
 class Diagnose(Instrument):

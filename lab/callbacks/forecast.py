@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lab.errors import NotEnough
 from lab.forecasting.curve import reforecast
-from lab.forecasting.law import Forecast, NotEnough
+from lab.forecasting.law import Forecast
 from lab.runs import metrics
 from lab.training.callback import FitCallback, FitContext
 from lab.training.schedules import lr_factor

@@ -17,16 +17,12 @@ from typing import Any
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.samples import Samples
-from lab.files import WriteError
+from lab.errors import Refused, WriteError
 from lab.runs.control import Command
 from lab.runs.events import LrChanged
 from lab.training.callback import FitCallback, FitContext
 
 LOOK_SECONDS = 0.05  # between two looks while paused: a tenth of what is felt as a delay
-
-
-class Refused(Exception):
-    """Why a command is not carried out; its sender reads this."""
 
 
 class RunControl(FitCallback):

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from lab.files import NO_LOCKS, WriteError, sweep_temporaries, writing_whole
+from lab.errors import WriteError
+from lab.files import NO_LOCKS, sweep_temporaries, writing_whole
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.errors import SettingsError
 from lab.fitting.origin import Origin, differences, refuse_other_architecture, refuse_other_data
 from lab.model import count_parameters
-from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
 from lab.training.bare import seconds_per_step
 from lab.training.horizon import resolve_steps

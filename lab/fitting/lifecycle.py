@@ -10,8 +10,9 @@ from lightning.pytorch.utilities.memory import is_oom_error
 
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.tracking import close_loggers, make_loggers
+from lab.errors import NonFiniteLoss, SettingsError, WriteError
 from lab.figures.schedule import draw_schedule
-from lab.files import WriteError, write_json, write_whole
+from lab.files import write_json, write_whole
 from lab.fitting.decisions import Decisions, decide
 from lab.fitting.listener import Listener
 from lab.fitting.origin import find_origin
@@ -27,12 +28,10 @@ from lab.runs.events import Resumed, Started
 from lab.runs.predictions import read_predictions
 from lab.runs.status import ACTIVE_STATES
 from lab.settings.arguments import Arguments
-from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
 from lab.training.machine import total_memory
 from lab.training.schedules import lr_factor
-from lab.training.step import NonFiniteLoss
 
 SCHEDULE_POINTS = 500  # steps drawn in schedule.png
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from lab.data.dataset import LabData
 from lab.data.tokenizers import load_tokenizer
+from lab.errors import SettingsError
 from lab.model import GPTConfig
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
 from lab.runs.compare import IRRELEVANT, flatten
 from lab.settings.arguments import Arguments
-from lab.settings.messages import SettingsError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lab.forecasting.law import Z80, Forecast, NotEnough
+from lab.errors import NotEnough
+from lab.forecasting.law import Z80, Forecast
 
 EARLIEST = 0.2  # part of the run that must be done: before it lie the warm-up and a plateau that all models share
 FROM = 0.1  # part of the run from which its own curve counts

@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from lab.errors import NotEnough
+
 SIZE_EXPONENT, TOKEN_EXPONENT = 0.25, 0.35
 # The prior of E, the loss that stays: a share and its standard deviation.
 OF_XZ, OF_XZ_SPREAD = 0.45, 0.06  # of the nats that xz needs for a token of the text, 64 KB at a time
@@ -36,10 +38,6 @@ BIAS = 0.012  # relative error of the law itself at ten times the ladder's compu
 Z80 = 1.2816  # half of an 80 % interval, in standard deviations of the normal distribution
 FEWEST = 3
 ROUNDS = 8
-
-
-class NotEnough(ValueError):
-    """There is too little to say anything; the message tells what is missing."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 from lab.data.dataset import LabData
+from lab.errors import NotEnough
 from lab.forecasting.ladder import computing_parameters
-from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
+from lab.forecasting.law import Floor, Forecast, Trained, forecast_loss
 from lab.runs import Run, list_runs
 from lab.runs.predictions import QUANTITIES, Prediction, Predictions, outcomes, read_predictions, score, seal
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from lab.data.dataset import LabData
+from lab.errors import SettingsError
 from lab.forecasting.ladder import narrower
 from lab.model import GPTConfig
 from lab.planning.memory import FRAGMENTED, Step, step_memory
-from lab.settings.messages import SettingsError
 from lab.training.levers import LeverConfig, Levers, choose_levers
 from lab.training.machine import total_memory
 

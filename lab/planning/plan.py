@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lab.errors import NotEnough, SettingsError
 from lab.fitting.decisions import Decisions, decide, levers_of
 from lab.fitting.origin import Origin
 from lab.forecasting.finished import Finished, earlier_runs
 from lab.forecasting.kept import keep_plan, plan_path
 from lab.forecasting.ladder import Rung, computing_parameters, ladder
-from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
+from lab.forecasting.law import Floor, Forecast, Trained, forecast_loss
 from lab.model import GPTConfig
 from lab.planning.choose_model import Choice, largest
 from lab.planning.memory import FRAGMENTED_SPREAD
@@ -26,7 +27,6 @@ from lab.planning.rehearsal import Rehearsal, rehearse
 from lab.planning.sizes import Sizes, sizes
 from lab.runs.compare import flatten
 from lab.settings.arguments import Arguments
-from lab.settings.messages import SettingsError
 from lab.settings.parse import HORIZONS, Settings
 from lab.training.bare import seconds_per_step
 from lab.training.machine import total_memory

@@ -27,18 +27,18 @@ from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.callbacks.validation import Validation
 from lab.data.datamodule import LabDataModule
+from lab.errors import NonFiniteLoss, SettingsError
 from lab.fitting.decisions import Decisions
 from lab.fitting.origin import Origin
 from lab.fitting.trainer import make_trainer, out_of_memory
 from lab.runs import create_run
-from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
 from lab.training.callback import FitCallback, FitContext, LightningAdapter, attach, callbacks_of
 from lab.training.levers import Levers
 from lab.training.logbook import Logbook
 from lab.training.machine import held_memory, recent_peak, restart_peak
 from lab.training.module import PretrainingModule
-from lab.training.step import NonFiniteLoss, StepBatch
+from lab.training.step import StepBatch
 
 FEWEST_STEPS, SECONDS = 12, 6.0  # the rehearsal ends once it has done both
 MOST_SECONDS = 45.0  # where steps are long, it ends here with fewer

@@ -61,10 +61,6 @@ CLASS_PROBLEM = re.compile(
 """What jsonargparse says of a class that cannot be imported or built: the one message that has no structure."""
 
 
-class SettingsError(ValueError):
-    """What is wrong with the settings, one line a problem; on the command line exit code 2."""
-
-
 def bad_value(key: str, value: Any, type_: Any, reason: str) -> str:
     """A value that its setting does not take. `reason` is jsonargparse's, used where the type has a class in it."""
     if found := CLASS_PROBLEM.search(reason):

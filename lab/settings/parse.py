@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lab.data.datamodule import LabDataModule
+from lab.errors import SettingsError
 from lab.presets import nested
 from lab.runs.compare import flatten
 from lab.settings.arguments import Arguments, Given
@@ -24,7 +25,6 @@ from lab.settings.check import problems_of
 from lab.settings.groups import GROUPS, OPTIONS, SHARED_OPTIONS, Option
 from lab.settings.messages import (
     DECIDED_ELSEWHERE,
-    SettingsError,
     bad_value,
     decided_elsewhere,
     no_file,

@@ -142,7 +142,7 @@ class Copier:
 def write_state(state: dict[str, Any], path: Path) -> Written:
     """`torch.save` the state under `path`, atomically and forced to the disk; returns its hash and size.
 
-    Missing folders are made. Raises `lab.files.WriteError` when the disk is full: an earlier file of
+    Missing folders are made. Raises `lab.errors.WriteError` when the disk is full: an earlier file of
     that name is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

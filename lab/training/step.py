@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lab.errors import NonFiniteLoss
 from lab.hashing import GOLDEN, MASK, mix64
 from lab.model import GPT
 from lab.model.loss import IGNORED
@@ -22,21 +23,6 @@ from lab.training.optimizers import grad_norm_and_clip, set_lr
 
 StepBatch = tuple[Tensor, Tensor]
 """Tokens and targets of one optimizer step, int64 `[accumulation, batch, pos]`; targets of -1 don't count (padding)."""
-
-
-class NonFiniteLoss(RuntimeError):
-    """Raised before the update that a NaN or infinite loss or gradient would have ruined.
-
-    The weights are still those of the step before, and so is the newest checkpoint.
-    """
-
-    def __init__(self, what: str, value: float, step: int) -> None:
-        super().__init__(
-            f"{what} is {value} at step {step} (batch {step}): stopped before the update, so weights and checkpoints"
-            f" are those of step {step}. Look at the text with `python -m lab batch RUN {step}`; a lower learning rate,"
-            " a longer warm-up, gradient clipping or fp32 precision are the usual cures."
-        )
-        self.what, self.value, self.step = what, value, step
 
 
 def take_step(

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from lab.errors import NotEnough
 from lab.forecasting.curve import reforecast
-from lab.forecasting.law import Floor, Forecast, NotEnough, Trained, forecast_loss
+from lab.forecasting.law import Floor, Forecast, Trained, forecast_loss
 from lab.training.schedules import ScheduleConfig, lr_factor
 from scripts.benchmarks.measure import Row
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import lab
+from lab.errors import SettingsError
 from lab.fitting.decisions import decide, levers_of
 from lab.fitting.origin import Origin, find_origin
 from lab.settings.arguments import Arguments
-from lab.settings.messages import SettingsError
 from lab.settings.parse import Settings
 from tests.fitting.test_fit import tiny
 from tests.tiny import tiny_args

@@ -12,9 +12,9 @@ import pytest
 
 import lab
 from lab.__main__ import main
+from lab.errors import NonFiniteLoss
 from lab.fitting.listener import Listener
 from lab.presets import lay_over, nested
-from lab.training.step import NonFiniteLoss
 from tests.tiny import losses, tiny_args
 
 CELL = """

@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from lab.errors import NotEnough
 from lab.forecasting.curve import reforecast
-from lab.forecasting.law import Forecast, NotEnough
+from lab.forecasting.law import Forecast
 
 
 def curve(end: float, upto: float = 1.0) -> list[tuple[float, float]]:

@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
+from lab.errors import NotEnough
 from lab.forecasting.law import (
     FEWEST,
     SIZE_EXPONENT,
     TOKEN_EXPONENT,
     Floor,
     Forecast,
-    NotEnough,
     Trained,
     forecast_loss,
     seed_noise,

@@ -16,7 +16,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.files import WriteError, sweep_temporaries
+from lab.errors import WriteError
+from lab.files import sweep_temporaries
 from lab.runs import Run
 from lab.runs.checkpoints import (
     CHECKPOINT_SUFFIX,

@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.files import WriteError
+from lab.errors import WriteError
 from lab.runs import Cursor, MetricsHistory, MetricsReader, MetricsWriter, Run
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.files import WriteError
+from lab.errors import WriteError
 from lab.runs import Run
 from lab.runs.reference_texts import (
     decode_pattern,

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lab.files import WriteError
+from lab.errors import WriteError
 from lab.runs.checkpoint_state import read_state
 from lab.training import checkpoint_io
 from lab.training.checkpoint_io import Copier, LabCheckpointIO, Written, write_state

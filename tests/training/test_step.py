@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from lab.errors import NonFiniteLoss
 from lab.model import GPT, GPTConfig
 from lab.training.optimizers import OptimizerConfig, build_optimizer
-from lab.training.step import NonFiniteLoss, refuse_non_finite, seed_device, step_seed, take_step
+from lab.training.step import refuse_non_finite, seed_device, step_seed, take_step
 
 CONFIG = GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=11, dropout=0.25)
 CLIP, RATE, SEED = 0.5, 0.7, 4
