@@ -1,363 +1,267 @@
 // The Live tab: a run as it trains (or as it trained), and the means to steer it and to start another.
 
-import { chartGroup, lineChart } from "./lib/chart.js";
 import { get } from "./lib/client.js";
-import { choice, fixed, h, replace } from "./lib/dom.js";
-import { bodyOf } from "./lib/panel.js";
-import { brief } from "./lib/scale.js";
+import { h, replace } from "./lib/dom.js";
+import { bodyOf, part } from "./lib/panel.js";
 import { ask as askAgain, on, select, state } from "./lib/store.js";
-import { connect } from "./live/connection.js";
-import { steering } from "./live/controls.js";
-import { History } from "./live/history.js";
-import { journal } from "./live/journal.js";
-import { numbers } from "./live/now.js";
-import { sampler } from "./live/samples.js";
-import { starter } from "./live/start.js";
-import { clock, markersOf, progressOf, stateOf, timesOf, troubleOf } from "./live/words.js";
+import { Connection } from "./live/connection.js";
+import { Controls } from "./live/controls.js";
+import { CurrentNumbers } from "./live/current_numbers.js";
+import { clock } from "./live/describe.js";
+import { EventList } from "./live/event_list.js";
+import { RunCharts } from "./live/run_charts.js";
+import { RunData } from "./live/run_data.js";
+import { RunHead } from "./live/run_head.js";
+import { Samples } from "./live/samples.js";
+import { StartForm } from "./live/start_form.js";
 
 const OTHERS_MS = 5000; // between two looks at which other runs there are
-const KEPT = "lab-live-view"; // how the chart is looked at, remembered in this browser
-const SMALL = [["train/lr", "Learning rate"], ["train/grad_norm", "Gradient norm"], ["perf/tokens_per_second",
-  "Tokens/s"], ["stats/update_ratio", "Update / weight"]];
+const MOST_OTHERS = 6;
+const BROKEN_MS = 1500; // after which it is said since when the connection is lost
 
-export function mount(element) {
-  const root = element.querySelector(".lab-panel"), history = new History(), group = chartGroup();
-  const view = { x: "step", logX: false, logY: false, smoothing: 0.9, ...remembered() };
-  let run = null, begun = null, before = null, line = null, status = null, facts = {}, link = "lost", linkLost = null,
-    heard = null, frame = null, told = "";
-  const controls = steering(() => run, () => status && head());
-  const happenings = journal(look), now = numbers(), writing = sampler((prompt) => controls.ask("sample", { prompt }));
-  const form = starter(began);
+/** @param {Element} element */
+export const mount = (element) => new Live(element);
 
-  // ---------------------------------------------------------------- what stands where
+/** @param {string} title @param {HTMLElement} node */
+const card = (title, node) =>
+  h("section", { class: "lab-card" }, h("header", {}, h("div", { class: "lab-title" }, h("h2", {}, title))), node);
 
-  const pill = h("span", { class: "lab-state" }), name = h("h2", {}),
-    bar = h("div", { class: "lab-progress", role: "progressbar", "aria-label": "progress of the run",
-      "aria-valuemin": 0, "aria-valuemax": 100 }, h("i"));
-  const [progress, elapsed, left] = ["lab-how-far", "lab-elapsed", "lab-left"].map((c) => h("span", { class: c }));
-  const trouble = h("div", { class: "lab-trouble", hidden: true, role: "alert" }),
-    cut = h("div", { class: "lab-cut", hidden: true, role: "status" }),
-    others = h("nav", { class: "lab-others", "aria-label": "other runs that train now" });
-  const fresh = h("button", { class: "lab-button", id: "lab-new-run", "aria-expanded": "false",
-    onclick: () => form.open(form.root.hidden) }, "New run");
-  const top = h("section", { class: "lab-card lab-live-head" },
-    h("div", { class: "lab-live-title" }, pill, name, others, fresh), bar,
-    h("div", { class: "lab-live-times" }, progress, elapsed, left), trouble, controls.root);
-  const lossPlace = h("div"), small = SMALL.map(() => h("section", { class: "lab-card" }));
-  const options = h("div", { class: "lab-live-options" },
-    choice("x", [["step", "step"], ["tokens", "tokens"], ["time", "time"]], view.x, (x) => see({ x })),
-    check("log x", "logX"), check("log y", "logY"),
-    h("label", { class: "lab-choice lab-smooth" }, h("span", {}, "smooth"),
-      h("input", { type: "range", min: 0, max: 1, step: 0.01, value: toSlider(view.smoothing),
-        "aria-label": "smoothing of the training loss",
-        oninput: (e) => see({ smoothing: fromSlider(e.target.valueAsNumber) }) })));
-  const card = (title, node, more = null) =>
-    h("section", { class: "lab-card" }, h("header", {}, h("div", { class: "lab-title" }, h("h2", {}, title)), more),
-      node);
-  const shown = h("div", { class: "lab-live" }, top,
-    h("div", { class: "lab-live-main" }, h("section", { class: "lab-card" }, options, lossPlace),
-      card("Now", now.root)), h("div", { class: "lab-live-small" }, ...small),
-    h("div", { class: "lab-live-foot" }, card("Findings and events", happenings.root), card("Samples", writing.root)));
-  replace(bodyOf(element), cut, form.root, shown);
+class Live {
+  /** @type {string | null} the run that is followed */
+  #run = null;
+  /** @type {string | null} a run that was started here and has no directory yet */
+  #begun = null;
+  /** @type {string | null} what was selected when it was started */
+  #before = null;
+  /** @type {Connection | null} */
+  #connection = null;
+  /** @type {Lab.Status | null} */
+  #status = null;
+  /** @type {Lab.Facts} */
+  #facts = {};
+  /** @type {Lab.Link} */
+  #link = "lost";
+  /** @type {number | null} since when */
+  #lostAt = null;
+  #heardAt = 0; // the last message
+  #waiting = false; // for the next picture
+  #told = ""; // the state that the header and the sidebar were told of
+  #data = new RunData();
+  #controls = new Controls(() => this.#run, () => this.#showHead());
+  #charts = new RunCharts(this.#data, (marker) => this.#mark(marker), () => this.#refresh());
+  #numbers = new CurrentNumbers();
+  #events = new EventList((event) => this.#charts.look(event));
+  #samples = new Samples((prompt) => this.#controls.ask("sample", { prompt }));
+  #form = new StartForm((run) => this.#begin(run));
+  #cut = h("div", { class: "lab-cut", hidden: true, role: "status" });
+  #others = h("nav", { class: "lab-others", "aria-label": "other runs that train now" });
+  #new = h("button", { class: "lab-button", id: "lab-new-run", "aria-expanded": "false",
+    onclick: () => this.#form.open(Boolean(this.#form.root.hidden)) }, "New run");
+  #head = new RunHead(this.#controls, this.#others, this.#new);
+  #shown = h("div", { class: "lab-live" }, this.#head.root,
+    h("div", { class: "lab-live-main" }, this.#charts.loss, card("Now", this.#numbers.root)), this.#charts.small,
+    h("div", { class: "lab-live-foot" }, card("Findings and events", this.#events.root),
+      card("Samples", this.#samples.root)));
 
-  const curve = (metric, colour, style, label) => ({ name: label, data: history.get(metric), colour, style });
-  const lossChart = lineChart(lossPlace, { label: "Loss", unit: "nats per token", group, height: 300, ...view,
-    series: lossSeries(), onMarker: mark, empty: "the first loss comes with the first step" });
-  const charts = SMALL.map(([metric, label], i) =>
-    lineChart(small[i], { label, unit: "", group, height: 120, x: view.x, logX: view.logX, smoothing: view.smoothing,
-      series: [
-        curve(metric, "--lab-accent",
-          ["train/grad_norm", "perf/tokens_per_second"].includes(metric) ? "smooth" : "line", ""),
-      ] })
-  );
-
-  on((changed) => {
-    if (["info", "run"].some((key) => changed.has(key))) follow();
-  });
-  window.setInterval(tick, 1000);
-  window.setInterval(() => root.offsetParent && !document.hidden && lookAround(), OTHERS_MS);
-  new ResizeObserver(() => root.offsetParent && refresh()).observe(root);
-  follow();
-  root.dataset.mounted = "yes";
-
-  // ---------------------------------------------------------------- which run, and its messages
-
-  function follow() {
-    // The run that the address names is followed before the server has opened its model, which may take a while.
-    const named = state.info ? null : new URLSearchParams(window.location.search).get("run");
-    if (!state.info && (!named || run)) return;
-    if (state.info && state.selection.run !== before) begun = null; // a person chose another
-    const chosen = state.info?.runs.find((r) => r.name === state.selection.run),
-      wanted = named ?? begun ?? (chosen?.kind === "run" ? chosen.name : null);
-    if (state.info) form.known(state.info.runs);
-    if (wanted !== run) {
-      line?.close();
-      [run, status, facts, told] = [wanted, null, {}, ""];
-      forget();
-      controls.forget();
-      if (run) line = connect(run, handlers(run));
-    }
-    if (!run) bare(chosen);
-    if (state.info) lookAround();
-    refresh();
+  /** @param {Element} element */
+  constructor(element) {
+    this.root = part(element, ".lab-panel");
+    replace(bodyOf(element), this.#cut, this.#form.root, this.#shown);
+    on((changed) => {
+      if (changed.has("info") || changed.has("run")) this.#follow();
+    });
+    window.setInterval(() => this.#tick(), 1000);
+    window.setInterval(() => this.root.offsetParent && !document.hidden && this.#lookAround(), OTHERS_MS);
+    new ResizeObserver(() => this.root.offsetParent && this.#refresh()).observe(this.root);
+    this.#follow();
+    this.root.dataset.mounted = "yes";
   }
 
-  // No run to show: the form stands there, or why there is nothing to follow.
-  function bare(chosen) {
-    cut.hidden = !chosen;
-    cut.dataset.link = "none";
-    cut.textContent = chosen
+  // ---------------------------------------------------------------- which run
+
+  #follow() {
+    const { info, selection } = state;
+    // The run that the address names is followed before the server has opened its model, which may take a while.
+    const named = info ? null : new URLSearchParams(window.location.search).get("run");
+    if (!info && (!named || this.#run)) return;
+    if (info && selection.run !== this.#before) this.#begun = null; // another was chosen
+    const chosen = info?.runs.find((run) => run.name === selection.run);
+    const wanted = named ?? this.#begun ?? (chosen?.kind === "run" ? chosen.name : null);
+    if (info) this.#form.known(info.runs);
+    if (wanted !== this.#run) this.#connect(wanted);
+    if (!wanted) this.#showNone(chosen);
+    if (info) this.#lookAround();
+    this.#refresh();
+  }
+
+  /** @param {string | null} run */
+  #connect(run) {
+    this.#connection?.close();
+    [this.#run, this.#status, this.#facts, this.#told] = [run, null, {}, ""];
+    this.#forget();
+    this.#controls.forget();
+    if (run) this.#connection = new Connection(run, this.#handlers(run));
+  }
+
+  #forget() {
+    this.#data.reset();
+    this.#charts.forget();
+  }
+
+  /** No run to show: the form stands there, or why there is nothing to follow. @param {Lab.Run | undefined} chosen */
+  #showNone(chosen) {
+    this.#cut.hidden = !chosen;
+    this.#cut.dataset.link = "none";
+    this.#cut.textContent = chosen
       ? `${chosen.name} is a published model: it was not trained here, so there is nothing to follow.`
       : "";
-    if (!chosen && form.root.hidden) form.open(true);
-    root.dataset.state = "ready";
+    if (!chosen && this.#form.root.hidden) this.#form.open(true);
+    this.root.dataset.state = "ready";
   }
 
-  function handlers(mine) {
-    const only = (fn) => (message) => mine === run && fn(message);
-    const grown = (act) =>
-      only((message) => {
-        heard = Date.now();
-        act(message);
-        refresh();
-      });
+  /** It was started from the form: followed at once, and chosen once its directory is there. @param {string} run */
+  #begin(run) {
+    [this.#begun, this.#before] = [run, state.selection.run];
+    this.#follow();
+  }
+
+  /** @param {Lab.Status} status */
+  #arrive(status) {
+    const run = this.#run;
+    this.#status = status;
+    if (this.#begun === null || run !== this.#begun || status.recorded_state === null) return;
+    this.#begun = null;
+    select({ run, step: null });
+  }
+
+  // ---------------------------------------------------------------- its messages
+
+  /** @param {string} mine @returns {Lab.MessageHandlers} */
+  #handlers(mine) {
+    const data = this.#data;
+    /** @template Message @param {(message: Message) => void} act @returns {(message: Message) => void} */
+    const grown = (act) => (message) => {
+      if (mine !== this.#run) return;
+      this.#heardAt = Date.now();
+      act(message);
+      this.#refresh();
+    };
     return {
-      hello: grown((message) => {
-        if (message.reset) forget();
-        [status, facts] = [message.status, message.facts ?? {}];
-        arrive();
+      hello: grown(({ reset, status, facts }) => {
+        if (reset) this.#forget();
+        this.#facts = facts ?? {};
+        this.#arrive(status);
       }),
-      metrics: grown((message) => history.metrics(message)),
-      rewind: grown((message) => history.rewind(message)),
+      metrics: grown((message) => data.metrics(message)),
+      rewind: grown((message) => data.rewind(message)),
       events: grown((message) => {
-        history.add(message);
-        controls.answered(message.events);
+        data.add(message);
+        this.#controls.answered(message.events);
       }),
-      samples: grown((message) => history.add(message)),
-      status: grown((message) => {
-        status = message.status;
-        arrive();
-      }),
-      heartbeat: only((message) => {
-        heard = Date.now();
-        if (status) status.heartbeat_age = message.heartbeat_age;
-      }),
-      link: only((found, reason) => {
-        linkLost = found === "open" ? null : linkLost ?? Date.now();
-        link = found;
-        offline(reason);
-      }),
+      samples: grown((message) => data.add(message)),
+      status: grown(({ status }) => this.#arrive(status)),
+      heartbeat: ({ heartbeat_age: age }) => {
+        if (mine !== this.#run) return;
+        this.#heardAt = Date.now();
+        if (this.#status) this.#status.heartbeat_age = age;
+      },
+      link: (link, reason) => {
+        if (mine !== this.#run) return;
+        this.#lostAt = link === "open" ? null : this.#lostAt ?? Date.now();
+        this.#link = link;
+        this.#showLink(reason);
+      },
     };
   }
 
-  function forget() {
-    history.reset();
-    group.zoom = null;
-    lossChart.set({ series: lossSeries(), markers: [] });
-    charts.forEach((chart, i) =>
-      chart.set({ series: [{ ...chart.options.series[0], data: history.get(SMALL[i][0]) }] })
-    );
+  /** @param {string | null} reason why the server does not show the run */
+  #showLink(reason) {
+    if (!this.#run) return;
+    this.#cut.hidden = this.#link === "open" || !state.info;
+    if (this.#cut.hidden) return;
+    const lost = this.#lostAt ?? Date.now();
+    const since = Date.now() - lost > BROKEN_MS ? ` since ${clock(lost / 1000)}` : "";
+    this.#cut.textContent = this.#link === "refused"
+      ? `The server does not show this run: ${reason ?? "no reason given"}`
+      : `No connection to the page’s server${since}; trying again. The training does not depend on it.`;
+    this.#cut.dataset.link = this.#link;
   }
 
-  function lossSeries() {
-    return [curve("train/loss", "--lab-train", "smooth", "train"), curve("val/loss", "--lab-val", "dots", "val")].map((
-      item,
-    ) => ({ ...item, format: (x) => fixed(x) }));
+  #tick() {
+    if (!this.root.offsetParent) return;
+    this.root.dataset.silence = this.#heardAt ? String(Math.round((Date.now() - this.#heardAt) / 1000)) : "";
+    if (this.#link === "lost") this.#showLink(null);
+    if (["stale", "failed", "stopped"].includes(this.#status?.state ?? "")) this.#showHead();
+  }
+
+  async #lookAround() {
+    try {
+      /** @type {Lab.Run[]} */
+      const all = await get("api/runs");
+      const names = (/** @type {Lab.Run[]} */ runs) => runs.map((run) => run.name).sort().join("/");
+      if (state.info && names(all) !== names(state.info.runs)) askAgain();
+      const others = all.filter((run) =>
+        ["starting", "running", "paused"].includes(run.state) && run.name !== this.#run
+      );
+      replace(this.#others, ...others.slice(0, MOST_OTHERS).map(otherRun));
+    } catch {
+      // The connection to the run says already that the server is away.
+    }
   }
 
   // ---------------------------------------------------------------- drawing
 
-  // Messages come faster than a screen shows pictures, and a long curve may take an eighth of the time at most: the
-  // machine has a model to train.
-  function refresh() {
-    const cost = [lossChart, ...charts].reduce((sum, chart) => sum + Number(chart.root.dataset.drawMs ?? 0), 0);
-    frame ??= window.setTimeout(() =>
+  /**
+   * Messages come faster than a screen shows pictures, and a long curve may take an eighth of the time at most: the
+   * machine has a model to train.
+   */
+  #refresh() {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    const { cost } = this.#charts;
+    window.setTimeout(() =>
       window.requestAnimationFrame(() => {
-        frame = null;
-        draw();
+        this.#waiting = false;
+        this.#draw();
       }), Math.min(400, cost < 5 ? 0 : 8 * cost));
   }
 
-  function draw() {
-    if (!root.offsetParent) return;
-    shown.hidden = !run;
-    fresh.hidden = !run;
+  #draw() {
+    if (!this.root.offsetParent) return;
+    const run = this.#run, status = this.#status, data = this.#data;
+    this.#shown.hidden = !run;
+    this.#new.hidden = !run;
     if (!run || !status) return;
-    head();
-    const yards = Object.entries(facts.baselines?.nats_per_token ?? {}).filter(([, v]) => typeof v === "number");
-    lossChart.set({ lines: yards.map(([label, value]) => ({ value, label: `${label} ${fixed(value, 2)}` })),
-      markers: markersOf(history.standing(history.events), (step) => history.place(step)),
-      series: withForecast(lossSeries()) });
-    charts.forEach((chart, i) => {
-      const lines = SMALL[i][0] === "train/grad_norm" && facts.clip
-        ? [{ value: facts.clip, label: `clip ${brief(facts.clip)}`, colour: "--lab-amber" }]
-        : [];
-      chart.set({ lines, unit: history.get(SMALL[i][0]).n ? "" : null });
-    });
-    now.show(history, status, facts, view.smoothing);
-    happenings.show(history.events);
-    writing.show(history.standing(history.samples));
-    writing.can(status.control?.commands?.includes("sample"), status.control?.reason ?? "nobody trains this run");
-    Object.assign(root.dataset, { run, rows: history.get("train/loss").n,
-      last: history.latest("train/loss")?.step ?? "", state: "ready", status: status.state });
+    this.#showHead();
+    this.#charts.draw(this.#facts);
+    this.#numbers.show(data, status, this.#facts, this.#charts.view.smoothing);
+    this.#events.show(data.events);
+    this.#samples.show(data.standing(data.samples));
+    const { commands, reason } = status.control;
+    this.#samples.can(commands.includes("sample"), reason ?? "this run is not training");
+    Object.assign(this.root.dataset, { run, rows: data.get("train/loss").n, state: "ready", status: status.state,
+      last: data.latest("train/loss")?.step ?? "" });
     const key = `${status.state} ${status.checkpoint?.step}`;
     // The header, the list of runs and the snapshots in the sidebar follow.
-    if (told && told !== key) askAgain();
-    told = key;
+    if (this.#told && this.#told !== key) askAgain();
+    this.#told = key;
   }
 
-  function withForecast(series) {
-    const forecast = history.get("forecast/final_val_loss");
-    return forecast.n
-      ? [...series, { name: "forecast of the end", data: forecast, colour: "--lab-muted", style: "line" }]
-      : series;
+  #showHead() {
+    if (this.#run && this.#status) this.#head.show(this.#run, this.#status, this.#data.lostAt);
   }
 
-  function head() {
-    const lost = history.lostAt,
-      { word, tone } = stateOf(status, { stopping: controls.asked("stop"), lost: lost !== null }),
-      { share, text } = progressOf(status),
-      [took, takes] = timesOf(status);
-    pill.textContent = word;
-    top.dataset.tone = pill.dataset.tone = tone;
-    pill.dataset.active = Boolean(status.active);
-    name.textContent = run;
-    bar.firstChild.style.width = `${100 * (share ?? 0)}%`;
-    bar.classList.toggle("lab-unknown", share === null && Boolean(status.active));
-    if (share === null) bar.removeAttribute("aria-valuenow");
-    else bar.setAttribute("aria-valuenow", Math.round(100 * share));
-    [progress.textContent, elapsed.textContent, left.textContent] = [text, took, takes];
-    const said = troubleOf(status, lost);
-    controls.show(status, said !== null);
-    explain(said);
-  }
-
-  function explain(found) {
-    trouble.hidden = !found;
-    if (!found) return replace(trouble);
-    const { tone, title, text, resume, log = [] } = found, key = JSON.stringify([tone, resume, log]);
-    if (trouble.dataset.key !== key) {
-      Object.assign(trouble.dataset, { key, tone });
-      const again = resume
-        ? [h("code", { class: "lab-command" }, resume), h("button", { class: "lab-button", onclick: (e) =>
-          copy(e.target, resume) }, "Copy"),
-          h("button", { class: "lab-button lab-primary", id: "lab-resume-run", onclick: () => controls.ask("resume") },
-            "Resume this run")]
-        : [];
-      replace(trouble, h("b"), " ", h("span"), h("div", { class: "lab-trouble-row", hidden: !resume }, ...again),
-        log.length
-          ? h("details", { class: "lab-log" }, h("summary", {}, "what its process wrote last"),
-            h("pre", {}, log.join("\n")))
-          : null);
-    }
-    trouble.children[0].textContent = title;
-    trouble.children[1].textContent = text;
-    const button = trouble.querySelector("#lab-resume-run");
-    if (button) button.disabled = controls.asked("resume");
-  }
-
-  function offline(reason) {
-    if (!run) return;
-    cut.hidden = link === "open" || !state.info;
-    if (cut.hidden) return;
-    const since = linkLost && Date.now() - linkLost > 1500 ? ` since ${clock(linkLost / 1000)}` : "";
-    cut.textContent = link === "refused"
-      ? `The server does not show this run: ${reason ?? "no reason given"}`
-      : `No connection to the page’s server${since}; trying again. The training does not depend on it.`;
-    cut.dataset.link = link;
-  }
-
-  function tick() {
-    if (!root.offsetParent) return;
-    root.dataset.silence = heard ? Math.round((Date.now() - heard) / 1000) : "";
-    if (link === "lost") offline(null);
-    if (run && status && ["stale", "failed", "stopped"].includes(status.state)) head();
-  }
-
-  async function lookAround() {
-    try {
-      const all = await get("api/runs"), runs = all.filter((r) =>
-        ["starting", "running", "paused"].includes(r.state) && r.name !== run
-      );
-      const names = (list) => list.map((r) => r.name).sort().join("/");
-      if (state.info && names(all) !== names(state.info.runs)) askAgain();
-      replace(others, ...runs.slice(0, 6).map((r) =>
-        h("button", { class: "lab-button lab-other", title: "show this run", data: { run: r.name }, onclick: () =>
-          select({ run: r.name }) }, h("i", { data: { state: r.state } }), `${r.name} `,
-          h("small", {},
-            r.total_steps && r.step !== null ? `${Math.floor((100 * r.step) / r.total_steps)} %` : r.state))
-      ));
-    } catch {
-      // The line to the run says already that the server is away.
-    }
-  }
-
-  // ---------------------------------------------------------------- what a person does
-
-  function check(text, key) {
-    return h("label", { class: "lab-choice" },
-      h("input", { type: "checkbox", checked: view[key], onchange: (e) => see({ [key]: e.target.checked }) }),
-      h("span", {}, text));
-  }
-
-  function see(patch) {
-    Object.assign(view, patch);
-    window.localStorage.setItem(KEPT, JSON.stringify(view));
-    lossChart.set(patch);
-    const { logY: _, ...rest } = patch;
-    charts.forEach((chart) => chart.set(rest));
-    refresh();
-  }
-
-  function mark(marker) {
-    if (marker.kind === "sample") writing.jump(marker.step);
-    else if (marker.kind === "finding") look(marker.event);
-    else if (marker.kind === "checkpoint") select({ step: marker.step });
-  }
-
-  // A finding: the stretch it is about, with as much before it.
-  function look(event) {
-    const last = history.latest("train/loss")?.step ?? event.step,
-      [from, to] = [event.since ?? event.step, event.step].map((step) => Math.min(step, last));
-    const wide = Math.max(10, 2 * (to - from)),
-      ends = [Math.max(0, from - wide), Math.min(last, to + wide)].map((step) => history.place(step)?.[view.x]);
-    if (ends[1] > ends[0]) lossChart.zoom(ends);
-    lossPlace.scrollIntoView({ block: "nearest" });
-  }
-
-  // A run was started from the form: it is followed at once, and chosen as soon as its directory is there.
-  function began(started) {
-    [begun, before] = [started, state.selection.run];
-    follow();
-  }
-
-  function arrive() {
-    if (begun === null || run !== begun || status.recorded_state === null) return;
-    begun = null;
-    select({ run, step: null });
-  }
-
-  async function copy(button, text) {
-    try {
-      await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Select and copy it by hand";
-    }
-    window.setTimeout(() => {
-      button.textContent = "Copy";
-    }, 1500);
+  /** @param {Lab.Marker} marker */
+  #mark({ kind, step, event }) {
+    if (kind === "sample") this.#samples.jump(step);
+    else if (kind === "finding") this.#charts.look(event);
+    else if (kind === "checkpoint") select({ step });
   }
 }
 
-// The slider is finest where it matters: 0.5 is a weight of 0.9, 0.75 one of 0.97.
-const toSlider = (weight) => (weight === 0 ? 0 : Math.min(1, -Math.log10(1 - weight) / 2));
-const fromSlider = (at) => (at === 0 ? 0 : Math.min(0.99, 1 - 10 ** (-2 * at)));
-
-function remembered() {
-  try {
-    return JSON.parse(window.localStorage.getItem(KEPT)) ?? {};
-  } catch {
-    return {};
-  }
+/** @param {Lab.Run} run */
+function otherRun({ name, state: status, step, total_steps: total }) {
+  const far = total && step !== null ? `${Math.floor((100 * step) / total)} %` : status;
+  return h("button", { class: "lab-button lab-other", title: "show this run", data: { run: name },
+    onclick: () => select({ run: name }) }, h("i", { data: { state: status } }), `${name} `, h("small", {}, far));
 }

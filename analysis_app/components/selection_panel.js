@@ -1,10 +1,10 @@
 // The sidebar: run, snapshot, comparison, text, layer and head, and a link to exactly this view.
 
-import { choice, count, fact, fixed, h, replace, short } from "./lib/dom.js";
+import { choice, copyButton, count, fact, fixed, h, replace, short } from "./lib/dom.js";
 import { bodyOf } from "./lib/panel.js";
 import { currentText, dismissNotes, on, published, select, selectHead, state } from "./lib/store.js";
 
-const TYPING_MS = 350, COPIED_MS = 1500;
+const TYPING_MS = 350;
 /** @type {[name: string, text: string | null][]} */
 const PRESETS = [
   ["Its own text", null],
@@ -24,7 +24,9 @@ export function mount(element) {
   replace(bodyOf(element), notes, run, step, compare,
     h("div", { class: "lab-field" }, h("label", { class: "lab-name", for: "lab-text" }, "Text"), text, presets(text)),
     head, link);
-  replace(link, h("button", { class: "lab-button lab-wide", onclick: copy }, "Copy link to this view"));
+  replace(link, copyButton("Copy link to this view", () => window.location.href, "The address bar has it", {
+    class: "lab-button lab-wide",
+  }));
   on(refresh);
   refresh(new Set(["info"]));
 
@@ -44,20 +46,6 @@ export function mount(element) {
     replace(notes, ...info.notes.map((note) => h("p", {}, note)),
       info.notes.length ? h("button", { class: "lab-button", onclick: dismissNotes }, "Dismiss") : null);
   }
-}
-
-/** @param {MouseEvent} event */
-async function copy({ target }) {
-  if (!(target instanceof HTMLElement)) return;
-  try {
-    await navigator.clipboard.writeText(window.location.href);
-    target.textContent = "Copied";
-  } catch {
-    target.textContent = "The address bar has it";
-  }
-  window.setTimeout(() => {
-    target.textContent = "Copy link to this view";
-  }, COPIED_MS);
 }
 
 // ---------------------------------------------------------------- the text

@@ -180,7 +180,7 @@ declare namespace Lab {
     [more: string]: any };
   type Range = [low: number, high: number];
   /** What lib/chart.js explains at its top. */
-  type ChartOptions = { label: string; unit: string | null; series: Curve[]; lines: Line[]; markers: Marker[]; x: Axis;
+  type ChartOptions = { label: string; unit: string; series: Curve[]; lines: Line[]; markers: Marker[]; x: Axis;
     xName: string | null; logX: boolean; logY: boolean; smoothing: number; height: number; group: ChartGroup | null;
     cursor: number | null; range: Range | null; pick: ((x: number) => void) | null;
     onMarker: ((marker: Marker) => void) | null; empty: string };

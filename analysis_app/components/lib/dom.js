@@ -1,5 +1,7 @@
 // Building what is on the page: elements whose text is always text, the one tooltip, numbers as a person reads them.
 
+const COPIED_MS = 1500; // that a button says what it copied
+
 /**
  * An element: `on…` are listeners, `style` and `data` objects, `true` an attribute without a value; null is left out.
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -86,6 +88,28 @@ export function wholeNumber(text, value, most, change) {
     change(n);
   } });
   return h("label", { class: "lab-choice" }, h("span", {}, text), input);
+}
+
+/**
+ * A button that copies a text and says so for a while, or `otherwise` where the browser does not let it.
+ * @param {string} label
+ * @param {() => string} text
+ * @param {string} otherwise
+ * @param {Lab.Attributes} [attributes]
+ */
+export function copyButton(label, text, otherwise, attributes = {}) {
+  const button = h("button", { class: "lab-button", ...attributes, onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(text());
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = otherwise;
+    }
+    window.setTimeout(() => {
+      button.textContent = label;
+    }, COPIED_MS);
+  } }, label);
+  return button;
 }
 
 /** @param {string} name @param {string} value @param {string} [why] @param {Record<string, string>} [data] */

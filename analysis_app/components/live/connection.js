@@ -1,81 +1,102 @@
-// The open line to one run: `/ws/runs/{name}?cursor=`. It comes back by itself after a broken connection or a server
-// that was started again, and the cursor of the last message that was taken in makes sure that nothing is missed then
-// and nothing comes twice.
+// The open connection to one run: `/ws/runs/{name}?cursor=`. It comes back by itself after it broke or the server was
+// started again, and the cursor of the last message that was taken in makes sure that nothing is missed then and
+// nothing comes twice.
 
 const WAITS = [300, 600, 1200, 2500, 5000]; // milliseconds before the next attempt
-const SILENCE = 12_000; // the server says something every 3 s; after four times that the line is dead
+const SILENCE = 12_000; // the server says something every 3 s; after four times that the connection is dead
 
-// `handlers`: { message type: fn(message) }, and `link(state, reason)` with "open", "lost" or "refused".
-export function connect(run, handlers, { Socket = WebSocket, clock = window } = {}) {
-  let socket = null, cursor = "", attempt = 0, timer = null, watch = null, ended = false;
-  open();
-  window.addEventListener("online", hurry);
-  document.addEventListener("visibilitychange", hurry);
-  return { close, get cursor() {
-    return cursor;
-  } };
+/** @typedef {Pick<Window, "setTimeout" | "clearTimeout">} Clock */
 
-  function open() {
-    timer = null;
-    const url = new URL(`ws/runs/${encodeURIComponent(run)}`, document.baseURI);
+export class Connection {
+  cursor = "";
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {string | null} why the server does not show the run */
+  #refused = null;
+  #attempt = 0;
+  /** @type {number | null} until the next attempt */
+  #timer = null;
+  #watch = 0; // until the silence has lasted too long
+  #ended = false;
+
+  /**
+   * @param {string} run
+   * @param {Lab.MessageHandlers} handlers
+   * @param {{ Socket?: typeof WebSocket, clock?: Clock }} [means]
+   */
+  constructor(run, handlers, { Socket = WebSocket, clock = window } = {}) {
+    this.run = run;
+    this.handlers = handlers;
+    this.Socket = Socket;
+    this.clock = clock;
+    window.addEventListener("online", this.#hurry);
+    document.addEventListener("visibilitychange", this.#hurry);
+    this.#open();
+  }
+
+  #open() {
+    [this.#timer, this.#refused] = [null, null];
+    const url = new URL(`ws/runs/${encodeURIComponent(this.run)}`, document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
-    if (cursor) url.searchParams.set("cursor", cursor);
-    const mine = new Socket(url);
-    socket = mine;
-    let refused = null;
+    if (this.cursor) url.searchParams.set("cursor", this.cursor);
+    const mine = this.#socket = new this.Socket(url);
     mine.onmessage = ({ data }) => {
-      if (mine !== socket) return;
-      listen();
+      if (mine !== this.#socket) return;
+      this.#listen();
       const message = JSON.parse(data);
-      if (message.type === "error") refused = message.reason;
-      else take(message);
+      if (message.type === "error") this.#refused = message.reason;
+      else this.#take(message);
     };
     mine.onclose = () => {
-      if (mine !== socket || ended) return;
-      clock.clearTimeout(watch);
-      // A cursor that the server does not want leads to a start from the beginning.
-      if (refused !== null) cursor = "";
-      handlers.link(refused === null ? "lost" : "refused", refused);
-      timer = clock.setTimeout(open, WAITS[Math.min(attempt++, WAITS.length - 1)]);
+      if (mine === this.#socket && !this.#ended) this.#lost();
     };
-    listen();
+    this.#listen();
   }
 
-  function take(message) {
+  /** @param {any} message */
+  #take(message) {
     if (message.type === "hello") {
-      attempt = 0;
-      handlers.link("open", null);
+      this.#attempt = 0;
+      this.handlers.link("open", null);
     }
-    handlers[message.type]?.(message);
+    const type = /** @type {keyof Lab.Messages} */ (message.type);
+    this.handlers[type]?.(message);
     // Only now: what failed to be taken in comes again.
-    if (typeof message.cursor === "string") cursor = message.cursor;
+    if (typeof message.cursor === "string") this.cursor = message.cursor;
   }
 
-  function listen() {
-    clock.clearTimeout(watch);
-    const mine = socket;
-    watch = clock.setTimeout(() => mine === socket && drop(), SILENCE);
+  #lost() {
+    const refused = this.#refused;
+    this.clock.clearTimeout(this.#watch);
+    // A cursor that the server does not want leads to a start from the beginning.
+    if (refused !== null) this.cursor = "";
+    this.handlers.link(refused === null ? "lost" : "refused", refused);
+    const wait = WAITS[Math.min(this.#attempt++, WAITS.length - 1)];
+    this.#timer = this.clock.setTimeout(() => this.#open(), wait);
   }
 
-  function drop() {
-    const old = socket;
-    old.onclose();
-    socket = null;
-    old.onmessage = old.onclose = null;
-    old.close();
+  #listen() {
+    this.clock.clearTimeout(this.#watch);
+    const mine = this.#socket;
+    this.#watch = this.clock.setTimeout(() => {
+      if (!mine || mine !== this.#socket) return;
+      this.#lost();
+      this.#socket = mine.onmessage = mine.onclose = null;
+      mine.close();
+    }, SILENCE);
   }
 
-  function hurry() {
-    if (ended || timer === null || document.hidden) return;
-    clock.clearTimeout(timer);
-    open();
-  }
+  #hurry = () => {
+    if (this.#ended || this.#timer === null || document.hidden) return;
+    this.clock.clearTimeout(this.#timer);
+    this.#open();
+  };
 
-  function close() {
-    ended = true;
-    [timer, watch].forEach((t) => clock.clearTimeout(t));
-    window.removeEventListener("online", hurry);
-    document.removeEventListener("visibilitychange", hurry);
-    socket?.close();
+  close() {
+    this.#ended = true;
+    [this.#timer, this.#watch].forEach((timer) => this.clock.clearTimeout(timer ?? undefined));
+    window.removeEventListener("online", this.#hurry);
+    document.removeEventListener("visibilitychange", this.#hurry);
+    this.#socket?.close();
   }
 }

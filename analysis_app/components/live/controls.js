@@ -1,138 +1,167 @@
 // Steering a run: each button asks the trainer, and says when the trainer has done it or why it has not.
 
-import { post } from "../lib/client.js";
+import { messageOf, post } from "../lib/client.js";
 import { h } from "../lib/dom.js";
-import { answerOf, ASKING, sentence } from "./words.js";
+import { answerOf, asking, sentence } from "./describe.js";
 
 const LONG = 15_000; // milliseconds after which it is said that no answer has come yet
+const KEPT = 50; // answers, in case that the question is told of later
 
-// `run()`: its name; `changed()`: what is pending is another.
-export function steering(run, changed) {
-  const pending = new Map(); // id of the command → { command, since }
-  const said = h("p", { class: "lab-said", role: "status", data: { phase: "" } });
-  const buttons = {
-    pause: button("pause", "Pause", "stand still after this step; the clock stops too"),
-    resume: button("resume", "Go on", "train on from this step"),
-    stop: button("stop", "Stop & save", "finish the step, save a checkpoint, end the process"),
-    checkpoint: button("checkpoint", "Checkpoint now", "save all that is needed to go on from this step"),
+export class Controls {
+  /** @type {Lab.Control} */
+  #control = { available: false, commands: [], reason: null };
+  /** @type {Map<string, string>} commands that wait for the trainer, by id */
+  #pending = new Map();
+  /** @type {Set<string>} commands that wait for the server */
+  #busy = new Set();
+  /** @type {Map<string, Lab.RunEvent>} answers by id: one can be faster than the server's reply to the question */
+  #answers = new Map();
+  /** @type {number | null} the factor that the run has */
+  #factor = null;
+  #stopping = false;
+  #restarted = false;
+  #said = h("p", { class: "lab-said", role: "status", data: { phase: "" } });
+  #why = h("p", { class: "lab-note lab-why" });
+  #input = h("input", { type: "number", id: "lab-lr-factor", step: "any", min: 0, max: 100, value: 1,
+    "aria-label": "factor on the learning rate", onkeydown: (event) => event.key === "Enter" && this.#setRate() });
+  #buttons = {
+    pause: this.#button("pause", "Pause", "stand still after this step; the clock stops too"),
+    resume: this.#button("resume", "Go on", "train on from this step"),
+    stop: this.#button("stop", "Stop & save", "finish the step, save a checkpoint, end the process"),
+    checkpoint: this.#button("checkpoint", "Checkpoint now", "save all that is needed to go on from this step"),
+    lr: this.#button("lr", "Set", "multiply the schedule by this from the next step on", () => this.#setRate()),
   };
-  const factor = h("input", { type: "number", id: "lab-lr-factor", step: "any", min: 0, max: 100, value: 1,
-    "aria-label": "factor on the learning rate", onkeydown: (e) => e.key === "Enter" && rate() });
-  const set = h("button", { class: "lab-button", data: { command: "lr" },
-    title: "multiply the schedule by this from the next step on", onclick: rate }, "Set");
-  const rates = h("span", { class: "lab-rate" }, h("label", { for: "lab-lr-factor" }, "Learning rate ×"), factor, set);
-  const why = h("p", { class: "lab-note lab-why" });
-  const root = h("div", { class: "lab-steering" },
-    h("div", { class: "lab-steering-row" }, ...Object.values(buttons), rates), why, said);
-  const busy = new Set();
-  let control = { available: false, commands: [], reason: null }, known = null, stopping = false, again = false;
-  return { root, show, ask, answered, forget, asked: (command) =>
-    (command === "stop" && stopping) || busy.has(command)
-    || [...pending.values()].some((p) => p.command === command) };
 
-  function button(command, text, title) {
-    return h("button", { class: "lab-button", title, data: { command, title }, onclick: () => ask(command) }, text);
+  /**
+   * @param {() => string | null} run its name
+   * @param {() => void} changed what waits for an answer is another
+   */
+  constructor(run, changed) {
+    this.run = run;
+    this.changed = changed;
+    const { lr, ...others } = this.#buttons;
+    const rate = h("span", { class: "lab-rate" }, h("label", { for: "lab-lr-factor" }, "Learning rate ×"), this.#input,
+      lr);
+    this.root = h("div", { class: "lab-steering" },
+      h("div", { class: "lab-steering-row" }, ...Object.values(others), rate), this.#why, this.#said);
   }
 
-  function rate() {
-    const value = factor.valueAsNumber;
-    if (!(value >= 0 && value <= 100)) return tell("refused", "A factor from 0 to 100, such as 0.5.");
-    ask("lr", { value });
+  /** @param {string} command @param {string} text @param {string} title @param {() => unknown} [act] */
+  #button(command, text, title, act = () => this.ask(command)) {
+    return h("button", { class: "lab-button", title, data: { command, title }, onclick: act }, text);
   }
 
-  async function ask(command, args = {}) {
-    busy.add(command);
-    tell("asked", ASKING[command]);
-    refresh();
-    const name = run();
+  #setRate() {
+    const value = this.#input.valueAsNumber;
+    if (!(value >= 0 && value <= 100)) return this.#say("refused", "A factor from 0 to 100, such as 0.5.");
+    this.ask("lr", { value });
+  }
+
+  // ---------------------------------------------------------------- questions and answers
+
+  /** @param {string} command @param {object} [args] */
+  async ask(command, args = {}) {
+    const run = this.run();
+    this.#busy.add(command);
+    this.#say("asked", asking(command));
+    this.#refresh();
     try {
-      const answer = await post(`api/train/${command}`, { run: name, ...args });
-      if (name !== run()) return null;
-      if (answer.id) wait(answer.id, command);
-      else {
-        again = true;
-        tell("asked", "Started again; it goes on from its last checkpoint as soon as it has read it.");
-      }
-      return answer;
+      const { id } = await post(`api/train/${command}`, { run, ...args });
+      if (run !== this.run()) return;
+      if (id) return this.#wait(id, command);
+      this.#restarted = true;
+      this.#say("asked", "Started again; it goes on from its last checkpoint as soon as it has read it.");
     } catch (error) {
-      if (name === run()) tell("refused", `Refused: ${sentence(error.message)}`);
-      return null;
+      if (run === this.run()) this.#say("refused", `Refused: ${sentence(messageOf(error))}`);
     } finally {
-      busy.delete(command);
-      refresh();
-      changed();
+      this.#busy.delete(command);
+      this.#refresh();
+      this.changed();
     }
   }
 
-  function wait(id, command) {
-    if (early.has(id)) return answered([early.get(id)]);
-    pending.set(id, { command });
-    window.setTimeout(
-      () =>
-        pending.has(id)
-        && tell("asked",
-          `${
-            ASKING[command]
-          } No answer yet: the trainer looks between two steps, and a long validation or a checkpoint comes first.`),
-      LONG,
-    );
+  /** Whether it waits for an answer, or for its end. @param {string} command */
+  asked(command) {
+    return (command === "stop" && this.#stopping) || this.#waiting.has(command);
   }
 
-  // Events, some of which may be answers; an answer can be faster than the server's reply to the question.
-  function answered(events) {
+  get #waiting() {
+    return new Set([...this.#busy, ...this.#pending.values()]);
+  }
+
+  /** @param {string} id @param {string} command */
+  #wait(id, command) {
+    const answer = this.#answers.get(id);
+    this.#pending.set(id, command);
+    if (answer) return this.answered([answer]);
+    const late =
+      "No answer yet: the trainer looks between two steps, and a long validation or a checkpoint comes first.";
+    window.setTimeout(() => this.#pending.has(id) && this.#say("asked", `${asking(command)} ${late}`), LONG);
+  }
+
+  /** Events, some of which may be answers. @param {Lab.RunEvent[]} events */
+  answered(events) {
     for (const event of events) {
-      if (!["command_answered", "command_refused"].includes(event.kind) || !event.id) continue;
-      early.set(event.id, event);
-      if (early.size > 50) early.delete(early.keys().next().value);
-      if (!pending.delete(event.id)) continue;
-      stopping ||= event.command === "stop" && event.kind === "command_answered";
-      tell(event.kind === "command_refused" ? "refused" : "done", answerOf(event));
+      const refused = event.kind === "command_refused";
+      if (!event.id || !(refused || event.kind === "command_answered")) continue;
+      this.#answers.set(event.id, event);
+      const [oldest] = this.#answers.keys();
+      if (this.#answers.size > KEPT) this.#answers.delete(oldest);
+      if (!this.#pending.delete(event.id)) continue;
+      this.#stopping ||= event.command === "stop" && !refused;
+      this.#say(refused ? "refused" : "done", answerOf(event));
     }
-    refresh();
+    this.#refresh();
   }
 
-  function tell(phase, text) {
-    said.dataset.phase = phase;
-    said.textContent = text;
+  // ---------------------------------------------------------------- what stands there
+
+  /** @param {"" | "asked" | "done" | "refused"} phase @param {string} text */
+  #say(phase, text) {
+    this.#said.dataset.phase = phase;
+    this.#said.textContent = text;
   }
 
-  function forget() {
-    pending.clear();
-    early.clear();
-    [known, stopping, again] = [null, false, false];
-    tell("", "");
+  /** Another run. */
+  forget() {
+    this.#pending.clear();
+    this.#answers.clear();
+    [this.#factor, this.#stopping, this.#restarted] = [null, false, false];
+    this.#say("", "");
   }
 
-  // `explained`: why nobody can be steered stands there already.
-  function show(status, explained) {
-    control = status.control ?? control;
-    stopping &&= status.active;
-    if (again && status.state === "running") {
-      again = false;
-      tell("done", "It trains again.");
+  /** @param {Lab.Status} status @param {boolean} explained whether it stands there already why nothing can be asked */
+  show(status, explained) {
+    this.#control = status.control ?? this.#control;
+    this.#stopping &&= status.active;
+    if (this.#restarted && status.state === "running") {
+      this.#restarted = false;
+      this.#say("done", "It trains again.");
     }
-    if (status.lr_scale !== known && document.activeElement !== factor) factor.value = status.lr_scale ?? 1;
-    known = status.lr_scale;
-    refresh();
-    why.textContent = control.available || explained ? "" : `Nobody to steer: ${control.reason}.`;
+    if (status.lr_scale !== this.#factor && document.activeElement !== this.#input)
+      this.#input.value = String(status.lr_scale ?? 1);
+    this.#factor = status.lr_scale;
+    this.#refresh();
+    const { available, reason } = this.#control;
+    this.#why.textContent = available || explained ? "" : `No commands: ${reason}.`;
   }
 
-  function refresh() {
-    const waiting = new Set([...busy, ...[...pending.values()].map((p) => p.command)]);
-    for (const [command, node] of [...Object.entries(buttons), ["lr", set]]) {
-      const can = control.commands.includes(command), stopping = waiting.has("stop") && command !== "stop";
-      node.disabled = !can || waiting.has(command) || stopping;
-      node.title = can ? (stopping ? "it is stopping" : node.dataset.title ?? node.title) : reasonFor(command);
+  #refresh() {
+    const { commands } = this.#control, waiting = this.#waiting, buttons = this.#buttons;
+    for (const [command, button] of Object.entries(buttons)) {
+      const can = commands.includes(command), stopping = waiting.has("stop") && command !== "stop";
+      button.disabled = !can || waiting.has(command) || stopping;
+      button.title = !can ? this.#reason(command) : stopping ? "it is stopping" : button.dataset.title ?? "";
     }
-    factor.disabled = set.disabled;
-    buttons.pause.hidden = control.commands.includes("resume");
+    this.#input.disabled = buttons.lr.disabled;
+    buttons.pause.hidden = commands.includes("resume");
     buttons.resume.hidden = !buttons.pause.hidden;
   }
 
-  function reasonFor(command) {
-    if (!control.available) return control.reason ?? "nobody trains this run";
+  /** Why a command cannot be given. @param {string} command */
+  #reason(command) {
+    const { available, reason } = this.#control;
+    if (!available) return reason ?? "this run is not training";
     return command === "resume" ? "it is not paused" : "it is paused";
   }
 }
-
-const early = new Map(); // answers that came before anybody waited for them

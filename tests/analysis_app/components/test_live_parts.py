@@ -10,9 +10,9 @@ pytestmark = pytest.mark.browser
 
 MODULES = """
   const part = (name) => import(new URL(`/components/live/${name}.js`, location));
-  const { connect } = await part("connection");
-  const { History } = await part("history");
-  const words = await part("words");
+  const { Connection } = await part("connection");
+  const { RunData } = await part("run_data");
+  const words = await part("describe");
 """
 
 
@@ -38,7 +38,7 @@ LINE = """
   const due = (ms) => waiting.filter((w) => w.fn && w.ms <= ms);
   const pass = (ms) => { for (const w of due(ms)) { const { fn } = w; w.fn = null; fn(); } };
   const note = (name) => (message) => said.push([name, message.step ?? message.rows ?? null]);
-  const line = connect("a run", { link: (state, why) => said.push([state, why]), hello: note("hello"),
+  const line = new Connection("a run", { link: (state, why) => said.push([state, why]), hello: note("hello"),
     metrics: note("metrics"), rewind: note("rewind") }, { Socket, clock });
 """
 
@@ -100,7 +100,7 @@ def test_rows_are_merged_by_step_and_a_loss_that_is_no_number_is_a_gap(bare_page
     found = run(
         bare_page,
         """
-        const h = new History();
+        const h = new RunData();
         h.metrics({ columns: { step: [0, 1, 2], tokens: [0, 8, 16], time: [0, 1, 2], "train/loss": [7, 6, 5],
           "train/lr": [0.1, 0.1, 0.1], "val/loss": [null, null, null] } });
         h.metrics({ columns: { step: [2], tokens: [16], time: [2], "val/loss": [5.5], "train/loss": [null] } });
@@ -125,7 +125,7 @@ def test_what_was_written_on_the_way_not_taken_counts_no_more(bare_page: Any) ->
     found = run(
         bare_page,
         """
-        const h = new History();
+        const h = new RunData();
         const at = (step, wall) => ({ step, wall, text: "" });
         h.add({ samples: [at(0, 1), at(16, 2), at(256, 3), at(32, 9)] });
         const before = h.standing(h.samples).length;
@@ -140,7 +140,7 @@ def test_a_metric_of_each_layer_becomes_one_curve(bare_page: Any) -> None:
     found = run(
         bare_page,
         """
-        const h = new History();
+        const h = new RunData();
         h.metrics({ columns: { step: [0, 5], "stats/update_ratio.layer0": [0.5, null],
           "stats/update_ratio.layer1": [1.5, 0.25] } });
         return [...h.get("stats/update_ratio").y];

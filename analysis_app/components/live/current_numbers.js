@@ -1,0 +1,90 @@
+// The numbers of this moment, each with how to read it.
+
+import { bytes, count, fixed, h, replace, short } from "../lib/dom.js";
+import { brief } from "../lib/scale.js";
+
+const TREND = 0.004; // of the value: less is standing still
+
+/** @typedef {[name: string, value: string, note: string, metric: string | null]} Row `metric` has the tooltip */
+
+export class CurrentNumbers {
+  root = h("dl", { class: "lab-now" });
+
+  /**
+   * @param {import("./run_data.js").RunData} data
+   * @param {Lab.Status} status
+   * @param {Lab.Facts} facts
+   * @param {number} smoothing
+   */
+  show(data, status, facts, smoothing) {
+    const rows = [...losses(data, facts, smoothing), ...training(data, status, facts)];
+    // Written in place: a tooltip that is being read would vanish with its element.
+    if (!this.root.children.length)
+      replace(this.root,
+        ...rows.map(([name]) =>
+          h("div", { data: { fact: name } }, h("dt", {}, name), h("dd", {}, h("b"), h("small")))
+        ));
+    const cells = this.root.querySelectorAll("div");
+    rows.forEach(([, value, note, metric], i) => {
+      const about = metric && facts.metrics?.[metric], tip = about ? `${about.how_to_read} (${about.unit})` : "";
+      const cell = cells[i], [shown, said] = cell.querySelectorAll("b, small");
+      if (cell.title !== tip) cell.title = tip;
+      [shown.textContent, said.textContent] = [value, note];
+    });
+  }
+}
+
+/**
+ * @param {import("./run_data.js").RunData} data
+ * @param {Lab.Facts} facts
+ * @param {number} smoothing
+ * @returns {Row[]}
+ */
+function losses(data, { bytes_per_token: perToken }, smoothing) {
+  const train = data.get("train/loss"), val = data.latest("val/loss"), bits = data.latest("val/bits_per_byte");
+  const smooth = train.n ? train.smoothed(smoothing)[train.n - 1] : NaN, known = Number.isFinite(smooth);
+  const own = known && perToken ? smooth / Math.LN2 / perToken : null;
+  const [ends, low, high] = ["final_val_loss", "low", "high"].map((name) => data.latest(`forecast/${name}`)?.value);
+  const forecast = low !== undefined && high !== undefined && low < high;
+  return [
+    ["train loss", known ? fixed(smooth) : "no number", trend(train, smoothing), "train/loss"],
+    ["val loss", fixed(val?.value), val ? `at step ${count(val.step)}` : "not measured yet", "val/loss"],
+    ["perplexity", brief(Math.exp(val?.value ?? smooth)), val ? "of the validation text" : "of the training text",
+      "val/perplexity"],
+    ["bits per byte", brief(bits?.value ?? own), bits || !own ? "" : "of the training text", "val/bits_per_byte"],
+    ["will end at", fixed(ends),
+      forecast ? `${fixed(low)} to ${fixed(high)}, 8 times in 10` : "said after some validations",
+      "forecast/final_val_loss"],
+  ];
+}
+
+/**
+ * @param {import("./run_data.js").RunData} data
+ * @param {Lab.Status} status
+ * @param {Lab.Facts} facts
+ * @returns {Row[]}
+ */
+function training(data, status, { clip, memory_total: whole, parameters, corpus, tokenizer }) {
+  const rate = data.latest("train/lr"), norm = data.latest("train/grad_norm"),
+    memory = data.latest("perf/memory_bytes");
+  const clipped = data.latest("train/clipped")?.value ?? 0, scale = status.lr_scale ?? 1;
+  const speed = status.tokens_per_second ?? data.latest("perf/tokens_per_second")?.value;
+  const limit = clipped > 0 ? `${Math.round(100 * clipped)} % clipped` : clip ? `clipped above ${brief(clip)}` : "";
+  const each = parameters && status.tokens ? `${brief(status.tokens / parameters)} a parameter` : "";
+  return [
+    ["learning rate", brief(rate?.value), scale === 1 ? "" : `schedule × ${brief(scale)}`, "train/lr"],
+    ["gradient norm", brief(norm?.value), limit, "train/grad_norm"],
+    ["tokens/s", short(speed && Math.round(speed)), "", "perf/tokens_per_second"],
+    ["memory", bytes(memory?.value), whole ? `of ${bytes(whole)}` : "", "perf/memory_bytes"],
+    ["tokens seen", short(status.tokens), each, null],
+    ["parameters", short(parameters), [corpus, tokenizer].filter(Boolean).join(", "), null],
+  ];
+}
+
+/** Against the average a tenth of the curve ago. @param {Lab.Series} series @param {number} smoothing */
+function trend(series, smoothing) {
+  const { n } = series, values = series.smoothed(smoothing), before = values[Math.floor(0.9 * (n - 1))];
+  const change = (values[n - 1] - before) / Math.abs(before);
+  if (n < 20 || !Number.isFinite(change)) return "";
+  return Math.abs(change) < TREND ? "level" : change < 0 ? "▼ falling" : "▲ rising";
+}
