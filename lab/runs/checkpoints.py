@@ -8,14 +8,14 @@ facts lie beside it, and they are written last: whatever a crash leaves behind, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import orjson
 
-from lab.files import link_whole, sync_folder, write_json, writing_whole
+from lab.files import link_whole, sync_folder, write_json
 from lab.hashing import file_sha256
 from lab.runs.lines import now
 from lab.runs.paths import RunPaths
@@ -53,19 +53,6 @@ class CheckpointInfo:
 def step_path(folder: Path, step: int, suffix: str = CHECKPOINT_SUFFIX) -> Path:
     """`folder/step-00001000.ckpt`: eight digits, so that names sort by step."""
     return folder / f"step-{step:08d}{suffix}"
-
-
-def write_checkpoint(
-    run: RunPaths, step: int, save: Callable[[BinaryIO], object], *, best: bool = False, **facts: Any
-) -> CheckpointInfo:
-    """Write the checkpoint of `step`: `save(file)` puts it into an open binary file, as `torch.save` does.
-
-    `facts` are those of `record_checkpoint`. The file appears whole or not at all; raises `WriteError` when
-    the disk is full, and the earlier checkpoints, `last` included, are then as they were.
-    """
-    with writing_whole(step_path(run.checkpoints_dir, step)) as file:
-        save(file)
-    return record_checkpoint(run, step, best=best, **facts)
 
 
 def record_checkpoint(run: RunPaths, step: int, *, best: bool = False, **facts: Any) -> CheckpointInfo:

@@ -69,21 +69,6 @@ def list_snapshots(run: RunPaths) -> list[CheckpointInfo]:
     return list_facts(run.snapshots_dir, SNAPSHOT_SUFFIX)
 
 
-def find_snapshot(run: RunPaths, step: int | None = None) -> CheckpointInfo:
-    """The snapshot of a step, by default the newest. Raises `ValueError` naming the nearest there are."""
-    found = list_snapshots(run)
-    if not found:
-        raise ValueError(f"run {run.name!r} has no snapshot yet")
-    if step is None:
-        return found[-1]
-    for info in found:
-        if info.step == step:
-            return info
-    nearest = sorted(sorted(found, key=lambda info: abs(info.step - step))[:3], key=lambda info: info.step)
-    steps = ", ".join(str(info.step) for info in nearest)
-    raise ValueError(f"run {run.name!r} has no snapshot of step {step}; the nearest are those of the steps {steps}")
-
-
 def delete_snapshots_beyond(run: RunPaths, step: int) -> list[int]:
     """Delete the snapshots of steps > `step`, for a training that goes back to it; the steps gone."""
     return delete_beyond(run.snapshots_dir, SNAPSHOT_SUFFIX, step)

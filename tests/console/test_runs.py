@@ -15,9 +15,10 @@ from lab.console.format import STATE_STYLES
 from lab.console.runs import LOSSES, print_run, print_table
 from lab.files import write_json
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, list_runs
-from lab.runs.checkpoints import step_path, write_checkpoint
+from lab.runs.checkpoints import step_path
 from lab.runs.events import CheckpointSaved, InstrumentFailed, Started
 from lab.runs.status import TRANSITIONS
+from tests.checkpoints import write_checkpoint
 
 MODEL = {"n_layers": 4, "n_heads": 2, "d_model": 128, "context_length": 256, "vocab_size": 2048}
 

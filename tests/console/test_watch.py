@@ -14,8 +14,8 @@ from lab.console.watch import Watched, picture
 from lab.diagnosis import RULES
 from lab.diagnosis.finding import Found
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
-from lab.runs.checkpoints import write_checkpoint
 from lab.runs.events import CommandRefused, Started
+from tests.checkpoints import write_checkpoint
 
 HOSTILE = "\x1b]0;owned\x07"
 

@@ -15,8 +15,9 @@ from lab.data.vocabulary import ByteTokenizer
 from lab.loading import find_weights, list_weights, load
 from lab.model import GPT, GPTConfig
 from lab.runs import Run, create_run
-from lab.runs.checkpoints import record_checkpoint, step_path, write_checkpoint
+from lab.runs.checkpoints import record_checkpoint, step_path
 from lab.runs.snapshots import write_snapshot
+from tests.checkpoints import write_checkpoint
 
 CONFIG = GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=257)
 TOKENS = torch.tensor([[1, 2, 3, 255]])

@@ -20,10 +20,11 @@ from lab.report.document import Document, Section
 from lab.report.markdown import render_markdown
 from lab.report.run_record import RunRecord
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
-from lab.runs.checkpoints import SNAPSHOT_SUFFIX, step_path, write_checkpoint, write_facts
+from lab.runs.checkpoints import SNAPSHOT_SUFFIX, step_path, write_facts
 from lab.runs.events import Completed, LrChanged, Paused, Started, Unpaused
 from lab.runs.reference_texts import encode_pattern, write_bundle
 from lab.runs.series import Columns
+from tests.checkpoints import write_checkpoint
 
 MODEL = {
     "n_layers": 2, "n_heads": 2, "n_kv_heads": None, "d_model": 32, "context_length": 16, "vocab_size": 100,

@@ -31,8 +31,8 @@ from lab.runs.checkpoints import (
     step_path,
     unusable_files,
     which_to_delete,
-    write_checkpoint,
 )
+from tests.checkpoints import write_checkpoint
 
 
 def save(content: bytes = b"weights") -> Any:
@@ -246,7 +246,7 @@ def test_a_full_disk_leaves_last_as_it_was(run: Run) -> None:
 def test_kill_while_saving(run: Run, start_process: Any, attempt: int) -> None:
     code = """
         import os, sys; from pathlib import Path; from lab.runs import Run
-        from lab.runs.checkpoints import delete_superseded, write_checkpoint
+        from lab.runs.checkpoints import delete_superseded; from tests.checkpoints import write_checkpoint
         run = Run(Path(sys.argv[1])); content = os.urandom(1_000_000)
         for step in range(1, 10**6):
             save = lambda file: [file.write(content) for _ in range(3)]

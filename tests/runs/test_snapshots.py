@@ -12,7 +12,6 @@ from lab.runs import Run
 from lab.runs.checkpoints import check_file
 from lab.runs.snapshots import (
     delete_snapshots_beyond,
-    find_snapshot,
     list_snapshots,
     read_snapshot,
     write_snapshot,
@@ -91,14 +90,8 @@ def test_hostile_metadata(tmp_path: Path, shared: str) -> None:
         read_snapshot(path)
 
 
-def test_finding(run: Run) -> None:
-    with pytest.raises(ValueError, match="has no snapshot yet"):
-        find_snapshot(run)
+def test_going_back_deletes_what_lies_beyond(run: Run) -> None:
     for step in (0, 1, 2, 4, 8, 16):
         write_snapshot(run, step, {"a": torch.ones(1) * step})
-    assert find_snapshot(run).step == 16
-    assert find_snapshot(run, 0).step == 0
-    with pytest.raises(ValueError, match="no snapshot of step 7; the nearest are those of the steps 2, 4, 8"):
-        find_snapshot(run, 7)
     assert delete_snapshots_beyond(run, 4) == [8, 16]
     assert [info.step for info in run.snapshots()] == [0, 1, 2, 4]
