@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from lab.data.corpora import SYNTHETIC
-from lab.runs.compare import flatten
+from lab.runs.configurations import flatten
 from tests.tiny import write_corpus
 
 CONTEXT, BATCH = 16, 2

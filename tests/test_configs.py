@@ -14,7 +14,7 @@ import yaml
 
 from lab.__main__ import main
 from lab.runs import open_run
-from lab.runs.compare import flatten
+from lab.runs.configurations import flatten
 from lab.settings.arguments import Arguments
 from lab.settings.parse import Settings
 from tests.shrunk import shrunk

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.presets import configurations, find_settings, lay_over, nested, read_settings
-from lab.runs.compare import flatten
+from lab.runs.configurations import flatten
 
 KEYS = st.sampled_from(["a", "b", "c"])
 TREES = st.recursive(

@@ -13,7 +13,8 @@ from analysis_app.analyses.declaration import Answer, PackedRequest, analysis
 from analysis_app.library import Library
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import MetricsHistory, Run, metrics
-from lab.runs.compare import compare_losses, config_differences
+from lab.runs.aligned_losses import compare_losses
+from lab.runs.configurations import config_differences
 from lab.runs.metrics import METRICS, describe
 
 MAX_RUNS = 8  # as many colours as can be distinguished

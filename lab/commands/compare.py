@@ -11,7 +11,7 @@ from lab.console.comparison import show
 from lab.console.format import print_json
 from lab.console.terminal import Parser, guarded
 from lab.runs import open_run
-from lab.runs.compare import Axis
+from lab.runs.aligned_losses import Axis
 from lab.runs.comparison import choose_metric, compare, elsewhere, read
 
 PROGRAM = "python -m lab compare"

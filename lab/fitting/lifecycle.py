@@ -23,7 +23,7 @@ from lab.forecasting.law import Forecast
 from lab.forecasting.predictions import any_mental_model, lab_says, seal_once
 from lab.model import count_parameters
 from lab.runs import Run, create_run
-from lab.runs.compare import flatten
+from lab.runs.configurations import flatten
 from lab.runs.events import Resumed, Started
 from lab.runs.predictions import read_predictions
 from lab.runs.status import ACTIVE_STATES

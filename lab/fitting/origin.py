@@ -13,7 +13,7 @@ from lab.errors import SettingsError
 from lab.model import GPTConfig
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
-from lab.runs.compare import IRRELEVANT, flatten
+from lab.runs.configurations import IRRELEVANT, flatten
 from lab.settings.arguments import Arguments
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from lab.data.cache import cache_root
 from lab.files import read_json, write_json
 from lab.forecasting.law import Forecast
-from lab.runs.compare import IRRELEVANT, flatten
+from lab.runs.configurations import IRRELEVANT, flatten
 
 NO_EFFECT = (*IRRELEVANT, "predict.")  # beginnings of settings that neither cost nor loss depend on
 

@@ -25,7 +25,7 @@ from lab.planning.memory_check import (
 from lab.planning.pilots import pilots
 from lab.planning.rehearsal import Rehearsal, rehearse
 from lab.planning.sizes import Sizes, sizes
-from lab.runs.compare import flatten
+from lab.runs.configurations import flatten
 from lab.settings.arguments import Arguments
 from lab.settings.parse import HORIZONS, Settings
 from lab.training.bare import seconds_per_step

@@ -24,8 +24,8 @@ from lab.report.sections.forecast import BY, predictions, quantity_name
 from lab.report.sections.goals import guessed
 from lab.report.user_text import user_texts_in
 from lab.runs import list_runs, metrics
-from lab.runs.compare import group_by_configuration, text_of, vocabulary_of
-from lab.runs.facts import dig
+from lab.runs.configurations import group_by_configuration
+from lab.runs.facts import dig, text_of, vocabulary_of
 from lab.runs.predictions import Predictions, calibration
 from lab.runs.statistics import pooled_spread, t_quantile
 from lab.units import count, duration

@@ -10,21 +10,10 @@ from itertools import combinations
 from typing import Any
 
 from lab.runs import metrics
-from lab.runs.compare import (
-    LOSSES,
-    SEEDS,
-    Axis,
-    Group,
-    compare_losses,
-    config_differences,
-    flatten,
-    group_by_configuration,
-    held_out_of,
-    matters,
-    text_of,
-    vocabulary_of,
-)
+from lab.runs.aligned_losses import LOSSES, Axis, compare_losses
+from lab.runs.configurations import SEEDS, Group, config_differences, flatten, group_by_configuration, matters
 from lab.runs.difference import by_seed, judge, paired_steps, spread_between_seeds
+from lab.runs.facts import held_out_of, text_of, vocabulary_of
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.run import Run, list_runs
 from lab.runs.statistics import Estimate, mean_interval

@@ -15,7 +15,8 @@ from statistics import fmean
 from typing import Any, Literal
 
 from lab.runs import metrics
-from lab.runs.compare import WINDOW, Group
+from lab.runs.aligned_losses import WINDOW
+from lab.runs.configurations import Group
 from lab.runs.metrics import describe
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.statistics import (

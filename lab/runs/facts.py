@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from lab.checks import is_number
-from lab.runs.compare import flatten
+from lab.runs.configurations import flatten
 from lab.runs.run import Run
 from lab.runs.status import Status
 
@@ -51,6 +51,33 @@ def baselines_of(data: Any, unit: str = "nats_per_token") -> dict[str, float]:
     found = as_mapping(dig(data, "baselines", unit))
     known = {name: float(value) for name, value in found.items() if is_number(value)}
     return dict(sorted(known.items(), key=lambda item: -item[1]))
+
+
+def text_of(data: Mapping[str, Any]) -> str | None:
+    """Which text a run is about, whatever its split, from its data.json; None where it does not say.
+
+    The corpus's own fingerprint holds the split too, which another seed draws otherwise.
+    """
+    corpus, splits = data.get("corpus"), data.get("splits")
+    if not isinstance(corpus, Mapping) or not corpus.get("name"):
+        return None
+    parts = splits.values() if isinstance(splits, Mapping) else []
+    size = sum(part.get("bytes") or 0 for part in parts if isinstance(part, Mapping))
+    return repr((sorted((k, v) for k, v in corpus.items() if k != "fingerprint"), size))
+
+
+def held_out_of(data: Mapping[str, Any]) -> str | None:
+    """Which text a run is validated on, as its beginning and its size; None where data.json does not say."""
+    beginning, size = data.get("val_slice"), data.get("validation")
+    text = beginning.get("text") if isinstance(beginning, Mapping) else None
+    return repr((text, size)) if text is not None else None
+
+
+def vocabulary_of(data: Mapping[str, Any]) -> str | None:
+    """Which vocabulary a run's losses are about: its fingerprint; None where data.json does not say."""
+    tokenizer = data.get("tokenizer")
+    found = tokenizer.get("fingerprint") if isinstance(tokenizer, Mapping) else None
+    return None if found is None else str(found)
 
 
 @dataclass(frozen=True)

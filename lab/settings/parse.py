@@ -19,7 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lab.data.datamodule import LabDataModule
 from lab.errors import SettingsError
 from lab.presets import nested
-from lab.runs.compare import flatten
+from lab.runs.configurations import flatten
 from lab.settings.arguments import Arguments, Given
 from lab.settings.check import problems_of
 from lab.settings.groups import GROUPS, OPTIONS, SHARED_OPTIONS, Option

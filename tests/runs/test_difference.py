@@ -7,7 +7,7 @@ import random
 import pytest
 
 from lab.runs import MetricsDelta, MetricsHistory
-from lab.runs.compare import Group
+from lab.runs.configurations import Group
 from lab.runs.difference import by_seed, judge, paired_steps, spread_between_seeds
 
 NAMES = ("A", "B")

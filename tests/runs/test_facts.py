@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.runs import Run
-from lab.runs.facts import Facts, as_mapping, as_number, as_text, baselines_of, dig
+from lab.runs.facts import Facts, as_mapping, as_number, as_text, baselines_of, dig, held_out_of, text_of, vocabulary_of
 
 
 @pytest.mark.parametrize("value", [True, "1", None, [1], math.nan, math.inf, {}])
@@ -65,3 +65,16 @@ def test_a_plan_that_is_no_number_is_none(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.status_path.write_text('{"format": 1, "state": "failed", "total_steps": "many", "details": [1]}')
     assert (Facts.of(run).total_steps, Facts.of(run).parameters) == (None, None)
+
+
+def test_what_a_run_is_about() -> None:
+    data = {
+        "corpus": {"name": "text", "fingerprint": "split one"}, "splits": {"train": {"bytes": 9}, "val": {"bytes": 1}},
+        "val_slice": {"text": "a"}, "validation": {"tokens": 3}, "tokenizer": {"fingerprint": "t"},
+    }  # fmt: skip
+    split = data | {"corpus": {"name": "text", "fingerprint": "split two"}, "val_slice": {"text": "b"}}
+    assert text_of(data) == text_of(split) != text_of(data | {"splits": {"train": {"bytes": 8}}})
+    assert held_out_of(data) != held_out_of(split)
+    assert vocabulary_of(data) == "t"
+    for odd in ({}, {"corpus": 3, "tokenizer": [], "val_slice": "x", "splits": 1}, {"corpus": {"name": None}}):
+        assert (text_of(odd), held_out_of(odd), vocabulary_of(odd)) == (None, None, None)

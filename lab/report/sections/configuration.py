@@ -8,7 +8,7 @@ from lab.report.document import Block, Paragraph, Section, Table, Verbatim
 from lab.report.formatting import plural, value
 from lab.report.markup import code
 from lab.report.run_record import RunRecord, parent_of
-from lab.runs.compare import flatten, is_choice
+from lab.runs.configurations import flatten, is_choice
 from lab.runs.events import LrChanged, Resumed, Started
 from lab.units import UNKNOWN
 

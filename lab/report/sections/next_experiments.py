@@ -19,7 +19,7 @@ from lab.report.sections.forecast import predictions
 from lab.report.sections.learning_rate import CLOSE, OFTEN
 from lab.report.sections.losses import overfits
 from lab.runs import list_runs, metrics
-from lab.runs.compare import group_by_configuration
+from lab.runs.configurations import group_by_configuration
 from lab.runs.next_commands import LAB, RESUMABLE, on_run, resume, root_flag
 from lab.units import UNKNOWN, count, duration
 
