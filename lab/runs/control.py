@@ -87,7 +87,7 @@ def send_command(run: RunPaths, name: str, **args: Any) -> str:
     status = read_status(run)
     if not status.active:
         why = f" ({status.reason})" if status.reason else ""
-        raise ValueError(f"run {run.name!r} is {status.state}{why}: nobody is training it, so {name!r} was not sent")
+        raise ValueError(f"run {run.name!r} is {status.state}{why}: no process trains it, so {name!r} was not sent")
     identity = f"{time.time_ns():020d}-{os.getpid()}-{next(_counter)}"
     run.control_dir.mkdir(exist_ok=True)
     content = {"format": 1, "id": identity, "command": name, "args": args, "wall": now(), "pid": os.getpid()}
@@ -177,7 +177,7 @@ class ControlChannel:
     def _names(self) -> list[str]:
         try:
             return os.listdir(self._folder)
-        except FileNotFoundError:  # somebody has removed it: no reason to end a training
+        except FileNotFoundError:  # removed from outside: no reason to end a training
             os.makedirs(self._folder, exist_ok=True)
             self._open()
             return []

@@ -38,7 +38,7 @@ Kind = Literal["pairs", "seeds", "one seed each", "nothing to compare"]
 class Difference:
     """What `second` has more of a metric than `first`, and whether that is more than luck.
 
-    `estimate`: over seeds; None where there is nothing to compare. `spread`: between seeds, `None` if nobody knows;
+    `estimate`: over seeds; None where there is nothing to compare. `spread`: between seeds, None if not known;
     `elsewhere`: it is that of other runs. `real`: whether the interval leaves out 0, None where there is no interval.
     `seeds`: of each configuration, to see a difference of this size in 80 of 100 cases; None: unknown, or above 1000.
     """

@@ -74,7 +74,7 @@ def _renamed(key: str) -> Any:
 @dataclass(frozen=True, kw_only=True)
 class Started(Event, kind="started"):
     """The first process of a run begins to train. `changed`: {setting: {"from", "to"}} against the run it was forked
-    from, empty for one that begins anew.
+    from, empty for one that begins at step 0.
     """
 
     changed: dict[str, Any]
@@ -89,7 +89,7 @@ class Resumed(Event, kind="resumed"):
 
 @dataclass(frozen=True, kw_only=True)
 class Rewound(Event, kind="rewound"):
-    """Training has gone back to `step` from step `rewound_from`; what was measured between will be measured anew."""
+    """Training has gone back to `step` from step `rewound_from`; what was measured between is measured again."""
 
     rewound_from: int
 

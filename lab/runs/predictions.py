@@ -115,7 +115,7 @@ class Predictions:
     mental_model: str | None = None
 
     def of(self, by: By, quantity: str) -> Prediction | None:
-        """The prediction of `quantity` by the lab or the person, None where there is none."""
+        """The prediction of `quantity` by the lab or the user; None where there is none."""
         return next((p for p in self.predictions if (p.by, p.quantity) == (by, quantity)), None)
 
 

@@ -73,7 +73,7 @@ _ANIMALS = (
 class Run(RunPaths):
     """A run directory, to read: files as attributes (`.metrics_path`), their content by methods.
 
-    Every method reads the files anew, so a run that is being trained is always seen as it is now.
+    Every method reads the files again, so a run that is being trained is always seen as it is now.
     """
 
     def status(self) -> Status:

@@ -1,7 +1,7 @@
 """`run.json`: the state of a run as its trainer writes it and as a reader concludes it.
 
 The trainer's states are `starting → running ⇄ paused → stopped | completed | failed`. A reader knows two
-more: `stale` (the file says the run goes on, but nobody is there) and `broken` (the file is missing, torn or
+more: `stale` (the file says that the run goes on, but its heartbeat is old) and `broken` (the file is missing, torn or
 foreign).
 """
 
@@ -113,7 +113,7 @@ def read_status(run: RunPaths) -> Status:
 
 
 def other_format(run: RunPaths) -> str | None:
-    """What is wrong with a run.json that another version of the lab wrote and nobody may overwrite; None if nothing."""
+    """Why a run.json of another version of the lab must not be overwritten; None where it may."""
     try:
         content = orjson.loads(run.status_path.read_bytes())
     except (OSError, ValueError):

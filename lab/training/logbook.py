@@ -141,7 +141,7 @@ class Logbook:
         )
         self.event(ENDS[state](step=step, message=message or None))
         for command in self.commands.poll(step):
-            self.commands.refuse(command, f"the run has {'failed' if state == 'failed' else 'ended'}", step)
+            self.commands.refuse(command, "the run has failed" if state == "failed" else "the run is at its end", step)
         self.close()
 
     def close(self) -> None:

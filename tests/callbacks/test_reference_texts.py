@@ -71,8 +71,8 @@ def test_page_and_report_find_the_induction_head_that_a_fit_tells_of(
     run = open_run(fit(tmp_path, "run", "--doctor.every", "0", steps=4))
     (head,) = of_kind(run.events(), Finding)
     assert (head.rule, head.step, head.metric) == ("induction_head", 0, f"stats/induction.layer{head.layer}")
-    onset = next(mark for mark in landmarks(run, run.metrics()) if mark.name == "induction onset")
-    assert (onset.step, onset.why.partition(" puts")[0]) == (0, f"head {head.layer}.{head.head}")
+    onset = next(mark for mark in landmarks(run, run.metrics()) if mark["name"] == "induction onset")
+    assert (onset["step"], onset["why"].partition(" puts")[0]) == (0, f"head {head.layer}.{head.head}")
     record = read_record(run)
     assert (record.milestones, record.watched) == ([head], False)
 

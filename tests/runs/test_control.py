@@ -137,11 +137,11 @@ def test_a_command_for_an_earlier_trainer_is_not_carried_out(live: Run) -> None:
 
 
 def test_nothing_is_sent_to_the_dead(run: Run) -> None:
-    with pytest.raises(ValueError, match=r"run 'fox' is broken .*nobody is training it, so 'stop' was not sent"):
+    with pytest.raises(ValueError, match=r"run 'fox' is broken .*no process trains it, so 'stop' was not sent"):
         send_command(run, "stop")
     with StatusWriter(run) as status:
         status.update(state="stopped")
-    with pytest.raises(ValueError, match="run 'fox' is stopped: nobody"):
+    with pytest.raises(ValueError, match="run 'fox' is stopped: no process"):
         send_command(run, "stop")
     assert list(run.control_dir.iterdir()) == []
 
