@@ -238,13 +238,7 @@ function drawMap(canvas, width, { ids, tokens, kinds }, spots, near, at) {
   context.globalAlpha = 1;
 }
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {string} text
- * @param {number} x
- * @param {number} y
- * @param {boolean} strong
- */
+/** @param {Lab.Context} context @param {string} text @param {number} x @param {number} y @param {boolean} strong */
 function halo(context, text, x, y, strong) {
   const wide = context.measureText(text).width + 8;
   context.fillStyle = css("--lab-card");

@@ -60,10 +60,11 @@ declare namespace Lab {
   /** What is read at a place: its name and its value. */
   type Row = [name: string, value: string];
 
-  // ------------------------------------------------------------ colours (lib/colour.js)
+  // ------------------------------------------------------------ drawing (lib/colour.js, lib/canvas.js)
 
   /** Magnitudes, losses, differences (the middle is none). */
   type Palette = "seq" | "warm" | "div";
+  type Context = CanvasRenderingContext2D;
   /** A colour: the place of a value in 0 … 1 on a palette. */
   type Shade = [palette: Palette, value: number];
 

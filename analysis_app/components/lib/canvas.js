@@ -27,7 +27,7 @@ export function prepare(canvas, width, height) {
   return context;
 }
 
-/** The page's font for tokens. @param {CanvasRenderingContext2D} context @param {number} size */
+/** The page's font for tokens. @param {Lab.Context} context @param {number} size */
 export function writeIn(context, size) {
   context.font = `${size}px ${css("--font-mono") || "monospace"}`;
   context.textBaseline = "middle";

@@ -1,4 +1,4 @@
-// Building what is on the page: elements whose text is always text, the one tooltip, numbers as a person reads them.
+// Building what is on the page: elements whose text is always text, the one tooltip, numbers in words.
 
 const COPIED_MS = 1500; // that a button says what it copied
 

@@ -34,12 +34,7 @@ export const arrow = (event) => ARROWS[event.key];
 /** @param {number} x @param {number} most */
 export const within = (x, most) => Math.min(most, Math.max(0, x));
 
-/**
- * The cell at a point of the canvas, or none.
- * @param {Layout} layout
- * @param {number} x
- * @param {number} y
- */
+/** The cell at a point of the canvas, or none. @param {Layout} layout @param {number} x @param {number} y */
 function cellAt({ left, top, width, height, rows, columns }, x, y) {
   const row = Math.floor((y - top) / height), column = Math.floor((x - left) / width);
   return row >= 0 && row < rows && column >= 0 && column < columns ? { row, column } : null;
@@ -129,7 +124,7 @@ export function labelled(n, cell, size, chosen) {
 
 /**
  * Text from bottom to top.
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {string} text
  * @param {number} x
  * @param {number} y
@@ -145,7 +140,7 @@ export function writeUp(context, text, x, y, align) {
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {[x: number, y: number, width: number, height: number]} box
  * @param {boolean} strong
  */

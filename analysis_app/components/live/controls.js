@@ -32,10 +32,7 @@ export class Controls {
     lr: this.#button("lr", "Set", "multiply the schedule by this from the next step on", () => this.#setRate()),
   };
 
-  /**
-   * @param {() => string | null} run its name
-   * @param {() => void} changed what waits for an answer is another
-   */
+  /** @param {() => string | null} run its name @param {() => void} changed what waits for an answer is another */
   constructor(run, changed) {
     this.run = run;
     this.changed = changed;

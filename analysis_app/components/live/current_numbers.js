@@ -34,12 +34,7 @@ export class CurrentNumbers {
   }
 }
 
-/**
- * @param {import("./run_data.js").RunData} data
- * @param {Lab.Facts} facts
- * @param {number} smoothing
- * @returns {Row[]}
- */
+/** @param {import("./run_data.js").RunData} data @param {Lab.Facts} facts @param {number} smoothing @returns {Row[]} */
 function losses(data, { bytes_per_token: perToken }, smoothing) {
   const train = data.get("train/loss"), val = data.latest("val/loss"), bits = data.latest("val/bits_per_byte");
   const smooth = train.n ? train.smoothed(smoothing)[train.n - 1] : NaN, known = Number.isFinite(smooth);

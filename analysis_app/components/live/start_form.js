@@ -100,11 +100,7 @@ export class StartForm {
       () => this.#answer("api/train/rehearse", (answer) => replace(this.#cost, ...costs(answer))));
   }
 
-  /**
-   * Unless something else was asked for in the meantime.
-   * @param {string} path
-   * @param {(answer: any) => void} show
-   */
+  /** Unless something else was asked for in the meantime. @param {string} path @param {(answer: any) => void} show */
   async #answer(path, show) {
     const mine = this.#asked;
     try {

@@ -68,7 +68,7 @@ export class TokenLosses {
 
   /**
    * Rows are tokens from the second on (nothing was read before the first), columns reach half-way to the next frame.
-   * @param {CanvasRenderingContext2D} context
+   * @param {Lab.Context} context
    * @param {Lab.Axes} axes
    * @param {number} n
    * @param {number} most the loss of the strongest colour
@@ -83,7 +83,7 @@ export class TokenLosses {
     });
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {string[]} tokens */
+  /** @param {Lab.Context} context @param {Lab.Axes} axes @param {string[]} tokens */
   #drawNames(context, { left, right }, tokens) {
     const { token } = state.selection, row = this.#row, near = this.#cursor?.token ?? state.hover.token;
     context.font = `${Math.min(11, row)}px ${css("--font-mono") || "monospace"}`;
@@ -101,7 +101,7 @@ export class TokenLosses {
       context.strokeRect(left + 0.5, (token - 1) * row + 0.5, right - left - 1, row - 1);
   }
 
-  /** @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes */
+  /** @param {Lab.Context} context @param {Lab.Axes} axes */
   #drawLearned(context, { across }) {
     context.fillStyle = css("--lab-ink");
     player.learned.forEach((step, t) => {

@@ -17,7 +17,7 @@ export function textOfX(value, x) {
 
 export const font = () => `11px ${css("--font") || "system-ui, sans-serif"}`;
 
-/** @param {CanvasRenderingContext2D} context @param {[x: number, y: number]} from @param {[x: number, y: number]} to */
+/** @param {Lab.Context} context @param {[x: number, y: number]} from @param {[x: number, y: number]} to */
 export function stroke(context, from, to) {
   context.beginPath();
   context.moveTo(...from);
@@ -90,7 +90,7 @@ function roomy(least, most, log) {
 
 // ---------------------------------------------------------------- drawing
 
-/** @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {number} height of the chart */
+/** @param {Lab.Context} context @param {Lab.Axes} axes @param {number} height of the chart */
 export function drawGrid(context, { across, up, left, right, top, bottom, x }, height) {
   context.font = font();
   context.lineWidth = 1;

@@ -12,7 +12,7 @@ const valueAt = ({ data, style }, i, smoothing) =>
   style === "smooth" && smoothing > 0 ? data.smoothed(smoothing)[i] : data.y[i];
 
 /**
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {Lab.Axes} axes
  * @param {Lab.ChartOptions} options
  * @param {number | null} at where the mouse is on x
@@ -37,7 +37,7 @@ export function drawCrosshair(context, axes, { series, cursor, smoothing, x }, a
 
 /**
  * A line from top to bottom; whether it is in view.
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {Lab.Axes} axes
  * @param {number} x
  * @param {string} colour
@@ -54,7 +54,7 @@ function upright(context, { across, left, right, top, bottom }, x, colour, width
 
 /**
  * The place of the crosshair, written under the axis.
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {Lab.Axes} axes
  * @param {string} text
  * @param {number} at
@@ -73,7 +73,7 @@ function label(context, { bottom }, text, at, width) {
   context.fillText(text, left + wide / 2, bottom + 12);
 }
 
-/** What is dragged over. @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {Lab.Drag} drag */
+/** What is dragged over. @param {Lab.Context} context @param {Lab.Axes} axes @param {Lab.Drag} drag */
 export function drawBox(context, { top, bottom }, { from, to, tall }) {
   const [x0, x1] = [from[0], to[0]].sort((a, b) => a - b);
   const [y0, y1] = tall ? [from[1], to[1]].sort((a, b) => a - b) : [top, bottom];

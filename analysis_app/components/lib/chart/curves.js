@@ -4,7 +4,7 @@ import { css } from "../colour.js";
 import { thin } from "../series.js";
 import { font, stroke } from "./axes.js";
 
-/** @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {Lab.ChartOptions} options */
+/** @param {Lab.Context} context @param {Lab.Axes} axes @param {Lab.ChartOptions} options */
 export function drawCurves(context, axes, { lines, series, markers, smoothing }) {
   const { left, right, top, bottom } = axes;
   context.save();
@@ -25,7 +25,7 @@ export function drawCurves(context, axes, { lines, series, markers, smoothing })
 
 /** @typedef {Lab.Line & { at: number }} Level a reference line and where it stands */
 
-/** @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {Level} level */
+/** @param {Lab.Context} context @param {Lab.Axes} axes @param {Level} level */
 function dashes(context, { left, right, bottom }, { at, colour = "--lab-muted" }) {
   const y = Math.round(at) + 0.5;
   if (y > bottom + 1) return; // it would hide the axis
@@ -40,7 +40,7 @@ function dashes(context, { left, right, bottom }, { at, colour = "--lab-muted" }
 /**
  * Each on its own ground, so that the curve behind does not make it unreadable, and beside its neighbour where two
  * lines lie close together.
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {Lab.Axes} axes
  * @param {Level[]} levels from the top
  */
@@ -66,12 +66,7 @@ function names(context, { right, top }, levels) {
 /** Line width in pixels and opacity, by style; `smooth` is the faint curve behind the moving average. */
 const STROKES = { smooth: [1, 0.3], dots: [1.25, 0.55], line: [1.6, 1] };
 
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Lab.Axes} axes
- * @param {Lab.Curve} curve
- * @param {number} smoothing
- */
+/** @param {Lab.Context} context @param {Lab.Axes} axes @param {Lab.Curve} curve @param {number} smoothing */
 function draw(context, { across, up, x }, { data, colour = "--lab-accent", style = "line" }, smoothing) {
   const [from, to] = data.between(x, across.low, across.high), xs = data.x(x), { y } = data;
   context.strokeStyle = context.fillStyle = css(colour);
@@ -92,7 +87,7 @@ function draw(context, { across, up, x }, { data, colour = "--lab-accent", style
 }
 
 /**
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {number[]} columns as `thin` gives them
  * @param {Lab.Scale} up
  * @param {number} [width]
@@ -125,14 +120,14 @@ function path(context, columns, up, width = 1, alpha = 1) {
 
 // ---------------------------------------------------------------- markers
 
-/** @param {CanvasRenderingContext2D} context @param {Lab.Axes} axes @param {Lab.Marker} marker */
+/** @param {Lab.Context} context @param {Lab.Axes} axes @param {Lab.Marker} marker */
 function mark(context, { across, bottom, x }, marker) {
   const at = across(marker[x]);
   if (Number.isFinite(at))
     shape(context, marker.kind, at, bottom - 7, css(`--lab-${marker.kind}`) || css("--lab-muted"), 4.5);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} radius */
+/** @param {Lab.Context} context @param {number} x @param {number} y @param {number} radius */
 export function dot(context, x, y, radius) {
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
@@ -155,7 +150,7 @@ const OUTLINES = {
 };
 
 /**
- * @param {CanvasRenderingContext2D} context
+ * @param {Lab.Context} context
  * @param {string} kind
  * @param {number} x
  * @param {number} y
