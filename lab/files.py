@@ -142,10 +142,10 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def to_json(content: Mapping[str, Any]) -> bytes:
-    """Indented JSON, with its newline; tensors, arrays and paths may be in it, NaN becomes null."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    return orjson.dumps(content, default=plain, option=options)
+def to_json(content: Any, *, indent: bool = True) -> bytes:
+    """JSON with its newline, on one line or indented; tensors, arrays and paths may be in it, NaN becomes null."""
+    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    return orjson.dumps(content, default=plain, option=options | (orjson.OPT_INDENT_2 if indent else 0))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

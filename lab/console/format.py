@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lab import units
+from lab.files import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,11 +48,8 @@ def console(piped_width: int = 80) -> Console:
 
 
 def print_json(value: Any, *, indent: bool = True) -> None:
-    """A value as JSON on stdout; what JSON does not know becomes text."""
-    import orjson
-
-    option = orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0)
-    sys.stdout.write(orjson.dumps(value, default=str, option=option).decode())
+    """A value as JSON on stdout."""
+    sys.stdout.write(to_json(value, indent=indent).decode())
 
 
 def table(*headings: str, right: Collection[str] = (), style: str = "dim", fold: bool = True) -> Table:

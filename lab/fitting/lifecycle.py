@@ -20,14 +20,15 @@ from lab.fitting.trainer import make_trainer, out_of_memory
 from lab.forecasting.finished import earlier_runs
 from lab.forecasting.kept import kept_plan, plan_path
 from lab.forecasting.law import Forecast
-from lab.forecasting.predictions import any_mental_model, lab_says, seal_once
+from lab.forecasting.predictions import any_mental_model, final_loss_of, lab_says
 from lab.model import count_parameters
 from lab.runs import Run, create_run
 from lab.runs.configurations import flatten
 from lab.runs.events import Resumed, Started
-from lab.runs.predictions import read_predictions
+from lab.runs.predictions import Predictions, read_predictions, seal
 from lab.runs.status import ACTIVE_STATES
 from lab.settings.arguments import Arguments
+from lab.settings.groups import PredictConfig
 from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
 from lab.training.machine import total_memory
@@ -117,22 +118,25 @@ class Fit:
 
     def _seal_predictions(self) -> None:
         """Seal what the lab and the user predict of a new run; a run that goes on keeps what was sealed."""
-        asked, values = self.settings.group("predict"), self.settings.values
-        begun = read_predictions(self.run) is not None
-        if begun and asked.says_anything:
+        asked, sealed = self.settings.group("predict"), read_predictions(self.run)
+        if sealed is None:
+            sealed = self._predict(asked)
+        elif asked.says_anything:
             name = self.run.name
             raise ValueError(f"predict: run {name!r} has begun, and its predictions are sealed; leave predict out")
-        if asked.ask and not begun:
-            self.listener.ask(asked, first=not any_mental_model(values.run.root))
+        self.forecast = final_loss_of(sealed)
 
-        def predicted() -> tuple[Any, Any]:
-            kept = kept_plan(plan_path(self.settings.tree, values.data.cache_dir))
-            earlier = earlier_runs(values.run.root, self.facts, flatten(self.settings.tree)).runs
-            tokens = self.decisions.steps * self.settings.data.tokens_per_step
-            lab = lab_says(kept, earlier, self.settings.module.config, tokens, self.facts["baselines"])
-            return asked.predictions() + lab, asked.mental_model
-
-        self.forecast = seal_once(self.run, predicted)
+    def _predict(self, asked: PredictConfig) -> Predictions | None:
+        """What is now sealed; None where neither the lab nor the user predicts anything."""
+        settings, root = self.settings, self.settings.values.run.root
+        if asked.ask:
+            self.listener.ask(asked, first=not any_mental_model(root))
+        kept = kept_plan(plan_path(settings.tree, settings.values.data.cache_dir))
+        earlier = earlier_runs(root, self.facts, flatten(settings.tree)).runs
+        tokens = self.decisions.steps * settings.data.tokens_per_step
+        lab = lab_says(kept, earlier, settings.module.config, tokens, self.facts["baselines"])
+        said = asked.predictions() + lab
+        return seal(self.run, said, asked.mental_model) if said or asked.mental_model else None
 
     def _train(self, logbook: Logbook) -> None:
         """The training itself, and how it ended."""

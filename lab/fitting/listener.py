@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lab.fitting.fit import Fit
+    from lab.fitting.lifecycle import Fit
 
 
 class Listener:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ from lab.errors import NotEnough
 from lab.forecasting.ladder import computing_parameters
 from lab.forecasting.law import Floor, Forecast, Trained, forecast_loss
 from lab.runs import Run, list_runs
-from lab.runs.predictions import QUANTITIES, Prediction, Predictions, outcomes, read_predictions, score, seal
+from lab.runs.predictions import QUANTITIES, Prediction, Predictions, outcomes, read_predictions, score
 
 WORD = re.compile(r"\w+")
 TEXT_TOKENS = 1_000_000  # of the training text whose words count as real words
@@ -32,14 +32,9 @@ def lab_says(
     return [Prediction("lab", name, f.value, f.low, f.high, method=f.method) for name, f in found.items()]
 
 
-def seal_once(run: Run, predicted: Callable[[], tuple[list[Prediction], str | None]]) -> Forecast | None:
-    """Seal `predicted()` (predictions, mental model) unless the run has sealed ones; the lab's final loss of them."""
-    if (sealed := read_predictions(run)) is None:
-        said, mental_model = predicted()
-        if not said and not mental_model:
-            return None
-        sealed = seal(run, said, mental_model)
-    found = sealed.of("lab", "final_val_loss")
+def final_loss_of(sealed: Predictions | None) -> Forecast | None:
+    """What the lab has sealed of the final validation loss; None where it said nothing, or no interval."""
+    found = sealed.of("lab", "final_val_loss") if sealed else None
     if found is None or found.low is None or found.high is None:
         return None
     return Forecast(found.value, found.low, found.high, found.method)

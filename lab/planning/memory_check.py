@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from lab.errors import SettingsError
 from lab.forecasting.ladder import narrower
 from lab.model import GPTConfig
 from lab.planning.memory import FRAGMENTED, Step, step_memory
+from lab.settings.parse import Settings
 from lab.training.levers import LeverConfig, Levers, choose_levers
 from lab.training.machine import total_memory
 
@@ -20,15 +20,18 @@ INSTRUMENT_BYTES = 90_000_000  # figures, instruments, dashboards: 53 to 188 MB 
 PARTS = (0.71, 0.5, 0.35, 0.25, 0.18, 0.125, 0.09, 0.0625, 0.03)
 
 
-def refuse_what_cannot_fit(settings: Any) -> None:
-    """Raise `SettingsError`, with what does fit, for a step that takes more memory than there is."""
-    data = LabData(**vars(settings.data))
-    config = GPTConfig(**{**vars(settings.model.config), "vocab_size": data.vocab_size})
-    device = "cpu" if settings.trainer.accelerator == "cpu" else None
+def refuse_what_cannot_fit(settings: Settings) -> None:
+    """Raise `SettingsError`, with what does fit, for a step that takes more memory than there is.
+
+    Reads the settings' values: nothing of them is built yet, above all no weights.
+    """
+    values = settings.values
+    data = LabData(**vars(values.data))
+    config = GPTConfig(**{**vars(values.model.config), "vocab_size": data.vocab_size})
     levers = choose_levers(
-        LeverConfig(**vars(settings.levers)), precision=settings.trainer.precision, config=config, device=device
+        LeverConfig(**vars(values.levers)), precision=values.trainer.precision, config=config, device=settings.device
     )
-    step = step_of(data, levers, settings.model.optimizer.name)
+    step = step_of(data, levers, values.model.optimizer.name)
     have, need = total_memory(levers.device), process_peak(config, step, levers)
     if need <= have:
         return

@@ -90,7 +90,7 @@ def make_plan(arguments: Arguments, say: Say) -> Plan:
 
 def _prepared(arguments: Arguments) -> Settings:
     settings = Settings("plan", arguments)
-    refuse_what_cannot_fit(settings.values)
+    refuse_what_cannot_fit(settings)
     return settings.build()
 
 

@@ -60,9 +60,9 @@ class Arguments:
         """The arguments again, as words."""
         return [word for one in self.given for word in one.words]
 
-    def value(self, *keys: str) -> str | None:
-        """The last value given to a flag of one of these names; None where it was not given."""
-        return next((one.value for one in reversed(self.given) if one.key in keys), None)
+    def value(self, key: str) -> str | None:
+        """The last value given to a flag; None where it was not given."""
+        return next((one.value for one in reversed(self.given) if one.key == key), None)
 
     @property
     def has_files(self) -> bool:

@@ -93,7 +93,8 @@ class Settings:
 
     Attributes:
         values: All of them, as nested attributes: `values.model.config.n_layers`.
-        text: The configuration as YAML, as config.yaml keeps it.
+        tree: The configuration as a mapping, less what only one start asked for.
+        text: The same as YAML, as config.yaml keeps it.
     """
 
     def __init__(self, command: str, arguments: Arguments) -> None:
@@ -101,7 +102,8 @@ class Settings:
         self._parser = build_parser(command)
         self.values: Any = parse(self._parser, arguments)
         _keep_newest_horizon(self.values, arguments)
-        self.text = yaml.safe_dump(self._plain(self.values), sort_keys=False, allow_unicode=True)
+        self.tree = self._plain(self.values)
+        self.text: str = yaml.safe_dump(self.tree, sort_keys=False, allow_unicode=True)
         if self.values.data.context_length is None:
             self.values.data.context_length = self.values.model.config.context_length
         if problems := problems_of(self.values):
@@ -130,11 +132,6 @@ class Settings:
     def module(self) -> PretrainingModule:
         """The model and its recipe."""
         return self.group("model")  # type: ignore[no-any-return]
-
-    @property
-    def tree(self) -> dict[str, Any]:
-        """The configuration as a mapping, as config.yaml keeps it."""
-        return yaml.safe_load(self.text)  # type: ignore[no-any-return]
 
     @property
     def device(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import yaml
 
 from analysis_app.library import Library
 from lab.loading import load
@@ -165,3 +167,14 @@ def person(browser: Any, server: Server) -> Iterator[Person]:
     yield found
     context.close()
     assert not found.problems, "\n".join(found.problems)
+
+
+def another(runs: Path, folder: Path, name: str = "other", **data: Any) -> Path:
+    """A run like `tiny` under another name, with another learning rate and other settings of its data."""
+    shutil.copytree(runs / "tiny", folder / name)
+    path = folder / name / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["model"]["optimizer"]["lr"] = 0.5
+    config["data"] |= data
+    path.write_text(yaml.safe_dump(config))
+    return folder / name

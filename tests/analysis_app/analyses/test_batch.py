@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 import lab
 from analysis_app.analyses import batch as batches
@@ -19,18 +17,7 @@ from lab.data.dataset import LabData
 from lab.loading import load_data
 from lab.model import cross_entropy
 from lab.runs import open_run
-from tests.analysis_app.conftest import STEPS
-
-
-def another(runs: Path, folder: Path, name: str = "other", **data: Any) -> Path:
-    """A run like `tiny` under another name, with another learning rate and other settings of its data."""
-    shutil.copytree(runs / "tiny", folder / name)
-    path = folder / name / "config.yaml"
-    config = yaml.safe_load(path.read_text())
-    config["model"]["optimizer"]["lr"] = 0.5
-    config["data"] |= data
-    path.write_text(yaml.safe_dump(config))
-    return folder / name
+from tests.analysis_app.conftest import STEPS, another
 
 
 def test_a_batch_is_what_training_saw_and_its_loss_what_training_measured(runs: Path) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-import yaml
 
 import lab
 from analysis_app.analyses.batch import batch_text
@@ -19,17 +17,7 @@ from analysis_app.library import Library, NotFoundError
 from lab.model import flops_per_token
 from lab.runs import open_run
 from scripts.page_server import Server
-
-
-def another(runs: Path, folder: Path, name: str = "other", **data: Any) -> Path:
-    """A run like `tiny` under another name, with another learning rate and other settings of its data."""
-    shutil.copytree(runs / "tiny", folder / name)
-    path = folder / name / "config.yaml"
-    config = yaml.safe_load(path.read_text())
-    config["model"]["optimizer"]["lr"] = 0.5
-    config["data"] |= data
-    path.write_text(yaml.safe_dump(config))
-    return folder / name
+from tests.analysis_app.conftest import another
 
 
 @pytest.fixture
