@@ -11,9 +11,11 @@ from lab.data.dataset import LabData
 from lab.data.tokenizers import load_tokenizer
 from lab.errors import SettingsError
 from lab.model import GPTConfig
+from lab.presets import read_settings
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
 from lab.runs.configurations import IRRELEVANT, flatten
+from lab.runs.facts import dig
 from lab.settings.arguments import Arguments
 
 
@@ -65,7 +67,12 @@ def over_stored_configuration(run: Run, arguments: Arguments) -> Arguments:
         found, problem = False, str(error)
     if not found:
         raise SettingsError(f"{problem}: give the configuration that the run began with as --config FILE")
-    return arguments.over_file(str(run.config_path))
+    stored = read_settings(run.config_path)
+    callbacks = dig(stored, "trainer", "callbacks")
+    for callback in callbacks if isinstance(callbacks, list) else ():
+        if isinstance(name := dig(callback, "class_path"), str):
+            callback["class_path"] = name.replace("lab.callbacks.sabotage.", "lab.callbacks.faults.")  # until 2026-11
+    return arguments.over(stored, str(run.config_path))
 
 
 def root_of(arguments: Arguments) -> str:

@@ -69,9 +69,9 @@ class Arguments:
         """Whether a configuration was given, rather than flags alone."""
         return any(one.file is not None for one in self.given)
 
-    def over_file(self, path: str) -> Arguments:
-        """The same, over a file of settings that lies beneath all others."""
-        return Arguments([_file(path), *self.given])
+    def over(self, tree: Mapping[str, Any], name: str) -> Arguments:
+        """The same, over the settings of a file `name` that lies beneath all others."""
+        return Arguments([_tree(tree, name), *self.given])
 
     def without(self, *keys: str) -> Arguments:
         """The same less the flags of these names."""

@@ -10,7 +10,7 @@ import pytest
 
 from lab.runs import open_run
 from tests.fitting.test_lifecycle import finished, fit  # noqa: F401
-from tests.tiny import losses
+from tests.tiny import losses, tiny_args
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,3 +78,13 @@ def test_a_fork_of_what_is_not_there_names_what_is(
     assert fit("--fork", wanted, "--run.root", str(finished.parent)) == 2
     err = capsys.readouterr().err
     assert ("4, 8, 12" in err) or ("tiny" in err)
+
+
+def test_a_stored_callback_is_found_under_its_present_name(tmp_path: Path) -> None:
+    assert fit("--config", "configs/broken/no_mask.yaml", *tiny_args(tmp_path, steps=4)) == 0
+    path = tmp_path / "runs" / "tiny" / "config.yaml"
+    text = path.read_text()
+    assert "lab.callbacks.faults." in text
+    path.write_text(text.replace("lab.callbacks.faults.", "lab.callbacks.sabotage."))
+    assert fit("--resume", "tiny", "--run.root", str(tmp_path / "runs"), "--horizon.steps", "6") == 0
+    assert "lab.callbacks.faults." in path.read_text()
