@@ -46,7 +46,7 @@ from analysis_app.steering.launch import Launcher
 from analysis_app.steering.status import run_facts, run_status
 from lab.runs import Run
 
-HEARTBEAT_SECONDS = 3.0
+CLIENT_HEARTBEAT_SECONDS = 3.0
 SEND_SECONDS = 60.0  # a client that takes longer for one message is dropped
 REFUSED = 1008
 
@@ -102,11 +102,11 @@ async def _send_changes(socket: WebSocket, feeds: Feeds, find: Callable[[str], R
             place = part.place
             if part.reset:
                 await _hello(socket, feed, place, reset=True)
-            if time.monotonic() - beat >= HEARTBEAT_SECONDS:
+            if time.monotonic() - beat >= CLIENT_HEARTBEAT_SECONDS:
                 beat = time.monotonic()
                 await _send(socket, _heartbeat(feed))
             if not (part.behind or part.reset):
-                await feed.changed(seen, sent, beat + HEARTBEAT_SECONDS - time.monotonic())
+                await feed.changed(seen, sent, beat + CLIENT_HEARTBEAT_SECONDS - time.monotonic())
 
 
 def _process(feed: Feed) -> tuple[Any, bool]:

@@ -2,5 +2,5 @@
 
 Reading order: `metrics_log`, `validation`, `snapshots`, `checkpoints`, `interrupts`, `run_control`, `progress`;
 `instrument` (what all instruments share) and `instruments` (all of them, in the order in which they look);
-`dashboards` and `tracking` (where pictures go). `faults` is for `configs/broken` alone.
+`dashboards` and `loggers` (where numbers and pictures go). `faults` is for `configs/broken` alone.
 """

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.utilities.memory import is_oom_error
 
 from lab.callbacks.interrupts import Interrupts
-from lab.callbacks.tracking import close_loggers, make_loggers
+from lab.callbacks.loggers import close_loggers, make_loggers
 from lab.errors import NonFiniteLoss, SettingsError, WriteError
 from lab.figures.schedule import draw_schedule
 from lab.files import write_json, write_whole

@@ -22,9 +22,9 @@ from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.loggers import close_loggers, make_loggers
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.snapshots import Snapshots
-from lab.callbacks.tracking import close_loggers, make_loggers
 from lab.callbacks.validation import Validation
 from lab.data.datamodule import LabDataModule
 from lab.errors import NonFiniteLoss, SettingsError

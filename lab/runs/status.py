@@ -28,7 +28,7 @@ from lab.runs.versions import git_state, versions
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
-HEARTBEAT_SECONDS = 5.0
+RUN_HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 15.0  # three heartbeats missed
 PROGRESS_SECONDS = 0.5  # progress reaches the disk at most twice a second; a write takes 0.1 to 3 ms
 
@@ -194,7 +194,7 @@ class StatusWriter:
     Hold the run's `RunLock` while using it. `close()` (or leaving the `with` block) ends the thread.
     """
 
-    def __init__(self, run: RunPaths, *, heartbeat_seconds: float = HEARTBEAT_SECONDS, **values: Any) -> None:
+    def __init__(self, run: RunPaths, *, heartbeat_seconds: float = RUN_HEARTBEAT_SECONDS, **values: Any) -> None:
         self.run = run
         self._heartbeat_seconds = heartbeat_seconds
         # Two locks, so that a slow disk holds up the thread and not the training.

@@ -123,7 +123,7 @@ def test_online_without_a_key_goes_on_offline_and_says_so(
 
 
 def test_online_without_a_network_is_noticed_within_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab.callbacks.tracking import why_offline
+    from lab.callbacks.loggers import why_offline
 
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_BASE_URL", "http://203.0.113.1:9")  # TEST-NET-3: nobody answers there
