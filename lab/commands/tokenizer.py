@@ -100,8 +100,8 @@ def _train(args: argparse.Namespace) -> int:
 def _held_out(corpus: Corpus) -> str:
     parts: list[str] = []
     left = MEASURED_CHARACTERS
-    for document in corpus.documents("val"):
-        parts.append(document[:left])
+    for text, _ in corpus.pieces("val"):
+        parts.append(text[:left])
         left -= len(parts[-1])
         if left <= 0:
             break

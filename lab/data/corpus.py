@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
 
 
+class Piece(NamedTuple):
+    """A stretch of text: a whole document, or a part of a long one; `starts` where a document begins."""
+
+    text: str
+    starts: bool
+
+
 class Corpus(Protocol):
-    """Text in two splits. `has_documents`: an end-of-text token stands after each text that `documents` gives; without,
-    they are pieces of one stream and are to be joined as they are."""
+    """Text in two splits. `has_documents`: an end-of-text token stands after each document; without, all is one stream
+    that has no end."""
 
     @property
     def name(self) -> str: ...
     @property
     def has_documents(self) -> bool: ...
-    def documents(self, split: Split) -> Iterator[str]:
-        """The texts of `split`, in one fixed order."""
+    def pieces(self, split: Split) -> Iterator[Piece]:
+        """The text of `split` in one fixed order, a few MB at a time."""
 
     def size_bytes(self, split: Split) -> int | None:
         """About how many bytes of UTF-8 that is, for a progress bar; `None` where only reading tells."""

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.data.checksum import noted_sha256
-from lab.data.corpus import Split
-from lab.data.text_files import Piece, kind_of, read_pieces, text_bytes
+from lab.data.corpus import Piece, Split
+from lab.data.text_files import kind_of, read_pieces, text_bytes
 
 VAL_FRACTION = 0.1
 _RECIPE = 1  # part of every fingerprint: raise it when the same files would give other documents
@@ -67,29 +67,31 @@ class FileCorpus:
         return self._rule.cut is None
 
     def documents(self, split: Split) -> Iterator[str]:
-        """The documents of `split`, in the order of the files; one of more than 2 million characters in parts.
+        """The texts of `pieces`."""
+        return (piece.text for piece in self.pieces(split))
 
-        Without documents: the text of the split, in pieces.
-        """
+    def pieces(self, split: Split) -> Iterator[Piece]:
+        """The text of `split`, in the order of the files; a document of more than 2 million characters in parts."""
         rule = self._rule
         if rule.cut is not None:
             yield from self._stream(split, rule.cut)
         elif rule.threshold is None:
-            yield from (piece.text for piece in self._pieces(self.val_files if split == "val" else self.files))
+            yield from self._pieces(self.val_files if split == "val" else self.files)
         else:
             wanted = False
             for piece in self._pieces(self.files):
                 if piece.starts:
                     wanted = (self._share(piece.text) < rule.threshold) == (split == "val")
                 if wanted:
-                    yield piece.text
+                    yield piece
 
-    def _stream(self, split: Split, cut: int) -> Iterator[str]:
-        start = 0
+    def _stream(self, split: Split, cut: int) -> Iterator[Piece]:
+        start, begun = 0, False
         for text, _ in self._pieces(self.files):
             part = text[max(0, cut - start) :] if split == "val" else text[: max(0, cut - start)]
             if part:
-                yield part
+                yield Piece(part, not begun)
+                begun = True
             start += len(text)
             if split == "train" and start >= cut:
                 return

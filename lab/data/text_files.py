@@ -28,11 +28,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import orjson
 
 from lab.checks import did_you_mean
+from lab.data.corpus import Piece
 
 SUFFIXES = (".txt", ".md", ".py", ".jsonl", ".jsonl.gz", ".parquet")
 DOCUMENT_SEPARATOR = "<|endoftext|>"
@@ -52,13 +53,6 @@ _BYTE_ORDER_MARKS = (
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-
-class Piece(NamedTuple):
-    """A stretch of text: a whole document, or up to `PIECE_CHARACTERS` of one; `starts` where one begins."""
-
-    text: str
-    starts: bool
 
 
 # ---------------------------------------------------------------- which files

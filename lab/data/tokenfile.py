@@ -2,7 +2,8 @@
 
 Layout under the cache: `tokens/<key>/train.bin`, `val.bin` (ids, uint16 or uint32, little-endian, nothing else) and a
 `.json` beside each with its facts. The key is a hash of corpus and tokenizer, so a changed text or vocabulary is
-another folder and a stale file cannot be met. Where a corpus has documents, each is followed by the end-of-text id.
+another folder and a stale file cannot be met. Where a corpus has documents, each is followed by one end-of-text id,
+however long it is.
 
 Tokenising streams: memory is bounded by `BATCH_CHARACTERS` and the longest text a corpus gives.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from lab.data.cache import cache_root, locked, writing
-from lab.data.corpus import SPLITS, Corpus, Split
+from lab.data.corpus import SPLITS, Corpus, Piece, Split
 from lab.data.progress import Progress
 from lab.data.tokenizers import Tokenizer
 from lab.data.vocabulary import valid_unicode
@@ -95,16 +96,21 @@ def _write(corpus: Corpus, tokenizer: Tokenizer, split: Split, folder: Path) -> 
         writing(path) as out,
         Progress(f"tokenising {corpus.name} ({split})", corpus.size_bytes(split)) as progress,
     ):
-        end_of_text = tokenizer.eot_id if corpus.has_documents else None
-        for texts in _batches(corpus.documents(split)):
-            for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
-                if end_of_text is not None:
-                    ids = np.append(ids, end_of_text)
+        ends = corpus.has_documents and tokenizer.eot_id is not None
+        end_of_text = np.array([tokenizer.eot_id] if ends else [], dtype=tokenizer.dtype)
+        for pieces in _batches(corpus.pieces(split)):
+            texts = [piece.text for piece in pieces]
+            for (text, starts), ids in zip(pieces, tokenizer.encode_batch(texts), strict=True):
+                if starts and documents:
+                    out.write(end_of_text.tobytes())
                 out.write(ids.astype(tokenizer.dtype).tobytes())
+                documents += starts
                 tokens += len(ids)
                 n_bytes += len(text.encode("utf-8"))
-            documents += len(texts)
             progress.update(n_bytes)
+        if documents:
+            out.write(end_of_text.tobytes())
+        tokens += documents * len(end_of_text)
     file = TokenFile(path, tokens, n_bytes, documents, tokenizer.dtype.name, _checksum(path))
     facts = {k: v for k, v in asdict(file).items() if k != "path"}
     with writing(path.with_suffix(".json")) as out:
@@ -112,12 +118,12 @@ def _write(corpus: Corpus, tokenizer: Tokenizer, split: Split, folder: Path) -> 
     return file
 
 
-def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    """Texts, about `BATCH_CHARACTERS` together."""
-    batch: list[str] = []
+def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
+    """Pieces, about `BATCH_CHARACTERS` together."""
+    batch: list[Piece] = []
     held = 0
-    for text in texts:
-        batch.append(valid_unicode(text))
+    for text, starts in pieces:
+        batch.append(Piece(valid_unicode(text), starts))
         held += len(text)
         if held >= BATCH_CHARACTERS:
             yield batch

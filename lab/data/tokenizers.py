@@ -92,9 +92,9 @@ def learn_alphabet(corpus: Corpus) -> CharTokenizer:
     the unknown, and they are read as that.
     """
     train: set[str] = set()
-    for text in corpus.documents("train"):
+    for text, _ in corpus.pieces("train"):
         train.update(text)
-    unseen = any(not train.issuperset(text) for text in corpus.documents("val"))
+    unseen = any(not train.issuperset(text) for text, _ in corpus.pieces("val"))
     alphabet = {c for c in train if not 0xD800 <= ord(c) < 0xE000}
     return CharTokenizer(alphabet, end_of_text=corpus.has_documents, unknown=unseen or alphabet != train)
 
@@ -104,7 +104,7 @@ def sample(corpus: Corpus, max_bytes: int) -> Iterator[str]:
     n_bytes = corpus.size_bytes("train") or 0
     share = min(1.0, max_bytes / n_bytes) if n_bytes else 1.0
     read = given = 0
-    for text in corpus.documents("train"):
+    for text, _ in corpus.pieces("train"):
         # Characters stand in for bytes: counting those would cost an encoding of the whole corpus.
         if given <= share * read:
             piece = text[: max_bytes - given]

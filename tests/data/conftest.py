@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from lab.data.corpus import Piece
+
 TEXT = "the quick brown fox jumps over the lazy dog naïve 世界 emoji 🙂 def return self x 12 345 ("
 WORDS = TEXT.split()
 
@@ -24,6 +26,9 @@ class ListCorpus:
 
     def documents(self, split: str) -> Iterator[str]:
         yield from self.train if split == "train" else self.val
+
+    def pieces(self, split: str) -> Iterator[Piece]:
+        return (Piece(text, True) for text in self.documents(split))
 
     def size_bytes(self, split: str) -> int | None:
         return sum(len(text.encode("utf-8", "replace")) for text in self.documents(split))

@@ -15,6 +15,7 @@ import pytest
 
 from lab import files
 from lab.data import cache
+from lab.data.corpus import Piece
 from lab.data.tokenfile import TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import Tokenizer, make_tokenizer
 from lab.data.vocabulary import ByteTokenizer, CharTokenizer
@@ -43,6 +44,24 @@ def test_files_hold_the_ids_of_every_text(corpus: Any, tmp_path: Path, kind: str
         assert file.bytes == sum(len(text.encode()) for text in texts)
         assert file.documents == len(texts)
         assert int(tokenizer.byte_lengths[file.array()].sum()) == file.bytes
+
+
+@pytest.mark.parametrize("kind", ["char", "bytes", "bpe"])
+def test_a_document_in_parts_has_one_end_and_counts_once(corpus: Any, tmp_path: Path, kind: str) -> None:
+    tokenizer = make_tokenizer(kind, corpus, cache_dir=tmp_path)
+    whole = open_token_files(corpus, tokenizer, tmp_path)["train"]
+
+    class InParts(type(corpus)):  # type: ignore[misc]
+        def pieces(self, split: str) -> Iterator[Piece]:
+            for text, _ in super().pieces(split):
+                lines = text.splitlines(keepends=True)
+                yield from (Piece(line, i == 0) for i, line in enumerate(lines))
+
+    parts = open_token_files(InParts(corpus.train, corpus.val), tokenizer, tmp_path / "parts")["train"]
+    assert (parts.documents, parts.bytes) == (whole.documents, whole.bytes)
+    assert int((parts.array() == tokenizer.eot_id).sum()) == len(corpus.train)
+    assert parts.array()[-1] == tokenizer.eot_id
+    assert tokenizer.decode(parts.array().tolist()) == tokenizer.decode(whole.array().tolist())
 
 
 def test_large_vocabularies_take_four_bytes(make_corpus: Callable[..., Any], tmp_path: Path) -> None:
@@ -210,9 +229,9 @@ def anonymous_megabytes(megabytes: int, folder: str) -> float:
         name, has_documents = "endless", True
         text = "".join(chr(97 + i % 26) for i in range(99_999)) + "\n"
 
-        def documents(self, split: str) -> Iterator[str]:
+        def pieces(self, split: str) -> Iterator[Piece]:
             for i in range(10 * megabytes if split == "train" else 2):
-                yield self.text + str(i)
+                yield Piece(self.text + str(i), True)
 
         def size_bytes(self, split: str) -> None:
             return None
