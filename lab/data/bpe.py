@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.data.vocabulary import EOT, Tokenizer, valid_unicode
+from lab.limits import usable_threads
 
 if TYPE_CHECKING:
     import tiktoken
@@ -31,7 +32,7 @@ GPT2_PATTERN = r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\
 PUBLISHED = ("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base")
 SMALLEST = 257  # 256 bytes and the end of text
 DOWNLOAD_SECONDS = 60.0
-THREADS = min(8, os.cpu_count() or 1)
+MOST_THREADS = 8
 
 
 class BPETokenizer(Tokenizer):
@@ -59,10 +60,11 @@ class BPETokenizer(Tokenizer):
         return ids.astype(np.int64)
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        if len(texts) < 2 or THREADS < 2:
+        threads = min(MOST_THREADS, len(texts), usable_threads()[0])
+        if threads < 2:
             return [self.encode(text) for text in texts]
         _ = self._encoding
-        with ThreadPoolExecutor(THREADS) as pool:  # tiktoken lets go of the interpreter's lock while it encodes
+        with ThreadPoolExecutor(threads) as pool:  # tiktoken lets go of the interpreter's lock while it encodes
             return list(pool.map(self.encode, texts))
 
     def _extra(self) -> dict[str, Any]:

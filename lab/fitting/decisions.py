@@ -58,7 +58,14 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
             f"run {origin.run.name if origin.run else ''!r} has done {origin.step:,} of {steps:,} steps already:"
             f" give a longer horizon, for example --horizon.steps {2 * origin.step}"
         )
-    return Decisions(steps, sentence, levers, changed)
+    return Decisions(steps, sentence, levers, changed | moved_levers(stored.levers if stored else {}, levers))
+
+
+def moved_levers(recorded: dict[str, Any], levers: Levers) -> dict[str, tuple[Any, Any]]:
+    """Levers that another machine, or the person, moves in the middle of a run: `levers.threads` → (before, now)."""
+    now = {name: lever["value"] for name, lever in levers.as_dict().items()}
+    before = {name: lever.get("value") for name, lever in recorded.items() if isinstance(lever, dict)}
+    return {f"levers.{name}": (before[name], now[name]) for name in now if before.get(name, now[name]) != now[name]}
 
 
 def levers_of(settings: Settings, config: Any = None, recorded: Any = None) -> Levers:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lab.data.tokenizers import Tokenizer, load_tokenizer
+from lab.limits import usable_threads
 from lab.loading.huggingface import load_folder
 from lab.model import GPT, GPTConfig
 from lab.model.gpt2_layout import CONFIG_FILE
@@ -82,6 +83,9 @@ def load(
             something else, weights that don't fit their configuration, a device that is not there.
     """
     device = _check_device(device)
+    torch.set_num_threads(
+        min(torch.get_num_threads(), usable_threads()[0])
+    )  # PyTorch does not see a container's limits
     try:
         found = open_run(run, root)
     except ValueError:

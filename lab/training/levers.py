@@ -2,7 +2,7 @@
 
 Chosen by device, dtype and shape, never by timing: the same machine always chooses the same, so that a
 resumed run computes the same numbers, and a busy neighbour decides nothing. What was chosen is recorded
-together with why.
+together with why. A resumed run keeps it, but for the threads, which are the machine's.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any, get_args
 
 import torch
 
+from lab.limits import THREADS_VARIABLE, usable_cpus, usable_threads
 from lab.model import GPT, GPTConfig
 from lab.model.attention import EXPLICIT_CONTEXT_LIMIT, Kernel
 from lab.model.layers import DropoutKernel, byte_exact
 from lab.model.loss import CHUNKED_VOCABULARY, LossKernel
 from lab.training.keep_memory import can_keep_freed_memory, keep_freed_memory
-from lab.training.machine import cpu_quota, native_bf16, physical_cores
+from lab.training.machine import emulated_bf16, native_bf16
 
 PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
 """Lightning's short names for precisions, spelt out."""
@@ -32,7 +33,7 @@ class LeverConfig:
     """What to do otherwise than the machine suggests; raises ValueError for impossible values.
 
     Args:
-        threads: CPU threads. None: OMP_NUM_THREADS, or as many as physical cores this process may use.
+        threads: CPU threads. None: OMP_NUM_THREADS or one a physical core, of those that this process may use.
         attention: sdpa (PyTorch's fused kernel), explicit (scores written out), or auto: whichever suits
             device, dtype and context.
         loss: whole (all logits at once), chunked (some at a time: a fraction of the memory), or auto: chunks
@@ -89,12 +90,7 @@ class Levers:
 
     def lines(self) -> list[str]:
         """One line a lever: `precision bf16-mixed (…)`."""
-        shown = {True: "on", False: "off"}
-        values = {name: getattr(self, name) for name in self.reasons}
-        return [
-            f"{name} {shown[value] if isinstance(value, bool) else value} ({self.reasons[name]})"
-            for name, value in values.items()
-        ]
+        return [f"{name} {_shown(getattr(self, name))} ({why})" for name, why in self.reasons.items()]
 
     def apply(self, model: GPT) -> None:
         """Set threads, memory and kernels; compile, where asked, in place (state dict names stay)."""
@@ -131,7 +127,7 @@ def choose_levers(
         device: Asked for; None: a CUDA or Apple GPU where there is one, else the CPU.
         fused: The optimizer's own setting.
         recorded: `as_dict()` of the run that is resumed. Kept where the device is of the same kind, so that
-            the numbers stay the same.
+            the numbers stay the same; the reason then says what the machine would take. Threads are not kept.
 
     Raises ValueError for a precision that the device cannot compute in.
     """
@@ -146,20 +142,23 @@ def choose_levers(
             for kernel in ("attention", "loss", "dropout")
         },
         "fused": fused,
-        "threads": wanted.threads,
         "keep_memory": wanted.keep_memory,
         "compile": wanted.compile,
     }
 
-    def decide(lever: str, value: Any, reason: str) -> Any:
+    def decide(lever: str, suits: Any, why: str) -> Any:
+        value, reason = suits, why
         if asked[lever] is not None:
             value, reason = asked[lever], "asked for"
         elif lever in recorded:
             value, reason = recorded[lever]["value"], "as the run began"
+            if value != suits:
+                reason += f"; this machine would take {_shown(suits)}: {why}"
         reasons[lever] = reason
         return value
 
     reasons = {"device": "asked for" if device else "the best there is"}
+    threads, reasons["threads"] = best_threads(wanted.threads, recorded.get("threads", {}).get("value"))
     chosen = decide("precision", *best_precision(kind))
     return Levers(
         device=name,
@@ -168,7 +167,7 @@ def choose_levers(
         loss=decide("loss", *best_loss(kind, config)),
         dropout=decide("dropout", *best_dropout(kind, config)),
         fused=decide("fused", *best_fused(kind)),
-        threads=decide("threads", *best_threads()),
+        threads=threads,
         keep_memory=decide("keep_memory", *best_memory(kind)),
         compile=decide("compile", False, "costs half a minute; levers.compile=true for long runs on a GPU"),
         reasons=reasons,
@@ -191,7 +190,10 @@ def best_precision(device: str) -> tuple[str, str]:
     unit = native_bf16() if device == "cpu" else None
     if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         unit = "bf16 tensor cores"
-    return ("bf16-mixed", f"{unit} at hand") if unit else ("32-true", f"no native bf16 on this {device}")
+    if unit:
+        return "bf16-mixed", f"{unit} at hand"
+    cost = f": a step in it takes about {emulated_bf16():g} times as long" if device == "cpu" else ""
+    return "32-true", f"no native bf16 on this {device}{cost}"
 
 
 def best_attention(device: str, precision: str, config: GPTConfig | None) -> tuple[str, str]:
@@ -235,17 +237,23 @@ def best_fused(device: str) -> tuple[bool, str]:
     return has, "one kernel updates all" if has else f"no such kernel on {device}"
 
 
-def best_threads() -> tuple[int, str]:
-    """OMP_NUM_THREADS where set, else the physical cores that this process may use, and why."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked), "OMP_NUM_THREADS"
-    if not hasattr(os, "sched_getaffinity"):
-        return torch.get_num_threads(), "PyTorch's choice"
-    cores, limit = physical_cores(os.sched_getaffinity(0)), cpu_quota()
-    if limit is not None and limit < cores:
-        return max(1, int(limit)), f"this container may use {limit:g} of {cores} cores"
-    return cores, "physical cores this process may use"
+def best_threads(asked: int | None, recorded: int | None) -> tuple[int, str]:
+    """As many as asked for, else as can compute at once, and why.
+
+    What was asked for where the run began is not asked for on a machine that has fewer CPUs.
+    """
+    threads, why = usable_threads()
+    if asked is not None and asked == recorded and asked > len(usable_cpus()):
+        return threads, f"{asked} were asked for when the run began; {why}"
+    if asked is not None:
+        return asked, "asked for"
+    if why != THREADS_VARIABLE and not hasattr(os, "sched_getaffinity"):
+        return torch.get_num_threads(), "PyTorch's choice"  # on macOS it knows slow cores from fast ones
+    return threads, why
+
+
+def _shown(value: Any) -> str:
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)
 
 
 def _precision_asked(precision: str | int | None, device: str) -> str | None:

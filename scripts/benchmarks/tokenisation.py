@@ -48,14 +48,11 @@ def build_loop(path: str, kind: str, vocab: int, threads: int) -> Encode:
 
 
 def build_lab(path: str, kind: str, vocab: int, threads: int) -> Encode:
-    """The lab's tokenizer."""
-    from lab.data import bpe
-
+    """The lab's tokenizer, whose threads follow OMP_NUM_THREADS."""
     text = Path(path).read_text(encoding="utf-8")
     if kind == "char":
         tokenizer = CharTokenizer("".join(sorted(set(text))))
         return lambda n: tokenizer.encode(text)
-    bpe.THREADS = threads
     parts, learned = documents(text), train_bpe([text[:1_000_000]], vocab)
     return lambda n: learned.encode_batch(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import lab
 from lab.errors import SettingsError
 from lab.fitting.decisions import decide, levers_of
 from lab.fitting.origin import Origin, find_origin
+from lab.limits import usable_threads
 from lab.settings.arguments import Arguments
 from lab.settings.parse import Settings
 from tests.fitting.test_fit import tiny
@@ -33,6 +35,20 @@ def test_a_run_that_goes_on_keeps_its_length_until_a_horizon_is_given(tmp_path: 
     origin, arguments = find_origin(Arguments.of(again))
     with pytest.raises(SettingsError, match="has done 6 of 6 steps"):
         decide(Settings("fit", arguments).build(), origin)
+
+
+@pytest.mark.parametrize("way", ["--resume", "--fork"])
+def test_threads_are_this_machines_and_the_precision_the_runs(way: str, tmp_path: Path) -> None:
+    """As if it had begun on a server of 16 cores with bf16."""
+    run = lab.fit(tiny(tmp_path))
+    content = json.loads(run.status_path.read_text())
+    content["levers"]["threads"]["value"], content["levers"]["precision"]["value"] = 16, "bf16-mixed"
+    run.status_path.write_text(json.dumps(content))
+    origin, arguments = find_origin(Arguments.of([way, str(run.path), "--horizon.steps", "9"]))
+    found = decide(Settings("fit", arguments).build(), origin)
+    assert found.levers.precision == "bf16-mixed"
+    assert found.levers.threads == usable_threads()[0] < 16
+    assert found.changed == {"horizon.steps": (6, 9), "levers.threads": (16, found.levers.threads)}
 
 
 def test_a_schedule_longer_than_the_run_is_refused(tmp_path: Path) -> None:

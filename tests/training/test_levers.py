@@ -14,7 +14,6 @@ from lab.training.levers import (
     LeverConfig,
     best_attention,
     best_precision,
-    best_threads,
     choose_levers,
 )
 
@@ -80,9 +79,9 @@ def test_what_is_asked_for_wins_over_the_record_and_the_machine() -> None:
 
 @pytest.mark.usefixtures("bf16_cpu")
 def test_a_resumed_run_keeps_its_levers_on_a_device_of_its_kind() -> None:
-    began = replace(choose_levers(config=TINY, device="cpu"), precision="32-true", threads=7)
+    began = replace(choose_levers(config=TINY, device="cpu"), precision="32-true", fused=False)
     kept = choose_levers(config=TINY, device="cpu", recorded=began.as_dict())
-    assert (kept.precision, kept.threads) == ("32-true", 7)
+    assert (kept.precision, kept.fused) == ("32-true", False)
     moved = choose_levers(config=TINY, device="cpu", recorded={**began.as_dict(), "device": {"value": "cuda"}})
     assert moved.precision == "bf16-mixed"
 
@@ -98,16 +97,36 @@ def test_impossible_settings_are_all_named() -> None:
         LeverConfig(threads=0, attention="flash")  # type: ignore[arg-type]
 
 
-def test_a_containers_share_limits_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    monkeypatch.setattr(levers, "physical_cores", lambda cpus: 8)
-    monkeypatch.setattr(levers, "cpu_quota", lambda: 2.5)
-    assert best_threads() == (2, "this container may use 2.5 of 8 cores")
+@pytest.mark.parametrize(
+    ("asked", "recorded", "threads", "why"),
+    [
+        (None, None, 1, "one core"),
+        (None, 16, 1, "one core"),  # OMP_NUM_THREADS where the run began, or another machine
+        (16, None, 16, "asked for"),
+        (16, 4, 16, "asked for"),
+        (16, 16, 1, "16 were asked for when the run began; one core"),
+        (2, 2, 2, "asked for"),
+    ],
+)
+def test_threads_are_those_of_this_machine(
+    asked: int | None, recorded: int | None, threads: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(levers, "usable_threads", lambda: (1, "one core"))
+    monkeypatch.setattr(levers, "usable_cpus", lambda: frozenset(range(2)))
+    before = {"device": {"value": "cpu"}, "threads": {"value": recorded}} if recorded else None
+    chosen = choose_levers(LeverConfig(threads=asked), device="cpu", recorded=before)
+    assert (chosen.threads, chosen.reasons["threads"]) == (threads, why)
 
 
-def test_omp_num_threads_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
-    assert best_threads() == (3, "OMP_NUM_THREADS")
+@pytest.mark.usefixtures("plain_cpu")
+def test_a_precision_that_is_kept_says_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(levers, "emulated_bf16", lambda: 10.0)
+    began = {"device": {"value": "cpu"}, "precision": {"value": "bf16-mixed"}, "attention": {"value": "explicit"}}
+    kept = choose_levers(config=TINY, device="cpu", recorded=began)
+    assert (kept.precision, kept.attention) == ("bf16-mixed", "explicit")
+    (line,) = (line for line in kept.lines() if line.startswith("precision"))
+    assert "as the run began; this machine would take 32-true: no native bf16" in line
+    assert "about 10 times as long" in line
 
 
 @pytest.mark.usefixtures("_threads")

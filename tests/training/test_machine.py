@@ -10,11 +10,10 @@ import torch
 
 from lab.training import machine
 from lab.training.machine import (
-    cpu_quota,
+    emulated_bf16,
     held_memory,
     native_bf16,
     peak_memory,
-    physical_cores,
     recent_peak,
     restart_peak,
     total_memory,
@@ -44,36 +43,19 @@ def test_a_machine_without_cpuinfo_has_no_known_bf16(tmp_path: Path) -> None:
     assert native_bf16(tmp_path / "none") is None
 
 
-def test_hyperthreads_of_one_core_count_once(tmp_path: Path) -> None:
-    for cpu, core in enumerate((0, 1, 0, 1)):
-        place = tmp_path / f"cpu{cpu}" / "topology"
-        place.mkdir(parents=True)
-        (place / "physical_package_id").write_text("0\n")
-        (place / "core_id").write_text(f"{core}\n")
-    assert physical_cores({0, 1, 2, 3}, tmp_path) == 2
-    assert physical_cores({0, 2}, tmp_path) == 1
-    assert physical_cores({0, 1, 8, 9}, tmp_path) == 4  # two that don't say where they are count each
+@pytest.mark.parametrize(
+    ("flags", "at_least", "below"), [("avx512bw avx512dq avx512vl", 1, 2), ("avx2 avx512f", 5, 20), ("", 5, 20)]
+)
+def test_what_bf16_costs_without_a_unit(tmp_path: Path, flags: str, at_least: float, below: float) -> None:
+    assert at_least <= emulated_bf16(cpuinfo(tmp_path, flags)) < below
 
 
-def test_a_containers_share_of_time(tmp_path: Path) -> None:
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    (tmp_path / "none").write_text("max 100000\n")
-    assert cpu_quota(tmp_path / "cpu.max") == 1.5
-    assert cpu_quota(tmp_path / "none") is None
-    assert cpu_quota(tmp_path / "missing") is None
-
-
-def test_a_containers_limit_is_all_the_memory_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+def test_a_containers_limit_is_all_the_memory_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = total_memory("cpu")
     assert whole > 1e8
-    (tmp_path / "memory.max").write_text("123456789\n")
-    assert total_memory("cpu") == 123456789
-    (tmp_path / "memory.max").write_text("max\n")
-    assert total_memory(torch.device("cpu")) == whole
-    (tmp_path / "memory").mkdir()
-    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("23456789\n")
-    assert total_memory("cpu") == 23456789
+    for limit, total in ((123456789, 123456789), (10**18, whole), (None, whole)):
+        monkeypatch.setattr(machine, "memory_limit", lambda limit=limit: limit)
+        assert total_memory(torch.device("cpu")) == total
 
 
 def test_what_the_process_holds_and_has_held() -> None:
