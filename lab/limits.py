@@ -83,7 +83,7 @@ def physical_cores(cpus: Iterable[int]) -> int:
 
 def _groups(controller: str) -> Iterator[Path]:
     """The folders of the process's own group and of all above it that may hold limits of this controller."""
-    own = {}
+    own: dict[str, str] = {}
     for line in _read(ROOT / "proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         own |= dict.fromkeys(controllers.split(","), path)  # version 2 has one line, which names no controller

@@ -136,14 +136,9 @@ def choose_levers(
     kind = torch.device(name).type
     recorded = recorded if recorded and recorded.get("device", {}).get("value") == name else {}
     asked = {
+        **{lever: None if value == "auto" else value for lever, value in vars(wanted).items()},
         "precision": _precision_asked(precision, kind),
-        **{
-            kernel: None if getattr(wanted, kernel) == "auto" else getattr(wanted, kernel)
-            for kernel in ("attention", "loss", "dropout")
-        },
         "fused": fused,
-        "keep_memory": wanted.keep_memory,
-        "compile": wanted.compile,
     }
 
     def decide(lever: str, suits: Any, why: str) -> Any:
