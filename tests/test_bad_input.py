@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab.__main__ import main
+from lab.data.corpora import open_corpus
+from lab.data.filecorpus import FileCorpus
 from lab.runs.lock import RunLock
 from lab.runs.run import open_run
 from tests.tiny import WORDS, tiny_args
@@ -198,6 +201,25 @@ def test_a_refused_resume_changes_nothing(
     assert content(run) == before
 
 
+def test_a_run_that_was_split_otherwise_is_not_resumed_on_another_split(run: Path, capsys: Capture) -> None:
+    data = yaml.safe_load((run / "config.yaml").read_text())["data"]
+    corpus = open_corpus("text", data["path"])
+    assert isinstance(corpus, FileCorpus)
+    facts = json.loads((run / "data.json").read_text())
+    facts["corpus"]["fingerprint"] = corpus.fingerprint_by_number()
+    resume = ["fit", "--resume", "tiny", "--run.root", str(run.parent), "--horizon.steps=6"]
+    facts["splits"]["val"]["bytes"] += 50  # as if whole documents of another number had been held out
+    (run / "data.json").write_text(json.dumps(facts))
+    before = content(run)
+    for more in ([], ["--data.val_tokens=300"]):
+        assert "an earlier version split it, by the number of documents" in refused(capsys, *resume, *more)
+    assert "by the number of documents" in refused(capsys, "batch", "tiny", "0", "--root", str(run.parent))
+    assert content(run) == before
+    facts["splits"]["val"]["bytes"] -= 50  # both ways give the same
+    (run / "data.json").write_text(json.dumps(facts))
+    assert main(resume) == 0
+
+
 @pytest.mark.parametrize("same_vocabulary", [True, False])
 def test_a_text_that_changed_since(same_vocabulary: bool, finished: Path, run: Path, capsys: Capture) -> None:
     text = finished / "corpus.txt"
@@ -206,6 +228,7 @@ def test_a_text_that_changed_since(same_vocabulary: bool, finished: Path, run: P
     text.write_text(was.replace("cat", "tac") if same_vocabulary else was + "XYZ" * 50)
     try:
         said = refused(capsys, *resume)
+        assert said == refused(capsys, *resume, "--data.val_tokens=300")  # which chooses no text
         assert ("no longer what run 'tiny' began with" if same_vocabulary else "the vocabulary") in said
         assert "fingerprint differs" in refused(capsys, "batch", "tiny", "0", "--root", str(run.parent))
     finally:

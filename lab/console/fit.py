@@ -24,6 +24,7 @@ from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import Run, metrics
 from lab.runs.next_commands import on_run, resume
 from lab.settings.groups import PredictConfig
+from lab.units import byte_count
 
 SAMPLE_TOKENS = 160
 BASELINES = {
@@ -103,12 +104,16 @@ def model_line(config: GPTConfig) -> str:
 
 
 def data_line(facts: dict[str, Any]) -> str:
-    """The data in one line: corpus, vocabulary, how much of it."""
-    train = facts["splits"].get("train", {}).get("tokens")
-    amount = f"{train:,} tokens to learn from" if train else "made as it is read, without end"
+    """The data: corpus, vocabulary, how much there is; what is held out, and how much of that validation reads."""
+    named = f"{facts['corpus']['name']}, {facts['tokenizer']['kind']} tokenizer of {facts['vocab_size']:,}"
+    splits, validated = facts["splits"], facts["validation"]["tokens"]
+    if not splits:
+        return f"{named}: made as it is read, without end; validated on {validated:,} tokens"
+    held_out, n_bytes = splits["val"]["bytes"], sum(split["bytes"] for split in splits.values())
     return (
-        f"{facts['corpus']['name']}, {facts['tokenizer']['kind']} tokenizer of {facts['vocab_size']:,}:"
-        f" {amount}, {facts['validation']['tokens']:,} held out"
+        f"{named}: {splits['train']['tokens']:,} tokens to learn from\n"
+        f"held out: {held_out / n_bytes:.1%} of the text ({byte_count(held_out)} of {byte_count(n_bytes)}),"
+        f" validated on {validated:,} tokens of it"
     )
 
 

@@ -28,7 +28,7 @@ class Corpus(Protocol):
         """The text of `split` in one fixed order, a few MB at a time."""
 
     def size_bytes(self, split: Split) -> int | None:
-        """About how many bytes of UTF-8 that is, for a progress bar; `None` where only reading tells."""
+        """How many bytes of UTF-8 that is; `None` where only reading tells."""
 
     def fingerprint(self) -> str:
         """sha256 of the content and of all that decides the splits: equal where both splits are."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -198,6 +199,25 @@ class LabData:
         return None if per_epoch is None else step * self.sequences_per_step / per_epoch
 
     # ---------------------------------------------------------------- facts
+
+    def differs_from(self, facts: Mapping[str, Any]) -> str | None:
+        """Why this is not the text, split in two, that `facts` (a run's data.json) tell of; None where it is.
+
+        A run that was split by an earlier version is the same where both ways give the same: one ASCII document.
+        """
+        corpus = facts.get("corpus")
+        was = corpus.get("fingerprint") if isinstance(corpus, Mapping) else None
+        if was in (None, self.corpus.fingerprint()):
+            return None
+        earlier = getattr(self.corpus, "fingerprint_by_number", None)
+        if earlier is None or was != earlier():
+            return "its fingerprint differs"
+        now = {split: [file.tokens, file.bytes] for split, file in self.token_files.items()}
+        then = {split: [of.get("tokens"), of.get("bytes")] for split, of in (facts.get("splits") or {}).items()}
+        begins = (facts.get("val_slice") or {}).get("tokens") or []
+        if now == then and self.sequences.val_stream(len(begins)).tolist() == begins:
+            return None
+        return "an earlier version split it, by the number of documents; it is split by their text now"
 
     @cached_property
     def _val_counts(self) -> tuple[int, int]:

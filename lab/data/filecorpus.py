@@ -1,36 +1,51 @@
 """A corpus in files, split in two as it is read.
 
-The model must not have seen held-out text. Where there are documents, each goes as a whole to one side, by a hash of
-its content and the seed: a document that occurs twice is on the same side twice, and adding one moves no other. Text
-without documents (one file, one book) is cut once: the first part trains, the rest is held out.
+The model must not have seen held-out text, and as much of it is held out as was asked for, whatever the sizes of its
+documents: whole ones, chosen by a hash of their content and the seed, and the end of one where whole ones would miss
+the share (`holdout`). So copies of a document are on one side, and adding one moves few others.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
+from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
+
+from lab.data.cache import cache_root, writing
 from lab.data.checksum import noted_sha256
 from lab.data.corpus import Piece, Split
+from lab.data.holdout import HoldOut, hold_out
+from lab.data.progress import Progress
 from lab.data.text_files import kind_of, read_pieces, text_bytes
 
 VAL_FRACTION = 0.1
-_RECIPE = 1  # part of every fingerprint: raise it when the same files would give other documents
+_RECIPE = 2  # part of every fingerprint: raise it when the same files would give other documents
+_BY_NUMBER = 1  # the recipe that held out a share of the number of documents, whatever their sizes
+_NOTED_BYTES = 16 << 20  # a smaller text is read about as fast as a note of what it holds is found
 
 
-class _Rule(NamedTuple):
-    """How a corpus is split: documents whose share lies under `threshold` are held out; or, in one stream, everything
-    from character `cut` on."""
+@dataclass(frozen=True)
+class _Contents:
+    """What reading a corpus once tells: documents, bytes of text on either side, and what is held out (`HoldOut`)."""
 
-    threshold: float | None = None
-    cut: int | None = None
+    documents: int
+    train: int
+    val: int
+    held_out: tuple[int, int] | None = None
+
+    @property
+    def share(self) -> float:
+        """Share of the text that is held out."""
+        return self.val / max(1, self.train + self.val)
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class FileCorpus:
         name: What it was asked for as.
         files: In the order they are read.
         val_files: The held-out text, where the publisher chose one; else it is split here.
-        val_fraction: Share that is held out, of the documents, or of the characters of a single stream.
+        val_fraction: Share of the text, in bytes, that is held out.
         seed: Chooses which documents are held out.
         text_key: The field of `.jsonl` and the column of `.parquet` that holds the text.
         max_documents: Read at most this many, from the first on (of each published split).
@@ -64,7 +79,7 @@ class FileCorpus:
     @property
     def has_documents(self) -> bool:
         """Whether the text comes in documents: it does unless all of it is a single one."""
-        return self._rule.cut is None
+        return bool(self.val_files) or self._contents.documents > 1
 
     def documents(self, split: Split) -> Iterator[str]:
         """The texts of `pieces`."""
@@ -72,68 +87,53 @@ class FileCorpus:
 
     def pieces(self, split: Split) -> Iterator[Piece]:
         """The text of `split`, in the order of the files; a document of more than 2 million characters in parts."""
-        rule = self._rule
-        if rule.cut is not None:
-            yield from self._stream(split, rule.cut)
-        elif rule.threshold is None:
+        if self._contents.held_out is None:
             yield from self._pieces(self.val_files if split == "val" else self.files)
-        else:
-            wanted = False
-            for piece in self._pieces(self.files):
-                if piece.starts:
-                    wanted = (self._share(piece.text) < rule.threshold) == (split == "val")
-                if wanted:
-                    yield piece
-
-    def _stream(self, split: Split, cut: int) -> Iterator[Piece]:
-        start, begun = 0, False
-        for text, _ in self._pieces(self.files):
-            part = text[max(0, cut - start) :] if split == "val" else text[: max(0, cut - start)]
+            return
+        held_out, cut, at, begun = HoldOut(*self._contents.held_out), 0, 0, False
+        for text, starts in self._pieces(self.files):
+            if starts:
+                cut, at, begun = held_out.cut_of(self._hash(text)), 0, False
+            part = _divide(text, cut, at)[split == "val"]
             if part:
                 yield Piece(part, not begun)
                 begun = True
-            start += len(text)
-            if split == "train" and start >= cut:
-                return
+            at += _bytes(text)
 
-    def size_bytes(self, split: Split) -> int | None:
-        """About how many bytes of text `split` has, from the sizes of the files."""
-        if self.val_files:
-            return self._size(self.val_files if split == "val" else self.files)
-        total = self._size(self.files)
-        share = self.val_fraction if split == "val" else 1 - self.val_fraction
-        return None if total is None else int(total * share)
-
-    def _size(self, files: Sequence[Path]) -> int | None:
-        sizes = [text_bytes(file, self.text_key) for file in files]
-        known = [size for size in sizes if size is not None]
-        if len(known) < len(sizes) or self.max_documents is not None:
-            return self.max_bytes
-        return min(sum(known), self.max_bytes or sum(known))
+    def size_bytes(self, split: Split) -> int:
+        """Bytes of text that `split` has."""
+        return self._contents.val if split == "val" else self._contents.train
 
     def fingerprint(self) -> str:
         """sha256 over the content of the files in their order, and over every setting that decides the splits.
 
         Names and times of files do not count: a copy has the same fingerprint.
         """
-        return self._fingerprint
+        return self._fingerprint_by(_RECIPE)
 
-    @cached_property
-    def _fingerprint(self) -> str:
+    def fingerprint_by_number(self) -> str:
+        """What `fingerprint` was while the number of documents was split, and not their text."""
+        return self._fingerprint_by(_BY_NUMBER)
+
+    def _fingerprint_by(self, recipe: int) -> str:
         limits = [self.text_key, self.max_documents, self.max_bytes]
         split = None if self.val_files else [repr(self.val_fraction), self.seed]
-        content = [[[kind_of(f), noted_sha256(f)] for f in group] for group in (self.files, self.val_files)]
-        key = json.dumps([_RECIPE, limits, split, content])
+        key = json.dumps([recipe, limits, split, self._content])
         return hashlib.sha256(key.encode()).hexdigest()
+
+    @cached_property
+    def _content(self) -> list[list[list[str]]]:
+        return [[[kind_of(f), noted_sha256(f)] for f in group] for group in (self.files, self.val_files)]
 
     def describe(self) -> dict[str, Any]:
         """What is known of the corpus: source, files, how it is split, what was left out."""
+        share = f"{self._contents.share:.1%} of the text"
         if self.val_files:
             split = "as published"
         elif self.has_documents:
-            split = f"by document: {self.val_fraction:g} of them, by hash of content and seed {self.seed}"
+            split = f"{share} held out, by document: by hash of content and seed {self.seed}"
         else:
-            split = f"one stream: its last {self.val_fraction:g}"
+            split = f"{share} held out: the end of one document"
         limits = {"max_documents": self.max_documents, "max_bytes": self.max_bytes}
         return {
             "name": self.name,
@@ -148,30 +148,47 @@ class FileCorpus:
     # ---------------------------------------------------------------- how it is split
 
     @cached_property
-    def _rule(self) -> _Rule:
-        """Decided by reading until it is certain: two documents that fall on different sides are enough.
+    def _contents(self) -> _Contents:
+        """Found by reading everything once; of a large text it is noted in the cache."""
+        note = cache_root() / "contents" / f"{self.fingerprint()[:32]}.json"
+        with suppress(OSError, ValueError, TypeError):
+            return _Contents(**json.loads(note.read_text("utf-8")))
+        found = self._read_contents()
+        if found.train + found.val >= _NOTED_BYTES:
+            with suppress(OSError):
+                note.parent.mkdir(parents=True, exist_ok=True)
+                with writing(note) as out:
+                    out.write(json.dumps(asdict(found)).encode())
+        return found
 
-        A corpus of few documents may by chance have all of them on one side; then the one nearest to the other side
-        goes there.
-        """
+    def _read_contents(self) -> _Contents:
+        hashes, sizes = self._survey(self.files)
         if self.val_files:
-            return _Rule()
-        characters = n = 0
-        lowest, highest = 1.0, 0.0
-        for text, starts in self._pieces(self.files):
-            if starts:
-                n += 1
-                share = self._share(text)
-                lowest, highest = min(lowest, share), max(highest, share)
-                if lowest < self.val_fraction <= highest:
-                    return _Rule(threshold=self.val_fraction)
-            characters += len(text)
-        if n == 1 and characters > 1:
-            # The first int(0.9·n) characters train: nanoGPT's split of TinyShakespeare, to the character.
-            return _Rule(cut=min(max(1, int(characters * (1 - self.val_fraction))), characters - 1))
-        if lowest < highest:
-            return _Rule(threshold=highest if highest < self.val_fraction else math.nextafter(lowest, 1.0))
-        raise ValueError(self._why_unsplit(n))
+            val = int(self._survey(self.val_files)[1].sum())
+            return _Contents(len(sizes), int(sizes.sum()), val)
+        held_out = hold_out(hashes, sizes, self.val_fraction) if len(sizes) else None
+        if held_out is None:
+            raise ValueError(self._why_unsplit(len(sizes)))
+        train = held_out.trains(hashes, sizes)
+        return _Contents(len(sizes), train, int(sizes.sum()) - train, held_out)
+
+    def _survey(self, files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+        """Hash, uint64, and size in bytes, int64, of every document."""
+        hashes, sizes, done = array("Q"), array("q"), 0
+        known = [text_bytes(file, self.text_key) for file in files]
+        total = None if None in known else sum(size or 0 for size in known)
+        with Progress(f"reading {self.name}", total) as progress:
+            for text, starts in self._pieces(files):
+                size = _bytes(text)
+                if starts:
+                    hashes.append(self._hash(text))
+                    # A single character cannot be cut: it counts as one byte, which cannot, either.
+                    sizes.append(size if len(text) > 1 else 1)
+                else:
+                    sizes[-1] += size
+                done += size
+                progress.update(done)
+        return np.array(hashes, dtype=np.uint64), np.array(sizes, dtype=np.int64)
 
     def _why_unsplit(self, n: int) -> str:
         where = ", ".join(str(file) for file in self.files[:3]) + (", …" if len(self.files) > 3 else "")
@@ -179,13 +196,13 @@ class FileCorpus:
             return f"there is no text in {where}: only empty files or white space; set data.path to other text"
         if n == 1:
             return f"the text of {where} is a single character: nothing can be held out; add text"
-        return f"all {n} documents of {where} are the same text: nothing can be held out; add other text"
+        return f"all {n} documents of {where} are the same character: nothing can be held out; add other text"
 
-    def _share(self, text: str) -> float:
-        """Where a document falls in [0, 1): a hash of its first piece and the seed."""
+    def _hash(self, text: str) -> int:
+        """64 bits of a document: of its first piece and the seed."""
         key = self.seed.to_bytes(16, "little", signed=True)
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=key).digest()
-        return int.from_bytes(digest, "little") / 2**64
+        return int.from_bytes(digest, "little")
 
     # ---------------------------------------------------------------- what is read
 
@@ -204,3 +221,22 @@ class FileCorpus:
                     yield Piece(kept.decode("utf-8", errors="ignore"), piece.starts)
                     return
             yield piece
+
+
+def _bytes(text: str) -> int:
+    """Bytes that a text takes as UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _divide(text: str, cut: int, at: int) -> tuple[str, str]:
+    """A piece that begins at byte `at` of its document, as what lies before byte `cut` of that and what lies behind.
+
+    A character that the cut would divide goes behind it, unless it is the document's first.
+    """
+    if cut <= at:
+        return "", text
+    if cut - at >= _bytes(text):
+        return text, ""
+    before = text.encode("utf-8", "surrogatepass")[: cut - at].decode("utf-8", "ignore")
+    before = before or ("" if at else text[0])
+    return before, text[len(before) :]

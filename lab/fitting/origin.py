@@ -18,6 +18,8 @@ from lab.runs.configurations import IRRELEVANT, flatten
 from lab.runs.facts import dig
 from lab.settings.arguments import Arguments
 
+CHOOSES_TEXT = {f"data.{name}" for name in ("corpus", "path", "corpus_options", "val_fraction", "seed")}
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -146,12 +148,12 @@ def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data:
             f"the vocabulary would not be the one that run {run.name!r} learned: its text, data.tokenizer or"
             f" data.vocab_size has changed; keep it by --data.tokenizer {run.tokenizer_path}, or start a new run"
         )
-    if origin.kind == "resume" and not any(key.startswith("data.") for key in changed):
-        was = None
-        with suppress(ValueError, KeyError, TypeError):  # a damaged data.json is replaced
-            was = (run.data() or {})["corpus"]["fingerprint"]
-        if was not in (None, data.corpus.fingerprint()):
+    if origin.kind == "resume" and not changed.keys() & CHOOSES_TEXT:
+        facts: Any = {}
+        with suppress(ValueError):  # a damaged data.json is replaced
+            facts = run.data() or {}
+        if (why := data.differs_from(facts)) is not None:
             raise SettingsError(
-                f"the text of corpus {data.settings.corpus!r} is no longer what run {run.name!r} began with (its"
-                f" fingerprint differs): put it back, or learn from the new text in a run of its own: --fork {run.name}"
+                f"the text of corpus {data.settings.corpus!r} is no longer what run {run.name!r} began with ({why}):"
+                f" put it back, or learn from it as it is now in a run of its own: --fork {run.name}"
             )

@@ -25,7 +25,7 @@ def load_data(run: Run, *, download: bool = True) -> LabData:
         settings = dict(config["data"])
         # Both may have followed from other settings: from the model's, and from the number of processes.
         settings |= {name: facts[name] for name in ("context_length", "tokens_per_step")}
-        was = facts["corpus"]["fingerprint"]
+        _ = facts["corpus"]["fingerprint"]
         if settings["corpus"] not in SYNTHETIC:
             settings["tokenizer"] = str(run.tokenizer_path)
         data = LabData(**settings)
@@ -38,9 +38,9 @@ def load_data(run: Run, *, download: bool = True) -> LabData:
             f"the corpus {corpus!r} of {run.name!r} is not on this machine any more "
             f"({missing_files[0].name} is missing); `python -m lab batch {run.name} 0` fetches it again"
         )
-    if data.corpus.fingerprint() != was:
+    if (why := data.differs_from(facts)) is not None:
         raise ValueError(
-            f"the corpus {corpus!r} is no longer the one that {run.name!r} learned from (its "
-            f"fingerprint differs). Was it another version of Python, or has a file changed?"
+            f"the corpus {corpus!r} is no longer the one that {run.name!r} learned from ({why}). Was it another "
+            f"version of Python or of the lab, or has a file changed?"
         )
     return data

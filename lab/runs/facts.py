@@ -56,14 +56,14 @@ def baselines_of(data: Any, unit: str = "nats_per_token") -> dict[str, float]:
 def text_of(data: Mapping[str, Any]) -> str | None:
     """Which text a run is about, whatever its split, from its data.json; None where it does not say.
 
-    The corpus's own fingerprint holds the split too, which another seed draws otherwise.
+    What the corpus says of its split, and its fingerprint, another seed makes otherwise.
     """
     corpus, splits = data.get("corpus"), data.get("splits")
     if not isinstance(corpus, Mapping) or not corpus.get("name"):
         return None
     parts = splits.values() if isinstance(splits, Mapping) else []
     size = sum(part.get("bytes") or 0 for part in parts if isinstance(part, Mapping))
-    return repr((sorted((k, v) for k, v in corpus.items() if k != "fingerprint"), size))
+    return repr((sorted((k, v) for k, v in corpus.items() if k not in ("fingerprint", "split")), size))
 
 
 def held_out_of(data: Mapping[str, Any]) -> str | None:

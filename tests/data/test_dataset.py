@@ -179,6 +179,21 @@ def test_facts_are_plain_json_and_true(data: Callable[..., LabData]) -> None:
     assert facts["baselines"]["bits_per_byte"]["xz"] > 0
 
 
+def test_data_that_an_earlier_version_split_otherwise_is_not_the_same(data: Callable[..., LabData]) -> None:
+    one = data()
+    facts = json.loads(json.dumps(one.facts()))
+    assert one.differs_from(facts) is None
+    assert one.differs_from({"corpus": ["damaged"]}) is None
+    assert data(seed=2).differs_from(facts) == "its fingerprint differs"
+    facts["corpus"]["fingerprint"] = one.corpus.fingerprint_by_number()
+    assert one.differs_from(facts) is None  # both ways gave the same
+    facts["splits"]["val"]["bytes"] += 1
+    assert "by the number of documents" in (one.differs_from(facts) or "")
+    facts["splits"]["val"]["bytes"] -= 1
+    facts["val_slice"]["tokens"][3] += 1
+    assert "by the number of documents" in (one.differs_from(facts) or "")
+
+
 def test_baselines_are_computed_once(data: Callable[..., LabData], monkeypatch: pytest.MonkeyPatch) -> None:
     first = data().baselines
     monkeypatch.setattr(baselines, "token_baselines", None)

@@ -72,7 +72,8 @@ def test_what_a_run_is_about() -> None:
         "corpus": {"name": "text", "fingerprint": "split one"}, "splits": {"train": {"bytes": 9}, "val": {"bytes": 1}},
         "val_slice": {"text": "a"}, "validation": {"tokens": 3}, "tokenizer": {"fingerprint": "t"},
     }  # fmt: skip
-    split = data | {"corpus": {"name": "text", "fingerprint": "split two"}, "val_slice": {"text": "b"}}
+    corpus = {"name": "text", "fingerprint": "split two", "split": "by seed 2"}
+    split = data | {"corpus": corpus, "val_slice": {"text": "b"}}
     assert text_of(data) == text_of(split) != text_of(data | {"splits": {"train": {"bytes": 8}}})
     assert held_out_of(data) != held_out_of(split)
     assert vocabulary_of(data) == "t"
