@@ -29,8 +29,8 @@ class DataSettings:
         tokens_per_step: Tokens one optimizer step learns from; a multiple of batch_size · context_length, reached by
             accumulating. Unset: one forward pass.
         seed: Chooses the split, the order of the sequences, and what a made corpus is made of.
-        val_fraction: Share of the text, in bytes, that is held out: whole documents, and the end of one where they do not
-            make the share.
+        val_fraction: Share of the text, in bytes, that is held out: whole documents, and the end of one where they
+            do not make the share.
         val_tokens: Validate on the first so many tokens of the held-out text; unset: on all of it (65 536 of a made
             corpus).
         cache_dir: Where vocabularies and token files are kept; unset: LAB_CACHE_DIR, else ~/.cache/pretraining-lab.
