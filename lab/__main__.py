@@ -51,10 +51,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def refuse(command: str) -> int:
     """One line for a command that does not exist."""
-    import difflib
+    from lab.checks import did_you_mean
 
-    close = difflib.get_close_matches(command, COMMANDS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"commands: {', '.join(COMMANDS)}"
+    hint = did_you_mean(command, COMMANDS, f"commands: {', '.join(COMMANDS)}")
     print(f"python -m lab: error: no command {command!r}; {hint}", file=sys.stderr)
     return 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
 
@@ -18,10 +18,19 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """A question for the choice nearest to a name that is none of them, and a space; empty where none is near."""
-    close = difflib.get_close_matches(name, list(choices), 1)
-    return f"did you mean {close[0]!r}? " if close else ""
+def did_you_mean(
+    name: str,
+    choices: Iterable[str],
+    otherwise: str = "",
+    *,
+    end: str = "",
+    show: Callable[[str], str] = repr,
+    n: int = 1,
+    cutoff: float = 0.6,
+) -> str:
+    """A question for the `n` choices nearest to a name that is none of them, and `end`; `otherwise` if none is near."""
+    close = difflib.get_close_matches(name, list(choices), n, cutoff)
+    return f"did you mean {' or '.join(map(show, close))}?{end}" if close else otherwise
 
 
 def check_choice(what: str, value: object, choices: Iterable[str]) -> None:

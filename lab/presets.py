@@ -6,14 +6,16 @@ notebook's `lab.fit(…)` and the page's start form all lay them by `lay_over`.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.checks import did_you_mean
+
 CONFIGURATIONS = Path(__file__).parents[1] / "configs"
+FOLDERS = (".", "experiments", "model", "debug", "broken")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -34,10 +36,9 @@ def configurations(*folders: str) -> dict[str, Path]:
 
 
 def find_settings(name: str | Path) -> Path:
-    """A file of settings: a path as it is, else the configuration of that name (`quickstart`)."""
+    """A file of settings: a file as it is, else the configuration of that name (`quickstart`, `model/pico`)."""
     path = Path(name)
-    named = CONFIGURATIONS / f"{name}.yaml"
-    return named if not path.exists() and path.suffix != ".yaml" and named.exists() else path
+    return path if path.is_file() else configurations(*FOLDERS).get(str(name), path)
 
 
 def read_settings(name: str | Path) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def read_settings(name: str | Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except FileNotFoundError:
-        raise ValueError(f"--config {name}: no such file{near_file(path)}") from None
+        raise ValueError(f"--config {name}: {_missing(path)}") from None
     except OSError as error:
         raise ValueError(f"--config {name}: {error.strerror}{near_file(path)}") from None
     except UnicodeDecodeError:
@@ -65,12 +66,21 @@ def read_settings(name: str | Path) -> dict[str, Any]:
     return content
 
 
+def _missing(path: Path) -> str:
+    if path.suffix in (".yaml", ".yml"):
+        return f"no such file{near_file(path)}"
+    known = configurations(*FOLDERS)
+    near = did_you_mean(str(path), known, end=" ", show=str, cutoff=0.5)
+    others = ", ".join(f"{folder}/…" for folder in FOLDERS[1:])
+    return f"no file and no configuration of that name; {near}there are {', '.join(configurations('.'))}, {others}"
+
+
 def near_file(path: Path) -> str:
     """A hint at a file of a similar name in the same folder."""
     folder = path if path.is_dir() else path.parent if path.parent.is_dir() else Path("configs")
     names = [str(p) for p in folder.glob("**/*.yaml") if p.is_file()] if folder.is_dir() else []
-    close = difflib.get_close_matches(str(path), names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    near = did_you_mean(str(path), names, show=str, cutoff=0.5)
+    return near and f"; {near}"
 
 
 def lay_over(tree: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from lab.data.corpora import SYNTHETIC
+from lab.presets import find_settings
 from lab.runs.configurations import flatten
 from tests.tiny import write_corpus
 
@@ -20,7 +21,7 @@ def given(args: list[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for flag, value in pairwise(args):
         if flag == "--config":
-            settings |= _expanded(yaml.safe_load(Path(value).read_text()) or {})
+            settings |= _expanded(yaml.safe_load(find_settings(value).read_text()) or {})
         elif flag.startswith("--"):
             settings |= _expanded({flag[2:]: value})
     return settings

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lab.checks import check_choice, is_integer, is_number
+from lab.checks import check_choice, did_you_mean, is_integer, is_number
 
 
 def test_what_counts_as_a_number() -> None:
@@ -16,3 +16,11 @@ def test_a_choice_that_is_not_there_is_refused_with_those_that_are() -> None:
     check_choice("side", "input", ("input", "output"))
     with pytest.raises(ValueError, match="side 'left': choose one of input, output"):
         check_choice("side", "left", ("input", "output"))
+
+
+def test_the_nearest_choice_is_asked_for() -> None:
+    assert did_you_mean("fti", ["fit", "plan"]) == "did you mean 'fit'?"
+    assert did_you_mean("fti", ["fit", "plan"], end=" ", show=str) == "did you mean fit? "
+    assert did_you_mean("ab", ["ac", "ad", "xy"], show=str, n=2, cutoff=0.5) == "did you mean ad or ac?"
+    assert did_you_mean("zzz", ["fit", "plan"], "commands: fit, plan") == "commands: fit, plan"
+    assert did_you_mean("zzz", []) == ""

@@ -26,6 +26,8 @@ def test_a_configuration_is_found_by_name() -> None:
 
 def test_a_path_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("experiments/markov").mkdir(parents=True)  # a folder holds no settings
+    assert find_settings("experiments/markov").is_file()
     Path("quickstart").write_text("run:\n  note: mine\n")
     assert read_settings(find_settings("quickstart")) == {"run": {"note": "mine"}}
 
@@ -48,3 +50,14 @@ def test_laying_over_leaves_the_layer_alone() -> None:
     tree = lay_over({}, top)
     tree["model"]["config"]["n_layers"] = 3
     assert top == nested("model.config.n_layers", 2)
+
+
+def test_a_wrong_name_lists_those_there_are() -> None:
+    with pytest.raises(
+        ValueError, match=r"--config quikstart: .*did you mean quickstart\? there are .*shakespeare_char"
+    ):
+        read_settings("quikstart")
+    with pytest.raises(ValueError, match="did you mean experiments/markov"):
+        read_settings("markov")
+    with pytest.raises(ValueError, match=r"no file and .*; there are .*experiments/…, model/…"):
+        read_settings("../../etc")

@@ -7,7 +7,6 @@ folder.
 
 from __future__ import annotations
 
-import difflib
 import math
 import shlex
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from lab import presets
+from lab.checks import did_you_mean
 from lab.data.corpora import CORPORA
 from lab.data.download import data_root
 from lab.data.text_files import SUFFIXES
@@ -136,8 +136,7 @@ def arguments(config: str, overrides: Mapping[str, Any]) -> list[str]:
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, [*SETTINGS, *_BY_FLAG], n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(SETTINGS)}"
+    hint = did_you_mean(name, [*SETTINGS, *_BY_FLAG], f"there are {', '.join(SETTINGS)}")
     return f"{name[:100]!r} is no setting that can be given here; {hint}"
 
 

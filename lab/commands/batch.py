@@ -12,8 +12,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from lab.console.format import print_json
-from lab.console.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded
 from lab.runs import Run, open_run
+from lab.visible import visible
 
 if TYPE_CHECKING:
     from rich.text import Text

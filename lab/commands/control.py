@@ -11,11 +11,12 @@ import sys
 from typing import Any
 
 from lab.console.format import print_json
-from lab.console.terminal import MISTAKE, Parser, guarded, visible
+from lab.console.terminal import MISTAKE, Parser, guarded
 from lab.runs import Run, open_run
 from lab.runs.control import COMMANDS, send_command, wait_for_answer
 from lab.runs.events import CommandAnswered, CommandRefused
 from lab.runs.next_commands import resume
+from lab.visible import visible
 
 PROGRAM = "python -m lab control"
 USAGE = f"{PROGRAM} RUN {{{','.join(COMMANDS)}}} [VALUE] [--timeout SECONDS] [--root ROOT] [--json]"

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lab.console.format import print_json
-from lab.console.terminal import INTERRUPTED, Parser, guarded, visible
+from lab.console.terminal import INTERRUPTED, Parser, guarded
+from lab.visible import visible
 
 if TYPE_CHECKING:
     from lab.generation import Prompt, Sampling, Step

@@ -6,9 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from lab.console.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded
 from lab.runs import open_run
 from lab.runs.paths import RunPaths
+from lab.visible import visible
 
 PROGRAM = "python -m lab report"
 USAGE = f"{PROGRAM} RUN [--html] [--out FILE] [--root ROOT]\n       {PROGRAM} --all [--html] [--out FILE] [--root ROOT]"

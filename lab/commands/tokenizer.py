@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.console.terminal import Parser, guarded, visible
+from lab.console.terminal import Parser, guarded
+from lab.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

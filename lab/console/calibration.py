@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from lab.console.format import table
-from lab.console.terminal import visible
 from lab.runs import Run
 from lab.runs.predictions import Predictions, calibration, read_predictions
+from lab.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

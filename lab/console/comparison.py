@@ -6,8 +6,8 @@ from typing import Any
 
 from lab.console.format import console as make_console
 from lab.console.format import table
-from lab.console.terminal import visible
 from lab.runs.comparison import UNITS
+from lab.visible import visible
 
 
 def show(result: dict[str, Any]) -> None:

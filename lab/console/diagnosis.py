@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from lab.console.format import console as make_console
 from lab.console.format import table
-from lab.console.terminal import visible
 from lab.diagnosis import RULES, THRESHOLDS, Diagnosis, Finding
 from lab.runs import Run
 from lab.runs.metrics import describe
+from lab.visible import visible
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from lab.files import to_json
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from lab.runs import Status
+    from lab.runs.events import Event
 
 SPARKS = "▁▂▃▄▅▆▇█"
 STATE_STYLES = {
@@ -37,6 +40,20 @@ def sparkline(values: list[float], width: int = 16) -> str:
     low, high = min(means), max(means)
     scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
     return "".join(SPARKS[round((mean - low) * scale)] for mean in means)
+
+
+def progress(status: Status, show: Callable[[float | None], str], *, percent: bool = True) -> str:
+    """Steps done, of how many, and the share; `–` where no step is known."""
+    if status.step is None:
+        return "–"
+    share = f" ({status.step / status.total_steps:.0%})" if percent and status.total_steps else ""
+    return f"{show(status.step)}/{show(status.total_steps)}{share}" if status.total_steps else show(status.step)
+
+
+def event_words(event: Event, leave_out: Collection[str] = ("id",)) -> tuple[str, str]:
+    """What happened, and its particulars: `lr changed`, `lr 0.001, factor 0.5`."""
+    told = ", ".join(f"{name} {value}" for name, value in event.payload().items() if name not in leave_out)
+    return event.kind.replace("_", " "), told
 
 
 def console(piped_width: int = 80) -> Console:

@@ -13,30 +13,32 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lab import units
-from lab.console.format import STATE_STYLES, count, duration, moment, named_lines, number, sparkline
+from lab.console.format import (
+    STATE_STYLES,
+    count,
+    duration,
+    event_words,
+    moment,
+    named_lines,
+    number,
+    progress,
+    sparkline,
+)
 from lab.console.format import console as make_console
-from lab.console.terminal import visible
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, metrics
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
 from lab.runs.events import Event
 from lab.runs.facts import as_mapping, as_number, as_text, baselines_of, dig
 from lab.runs.next_commands import RESUMABLE, on_run, resume
+from lab.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_BITS_PER_BYTE)
-
-
 MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
-
-
 NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
-
-
 LAST_EVENTS = 8
-
-
 START_HINT = "python -m lab fit --config configs/quickstart.yaml"
 
 
@@ -68,7 +70,7 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
         status = summary(run)
         style = STATE_STYLES[status.state]
         numbers = (
-            _progress(status),
+            progress(status, count, percent=False),
             *(number(status.losses.get(name)) for name in LOSSES),
             count(status.tokens_per_second),
             "–" if status.started is None else duration(time.time() - status.started),
@@ -119,7 +121,7 @@ def _progress_lines(run: Run, status: Status) -> Lines:
     eta = status.eta_seconds if status.active else None
     parent = as_mapping(status.parent)
     parts = {
-        "step": _progress(status, percent=True),
+        "step": progress(status, count),
         "tokens": count(status.tokens),
         "speed": f"{count(status.tokens_per_second)} tokens/s" if status.tokens_per_second else "–",
         "time left": "–" if eta is None else duration(eta),
@@ -193,10 +195,9 @@ def _checkpoint_word(info: CheckpointInfo) -> str:
 def _event_lines(events: list[Event]) -> Lines:
     lines: Lines = []
     for event in events[-LAST_EVENTS:]:
-        shown = [f"{name} {value}" for name, value in event.payload().items() if name != "id"]
-        said = f" ({', '.join(shown)})" if shown else ""
+        kind, told = event_words(event)
         step = "" if event.step is None else f"step {event.step}: "
-        lines.append((moment(event.wall), f"{step}{event.kind.replace('_', ' ')}{said}"[:300]))
+        lines.append((moment(event.wall), f"{step}{kind}{f' ({told})' if told else ''}"[:300]))
     return lines
 
 
@@ -224,10 +225,3 @@ def records_of(run: Run) -> tuple[dict[str, dict[str, Any] | None], list[str]]:
             records[name] = None
             problems.append(str(error))
     return records, problems
-
-
-def _progress(status: Status, *, percent: bool = False) -> str:
-    if status.step is None:
-        return "–"
-    share = f" ({status.step / status.total_steps:.0%})" if percent and status.total_steps else ""
-    return f"{count(status.step)}/{count(status.total_steps)}{share}" if status.total_steps else count(status.step)

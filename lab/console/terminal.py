@@ -1,9 +1,8 @@
-"""What all commands share: options, mistakes in a line each, interrupts, pipes, text that is safe to show."""
+"""What all commands share: options, mistakes in a line each, interrupts, pipes."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import io
 import os
@@ -11,8 +10,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from lab.checks import did_you_mean
+from lab.visible import visible
+
 MISTAKE, INTERRUPTED = 2, 130
-MARKS = {"\n": "\n", "\t": "\t"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,9 +36,9 @@ class Parser(argparse.ArgumentParser):
         if not unknown:
             return found
         options = [option for option in self._option_string_actions if option.startswith("--")]
-        close = difflib.get_close_matches(unknown[0].split("=")[0].replace("-", "_"), options, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close and unknown[0].startswith("-") else ""
-        self.error(f"{unknown[0]}: no such argument{hint}")
+        asked = unknown[0].split("=")[0].replace("-", "_") if unknown[0].startswith("-") else ""
+        hint = did_you_mean(asked, options, show=str, cutoff=0.5)
+        self.error(f"{unknown[0]}: no such argument{f'; {hint}' if hint else ''}")
 
 
 def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
@@ -69,13 +70,3 @@ def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
         return MISTAKE
 
     return main
-
-
-def visible(text: str) -> str:
-    """Text without what a terminal would obey: a model or a corpus may write escape sequences.
-
-    New lines and tabs stay, any other control character is written out, such as \\x1b.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else MARKS.get(c) or c.encode("unicode_escape").decode() for c in text)

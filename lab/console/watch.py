@@ -6,12 +6,12 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from lab.console.format import STATE_STYLES, count, duration, number, sparkline
-from lab.console.terminal import visible
+from lab.console.format import STATE_STYLES, count, duration, event_words, number, progress, sparkline
 from lab.runs import EventReader, MetricsHistory, MetricsReader, Run, SampleReader, Status, metrics
 from lab.runs.events import CommandAnswered, CommandRefused, Event, Failed, Finding, InstrumentFailed
 from lab.runs.lines import Row
 from lab.runs.next_commands import RESUMABLE, resume
+from lab.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -82,8 +82,7 @@ def picture(watched: Watched, screen: Console) -> Group:
 def _progress(status: Status) -> str:
     if status.step is None:
         return ""
-    share = f" ({status.step / status.total_steps:.0%})" if status.total_steps else ""
-    done = f"step {status.step:,}/{status.total_steps:,}{share}" if status.total_steps else f"step {status.step:,}"
+    done = f"step {progress(status, '{:,}'.format)}"
     elapsed = status.details.get("training_seconds")
     parts = [done, f"{duration(elapsed)} trained" if isinstance(elapsed, int | float) else ""]
     if status.active and status.eta_seconds is not None:
@@ -121,11 +120,10 @@ def _sample(sample: Row) -> Panel:
 
 def _event(event: Event) -> str:
     step = "" if event.step is None else f"step {event.step:,}"
-    kind = event.kind.replace("_", " ")
+    kind, told = event_words(event, UNTOLD)
     if isinstance(event, CommandAnswered | CommandRefused):
         kind = f"{event.command} {kind.removeprefix('command ')}"
-    told = [f"{name} {value}" for name, value in event.payload().items() if name not in UNTOLD]
-    said = event.what if isinstance(event, Finding) else ", ".join(told)
+    said = event.what if isinstance(event, Finding) else told
     return visible(f"{step:>10}  {kind}{f': {said}' if said else ''}".replace("\n", " "))
 
 

@@ -151,7 +151,7 @@ def files_to_download(
 def corpus_problems(name: str, path: Paths | None, val_fraction: float, options: Mapping[str, Any]) -> list[str]:
     """What is wrong with the settings of a corpus, before anything is read: one line each."""
     if name not in CORPORA:
-        return [f"data.corpus is {name!r}: {did_you_mean(name, CORPORA)}there are {', '.join(CORPORA)}"]
+        return [f"data.corpus is {name!r}: {did_you_mean(name, CORPORA, end=' ')}there are {', '.join(CORPORA)}"]
     problems = []
     if name == "text" and path is None:
         problems.append("data.corpus is 'text', and data.path is not set: name a file, a folder, or a glob")
@@ -173,7 +173,7 @@ def corpus_problems(name: str, path: Paths | None, val_fraction: float, options:
 def _option_problem(name: str, option: str, value: Any) -> str | None:
     known, where = _OPTIONS[name], f"data.corpus_options.{option}"
     if option not in known:
-        return f"{where}: {did_you_mean(option, known)}the corpus '{name}' understands {', '.join(known)}"
+        return f"{where}: {did_you_mean(option, known, end=' ')}the corpus '{name}' understands {', '.join(known)}"
     if option == "text_key" and not isinstance(value, str):
         return f"{where} is {value!r}: it must be the name of a field"
     if option == "shards" and not _is_count(value, len(REMOTE_CORPORA[name].files)):

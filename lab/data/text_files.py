@@ -17,7 +17,6 @@ in silence.
 from __future__ import annotations
 
 import codecs
-import difflib
 import glob
 import gzip
 import io
@@ -120,8 +119,9 @@ def _why_none(path: Path) -> str:
     if path.is_symlink():
         return f"data.path: {path} is a link to {os.readlink(path)}, which does not exist"
     beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, beside, 1)
-    hint = f"did you mean {path.parent / close[0]}?" if close else "check the spelling, or give an absolute path"
+    hint = did_you_mean(
+        path.name, beside, "check the spelling, or give an absolute path", show=lambda name: str(path.parent / name)
+    )
     return f"data.path: {path} does not exist; {hint}"
 
 
@@ -262,7 +262,7 @@ def _field(row: Any, text_key: str, place: str) -> str | None:
 
 def _choose_key(text_key: str, keys: Sequence[str] | dict[str, Any]) -> str:
     named = ", ".join(list(keys)[:12]) or "there is none"
-    return f"{did_you_mean(text_key, keys)}set data.corpus_options.text_key to one of: {named}"
+    return f"{did_you_mean(text_key, keys, end=' ')}set data.corpus_options.text_key to one of: {named}"
 
 
 def _read_parquet(file: Path, text_key: str) -> Iterator[Piece]:

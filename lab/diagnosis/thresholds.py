@@ -9,10 +9,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
+
+from lab.checks import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,7 @@ def limits(overrides: Mapping[str, float] | None = None) -> SimpleNamespace:
     problems = []
     for name, value in (overrides or {}).items():
         if name not in THRESHOLDS:
-            close = difflib.get_close_matches(name, THRESHOLDS, 1)
-            hint = f"did you mean {close[0]!r}?" if close else "`python -m lab diagnose --thresholds` lists them"
+            hint = did_you_mean(name, THRESHOLDS, "`python -m lab diagnose --thresholds` lists them")
             problems.append(f"doctor.thresholds has {name!r}: there is no such threshold; {hint}")
         elif isinstance(value, bool) or not isinstance(value, int | float):
             problems.append(f"doctor.thresholds.{name} is {value!r}: give a number")

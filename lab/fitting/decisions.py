@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.errors import SettingsError
-from lab.fitting.origin import Origin, differences, refuse_other_architecture, refuse_other_data
+from lab.fitting.origin import Origin, refuse_other_architecture, refuse_other_data
 from lab.model import count_parameters
+from lab.runs.configurations import changed_settings
 from lab.settings.parse import Settings
 from lab.training.bare import seconds_per_step
 from lab.training.horizon import resolve_steps
@@ -36,7 +37,7 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
     changed: dict[str, tuple[Any, Any]] = {}
     if origin.run is not None:
         with suppress(ValueError):  # damaged, and another was given, which replaces it
-            changed = differences(origin.run.config() or {}, settings.tree)
+            changed = changed_settings(origin.run.config() or {}, settings.tree)
     data.prepare_data()
     data.setup("fit")
     refuse_other_data(origin, changed, data)

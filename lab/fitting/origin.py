@@ -14,7 +14,6 @@ from lab.model import GPTConfig
 from lab.presets import read_settings
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
-from lab.runs.configurations import IRRELEVANT, flatten
 from lab.runs.facts import dig
 from lab.settings.arguments import Arguments
 
@@ -62,14 +61,13 @@ def over_stored_configuration(run: Run, arguments: Arguments) -> Arguments:
     """The arguments, over the configuration of the run where they name none themselves."""
     if arguments.has_files:
         return arguments
+    remedy = "give the configuration that the run began with as --config FILE"
+    if not run.config_path.exists():
+        raise SettingsError(f"run {run.name!r} has no {run.config_path.name}: {remedy}")
     try:
-        found = run.config() is not None
-        problem = f"run {run.name!r} has no {run.config_path.name}"
+        stored = read_settings(run.config_path)
     except ValueError as error:
-        found, problem = False, str(error)
-    if not found:
-        raise SettingsError(f"{problem}: give the configuration that the run began with as --config FILE")
-    stored = read_settings(run.config_path)
+        raise SettingsError(f"{str(error).removeprefix('--config ')}: {remedy}") from None
     callbacks = dig(stored, "trainer", "callbacks")
     for callback in callbacks if isinstance(callbacks, list) else ():
         if isinstance(name := dig(callback, "class_path"), str):
@@ -101,13 +99,6 @@ def pick_checkpoint(run: Run, step: str | None) -> CheckpointInfo:
     if damage := check_file(known[int(step)]):
         raise SettingsError(damage)
     return known[int(step)]
-
-
-def differences(stored: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Settings whose values differ: dotted name → (stored, now)."""
-    old, new = flatten(stored), flatten(now)
-    keys = [k for k in dict.fromkeys([*old, *new]) if not k.startswith(IRRELEVANT)]
-    return {k: (old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)}
 
 
 def refuse_other_architecture(origin: Origin, config: GPTConfig) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from torch import Tensor
 
+from lab.checks import did_you_mean
 from lab.interp.forward import check_layer, plain
 from lab.model import GPT, Tap
 
@@ -104,9 +104,8 @@ class Sites:
         for absent, switch in ONLY_WITH.items():
             if rest.replace("hook_", "") in (absent, f"attn.{absent}", f"mlp.{absent}"):
                 return f"this model has no {name!r}: only models with {switch} do"
-        near = get_close_matches(name, [*self._by_form, *self.names], n=3, cutoff=0.5)
-        meant = f": did you mean {' or '.join(near)}?" if near else "; model.hook_names() lists what it has"
-        return f"this model has no site {name!r}{meant}"
+        known, others = [*self._by_form, *self.names], "model.hook_names() lists what it has"
+        return f"this model has no site {name!r}: {did_you_mean(name, known, others, show=str, n=3, cutoff=0.5)}"
 
 
 def _split(name: str) -> tuple[int | None, str]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.report.document import Block, BulletList, Document, Paragraph, Picture, Section, Table, UserText, Verbatim
-from lab.report.markup import clean, to_html, unbroken, without_marks
+from lab.report.markup import to_html, unbroken, without_marks
+from lab.visible import visible
 
 GENERATOR = "pretraining-lab report"
 STYLE = Path(__file__).with_name("style.css")
@@ -71,10 +72,10 @@ def _block(block: Block, texts: Mapping[str, str], pictures: Mapping[str, tuple[
         return _picture(block, pictures.get(block.name))
     if isinstance(block, Verbatim):
         label = f"<figcaption>{to_html(block.label)}</figcaption>" if block.label else ""
-        return f'<figure class="verbatim">{label}<pre>{unbroken(clean(block.text))}</pre></figure>'
+        return f'<figure class="verbatim">{label}<pre>{unbroken(visible(block.text))}</pre></figure>'
     assert isinstance(block, UserText)
     written = texts.get(block.name, "").strip("\n")
-    inside = f'<div class="words">{html.escape(clean(written))}</div>' if written else LINES
+    inside = f'<div class="words">{html.escape(visible(written))}</div>' if written else LINES
     return f'<div class="yours"><p class="question">{to_html(block.question)}</p>{inside}</div>'
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 
 from lab.report.document import Block, BulletList, Document, Paragraph, Picture, Table, UserText, Verbatim
-from lab.report.markup import clean, to_markdown
+from lab.report.markup import to_markdown
 from lab.report.user_text import marked
+from lab.visible import visible
 
 TONES = {"plain": "", "note": "", "warning": "**Warning:** ", "alarm": "**Alarm:** "}
 
@@ -42,7 +43,7 @@ def _block(block: Block, texts: Mapping[str, str], pictures: Mapping[str, str]) 
     if isinstance(block, Verbatim):
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block.text)), default=0))
         label = [to_markdown(block.label), ""] if block.label else []
-        return [*label, f"{fence}text", *clean(block.text).split("\n"), fence]
+        return [*label, f"{fence}text", *visible(block.text).split("\n"), fence]
     assert isinstance(block, UserText)
     return [f"**{to_markdown(block.question)}**", "", marked(block.name, texts.get(block.name, ""))]
 

@@ -6,6 +6,8 @@ import html
 import re
 from collections.abc import Iterator
 
+from lab.visible import visible
+
 _MARKS = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*")
 _OPTION = re.compile(r"(?<!\S)(--[\w.]+)")
 _ACTIVE = re.compile(r"([\\`*\[\]|<>#~]|(?<!\w)_|_(?!\w))")
@@ -13,16 +15,8 @@ _ACTIVE = re.compile(r"([\\`*\[\]|<>#~]|(?<!\w)_|_(?!\w))")
 
 def code(text: object, most: int = 200) -> str:
     """Any value as `code` within a sentence: a name, a token, a command."""
-    shown = clean(str(text)).replace("\n", "⏎").replace("\t", "⇥").replace("`", "ˋ")
+    shown = visible(str(text)).replace("\n", "⏎").replace("\t", "⇥").replace("`", "ˋ")
     return f"`{shown[:most]}{'…' if len(shown) > most else ''}`" if shown else "` `"
-
-
-def clean(text: str) -> str:
-    """Text with its control characters, which a terminal would obey, written out. New lines stay."""
-    if text.isprintable():
-        return text
-    kept = (c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape", "replace").decode() for c in text)
-    return "".join(kept)
 
 
 def pieces(text: str) -> Iterator[tuple[str, str]]:
@@ -40,7 +34,7 @@ def pieces(text: str) -> Iterator[tuple[str, str]]:
 def to_markdown(text: str, *, cell: bool = False) -> str:
     """A sentence for a Markdown file: nothing but the two marks is markup, and a `cell` stays in one."""
     made = []
-    for kind, piece in pieces(clean(text)):
+    for kind, piece in pieces(visible(text)):
         if kind == "code":
             made.append(f"`{piece.replace('|', chr(92) + '|') if cell else piece}`")
         else:
@@ -52,7 +46,7 @@ def to_markdown(text: str, *, cell: bool = False) -> str:
 def to_html(text: str) -> str:
     """A sentence for a page."""
     made = []
-    for kind, piece in pieces(clean(text)):
+    for kind, piece in pieces(visible(text)):
         if kind == "code":
             made.append(f"<code>{unbroken(piece)}</code>")
         else:
@@ -68,4 +62,4 @@ def unbroken(text: str) -> str:
 
 def without_marks(text: str) -> str:
     """A sentence for a terminal."""
-    return "".join(piece for _, piece in pieces(clean(text)))
+    return "".join(piece for _, piece in pieces(visible(text)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from lab.checks import did_you_mean
 from lab.runs import metrics
 from lab.runs.aligned_losses import LOSSES, Axis, compare_losses
 from lab.runs.configurations import SEEDS, Group, config_differences, flatten, group_by_configuration, matters
@@ -72,8 +72,7 @@ def choose_metric(found: Runs, asked: str | None) -> str:
     metric = asked or (metrics.VAL_BITS_PER_BYTE if len(vocabularies) > 1 else metrics.VAL_LOSS)
     known = sorted({name for history in found.histories.values() for name in history.names()})
     if asked and known and asked not in known:
-        close = difflib.get_close_matches(asked, known, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(n for n in known if '.' not in n)}"
+        hint = did_you_mean(asked, known, f"there are {', '.join(name for name in known if '.' not in name)}")
         raise ValueError(f"--metric {asked!r}: none of these runs has it; {hint}")
     if len(vocabularies) > 1 and metric in LOSSES[:2]:
         found.notes.append("The vocabularies differ: losses per token do not compare, --metric val/bits_per_byte does.")

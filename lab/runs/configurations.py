@@ -45,6 +45,13 @@ def config_differences(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, di
     }
 
 
+def changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted setting → (before, after) where the values differ; a setting that one of them lacks counts as null."""
+    old, new = flatten(before), flatten(after)
+    names = [name for name in dict.fromkeys([*old, *new]) if not name.startswith(IRRELEVANT)]
+    return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
+
+
 @dataclass(frozen=True)
 class Group:
     """Runs of one configuration: they differ in their seeds alone. `seeds`: run → (weights', data's)."""

@@ -48,14 +48,14 @@ class Quantity:
 QUANTITIES: dict[str, Quantity] = {
     "final_val_loss": Quantity(
         "final_loss",
-        "final loss",
+        "final validation loss",
         "nats per token on the validation split after the last step",
         "{:.3f}".format,
         "final validation loss, nats per token",
     ),
     "minutes": Quantity(
         "minutes",
-        "minutes",
+        "minutes of training",
         "training time: from the first step to the last, validation and instruments included, pauses left out",
         "{:.2f}".format,
         "minutes of training",
@@ -69,14 +69,14 @@ QUANTITIES: dict[str, Quantity] = {
     ),
     "overfit": Quantity(
         "overfit",
-        "overfit",
+        "overfitting",
         "1 if the validation loss ends more than 1 % above its lowest, else 0",
         lambda chance: "yes" if chance >= 0.5 else "no",
         "will it overfit (end 1 % above its lowest validation loss)? y/n",
     ),
     "sample_quality": Quantity(
         "sample_quality",
-        "real words",
+        "words in its samples that are words",
         "percentage of the words in the last samples that are words of the training text",
         "{:.0f} %".format,
         "per cent of the words in its last samples that are real words",

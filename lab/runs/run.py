@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import os
 import secrets
 from pathlib import Path
 from typing import Any
 
+from lab.checks import did_you_mean
 from lab.files import read_json, read_yaml
 from lab.runs.checkpoints import CheckpointInfo, list_checkpoints
 from lab.runs.events import Event, read_events
@@ -217,10 +217,9 @@ def _no_such_run(given: str, root: str | Path) -> str:
     if not names:
         return f"no run {given!r}: there is no run in {str(root)!r} yet; start one with `python -m lab fit`"
     given = given[:MAX_NAME_LENGTH]
-    close = difflib.get_close_matches(given, names, n=1)
-    hint = f", did you mean {close[0]!r}?" if close else "."
+    hint = did_you_mean(given, names)
     shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    return f"no run {given!r} in {str(root)!r}{hint} There are: {shown}"
+    return f"no run {given!r} in {str(root)!r}{f', {hint}' if hint else '.'} There are: {shown}"
 
 
 def _looks_like_run(run: RunPaths) -> bool:

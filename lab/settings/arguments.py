@@ -50,7 +50,7 @@ class Arguments:
         `overrides` are trees (`horizon={"steps": 10}`) or dotted names (`**{"horizon.steps": 10}`).
         """
         layers = [] if config is None else config if isinstance(config, list | tuple) else [config]
-        given = [_file(str(find_settings(x))) if isinstance(x, str | Path) else _tree(x, "config") for x in layers]
+        given = [_file(str(x)) if isinstance(x, str | Path) else _tree(x, "config") for x in layers]
         tree: dict[str, Any] = {}
         for key, value in overrides.items():
             lay_over(tree, nested(key, value))
@@ -115,8 +115,9 @@ def _split(words: list[str]) -> Iterator[Given]:
 
 def _file(name: str) -> Given:
     if not name or name.startswith("--"):
-        raise ValueError(f"--config {name}: give a file of settings, such as configs/quickstart.yaml")
-    return Given(["--config", name], tree=read_settings(name), file=name)
+        raise ValueError(f"--config {name}: give a file of settings, or the name of a configuration such as quickstart")
+    path = str(find_settings(name))
+    return Given(["--config", path], tree=read_settings(path), file=path)
 
 
 def _tree(tree: Mapping[str, Any], name: str | None = None) -> Given:

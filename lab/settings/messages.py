@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from lab.presets import near_file
+from lab.presets import find_settings, near_file
 
 DECIDED_ELSEWHERE = {
     "model.config.vocab_size": "it follows from the tokenizer: set data.tokenizer or data.vocab_size",
@@ -97,11 +97,11 @@ def not_a_group(key: str, value: Any, inside: str) -> str:
 
 
 def stray_word(word: str) -> str:
-    """A word that belongs to no setting: most often a YAML without `--config` in front."""
+    """A word that belongs to no setting: most often a configuration without `--config` in front."""
     if word.startswith("-"):
         return f"{word}: no such setting; settings are given as --name value (see --help)"
-    if word.endswith((".yaml", ".yml")):
-        return f"{word}: a file of settings is given as --config {word}"
+    if word.endswith((".yaml", ".yml")) or find_settings(word).is_file():
+        return f"{word}: a configuration is given as --config {word}"
     return f"{word}: belongs to no setting; settings are given as --name value (see --help)"
 
 

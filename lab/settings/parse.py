@@ -54,7 +54,10 @@ def build_parser(command: str) -> LabParser:
     usage = f"python -m lab {command} {USAGE[command]} [--SETTING VALUE …]"
     parser = LabParser(prog=f"python -m lab {command}", usage=usage, description=DESCRIPTIONS[command])
     parser.add_argument(
-        "-c", "--config", action=ActionConfigFile, help="Path to a configuration file in json or yaml format."
+        "-c",
+        "--config",
+        action=ActionConfigFile,
+        help="A file of settings (YAML), or the name of one in configs/: quickstart.",
     )
     add_option(
         parser, "seed_everything", (int, DEFAULT_SEED, "Seed of the weights, dropout and samples; data.seed is apart.")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from lab.console.format import count, duration, sparkline
+from dataclasses import replace
+
+from lab.console.format import count, duration, event_words, progress, sparkline
+from lab.runs import Status
+from lab.runs.events import LrChanged
 
 
 def test_a_sparkline_has_the_shape_of_its_curve() -> None:
@@ -26,3 +30,17 @@ def test_numbers_in_few_characters() -> None:
         "2 h",
         "2 d",
     ]
+
+
+def test_progress_in_steps_and_as_a_share() -> None:
+    run = Status(name="a", state="running", step=12_000, total_steps=48_000)
+    assert progress(run, count) == "12.0k/48.0k (25%)"
+    assert progress(run, "{:,}".format, percent=False) == "12,000/48,000"
+    assert progress(replace(run, total_steps=None), count) == "12.0k"
+    assert progress(replace(run, step=None), count) == "–"
+
+
+def test_an_event_in_words() -> None:
+    changed = LrChanged(step=5, before=1.0, to=0.5)
+    assert event_words(changed) == ("lr changed", "from 1.0, to 0.5")
+    assert event_words(changed, ("id", "from")) == ("lr changed", "to 0.5")

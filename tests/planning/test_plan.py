@@ -71,10 +71,10 @@ def test_a_plan_with_a_pilot_then_the_fit_that_scores_it(desk: Path, capsys: pyt
     assert sealed.mental_model == "it counts"
     assert sealed.sealed < run.events()[0].wall, "sealed before it started"
     for words in (
-        "final loss: you said 4.550",
+        "final validation loss: you said 4.550",
         f"it was {truth:.3f}",
-        "final loss: the lab said",
-        "overfit: you said no",
+        "final validation loss: the lab said",
+        "overfitting: you said no",
     ):
         assert words in out
     assert "predict" not in (run.config() or {})

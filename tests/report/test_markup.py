@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lab.report.markup import clean, code, pieces, to_html, to_markdown, unbroken, without_marks
+from lab.report.markup import code, pieces, to_html, to_markdown, unbroken, without_marks
 
 ODD = "<b>x</b> [a](b) _i_ # |"
 
@@ -40,8 +38,3 @@ def test_any_value_as_code(value: str, shown: str) -> None:
 
 def test_an_option_is_not_broken_after_its_hyphens() -> None:
     assert unbroken("fit --run.name x") == 'fit <span class="option">--run.name</span> x'
-
-
-@given(st.text())
-def test_no_control_character_stays(text: str) -> None:
-    assert all(c.isprintable() or c in "\n\t" for c in clean(text))

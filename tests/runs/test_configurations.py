@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.runs.configurations import WATCHING, config_differences, flatten, group_by_configuration
+from lab.runs.configurations import WATCHING, changed_settings, config_differences, flatten, group_by_configuration
 
 
 def test_differences_of_configurations() -> None:
@@ -53,3 +53,9 @@ def test_how_closely_a_run_is_watched_makes_no_other_run() -> None:
     assert {f"{instrument.group}." for instrument in INSTRUMENTS} <= set(WATCHING)
     watched = {"probes": {"every": 3}, "doctor": {"thresholds": None}, "lr": 1, "validation": {"every": 7}}
     assert [g.runs for g in group_by_configuration({"a": {"lr": 1}, "b": watched})] == [("a", "b")]
+
+
+def test_changed_settings_have_both_values_and_leave_out_where_a_run_lies() -> None:
+    before = {"data": {"seed": 1, "corpus": "python"}, "run": {"root": "a"}, "gone": 3}
+    after = {"data": {"seed": 2, "corpus": "python", "new": None}, "run": {"root": "b"}}
+    assert changed_settings(before, after) == {"data.seed": (1, 2), "gone": (3, None)}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.__main__ import main
-from lab.settings.parse import build_parser
+from lab.settings.arguments import Arguments
+from lab.settings.parse import Settings, build_parser
 from tests.tiny import tiny_args
 
 
@@ -54,6 +55,13 @@ def test_what_something_else_decides_is_never_silently_ignored(
     config.write_text(setting)
     (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--config", str(config))
     assert remedy in line
+
+
+@pytest.mark.parametrize(
+    "words", [["--config", "quickstart"], ["--config=quickstart"], ["-c", "configs/quickstart.yaml"]]
+)
+def test_a_configuration_is_given_by_name_or_by_file(words: list[str]) -> None:
+    assert Settings("fit", Arguments.of(words)).tree == Settings("fit", Arguments.from_python("quickstart", {})).tree
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

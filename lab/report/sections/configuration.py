@@ -8,7 +8,7 @@ from lab.report.document import Block, Paragraph, Section, Table, Verbatim
 from lab.report.formatting import plural, value
 from lab.report.markup import code
 from lab.report.run_record import RunRecord, parent_of
-from lab.runs.configurations import flatten, is_choice
+from lab.runs.configurations import changed_settings, is_choice
 from lab.runs.events import LrChanged, Resumed, Started
 from lab.units import UNKNOWN
 
@@ -50,14 +50,13 @@ def _from_parent(record: RunRecord) -> list[Block]:
     name, step, run = parent
     where = f"{code(name)} at step {step:,}" if step is not None else code(name)
     started = record.events_of(Started)
-    mine = record.settings
     theirs: dict[str, object] | None = None
     if run is not None:
         with suppress(ValueError):
-            theirs = flatten(run.config() or {})
+            theirs = run.config() or {}
     if theirs is not None:
-        names = sorted(n for n in {*theirs, *mine} if is_choice(n) and theirs.get(n) != mine.get(n))
-        rows = [(code(n), value(mine.get(n)), value(theirs.get(n))) for n in names]
+        changed = sorted(changed_settings(theirs, record.settings).items())
+        rows = [(code(n), value(here), value(there)) for n, (there, here) in changed if is_choice(n)]
     elif started:
         told = started[0].changed.items()
         rows = [(code(n), value(c.get("to")), value(c.get("from"))) for n, c in told if isinstance(c, dict)]

@@ -9,16 +9,9 @@ from lab.report.document import Block, Paragraph, Section, Table
 from lab.report.formatting import day, listed, loss, number, percent, plural
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
-from lab.runs.predictions import Prediction
+from lab.runs.predictions import QUANTITIES, Prediction
 from lab.units import UNKNOWN, byte_count
 
-NAMES = {
-    "final_val_loss": "final validation loss",
-    "minutes": "minutes of training",
-    "peak_memory_bytes": "peak memory",
-    "overfit": "overfitting",
-    "sample_quality": "words in its samples that are words",
-}
 BY = {"lab": "the lab", "person": "you"}
 LIKELY = 0.5  # a probability of overfitting from here on counts as yes
 SHARES = (0.1, 0.3, 0.5, 0.8)  # of the run, at which the forecasts made during training are shown
@@ -49,7 +42,7 @@ def forecast(record: RunRecord) -> Section:
 
 def quantity_name(quantity: str) -> str:
     """What was predicted, in words."""
-    return NAMES.get(quantity, quantity)
+    return QUANTITIES[quantity].label if quantity in QUANTITIES else quantity
 
 
 def predictions(record: RunRecord) -> list[Prediction]:
