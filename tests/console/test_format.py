@@ -33,10 +33,10 @@ def test_numbers_in_few_characters() -> None:
 
 
 def test_progress_in_steps_and_as_a_share() -> None:
-    run = Status(name="a", state="running", step=12_000, total_steps=48_000)
-    assert progress(run, count) == "12.0k/48.0k (25%)"
-    assert progress(run, "{:,}".format, percent=False) == "12,000/48,000"
-    assert progress(replace(run, total_steps=None), count) == "12.0k"
+    run = Status(name="a", state="running", step=120_000, total_steps=480_000)
+    assert progress(run, count) == "120k/480k (25%)"
+    assert progress(run, "{:,}".format, percent=False) == "120,000/480,000"
+    assert progress(replace(run, total_steps=None), count) == "120k"
     assert progress(replace(run, step=None), count) == "–"
 
 
