@@ -114,7 +114,7 @@ def data_line(facts: dict[str, Any]) -> str:
         f"{named}: {splits['train']['tokens']:,} tokens to learn from\n"
         f"held out: {held_out / n_bytes:.1%} of the text ({byte_count(held_out)} of {byte_count(n_bytes)}),"
         f" validated on {validated:,} tokens of it"
-    )
+    ) + (f"\n{n:,} lines of <|endoftext|> separate its documents" if (n := facts["corpus"].get("separators")) else "")
 
 
 # ---------------------------------------------------------------- after

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -25,7 +26,7 @@ from lab.data.checksum import noted_sha256
 from lab.data.corpus import Piece, Split
 from lab.data.holdout import HoldOut, hold_out
 from lab.data.progress import Progress
-from lab.data.text_files import kind_of, read_pieces, text_bytes
+from lab.data.text_files import DOCUMENT_SEPARATOR, kind_of, read_pieces, text_bytes
 
 VAL_FRACTION = 0.1
 _RECIPE = 2  # part of every fingerprint: raise it when the same files would give other documents
@@ -35,9 +36,11 @@ _NOTED_BYTES = 16 << 20  # a smaller text is read about as fast as a note of wha
 
 @dataclass(frozen=True)
 class _Contents:
-    """What reading a corpus once tells: documents, bytes of text on either side, and what is held out (`HoldOut`)."""
+    """What reading a corpus once tells: documents, the separators between them, bytes of text on either side, and what
+    is held out (`HoldOut`)."""
 
     documents: int
+    separators: int
     train: int
     val: int
     held_out: tuple[int, int] | None = None
@@ -142,6 +145,7 @@ class FileCorpus:
             "has_documents": self.has_documents,
             "split": split,
             "fingerprint": self.fingerprint(),
+            **({"separators": self._contents.separators} if self._contents.separators else {}),
             **{name: limit for name, limit in limits.items() if limit is not None},
         }
 
@@ -162,23 +166,24 @@ class FileCorpus:
         return found
 
     def _read_contents(self) -> _Contents:
-        hashes, sizes = self._survey(self.files)
+        found: Counter[str] = Counter()
+        hashes, sizes = self._survey(self.files, found)
         if self.val_files:
-            val = int(self._survey(self.val_files)[1].sum())
-            return _Contents(len(sizes), int(sizes.sum()), val)
+            val = int(self._survey(self.val_files, found)[1].sum())
+            return _Contents(len(sizes), found[DOCUMENT_SEPARATOR], int(sizes.sum()), val)
         held_out = hold_out(hashes, sizes, self.val_fraction) if len(sizes) else None
         if held_out is None:
             raise ValueError(self._why_unsplit(len(sizes)))
         train = held_out.trains(hashes, sizes)
-        return _Contents(len(sizes), train, int(sizes.sum()) - train, held_out)
+        return _Contents(len(sizes), found[DOCUMENT_SEPARATOR], train, int(sizes.sum()) - train, held_out)
 
-    def _survey(self, files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    def _survey(self, files: Sequence[Path], found: Counter[str]) -> tuple[np.ndarray, np.ndarray]:
         """Hash, uint64, and size in bytes, int64, of every document."""
         hashes, sizes, done = array("Q"), array("q"), 0
         known = [text_bytes(file, self.text_key) for file in files]
         total = None if None in known else sum(size or 0 for size in known)
         with Progress(f"reading {self.name}", total) as progress:
-            for text, starts in self._pieces(files):
+            for text, starts in self._pieces(files, found):
                 size = _bytes(text)
                 if starts:
                     hashes.append(self._hash(text))
@@ -206,10 +211,10 @@ class FileCorpus:
 
     # ---------------------------------------------------------------- what is read
 
-    def _pieces(self, files: Sequence[Path]) -> Iterator[Piece]:
+    def _pieces(self, files: Sequence[Path], found: Counter[str] | None = None) -> Iterator[Piece]:
         """The pieces of `files`, up to `max_documents` and `max_bytes`."""
         documents = n_bytes = 0
-        for piece in chain.from_iterable(read_pieces(file, self.text_key) for file in files):
+        for piece in chain.from_iterable(read_pieces(file, self.text_key, found) for file in files):
             documents += piece.starts
             if self.max_documents is not None and documents > self.max_documents:
                 return

@@ -7,7 +7,8 @@ their text, document by document, holding a few MB at a time however large the f
 |-----------------------|----------------------------------------------------------------------------------|
 | `.jsonl`, `.jsonl.gz` | the field `text_key` of one line                                                 |
 | `.parquet`            | one row of the column `text_key`                                                 |
-| any other             | the file; or, where `<|endoftext|>` stands in it, what lies between two of those |
+| `.txt`                | what lies between two lines that hold `<|endoftext|>` and nothing else, else all |
+| any other             | the file; what stands in it is its text                                          |
 
 Plain text is UTF-8, or what its byte order mark says; the mark is dropped and `\\r\\n` becomes `\\n`. What cannot be
 read is a `ValueError` that names the file, the byte and the remedy: encodings are not guessed, and no text is dropped
@@ -25,7 +26,7 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -36,6 +37,8 @@ from lab.data.corpus import Piece
 
 SUFFIXES = (".txt", ".md", ".py", ".jsonl", ".jsonl.gz", ".parquet")
 DOCUMENT_SEPARATOR = "<|endoftext|>"
+_SEPARATOR_LINE = re.compile(rf"^[ \t]*{re.escape(DOCUMENT_SEPARATOR)}[ \t]*(?:\n|\Z)", re.MULTILINE)
+_LONGEST_SEPARATOR = 1 << 12  # characters; a longer line is text
 PIECE_CHARACTERS = 1 << 21  # a document of web text or a small corpus is one piece, and some of them fit in memory
 LINE_BYTES = 64 << 20  # of .jsonl, whose lines are held whole; a longer one means that the file is one JSON value
 _CHUNK_BYTES = 1 << 20
@@ -128,8 +131,10 @@ def _why_none(path: Path) -> str:
 # ---------------------------------------------------------------- what they hold
 
 
-def read_pieces(file: Path, text_key: str = "text") -> Iterator[Piece]:
+def read_pieces(file: Path, text_key: str = "text", found: Counter[str] | None = None) -> Iterator[Piece]:
     """The text of `file`, piece by piece; documents of nothing but white space are passed over.
+
+    `found` counts what was read as no text: `DOCUMENT_SEPARATOR`.
 
     Memory stays at a few pieces; a row group for parquet, a line for JSON. Raises `ValueError` for what cannot be read:
     another encoding, a binary or torn file, a line that is no JSON, a missing `text_key`.
@@ -141,7 +146,7 @@ def read_pieces(file: Path, text_key: str = "text") -> Iterator[Piece]:
         elif kind == "parquet":
             yield from _read_parquet(file, text_key)
         else:
-            yield from _read_plain(file)
+            yield from _read_plain(file, Counter() if found is None else found)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{file} is no whole gzip file ({error}): fetch or compress it again") from error
     except OSError as error:
@@ -172,7 +177,7 @@ def text_bytes(file: Path, text_key: str = "text") -> int | None:
         return None  # reading it will say what is wrong
 
 
-def _read_plain(file: Path) -> Iterator[Piece]:
+def _read_plain(file: Path, found: Counter[str]) -> Iterator[Piece]:
     held, starts, separated = "", True, False
 
     def piece(text: str, ends: bool) -> Iterator[Piece]:
@@ -181,19 +186,43 @@ def _read_plain(file: Path) -> Iterator[Piece]:
         if text and not (starts and ends and not text.strip()):
             yield Piece(text, starts)
 
-    for text in _characters(file):
-        *whole, held = (held + text).split(DOCUMENT_SEPARATOR)
-        for document in whole:
-            for part, last in _parts(document.rstrip("\n")):
+    has_separators = re.search(r"\.txt(\.(gz|zst|bz2|xz))?$", file.name.lower()) is not None
+    stretches = _stretches(_characters(file), found) if has_separators else ((t, False) for t in _characters(file))
+    for text, ends in stretches:
+        held += text
+        if ends:
+            for part, last in _parts(held.rstrip("\n")):
                 yield from piece(part, last)
                 starts = False
-            starts = separated = True
-        # A separator that begins before the cut lies wholly in what is held, so it has been found.
-        while len(held) > PIECE_CHARACTERS + len(DOCUMENT_SEPARATOR):
+            held, starts, separated = "", True, True
+        while len(held) > PIECE_CHARACTERS:
             cut = _cut(held)
             yield from piece(held[:cut], False)
             held, starts = held[cut:], False
     yield from piece(held, True)
+
+
+def _stretches(texts: Iterable[str], found: Counter[str]) -> Iterator[tuple[str, bool]]:
+    """A text in stretches, each with whether a separator ends it: one that stands alone on its line."""
+
+    def divided(text: str, first: int) -> Iterator[tuple[str, bool]]:
+        start = 0
+        for line in _SEPARATOR_LINE.finditer(text, first) if DOCUMENT_SEPARATOR in text else ():
+            found[DOCUMENT_SEPARATOR] += 1
+            yield text[start : line.start()], True
+            start = line.end()
+        yield text[start:], False
+
+    held, inside = "", False  # a line without its end; whether it began earlier than that
+    for text in texts:
+        lines, end, held = (held + text).rpartition("\n")
+        if end:
+            yield from divided(lines + end, lines.find("\n") + 1 or len(lines) + 1 if inside else 0)
+            inside = False
+        if len(held) > _LONGEST_SEPARATOR:
+            yield held, False
+            held, inside = "", True
+    yield from divided(held, len(held) if inside else 0)
 
 
 def _characters(file: Path) -> Iterator[str]:

@@ -17,7 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.data import text_files
+from lab.data.corpus import SPLITS
 from lab.data.filecorpus import FileCorpus
+from lab.data.tokenfile import open_token_files
+from lab.data.vocabulary import ByteTokenizer
 
 WILD = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -160,6 +163,28 @@ class TestDocuments:
         assert made.size_bytes("val") == sum(len(text) for text in both(made)[1])
 
 
+def test_separators_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n<|endoftext|>\ntwo <|endoftext|>\n<|endoftext|>\n")
+    made = corpus(tmp_path / "a.txt")
+    assert made.describe()["separators"] == 2
+    assert len([*made.documents("train"), *made.documents("val")]) == 3  # one of the two is cut inside
+    (tmp_path / "b.py").write_text("<|endoftext|>\nprint()")
+    assert "separators" not in corpus(tmp_path / "b.py").describe()
+
+
+def test_a_long_document_has_one_end(tmp_path: Path) -> None:
+    texts = [f"line {i} of a long text\n" * n for i, n in enumerate((200_000, 3, 5))]
+    for i, text in enumerate(texts):
+        (tmp_path / f"{i}.txt").write_text(text)
+    made = corpus(*sorted(tmp_path.glob("*.txt")), val_fraction=0.5)
+    files = open_token_files(made, ByteTokenizer(), tmp_path)
+    pieces = [piece for split in SPLITS for piece in made.pieces(split)]
+    assert len(pieces) > 4
+    ends = sum(int((file.array() == 256).sum()) for file in files.values())
+    assert ends == sum(file.documents for file in files.values()) == 4  # the long one is cut once
+    assert sum(file.bytes for file in files.values()) == sum(map(len, texts))
+
+
 class TestOneStream:
     @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.jsonl"])
     def test_a_single_document_is_cut_inside(self, tmp_path: Path, name: str) -> None:
@@ -283,7 +308,7 @@ def test_memory_stays_bounded(tmp_path: Path, kind: str) -> None:
         for i in range(50_000_000 // len(line)):
             out.write(line)
             if kind == "documents" and i % 10 == 0:
-                out.write(f"{i}<|endoftext|>\n")
+                out.write(f"{i}\n<|endoftext|>\n")
     tracemalloc.start()
     try:
         made = corpus(tmp_path / "a.txt")

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tracemalloc
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -126,8 +127,30 @@ class TestPlainText:
         assert documents(write(tmp_path / "a.txt", text)) == [text]
 
     def test_separators_part_documents(self, tmp_path: Path) -> None:
-        content = "one\nstory\n|\ntwo||\n \n|\n\n  three\n".replace("|", DOCUMENT_SEPARATOR)
-        assert documents(write(tmp_path / "a.txt", content)) == ["one\nstory", "two", "  three\n"]
+        content = "one\nstory\n|\ntwo\n|\n | \n \n|\n\n  three\n".replace("|", DOCUMENT_SEPARATOR)
+        for name in ("a.txt", "b.txt.gz"):
+            raw = gzip.compress(content.encode()) if name.endswith("gz") else content.encode()
+            file, found = write(tmp_path / name, raw), Counter[str]()
+            assert documents(file) == ["one\nstory", "two", "  three\n"]
+            assert list(read_pieces(file, found=found))
+            assert found == {DOCUMENT_SEPARATOR: 4}
+
+    @pytest.mark.parametrize("name", ["a.py", "a.md", "a", "a.txt.py", "notxt", "a.jsonl"])
+    def test_elsewhere_a_separator_is_text(self, tmp_path: Path, name: str) -> None:
+        text = f"EOT = 1\n{DOCUMENT_SEPARATOR}\nprint(EOT)\n"
+        file = write(tmp_path / name, json.dumps({"text": text}) if name == "a.jsonl" else text)
+        assert documents(file) == [text]
+
+    @pytest.mark.parametrize("line", ['EOT = "|"', "| is a token", "||", "a|", "\u00a0|"])
+    def test_in_a_line_a_separator_is_text(self, tmp_path: Path, line: str) -> None:
+        text = f"one\n{line}\ntwo".replace("|", DOCUMENT_SEPARATOR)
+        assert documents(write(tmp_path / "a.txt", text)) == [text]
+
+    def test_behind_a_long_line_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(text_files, "_CHUNK_BYTES", 1000)
+        long = "word " * 3000 + DOCUMENT_SEPARATOR
+        content = f"{long}\n{DOCUMENT_SEPARATOR}\n{long}"
+        assert documents(write(tmp_path / "a.txt", content)) == [long, long]
 
     def test_gzipped_text(self, tmp_path: Path) -> None:
         assert documents(write(tmp_path / "a.txt.gz", gzip.compress("größer\n".encode()))) == ["größer\n"]
@@ -149,7 +172,7 @@ class TestPlainText:
             file = write(tmp_path / "a.txt", text)
             pieces = list(read_pieces(file))
         expected = text.removeprefix("\ufeff")
-        assert all(len(p.text) <= piece + len(DOCUMENT_SEPARATOR) for p in pieces)
+        assert all(len(p.text) <= piece for p in pieces)
         if DOCUMENT_SEPARATOR not in text and expected.strip():
             assert "".join(p.text for p in pieces) == expected
             assert [p.starts for p in pieces] == [True] + [False] * (len(pieces) - 1)
@@ -166,7 +189,8 @@ class TestPlainText:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(text_files, "_CHUNK_BYTES", chunk)
             patch.setattr(text_files, "PIECE_CHARACTERS", piece)
-            found = documents(write(tmp_path / "a.txt", DOCUMENT_SEPARATOR.join(parts)))
+            separator = f"\n{DOCUMENT_SEPARATOR}\n"
+            found = documents(write(tmp_path / "a.txt", separator.join(parts)))
         # Line breaks at the end of a document longer than a piece may have left before its end was seen.
         expected = [part.strip("\n") for part in parts if part.strip()]
         assert [text.strip("\n") for text in found if text.strip()] == expected
@@ -364,7 +388,7 @@ class TestPieces:
     def test_a_line_longer_than_a_piece(self, tmp_path: Path) -> None:
         text = "ü" * (PIECE_CHARACTERS * 2 + 7)
         pieces = list(read_pieces(write(tmp_path / "a.txt", text)))
-        assert max(len(p.text) for p in pieces) <= PIECE_CHARACTERS + len(DOCUMENT_SEPARATOR)
+        assert max(len(p.text) for p in pieces) <= PIECE_CHARACTERS
         assert "".join(p.text for p in pieces) == text
 
     def test_a_long_json_document(self, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -15,10 +16,12 @@ import pytest
 
 from lab import files
 from lab.data import cache
+from lab.data.bpe import PUBLISHED, tiktoken_holds
 from lab.data.corpus import Piece
+from lab.data.filecorpus import FileCorpus
 from lab.data.tokenfile import TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import Tokenizer, make_tokenizer
-from lab.data.vocabulary import ByteTokenizer, CharTokenizer
+from lab.data.vocabulary import EOT, ByteTokenizer, CharTokenizer
 from lab.files import TEMPORARY_PREFIX
 
 
@@ -62,6 +65,28 @@ def test_a_document_in_parts_has_one_end_and_counts_once(corpus: Any, tmp_path: 
     assert int((parts.array() == tokenizer.eot_id).sum()) == len(corpus.train)
     assert parts.array()[-1] == tokenizer.eot_id
     assert tokenizer.decode(parts.array().tolist()) == tokenizer.decode(whole.array().tolist())
+
+
+@pytest.mark.parametrize("kind", ["char", "bytes", "bpe", "gpt2", "cl100k_base", "tokenizer.json"])
+@pytest.mark.parametrize("ending", ["py", "jsonl", "txt"])
+def test_a_separator_in_a_text_is_never_the_id_that_ends_it(tmp_path: Path, kind: str, ending: str) -> None:
+    if kind in PUBLISHED and not tiktoken_holds(kind):
+        pytest.skip(f"{kind} is not on this machine")
+    texts = [f'EOT = "{EOT}"\nif n == {i}:\n    print("{EOT}")\n' for i in range(40)]
+    for i, text in enumerate(texts):
+        (tmp_path / f"{i:02}.{ending}").write_text(json.dumps({"text": text}) if ending == "jsonl" else text)
+    made = FileCorpus("text", sorted(tmp_path.glob(f"*.{ending}")))
+    if kind == "tokenizer.json":
+        kind = str(tmp_path / kind)
+        (tmp_path / "tokenizer.json").write_text(make_tokenizer("bpe", made, 280, tmp_path).to_json())
+    tokenizer = make_tokenizer(kind, made, cache_dir=tmp_path)
+    files = open_token_files(made, tokenizer, tmp_path)
+    assert {split: file.documents for split, file in files.items()} == {"train": 36, "val": 4}
+    for split, file in files.items():
+        ids = file.array()
+        assert int((ids == tokenizer.eot_id).sum()) == file.documents
+        parts = np.split(ids, np.flatnonzero(ids == tokenizer.eot_id) + 1)
+        assert [tokenizer.decode(part[:-1].tolist()) for part in parts[:-1]] == list(made.documents(split))
 
 
 def test_large_vocabularies_take_four_bytes(make_corpus: Callable[..., Any], tmp_path: Path) -> None:
