@@ -2,9 +2,11 @@
 # Set-up shared by the scripts beside this file: finds a Python, makes .venv, installs the project into it.
 # Read with `.` from the project's root. Plain sh, so that it runs alike on Linux and macOS.
 #
-#   LAB_PYTHON   the Python to make .venv with; unset: the newest of python3.13 … python3.11, python3 that works
+#   LAB_PYTHON      the Python to make .venv with; unset: the newest of python3.14 … python3.11, python3 that works
+#   LAB_INSTALLER   pip: install by pip, slower. Unset: by uv, which is put into .venv where there is none
 
 VENV_PYTHON=.venv/bin/python
+PYTHONS="python3.14 python3.13 python3.12 python3.11 python3"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -18,30 +20,111 @@ find_python() {
         say "LAB_PYTHON=$LAB_PYTHON is no Python of version 3.11 or newer that runs."
         return 1
     fi
-    for candidate in python3.13 python3.12 python3.11 python3; do
+    for candidate in $PYTHONS; do
         runs_well "$candidate" && echo "$candidate" && return
     done
-    say "No Python of version 3.11 or newer was found (tried python3.13, python3.12, python3.11, python3)."
+    say "No Python of version 3.11 or newer was found (tried $PYTHONS)."
     say "Install one (Debian, Ubuntu: sudo apt-get install python3 python3-venv; macOS: brew install python@3.13;"
     say "elsewhere: https://www.python.org/downloads/), or name one: LAB_PYTHON=/path/to/python3 $0"
     return 1
 }
 
-has_pip() { runs_well "$VENV_PYTHON" && "$VENV_PYTHON" -m pip --version >/dev/null 2>&1; }
+# ---------------------------------------------------------------- one set-up at a time
 
-# A .venv whose Python has gone or whose making was cut short is made anew.
+# Another set-up in this folder is waited for; the turn of one that was killed is taken over.
+take_turn() {
+    waited=0
+    until mkdir .venv.lock 2>/dev/null; do
+        if [ ! -d .venv.lock ]; then
+            say "Nothing can be written to $PWD. Copy the project to a folder of your own, and run $0 there."
+            return 1
+        fi
+        holder=$(cat .venv.lock/process 2>/dev/null) || holder=
+        if [ -n "$holder" ]; then kill -0 "$holder" 2>/dev/null; else [ $waited -lt 5 ]; fi || {
+            rm -rf .venv.lock
+            continue
+        }
+        [ $waited -ne 1 ] || say "another set-up (process $holder) is at work in this folder: waiting for it"
+        waited=$((waited + 1))
+        sleep 1
+    done
+    echo $$ >.venv.lock/process
+    trap 'end_turn' EXIT
+    trap 'end_turn; exit 130' INT TERM
+}
+
+end_turn() {
+    trap - EXIT INT TERM
+    rm -rf .venv.lock
+}
+
+# ---------------------------------------------------------------- the environment and what installs into it
+
+has_pip() { "$VENV_PYTHON" -m pip --version >/dev/null 2>&1; }
+
+# A .venv whose Python has gone, or that came from another machine, is made anew. Without pip: see choose_installer.
 make_venv() {
-    has_pip && return
+    runs_well "$VENV_PYTHON" && return
     python=$(find_python) || return 1
     say "making .venv with $("$python" --version)"
-    reason=$("$python" -m venv --clear .venv 2>&1) && return
-    # Debian keeps the means to put pip into a new environment in a package of its own; a pip that is there will do.
-    "$python" -m venv --clear --without-pip .venv >/dev/null 2>&1 &&
-        "$python" -m pip --python "$VENV_PYTHON" install --quiet pip && return
+    reason=$("$python" -m venv --clear --without-pip .venv 2>&1) && return
     say "$reason"
     say "No virtual environment could be made. Debian, Ubuntu: sudo apt-get install python3-venv"
     return 1
 }
+
+# The pip of .venv, else that of the Python which .venv is made of.
+some_pip() {
+    if has_pip; then
+        "$VENV_PYTHON" -m pip --disable-pip-version-check "$@"
+    else
+        "$(find_python)" -m pip --disable-pip-version-check --python "$VENV_PYTHON" "$@"
+    fi
+}
+
+# INSTALL becomes the command that installs: uv (one on the path, one in .venv, or one that pip brings), else pip.
+choose_installer() {
+    INSTALL=
+    if [ "${LAB_INSTALLER:-uv}" = uv ]; then
+        if uv --version >/dev/null 2>&1; then
+            INSTALL="uv pip install"
+        elif [ -x .venv/bin/uv ] || some_pip install --quiet uv >/dev/null 2>&1 && [ -x .venv/bin/uv ]; then
+            INSTALL=".venv/bin/uv pip install"
+        fi
+    fi
+    if [ -n "$INSTALL" ]; then
+        INSTALL="$INSTALL --python $VENV_PYTHON"
+        hand_on_pips_settings
+        # Python compiles what it imports and keeps it, unless it is told not to: then every start would take 6 s more.
+        [ -z "${PYTHONDONTWRITEBYTECODE:-}" ] || export UV_COMPILE_BYTECODE=1
+    elif has_pip || "$VENV_PYTHON" -m ensurepip >/dev/null 2>&1 || some_pip install --quiet pip >/dev/null 2>&1; then
+        INSTALL="$VENV_PYTHON -m pip install --disable-pip-version-check"
+    else
+        say "Neither uv nor pip can be had. Debian, Ubuntu: sudo apt-get install python3-venv; elsewhere install uv:"
+        say "https://docs.astral.sh/uv/getting-started/installation. Without a network nothing can be installed."
+        return 1
+    fi
+}
+
+# pip_setting NAME SEPARATOR: a line of `pip config list`, the environment's before the files', several values joined.
+pip_setting() {
+    printf '%s\n' "$settings" | sed -nE "s/^(:env:|global|install|user|site)\.$1='(.*)'\$/\2/p" |
+        sed -e '1!d' -e 's/\\n/ /g' -e 's/^ *//' -e "s/  */$2/g"
+}
+
+# uv does not read pip's settings: a company's mirror, a folder of wheels, its certificates.
+hand_on_pips_settings() {
+    settings=$(some_pip config list 2>/dev/null) || return 0
+    index=$(pip_setting index-url ' ') more=$(pip_setting extra-index-url ' ')
+    links=$(pip_setting find-links ,) certificates=$(pip_setting cert ' ')
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
+    [ -z "$links" ] || export UV_FIND_LINKS="${UV_FIND_LINKS:-$links}"
+    [ -z "$certificates" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$certificates}"
+    # pip takes the best release of all indexes, uv that of the first one that has any.
+    [ -z "$more" ] || export UV_INDEX="${UV_INDEX:-$more}" UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"
+}
+
+# ---------------------------------------------------------------- installing
 
 # What an installation depends on: the project file, and the folder that the editable install points to.
 fingerprint() { cksum <pyproject.toml && pwd; }
@@ -50,30 +133,91 @@ is_installed() { fingerprint | cmp -s - ".venv/installed-$1" 2>/dev/null; }
 
 mark_installed() { fingerprint >".venv/installed-$1"; }
 
-# pip_install REQUIREMENT: pip's own progress on a terminal, silence elsewhere; errors always.
-pip_install() {
-    if [ -t 1 ]; then quiet=; else quiet=--quiet; fi
-    # shellcheck disable=SC2086  # nothing, or one word
-    "$VENV_PYTHON" -m pip install --disable-pip-version-check $quiet --editable "$1"
+has_gpu() { nvidia-smi -L >/dev/null 2>&1 || [ -e /dev/kfd ]; }
+
+# The build of torch: BACKEND becomes uv's word for it. PyPI's build for Linux on x86-64 is made for NVIDIA's GPUs and
+# five times the download. Where there is none the CPU's is asked for, else the one that fits the driver; where that
+# source cannot be reached, PyPI's it is. PLAN becomes what uv is going to install.
+choose_torch() {
+    BACKEND=
+    # shellcheck disable=SC2086  # a command of several words
+    PLAN=$($INSTALL --dry-run --editable "$1" 2>&1) || { say "$PLAN" && return 1; }
+    case $PLAN in *"+ nvidia-"*) ;; *) return 0 ;; esac
+    if has_gpu; then wanted=auto; else wanted=cpu; fi
+    # shellcheck disable=SC2086
+    if plan=$(UV_HTTP_RETRIES=1 $INSTALL --torch-backend $wanted --dry-run --editable "$1" 2>&1); then
+        PLAN=$plan BACKEND="--torch-backend $wanted"
+    elif [ $wanted = cpu ]; then
+        say "download.pytorch.org, which has torch without CUDA, cannot be reached: this takes the build with it"
+    fi
+}
+
+# Says what the plan costs, and whether the disk has the room. Sizes as measured in November 2026.
+announce() {
+    count=$(printf '%s\n' "$PLAN" | grep -c '^ + ') || :
+    case $PLAN in
+        *"+ nvidia-"*) room=6500 cost="about 2.9 GB to download (4 minutes at 100 Mbit/s), 6 GB on disk, CUDA included" ;;
+        *"+ torch=="*) room=1400 cost="about 0.4 GB to download (half a minute at 100 Mbit/s), 1.2 GB on disk" ;;
+        *) room=100 cost="little to download" ;;
+    esac
+    say "installing $count packages into .venv: $cost"
+    free=$(df -Pk . | awk 'END { print int($4 / 1024) }')
+    if [ "$free" -lt $room ]; then
+        say "$PWD has $free MB of room left, the installation needs about $room MB. Make room, or move the project."
+        return 1
+    fi
+}
+
+# A line every ten seconds where no terminal shows the installer's own progress, until the file is gone.
+tick() {
+    fifths=0
+    while sleep 0.2 && [ -e .venv.lock/installing ]; do
+        fifths=$((fifths + 1))
+        [ $((fifths % 50)) -ne 0 ] || say "  still installing after $((fifths / 5)) s: $(du -sh .venv | cut -f 1) in .venv"
+    done
+}
+
+# install REQUIREMENT: progress on a terminal, a line now and then elsewhere; errors always. pip comes along.
+install() {
+    choose_installer || return 1
+    BACKEND=
+    case $INSTALL in
+        *uv*) choose_torch "$1" && announce || return 1 ;;
+        *) say "installing into .venv by pip: about five minutes" ;;
+    esac
+    quiet=
+    if [ ! -t 2 ]; then
+        quiet=--quiet
+        : >.venv.lock/installing
+        tick &
+    fi
+    # shellcheck disable=SC2086
+    $INSTALL $quiet $BACKEND pip --editable "$1"
+    set -- $?
+    rm -f .venv.lock/installing
+    return "$1"
 }
 
 # set_up project | set_up docs | set_up test: .venv holds the project (and what its site or its tests need); instant
-# when it does already. The extra `test` includes `docs`.
+# when it does already. The extra `test` includes `docs`. Cut short and run again, it goes on.
 set_up() {
     is_installed "$1" && runs_well "$VENV_PYTHON" && return
+    take_turn || return 1
+    is_installed "$1" && runs_well "$VENV_PYTHON" && end_turn && return
     make_venv || return 1
     case $1 in
         project) requirement=. ;;
         *) requirement=".[$1]" ;;
     esac
-    say "installing into .venv: a minute or two, more on a slow line"
-    if ! pip_install "$requirement"; then
-        say "The installation failed; pip's lines above say why. Run this again to go on: $0"
+    if ! install "$requirement"; then
+        say "The installation failed; the lines above say why. Run this again to go on: $0"
+        say "(behind a proxy: HTTPS_PROXY=http://HOST:PORT; by pip instead of uv: LAB_INSTALLER=pip)"
         return 1
     fi
     mark_installed "$1"
     mark_installed project
     [ "$1" != test ] || mark_installed docs
+    end_turn
 }
 
 # bounded SECONDS COMMAND …: COMMAND, and everything it started, ended after that time (macOS has no `timeout`).

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ["cat", "chmod", "cksum", "cmp", "cp", "dirname", "grep", "id", "mkdir", "sh", "env"]
+NEEDED = ["cat", "chmod", "cksum", "cmp", "cp", "dirname", "grep", "id", "mkdir", "sh", "env", "awk", "df", "du", "rm"]
+NEEDED += ["cut", "sed", "sleep"]
 
 # Makes environments out of itself, notes what pip is asked for, and is a real Python for everything else.
 WORKING = """\
@@ -56,7 +57,7 @@ class Machine:
     def run(self, script: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a script from outside the project; `asked()` tells what it asked of pip, lab and pytest."""
         self.log.write_text("")
-        clean = {"PATH": str(self.bin), "HOME": os.environ["HOME"], "LOG": str(self.log)}
+        clean = {"PATH": str(self.bin), "HOME": os.environ["HOME"], "LOG": str(self.log), "LAB_INSTALLER": "pip"}
         command = ["sh", str(self.project / "scripts" / script), *args]
         return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
 
@@ -180,6 +181,130 @@ def test_peers_that_cannot_be_installed_do_not_keep_the_tests_from_running(machi
     assert "pip install -e '.[test,peers]'" in done.stderr
     machine.run("test")
     assert machine.asked() == ["-m pytest --numprocesses 2 --dist loadfile"], "tried once"
+
+
+# ---------------------------------------------------------------- uv, and which build of torch it is asked for
+
+# Notes what it is asked for; its plan is the one for a machine with CUDA unless the CPU's build is asked for.
+UV = """\
+#!/bin/sh
+[ "$1" != --version ] || exit 0
+echo "uv $*" >>"$LOG"
+case "$*" in
+    *--torch-backend*--dry-run*) [ -z "$UNREACHABLE" ] && echo " + torch==2.13.0+cpu" ;;
+    *--dry-run*) printf '%s\\n' " + torch==2.13.0" " + nvidia-cublas==13.1" ;;
+    *) [ -z "$UV_FAILS" ] && echo "$UV_DEFAULT_INDEX|$UV_FIND_LINKS|$UV_INDEX|$SSL_CERT_FILE" >>"$LOG.handed" ;;
+esac
+"""
+
+
+@pytest.fixture
+def with_uv(machine: Machine) -> Machine:
+    machine.put("python3", WORKING)
+    machine.put("uv", UV)
+    return machine
+
+
+def installed(machine: Machine, **environment: str) -> tuple[str, str]:
+    """What uv was at last asked to install, and what the screen said."""
+    done = machine.run("quickstart", LAB_INSTALLER="uv", **environment)
+    return [line for line in machine.asked() if line.startswith("uv") and "--dry-run" not in line][-1], done.stderr
+
+
+def test_without_a_gpu_torch_is_built_for_the_cpu_where_that_can_be_had(with_uv: Machine) -> None:
+    asked, said = installed(with_uv)
+    assert "--torch-backend cpu" in asked
+    assert "about 0.4 GB to download" in said
+
+
+def test_where_the_cpus_build_cannot_be_reached_it_is_said_what_comes_instead(with_uv: Machine) -> None:
+    asked, said = installed(with_uv, UNREACHABLE="yes")
+    assert "--torch-backend" not in asked
+    assert "download.pytorch.org, which has torch without CUDA, cannot be reached" in said
+    assert "about 2.9 GB to download" in said
+
+
+def test_with_a_gpu_torch_fits_the_driver(with_uv: Machine) -> None:
+    with_uv.put("nvidia-smi", "#!/bin/sh\n")
+    assert "--torch-backend auto" in installed(with_uv)[0]
+
+
+def test_without_uv_pip_brings_it_and_without_that_pip_installs(machine: Machine) -> None:
+    bringing = WORKING.replace(
+        '"-m pip")', '"-m pip") case "$*" in *" uv") cp "$UV" .venv/bin/uv ;; esac; '
+    )
+    uv = machine.put("elsewhere", UV)
+    machine.put("python3", bringing)
+    assert "--editable ." in installed(machine, UV=str(uv))[0]
+    shutil.rmtree(machine.project / ".venv")
+    machine.put("python3", WORKING)
+    done = machine.run("quickstart", LAB_INSTALLER="uv")
+    assert done.returncode == 0, done.stderr
+    assert [line for line in machine.asked() if line.endswith("pip --editable .")]
+
+
+def test_what_pip_is_configured_with_is_handed_on(with_uv: Machine) -> None:
+    configured = """\
+:env:.find-links='/opt/wheels'
+global.cert='/etc/company.pem'
+global.extra-index-url='https://one.example/simple https://two.example/simple'
+global.find-links='/not/this'
+global.index-url='https://mirror.example/simple'
+"""
+    telling = WORKING.replace('"-m pip")', f'"-m pip") [ "$*" = "${{*%config list}}" ] || cat <<E\n{configured}E\n')
+    with_uv.put("python3", telling)
+    installed(with_uv)
+    assert Path(f"{with_uv.log}.handed").read_text().strip().split("|") == [
+        "https://mirror.example/simple",
+        "/opt/wheels",
+        "https://one.example/simple https://two.example/simple",
+        "/etc/company.pem",
+    ]
+
+
+def test_a_disk_without_the_room_is_said_before_anything_is_fetched(with_uv: Machine) -> None:
+    (with_uv.bin / "df").unlink()
+    with_uv.put("df", "#!/bin/sh\necho 'Filesystem 1024-blocks Used Available'\necho '/dev/x 9 9 512000 1% /'\n")
+    done = with_uv.run("quickstart", LAB_INSTALLER="uv")
+    assert done.returncode == 1
+    assert "has 500 MB of room left, the installation needs about 1400 MB" in done.stderr
+    assert all("--dry-run" in line for line in with_uv.asked() if line.startswith("uv"))
+
+
+# ---------------------------------------------------------------- two set-ups, folders that cannot be written
+
+
+def test_another_set_up_is_waited_for_and_a_killed_one_taken_over(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    lock = machine.project / ".venv.lock"
+    lock.mkdir()
+    other = subprocess.Popen(["sleep", "60"])
+    (lock / "process").write_text(f"{other.pid}\n")
+    environment = {"PATH": str(machine.bin), "LOG": str(machine.log), "HOME": "/", "LAB_INSTALLER": "pip"}
+    waiting = subprocess.Popen(
+        ["sh", str(machine.project / "scripts/quickstart")], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert waiting.stderr
+    assert f"another set-up (process {other.pid}) is at work" in waiting.stderr.readline()
+    other.kill()
+    other.wait()
+    assert waiting.wait(60) == 0
+    assert not lock.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    (machine.bin / "mkdir").unlink()
+    machine.put("mkdir", "#!/bin/sh\nexit 1\n")  # root may write anywhere: a mode would not refuse it
+    done = machine.run("quickstart")
+    assert done.returncode == 1
+    assert "Nothing can be written to" in done.stderr
+
+
+def test_the_turn_is_given_back_when_an_installation_fails(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    assert machine.run("quickstart", PIP_FAILS="yes").returncode == 1
+    assert not (machine.project / ".venv.lock").exists()
 
 
 # ---------------------------------------------------------------- a Chromium for the tests in a browser
