@@ -230,9 +230,7 @@ def test_with_a_gpu_torch_fits_the_driver(with_uv: Machine) -> None:
 
 
 def test_without_uv_pip_brings_it_and_without_that_pip_installs(machine: Machine) -> None:
-    bringing = WORKING.replace(
-        '"-m pip")', '"-m pip") case "$*" in *" uv") cp "$UV" .venv/bin/uv ;; esac; '
-    )
+    bringing = WORKING.replace('"-m pip")', '"-m pip") case "$*" in *" uv") cp "$UV" .venv/bin/uv ;; esac; ')
     uv = machine.put("elsewhere", UV)
     machine.put("python3", bringing)
     assert "--editable ." in installed(machine, UV=str(uv))[0]
