@@ -138,5 +138,20 @@ def test_no_words_that_do_not_belong(pattern: str) -> None:
     assert not found, f"{FORBIDDEN[pattern]}: {found}"
 
 
+UNTESTED = {"lab/data/corpus.py": "a protocol: what its corpora do is tested"}
+"""Modules without a test file of their own, and why."""
+
+
+def test_tests_mirror_the_tree() -> None:
+    modules = [path for path in CODE if path.parts[len(ROOT.parts)] != "scripts" and not path.name.startswith("__")]
+    places = {name_of(path): path.relative_to(ROOT).parts for path in modules}
+    missing = {
+        name
+        for name, parts in places.items()
+        if not ROOT.joinpath("tests", *parts[parts[0] == "lab" : -1], f"test_{parts[-1]}").exists()
+    }
+    assert missing == UNTESTED.keys()
+
+
 def test_no_empty_file_but_packages() -> None:
     assert not [name_of(path) for path in CODE if not path.read_text(encoding="utf-8").strip()]

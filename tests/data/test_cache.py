@@ -1,0 +1,52 @@
+"""The cache: its place, its lock, and what a killed process leaves."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from lab.data.cache import cache_root, locked, writing
+from lab.errors import WriteError
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_CACHE_DIR", "~/made")
+    assert cache_root() == Path.home() / "made"
+    assert cache_root("here") == Path("here")
+    monkeypatch.delenv("LAB_CACHE_DIR")
+    assert cache_root() == Path.home() / ".cache" / "pretraining-lab"
+
+
+def test_one_makes_it_and_the_others_wait(tmp_path: Path) -> None:
+    order: list[str] = []
+    inside = threading.Event()
+
+    def other() -> None:
+        inside.wait()
+        with locked(tmp_path):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with locked(tmp_path):
+        inside.set()
+        thread.join(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "other"]
+
+
+def test_a_folder_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match=r"data\.cache_dir or LAB_CACHE_DIR"), locked(tmp_path / "file" / "inside"):
+        pass
+
+
+def test_a_full_disk_names_the_setting_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no room to write .*data\.cache_dir"), writing(tmp_path / "ids.bin"):
+        raise WriteError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not (tmp_path / "ids.bin").exists()

@@ -1,0 +1,53 @@
+"""Runs side by side as plain data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.runs import Run, create_run, metrics
+from lab.runs.comparison import choose_metric, compare, elsewhere, read
+from tests.report.runs import make_run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Two learning rates under two seeds each."""
+    root = tmp_path_factory.mktemp("comparison")
+    return [make_run(root, f"{lr}-{seed}", steps=40, seed=seed, lr=lr) for lr in (1e-3, 4e-3) for seed in (1, 2)]
+
+
+def test_seeds_of_one_configuration_are_a_group(runs: list[Run]) -> None:
+    found = compare(read(runs), metrics.VAL_LOSS, "tokens", None)
+    assert [(group["name"], list(group["runs"])) for group in found["groups"]] == [
+        ("A", ["0.001-1", "0.001-2"]),
+        ("B", ["0.004-1", "0.004-2"]),
+    ]
+    assert found["settings"] == {"model.optimizer.lr": {"A": 1e-3, "B": 4e-3}}
+    assert found["at"] == 40 * 64
+    assert len(found["differences"]) == 1
+
+
+def test_what_cannot_be_read_is_a_note_and_the_run_stays(runs: list[Run], tmp_path: Path) -> None:
+    empty = create_run(tmp_path, "empty")
+    damaged = create_run(tmp_path, "damaged")
+    damaged.config_path.write_text("- no mapping")
+    found = read([*runs, empty, damaged])
+    assert len(found.runs) == 6
+    assert any(note.startswith("empty: no metrics yet") for note in found.notes)
+    assert any("does not hold a mapping" in note for note in found.notes)
+    assert compare(found, metrics.VAL_LOSS, "step", None)["groups"][-1]["mean"] is None
+
+
+def test_a_metric_that_no_run_has_is_refused_with_the_nearest(runs: list[Run]) -> None:
+    assert choose_metric(read(runs), None) == metrics.VAL_LOSS
+    with pytest.raises(ValueError, match="did you mean 'val/loss'"):
+        choose_metric(read(runs), "val/los")
+
+
+def test_the_spread_of_other_runs_on_the_same_text(runs: list[Run]) -> None:
+    assert elsewhere(read(runs[:1]), metrics.VAL_LOSS, "tokens", str(runs[0].path.parent)) == pytest.approx(
+        elsewhere(read(runs[1:2]), metrics.VAL_LOSS, "tokens", str(runs[0].path.parent)), rel=1
+    )
+    assert elsewhere(read(runs), metrics.VAL_LOSS, "tokens", str(runs[0].path.parent)) is None
