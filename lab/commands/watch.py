@@ -13,6 +13,7 @@ from lab.console.format import console
 from lab.console.terminal import Parser, guarded
 from lab.console.watch import Watched, picture
 from lab.runs import open_run
+from lab.runs.heartbeats import may_still_move
 
 PROGRAM = "python -m lab watch"
 USAGE = f"{PROGRAM} [RUN] [--once] [--root ROOT]"
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
     from rich.live import Live
 
     with Live(picture(watched, screen), console=screen, auto_refresh=False, vertical_overflow="crop") as live:
-        while watched.status.active:
+        while watched.status.active or may_still_move(watched.run.status_path):
             try:
                 time.sleep(SECONDS)
             except KeyboardInterrupt:

@@ -20,8 +20,8 @@ line that is no JSON object is skipped.
 `process_start`: who writes it, on which clock · `parent`: {"run", "step"} of a fork · `levers`: what was
 chosen by device · `versions`, `git`: {"commit", "dirty"}, `command` · `details`: anything else,
 such as `horizon`, `parameters`, `defaults`: {setting that was chosen otherwise: its default}. A reader
-concludes `stale` when the state is one of the first three and the process is gone or its heartbeat older
-than 15 s, and `broken` when the file is missing, damaged or foreign.
+concludes `stale` when the state is one of the first three and the process is gone or its heartbeat has not
+moved for 15 s (`lab/runs/heartbeats.py`), and `broken` when the file is missing, damaged or foreign.
 
 `data.json` (R), `predictions.json` (R; its format: `lab/runs/predictions.py`), `tokenizer.json` (R),
 `config.yaml` (R): one object each, the content belongs to the rooms that write them. `report.md`,

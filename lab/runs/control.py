@@ -20,9 +20,10 @@ import orjson
 
 from lab.files import TEMPORARY_PREFIX, sweep_temporaries, write_whole
 from lab.runs.events import CommandAnswered, CommandRefused, EventReader, EventWriter
+from lab.runs.heartbeats import file_system_time
 from lab.runs.lines import now
 from lab.runs.paths import RunPaths
-from lab.runs.status import read_status
+from lab.runs.status import ACTIVE_STATES, read_status
 
 MAX_PROMPT_LENGTH = 10_000  # characters
 MAX_LEARNING_RATE = 1000
@@ -85,11 +86,13 @@ def send_command(run: RunPaths, name: str, **args: Any) -> str:
     if problem := command_problem(name, args):
         raise ValueError(problem)
     status = read_status(run)
+    if status.recorded_state in ACTIVE_STATES:  # by the clock that dates its heartbeats: this machine's may be another
+        run.control_dir.mkdir(exist_ok=True)
+        status = read_status(run, file_system_time(run.control_dir))
     if not status.active:
         why = f" ({status.reason})" if status.reason else ""
         raise ValueError(f"run {run.name!r} is {status.state}{why}: no process trains it, so {name!r} was not sent")
     identity = f"{time.time_ns():020d}-{os.getpid()}-{next(_counter)}"
-    run.control_dir.mkdir(exist_ok=True)
     content = {"format": 1, "id": identity, "command": name, "args": args, "wall": now(), "pid": os.getpid()}
     write_whole(run.control_dir / f"{identity}.json", orjson.dumps(content), durable=False)
     return identity

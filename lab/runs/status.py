@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from lab.files import to_json, write_whole
+from lab.runs.heartbeats import RUN_HEARTBEAT_SECONDS, judge
 from lab.runs.paths import RunPaths
 from lab.runs.processes import process_start, this_machine
 from lab.runs.versions import git_state, versions
@@ -28,8 +29,6 @@ from lab.runs.versions import git_state, versions
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
-RUN_HEARTBEAT_SECONDS = 5.0
-STALE_SECONDS = 15.0  # three heartbeats missed
 PROGRESS_SECONDS = 0.5  # progress reaches the disk at most twice a second; a write takes 0.1 to 3 ms
 
 ACTIVE_STATES = frozenset({"starting", "running", "paused"})
@@ -43,13 +42,15 @@ TRANSITIONS = {
     "failed": {"starting"},
 }
 
+ON_THE_TRAINERS_CLOCK = ("started", "updated", "heartbeat")  # told on the reader's, where the two are seen to differ
+
 
 @dataclass(frozen=True)
 class Status:
     """One reading of run.json. Times are Unix seconds (UTC), losses nats per token; None: not known.
 
     `state` is what this reader concludes; `recorded_state` what the trainer last wrote; `reason` says in one
-    line why they differ (or what is wrong with the file), None when they agree.
+    line why they differ (or what is wrong with the file, or that the trainer's clock is another), else None.
     """
 
     name: str
@@ -92,10 +93,14 @@ SETTABLE = frozenset(f.name for f in fields(Status)) - {
 }
 
 
-def read_status(run: RunPaths) -> Status:
-    """Read and judge run.json; whatever it holds nothing is raised, but `broken` returned, with a reason."""
+def read_status(run: RunPaths, now: float | None = None) -> Status:
+    """Read and judge run.json; whatever it holds nothing is raised, but `broken` returned, with a reason.
+
+    `now`: the time by the clock of the run's file system, where it was asked; else this machine's stands for it.
+    """
     try:
-        content = orjson.loads(run.status_path.read_bytes())
+        with open(run.status_path, "rb") as file:
+            content, written = orjson.loads(file.read()), os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
         return _broken(run, "it has no run.json: the run was never started, or this is no run directory")
     except OSError as error:
@@ -105,11 +110,12 @@ def read_status(run: RunPaths) -> Status:
     if problem := _problem_of(content):
         return _broken(run, problem)
     values = {f.name: content[f.name] for f in fields(Status) if f.name in content}
-    values |= {"name": run.name, "recorded_state": content["state"], "reason": None}
-    reason = _why_stale(content) if content["state"] in ACTIVE_STATES else None
-    if reason:
-        values |= {"state": "stale", "reason": reason}
-    return Status(**values)
+    values |= {"name": run.name, "recorded_state": content["state"]}
+    active = content["state"] in ACTIVE_STATES
+    judged = judge(run.status_path, content, written, now, active=active)
+    values |= {name: values[name] - judged.ahead for name in ON_THE_TRAINERS_CLOCK if values.get(name) and judged.ahead}
+    values |= {"state": "stale"} if judged.stale else {}
+    return Status(**values | {"reason": judged.stale or (judged.remark if active else None)})
 
 
 def other_format(run: RunPaths) -> str | None:
@@ -155,30 +161,6 @@ def _fits(name: str, value: Any) -> bool:
     if name == "losses":
         return isinstance(value, dict) and all(v is None or isinstance(v, int | float) for v in value.values())
     return isinstance(value, _TYPES.get(name, object)) and not isinstance(value, bool)
-
-
-def _why_stale(content: dict[str, Any]) -> str | None:
-    """Why a run that calls itself active is not, or None.
-
-    On the machine that trains, its process is looked up (same pid *and* same start: pids are reused) and the
-    age of the heartbeat is taken from the monotonic clock, which neither a corrected wall clock nor a
-    suspended laptop moves. From elsewhere only the wall clock is left.
-    """
-    pid, heartbeat = content.get("pid"), content.get("heartbeat")
-    beat = content.get("heartbeat_monotonic")
-    age = time.time() - heartbeat if isinstance(heartbeat, int | float) else None
-    where = ""
-    if content.get("machine") == this_machine() and isinstance(pid, int):
-        if process_start(pid) != content.get("process_start"):
-            return f"its process {pid} is gone: it was killed or crashed without a word"
-        if isinstance(beat, int | float) and time.monotonic() >= beat:
-            age = time.monotonic() - beat
-        where = f", though process {pid} is alive: suspended, or the machine is overloaded"
-    elif content.get("host") != socket.gethostname():
-        where = f" from host {content.get('host')}"
-    if age is None:
-        return "it has no heartbeat"
-    return f"no heartbeat for {age:.0f} s{where}" if age > STALE_SECONDS else None
 
 
 class StatusWriter:

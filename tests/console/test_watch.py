@@ -72,7 +72,7 @@ def test_a_dead_run_says_since_when_and_how_to_go_on(run: Run, monkeypatch: pyte
         status.update(state="running")
         write_checkpoint(run, 100, lambda file: file.write(b"x"))
     heard = time.time()
-    monkeypatch.setattr("lab.runs.status.process_start", lambda pid: None)
+    monkeypatch.setattr("lab.runs.heartbeats.process_start", lambda pid: None)
     monkeypatch.setattr(time, "time", lambda: heard + 120)
     text = " ".join(shown(run).split())
     assert "fox stale" in text

@@ -68,7 +68,7 @@ const hour = (ms) =>
 export const clock = (seconds) => new Date(1000 * seconds).toLocaleTimeString("en-GB");
 
 /**
- * Why a run does not train and what is left of it; null where there is nothing to say.
+ * Why a run does not train and what is left of it, or what is odd about it; null where there is nothing to say.
  * @param {Lab.Status} status
  * @param {number | null} lostAt the step since which the loss is no number
  * @returns {Lab.Trouble | null}
@@ -98,6 +98,8 @@ export function troubleOf(status, lostAt) {
   if (state === "stopped")
     return { tone: "quiet", title: `Stopped at step ${count(status.step)}.`, text: `${reason} ${kept}`, resume };
   if (state === "broken") return { tone: "bad", title: "This run cannot be read.", text: reason, resume: null };
+  if (status.active && state !== "starting" && status.reason)  // the trainer's clock is another
+    return { tone: "quiet", title: reason, text: "", resume: null };
   return null;
 }
 

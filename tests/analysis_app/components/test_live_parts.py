@@ -200,6 +200,8 @@ def test_a_dead_trainer_is_told_with_what_is_left_of_it(bare_page: Any) -> None:
     nan = said(bare_page, "troubleOf", STATUS, 120)
     assert (nan["tone"], nan["title"]) == ("bad", "The loss is no number since step 120.")
     assert said(bare_page, "troubleOf", STATUS, None) is None
+    clock = said(bare_page, "troubleOf", STATUS | {"reason": "host a's clock is about 2 h ahead"}, None)
+    assert (clock["tone"], clock["title"]) == ("quiet", "Host a's clock is about 2 h ahead.")
 
 
 def test_answers_events_and_markers_in_words(bare_page: Any) -> None:
