@@ -95,20 +95,20 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> BPETokenizer:
     return from_merges(learner.get_vocab())
 
 
-def from_merges(vocabulary: dict[str, int], name: str = "bpe") -> BPETokenizer:
+def from_merges(vocabulary: dict[str, int]) -> BPETokenizer:
     """A tokenizer from a byte-level vocabulary in Hugging Face's notation, whose ids follow the order of learning.
 
     That order is all tiktoken asks for: of two neighbouring pairs the one learned first is joined first.
     """
-    byte_of = {character: byte for byte, character in enumerate(_printable_bytes())}
+    byte_of = {character: byte for byte, character in enumerate(printable_bytes())}
     tokens = [b""] * len(vocabulary)
     for token, i in vocabulary.items():
         tokens[i] = bytes(byte_of[character] for character in token)
     end = len(tokens)
-    return BPETokenizer(name, [*tokens, EOT.encode()], end, {EOT: end}, GPT2_PATTERN)
+    return BPETokenizer("bpe", [*tokens, EOT.encode()], end, {EOT: end}, GPT2_PATTERN)
 
 
-def _printable_bytes() -> Iterator[str]:
+def printable_bytes() -> Iterator[str]:
     """What GPT-2's vocabulary files write for each byte: itself where it can be seen, else from U+0100 on."""
     visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     hidden = 0

@@ -18,6 +18,7 @@ from typing import Any
 from lab.data.bpe import PUBLISHED, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
 from lab.data.cache import cache_root, locked, writing
 from lab.data.corpus import Corpus
+from lab.data.huggingface import HuggingFaceTokenizer
 from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
 
 __all__ = ["KINDS", "StreamDecoder", "Tokenizer", "from_json", "load_tokenizer", "make_tokenizer"]
@@ -153,6 +154,8 @@ def _from_stored(stored: dict[str, Any]) -> Tokenizer:
         return ByteTokenizer()
     if stored["kind"] == "bpe":
         return BPETokenizer(stored["name"], tokens, stored["eot_id"], stored["specials"], stored["pattern"])
+    if stored["kind"] == "huggingface":
+        return HuggingFaceTokenizer(stored["name"], tokens, stored["eot_id"], stored["specials"], stored["settings"])
     if stored["kind"] == "char":
         special = {stored["unknown_id"], *stored["specials"].values()}
         alphabet = [token.decode("utf-8") for i, token in enumerate(tokens) if token is not None and i not in special]

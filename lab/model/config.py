@@ -15,7 +15,7 @@ from lab.checks import is_integer, is_number
 Positions = Literal["learned", "rope", "none"]
 Norm = Literal["layernorm", "rmsnorm"]
 NormPosition = Literal["pre", "post"]
-MLPKind = Literal["gelu", "gelu_tanh", "swiglu", "relu2"]
+MLPKind = Literal["gelu", "gelu_tanh", "swiglu", "relu2", "relu"]
 
 _CHOICES = {"positions": Positions, "norm": Norm, "norm_position": NormPosition, "mlp": MLPKind}
 _ROPE_BASE = 10000.0
@@ -44,7 +44,7 @@ class GPTConfig:
         norm_position: pre: norms inside the branches, the residual stream is a plain sum (GPT-2). post: norms on the
             stream after each sum, none at the end (Vaswani et al. 2017); harder to train when deep.
         mlp: gelu (erf form), gelu_tanh (GPT-2's approximation, 2.4 times slower eagerly on CPU), swiglu (Shazeer 2020),
-            relu2 (squared ReLU, So et al. 2021).
+            relu2 (squared ReLU, So et al. 2021), relu (Vaswani et al. 2017; OPT).
         qk_norm: RMSNorm on each head's queries and keys, which bounds the attention scores (Henry et al. 2020).
         tie_embeddings: One matrix both embeds tokens and scores the next one (Press and Wolf 2017).
         bias: Biases in the linear layers and LayerNorms.

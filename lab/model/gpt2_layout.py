@@ -6,7 +6,9 @@ Linear layers are stored transposed, as `[in, out]` (Hugging Face's `Conv1D`); a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +20,13 @@ from lab.model.layers import NORM_EPSILON
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
-ACTIVATIONS: dict[MLPKind, str] = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu2": "relu2"}
+# Our name of an activation function and theirs; where there are several for the same one, the first is written.
+ACTIVATIONS: dict[MLPKind, tuple[str, ...]] = {
+    "gelu": ("gelu", "gelu_python"),
+    "gelu_tanh": ("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"),
+    "relu2": ("relu2",),
+    "relu": ("relu",),
+}
 # Names of layers here and there, within a block and around the blocks.
 BLOCK_LAYERS = {
     "ln1": "ln_1",
@@ -31,6 +39,11 @@ BLOCK_LAYERS = {
 OUTER_LAYERS = {"token_embedding": "wte", "position_embedding": "wpe", "ln_final": "ln_f"}
 TRANSPOSED = ("c_attn", "c_proj", "c_fc")
 PREFIX = "transformer."  # of all names but the head's; files of the model without its head leave it out
+EMBEDDING, HEAD = "wte.weight", "lm_head.weight"
+# What torch.compile, DDP, FSDP and activation checkpointing put into the names of the weights that they wrap.
+WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|module|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+MASKS = (".attn.bias", ".attn.masked_bias")  # in old files, each layer's causal mask as if it were a weight
+MOST_NAMED = 6  # weights that a message about a misfit names
 DROPOUTS = ("embd", "attn", "resid")
 # Settings of GPT-2's that this model has no switch for, and the one value it stands for.
 FIXED = {
@@ -58,7 +71,7 @@ def gpt2_config(config: GPTConfig) -> dict[str, Any]:
         "n_inner": config.d_mlp,
         "n_positions": config.context_length,
         "vocab_size": config.vocab_size,
-        "activation_function": ACTIVATIONS[config.mlp],
+        "activation_function": ACTIVATIONS[config.mlp][0],
         "layer_norm_epsilon": NORM_EPSILON,
         "initializer_range": config.init_std,
         "tie_word_embeddings": config.tie_embeddings,
@@ -92,8 +105,8 @@ def config_from_gpt2(stored: Mapping[str, Any]) -> GPTConfig:
         if stored.get(name, only) != only
     ]
     activation = stored.get("activation_function", "gelu_new")
-    ours = {theirs: ours for ours, theirs in ACTIVATIONS.items()}
-    if activation not in ours:
+    ours = {name: ours for ours, names in ACTIVATIONS.items() for name in names}
+    if not isinstance(activation, str) or activation not in ours:
         problems.append(f"activation_function={activation!r}: this model knows only {', '.join(ours)}")
     dropout = {f"{where}_pdrop": stored.get(f"{where}_pdrop", 0.1) for where in DROPOUTS}
     if len(set(dropout.values())) > 1:
@@ -117,27 +130,68 @@ def config_from_gpt2(stored: Mapping[str, Any]) -> GPTConfig:
 
 
 def model_from_gpt2(config: GPTConfig, stored: Mapping[str, Tensor]) -> GPT:
-    """A GPT in fp32 and evaluation mode with the stored weights. Raises ValueError naming all that do not fit."""
-    # Old files hold each layer's causal mask as if it were a weight; some repeat a tied head.
-    extra = (".attn.bias", ".attn.masked_bias", *(("lm_head.weight",) if config.tie_embeddings else ()))
-    given = {name.removeprefix(PREFIX): tensor for name, tensor in stored.items() if not name.endswith(extra)}
-    names = _names(config)
-    model = GPT(config)
-    ours = model.state_dict()
+    """A GPT in fp32 and evaluation mode with the stored weights. Raises ValueError naming what does not fit.
+
+    A head that differs from the embedding is kept, as `transformers` does, whatever the configuration says of tying:
+    the model is then an untied one.
+    """
+    given = _plainly_named(stored)
+    if config.tie_embeddings and HEAD in given:
+        head = given.pop(HEAD)
+        if not _equal(head, given.setdefault(EMBEDDING, head)):
+            given[HEAD], config = head, replace(config, tie_embeddings=False)
+    # A configuration of a million layers costs no more than naming the first that is missing.
+    n_stored = len({name.split(".")[1] for name in given if name.startswith("h.")})
+    names = _names(replace(config, n_layers=min(config.n_layers, n_stored + 1)))
     problems = [f"{name} is missing" for name in names.values() if name not in given]
-    problems += [f"{name} is no weight of GPT-2's" for name in given if name not in names.values()]
-    for name, their_name in names.items():
-        if their_name in given:
-            tensor = _transpose(their_name, given[their_name])
-            if tensor.shape == ours[name].shape:
-                ours[name].copy_(tensor)
-            else:
-                problems.append(
-                    f"{their_name} is {list(tensor.shape)}, {CONFIG_FILE} asks for {list(ours[name].shape)}"
-                )
+    known = set(names.values())
+    problems += [f"{name} is no weight of GPT-2's" for name in given if name not in known]
+    problems += [f"{name} is {t.dtype}: only 16, 32 and 64-bit floats are read" for name, t in given.items() if _odd(t)]
     if problems:
-        raise ValueError("\n".join(problems))
+        raise _misfit(problems)
+    try:
+        with torch.device("meta"):  # no memory for initial weights, and none of the caller's random numbers
+            model = GPT(config)
+    except RuntimeError as error:
+        raise ValueError(f"{CONFIG_FILE} asks for sizes that no tensor has: {error}") from None
+    weights = {ours: _transpose(theirs, given[theirs]) for ours, theirs in names.items()}
+    problems = [
+        f"{names[name]} is {list(weights[name].shape)}, {CONFIG_FILE} asks for {list(tensor.shape)}"
+        for name, tensor in model.state_dict().items()
+        if weights[name].shape != tensor.shape
+    ]
+    if problems:
+        raise _misfit(problems)
+    # Copied: what was read may be a view of a file that somebody overwrites.
+    copies = {name: tensor.to(torch.float32, copy=True).contiguous() for name, tensor in weights.items()}
+    model.load_state_dict(copies, assign=True)
     return model.eval()
+
+
+def _plainly_named(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights by GPT-2's own names, without masks. Raises ValueError where two different ones have one name."""
+    given: dict[str, Tensor] = {}
+    for name, tensor in stored.items():
+        plain = WRAPPERS.sub("", name).removeprefix(PREFIX)
+        if not plain.endswith(MASKS) and not _equal(tensor, given.setdefault(plain, tensor)):
+            raise ValueError(f"{plain} is there twice, with different numbers (once as {name})")
+    return given
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    if one.dtype != other.dtype:
+        one, other = one.double(), other.double()
+    return one is other or torch.equal(one, other)
+
+
+def _odd(tensor: Tensor) -> bool:
+    """Whether a tensor holds no plain floats: quantised numbers mean nothing without their scales."""
+    return not tensor.is_floating_point() or tensor.element_size() < 2
+
+
+def _misfit(problems: list[str]) -> ValueError:
+    more = [f"and {len(problems) - MOST_NAMED} more"] if len(problems) > MOST_NAMED else []
+    return ValueError("\n".join(problems[:MOST_NAMED] + more))
 
 
 def _inexpressible(config: GPTConfig) -> Iterator[str]:
@@ -168,7 +222,7 @@ def _names(config: GPTConfig) -> dict[str, str]:
         if not ours.endswith("embedding"):
             names[f"{ours}.bias"] = f"{theirs}.bias"
     if not config.tie_embeddings:
-        names["unembedding.weight"] = "lm_head.weight"
+        names["unembedding.weight"] = HEAD
     return names
 
 

@@ -180,6 +180,8 @@ class MLP(nn.Module):
         x = site(tap, "hook_pre", self.up(x))
         if self.kind == "relu2":
             x = F.relu(x).square()
+        elif self.kind == "relu":
+            x = F.relu(x)
         else:
             x = F.gelu(x, approximate="tanh" if self.kind == "gelu_tanh" else "none")
         return self.dropout(self.down(site(tap, "hook_post", x)))

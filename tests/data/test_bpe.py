@@ -86,7 +86,7 @@ def test_gpt2_ids_equal_those_of_tokenizers(gpt2: BPETokenizer) -> None:
     from tokenizers import ByteLevelBPETokenizer
 
     table = {token: i for i, token in enumerate(gpt2.tokens[:-1])}
-    merges, letters = [], dict(zip(range(256), bpe._printable_bytes(), strict=True))
+    merges, letters = [], dict(zip(range(256), bpe.printable_bytes(), strict=True))
     write = lambda token: "".join(letters[b] for b in token)  # noqa: E731
     for token in list(table)[256:]:
         # The pair a token was joined from: its parts under all joins learned before it.

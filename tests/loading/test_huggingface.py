@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import ByteLevelBPETokenizer
+from tokenizers import ByteLevelBPETokenizer, Tokenizer, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
 
 from lab.data.vocabulary import ByteTokenizer
@@ -227,7 +227,7 @@ def test_folders_that_cannot_be_opened_say_why(tmp_path: Path) -> None:
     vocabulary = json.loads((tmp_path / "vocab.json").read_text())
     shifted = {"<pad>": 0} | {token: i + 1 for token, i in vocabulary.items()}
     (tmp_path / "vocab.json").write_text(json.dumps(shifted))
-    assert "laid out as GPT-2's" in reason()
+    assert "305 tokens, the model knows 301" in reason()
     (tmp_path / "merges.txt").unlink()
     assert "merges.txt" in reason()
     (tmp_path / "vocab.json").write_text("{")
@@ -236,3 +236,182 @@ def test_folders_that_cannot_be_opened_say_why(tmp_path: Path) -> None:
     assert "byte-level BPE" in reason()
     (tmp_path / "config.json").write_text("[]")
     assert "config.json" in reason()
+
+
+# ---------------------------------------------------------------- weights as others store them
+
+SMALL: dict[str, Any] = {"n_layer": 2, "n_head": 2, "n_embd": 16, "n_positions": 8, "vocab_size": 40}
+
+
+def check_same_logits(folder: Path, theirs: Any, n_ids: int = 40) -> GPT:
+    ours = load_gpt2(folder)
+    tokens = torch.randint(0, n_ids, (2, 8))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(tokens), theirs(tokens).logits, atol=1e-5, rtol=0)
+    return ours
+
+
+@pytest.mark.parametrize("stored", ["other", "same", "head alone"])
+def test_a_head_of_its_own_is_kept_though_the_configuration_ties_it(tmp_path: Path, stored: str) -> None:
+    make_theirs(**SMALL).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    embedding = weights["transformer.wte.weight"]
+    weights["lm_head.weight"] = torch.randn(40, 16) if stored == "other" else embedding.clone()
+    if stored == "head alone":
+        del weights["transformer.wte.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    ours = check_same_logits(tmp_path, GPT2LMHeadModel.from_pretrained(tmp_path).eval())
+    assert ours.config.tie_embeddings == (stored != "other")
+
+
+@pytest.mark.parametrize(
+    "name", ["gelu", "gelu_python", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate", "relu", "relu2"]
+)
+def test_activation_functions_by_all_their_names(tmp_path: Path, name: str) -> None:
+    theirs = make_theirs(**SMALL, activation_function=name)
+    theirs.save_pretrained(tmp_path)
+    check_same_logits(tmp_path, theirs)
+
+
+def test_shards_open_as_one_file_does(tmp_path: Path) -> None:
+    theirs = make_theirs(**SMALL)
+    theirs.save_pretrained(tmp_path, max_shard_size="8KB")
+    assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    check_same_logits(tmp_path, theirs)
+
+
+@pytest.mark.parametrize("wrap", ["_orig_mod.{}", "module.{}", "module._orig_mod.{}", "transformer.h.1._orig_mod.{}"])
+def test_names_that_a_wrapper_has_left_its_own_in(tmp_path: Path, wrap: str) -> None:
+    theirs = make_theirs(**SMALL, tie_word_embeddings=False)
+    theirs.save_pretrained(tmp_path)
+    inner, _, _ = wrap.rpartition("_orig_mod.") if wrap.startswith("transformer") else ("", "", "")
+    renamed = {
+        wrap.format(name.removeprefix(inner)) if name.startswith(inner) else name: tensor
+        for name, tensor in load_file(tmp_path / "model.safetensors").items()
+    }
+    save_file(renamed, tmp_path / "model.safetensors")
+    check_same_logits(tmp_path, theirs)
+
+
+def test_weights_that_cannot_be_meant_are_refused_in_few_lines(folder: Path) -> None:
+    def reason() -> str:
+        with pytest.raises(ValueError, match=r"\w") as error:
+            load_gpt2(folder)
+        assert len(str(error.value).splitlines()) < 10
+        return str(error.value)
+
+    path = folder / "model.safetensors"
+    whole = load_file(path)
+    name = "transformer.h.0.mlp.c_fc.weight"
+    save_file(whole | {name: whole[name].to(torch.int8)}, path)
+    assert "h.0.mlp.c_fc.weight is torch.int8" in reason()
+    save_file(whole | {f"module.{name}": whole[name] + 1}, path)
+    assert "there twice" in reason()
+    save_file({"a": torch.zeros(1)}, path)
+    assert "more" in reason()
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    assert "git lfs pull" in reason()
+    save_file(whole, path)
+    config = json.loads((folder / "config.json").read_text())
+    for change in ({"n_layer": 10**9}, {"n_embd": 4 * 10**12}, {"vocab_size": 10**15}, {"activation_function": []}):
+        (folder / "config.json").write_text(json.dumps(config | change))
+        assert reason()
+
+
+def test_an_index_that_does_not_fit_its_shards_is_named(folder: Path) -> None:
+    def reason(weight_map: Any) -> str:
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+        with pytest.raises(ValueError, match=r"\w") as error:
+            load_gpt2(folder)
+        return str(error.value)
+
+    shard = "model-00001-of-00002.safetensors"
+    (folder / "model.safetensors").rename(folder / shard)
+    names = dict.fromkeys(load_file(folder / shard), shard)
+    assert f"has no {shard.replace('1-', '2-')}" in reason(names | {"a": "model-00002-of-00002.safetensors"})
+    assert f"{shard} has no a" in reason(names | {"a": shard})
+    assert "no file beside it" in reason({"a": "../model.safetensors"})
+    assert "no file beside it" in reason({"a": 3})
+    assert "no weight_map" in reason({})
+    assert "no weight_map" in reason([])
+
+
+# ---------------------------------------------------------------- vocabularies as others store them
+
+
+def save_vocabulary(folder: Path, specials: list[str], *, words: bool = True, **declared: Any) -> Any:
+    """A tokenizer.json with `specials` first, and files that declare the end; returns the library's own."""
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=words)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=specials,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    learner.train_from_iterator([TEXT], trainer)
+    learner.save(str(folder / "tokenizer.json"))
+    for name, content in declared.items():
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | content))
+    return learner
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_a_folder_s_pre_tokenizer_is_obeyed(tmp_path: Path, words: bool) -> None:
+    theirs = save_vocabulary(tmp_path, ["<|endoftext|>"], words=words)
+    save_theirs(tmp_path, 300)
+    _, tokenizer = load(tmp_path)
+    assert tokenizer.encode(TEXT).tolist() == theirs.encode(TEXT).ids
+    assert tokenizer.eot_id == 0
+
+
+@pytest.mark.parametrize(
+    ("declared", "end"),
+    [
+        ({}, "<|endoftext|>"),
+        ({"config": {"eos_token_id": 2}}, "</s>"),
+        ({"config": {"eos_token_id": [50256, 1]}}, "<|endoftext|>"),
+        ({"generation_config": {"eos_token_id": 2}, "config": {"eos_token_id": None}}, "</s>"),
+        ({"tokenizer_config": {"eos_token": "</s>"}}, "</s>"),
+        ({"special_tokens_map": {"eos_token": {"content": "</s>"}}}, "</s>"),
+        ({"special_tokens_map": {"eos_token": ["</s>"]}, "tokenizer_config": {"eos_token": None}}, "<|endoftext|>"),
+    ],
+    ids=str,
+)
+def test_what_ends_a_text_is_what_the_files_declare(tmp_path: Path, declared: dict[str, Any], end: str) -> None:
+    theirs = save_theirs(tmp_path, 300)
+    (tmp_path / "generation_config.json").unlink()
+    config = json.loads((tmp_path / "config.json").read_text()) | {"eos_token_id": 50256}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_vocabulary(tmp_path, ["<pad>", "<|endoftext|>", "</s>"], **declared)
+    model, tokenizer = load(tmp_path)
+    assert tokenizer.tokens[tokenizer.eot_id] == end.encode()
+    assert tokenizer.specials == {"<pad>": 0, "<|endoftext|>": 1, "</s>": 2}
+    with torch.no_grad():
+        torch.testing.assert_close(model(TOKENS), theirs(TOKENS).logits, atol=1e-5, rtol=0)
+
+
+def test_padding_before_the_end_in_the_older_form(tmp_path: Path) -> None:
+    learn_vocabulary(tmp_path)
+    vocabulary = json.loads((tmp_path / "vocab.json").read_text())
+    end = vocabulary.pop("<|endoftext|>")
+    (tmp_path / "vocab.json").write_text(json.dumps(vocabulary))
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"<pad>": end, "<|endoftext|>": end + 1}))
+    theirs = save_theirs(tmp_path, end + 2)
+    model, tokenizer = load(tmp_path)
+    assert (tokenizer.eot_id, tokenizer.vocab_size) == (end + 1, end + 2)
+    with torch.no_grad():
+        assert model(TOKENS).shape[-1] == theirs(TOKENS).logits.shape[-1]
+
+
+def test_the_older_form_takes_its_other_settings_from_beside_it(tmp_path: Path) -> None:
+    learn_vocabulary(tmp_path)
+    added = {"301": {"content": "<user>", "special": False}, "junk": 3, "302": []}
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"add_prefix_space": True, "added_tokens_decoder": added, "model_max_length": 10**30})
+    )
+    save_theirs(tmp_path, 310)
+    _, tokenizer = load(tmp_path)
+    assert tokenizer.encode("one").tolist() == tokenizer.encode(" one").tolist()
+    assert tokenizer.encode("one<user>").tolist()[-1] == 301

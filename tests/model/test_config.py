@@ -13,7 +13,7 @@ from lab.model import GPT, GPTConfig, count_parameters
         ({"d_mlp": 1.5}, ["d_mlp=1.5", "whole number"]),
         ({"vocab_size": 1}, ["vocab_size=1", "at least 2"]),
         ({"positions": "rotary"}, ["positions='rotary'", "learned, rope, none"]),
-        ({"mlp": "relu"}, ["mlp='relu'", "gelu, gelu_tanh, swiglu, relu2"]),
+        ({"mlp": "silu"}, ["mlp='silu'", "gelu, gelu_tanh, swiglu, relu2, relu"]),
         ({"bias": "no"}, ["bias='no'", "true or false"]),
         ({"dropout": 1.0}, ["dropout=1.0", "[0, 1)"]),
         ({"dropout": float("nan")}, ["dropout=nan"]),

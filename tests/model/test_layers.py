@@ -77,7 +77,7 @@ def test_turned_products_depend_on_the_distance_alone() -> None:
     torch.testing.assert_close(rotate(q, *table(500, 1)).norm(), q.norm())
 
 
-@pytest.mark.parametrize("kind", ["gelu", "gelu_tanh", "relu2"])
+@pytest.mark.parametrize("kind", ["gelu", "gelu_tanh", "relu2", "relu"])
 def test_activation_functions_equal_transformers(kind: str) -> None:
     activations = pytest.importorskip("transformers.activations").ACT2FN
     mlp = MLP(GPTConfig(d_model=32, mlp=kind))  # type: ignore[arg-type]

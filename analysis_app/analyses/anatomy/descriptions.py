@@ -35,15 +35,19 @@ def of_text(text: str) -> Description:
 def of_tokens(tokenizer: Tokenizer, n_tokens: int, config: GPTConfig) -> Description:
     """How the text is split."""
     size, context = f"{config.vocab_size:,}", f"{config.context_length:,}"
+    pairs = (
+        "Byte-pair encoding begins with single bytes and merges, over and over, the pair of neighbours that is most "
+        "frequent in a training text (Sennrich et al. 2016). Frequent words end up as one token, rare ones as several. "
+        "A space belongs to the word after it: that is why so many tokens begin with a dot (·)."
+    )
     how = {
         "char": f"Here every character is a token of its own. A vocabulary of {size} keeps the model small, but it has "
         f"to learn spelling before it can learn words, and its context of {context} tokens is only as many characters "
         "long.",
         "bytes": f"Here every byte of the text, written in UTF-8, is a token. {size} ids are enough for every text "
         "there is; the price is that texts become long, and letters beyond English take two to four tokens each.",
-        "bpe": "Byte-pair encoding begins with single bytes and merges, over and over, the pair of neighbours that is "
-        "most frequent in a training text (Sennrich et al. 2016). Frequent words end up as one token, rare ones as "
-        "several. A space belongs to the word after it: that is why so many tokens begin with a dot (·).",
+        "bpe": pairs,
+        "huggingface": pairs,
     }.get(tokenizer.kind, f"The tokenizer is of the kind {tokenizer.kind}.")
     return Description(
         "Tokens",
@@ -204,6 +208,11 @@ def of_mlp(config: GPTConfig) -> Description:
             "Squared ReLU sets negative numbers to exactly 0 and squares the others (So et al. 2021): a unit is either "
             "off, or the more it is on the more it counts.",
             "relu(x·W_up)² · W_down",
+        ),
+        "relu": (
+            "ReLU sets negative numbers to exactly 0 and lets the others through (Vaswani et al. 2017): a unit is off, "
+            "or on as far as its sum says.",
+            "relu(x·W_up) · W_down",
         ),
         "swiglu": (
             "SwiGLU gives each unit a gate (Shazeer 2020): a third matrix computes a second number for it, and "

@@ -13,6 +13,7 @@ import lab
 from analysis_app.analyses.declaration import Answer
 from analysis_app.library import NotFoundError
 from lab.data.bpe import BPETokenizer
+from lab.data.huggingface import HuggingFaceTokenizer
 from lab.data.vocabulary import ByteTokenizer, CharTokenizer
 from lab.generation.sampling import own_probabilities
 from lab.model.attention import Attention, explicit_attention
@@ -29,6 +30,7 @@ FUNCTIONS: dict[str, Function] = {
         CharTokenizer.encode,
         ByteTokenizer.encode,
         BPETokenizer.encode,
+        HuggingFaceTokenizer.encode,
         GPT.residual,
         GPT.unembed,
         Block.forward,

@@ -16,7 +16,7 @@ PARTS = {
     "positions": {"learned": "learned positions", "rope": "rotary positions", "none": "no positions"},
     "norm": {"layernorm": "LayerNorm", "rmsnorm": "RMSNorm"},
     "norm_position": {"pre": "before each branch", "post": "after each branch"},
-    "mlp": {"gelu": "GELU", "gelu_tanh": "GELU (tanh)", "swiglu": "SwiGLU", "relu2": "squared ReLU"},
+    "mlp": {"gelu": "GELU", "gelu_tanh": "GELU (tanh)", "swiglu": "SwiGLU", "relu2": "squared ReLU", "relu": "ReLU"},
 }
 
 
