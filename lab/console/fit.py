@@ -109,11 +109,13 @@ def data_line(facts: dict[str, Any]) -> str:
     splits, validated = facts["splits"], facts["validation"]["tokens"]
     if not splits:
         return f"{named}: made as it is read, without end; validated on {validated:,} tokens"
+    n_windows = facts["validation"].get("random_windows")
+    windows = "" if n_windows is None else f"{n_windows:,} random windows, "
     held_out, n_bytes = splits["val"]["bytes"], sum(split["bytes"] for split in splits.values())
     return (
         f"{named}: {splits['train']['tokens']:,} tokens to learn from\n"
         f"held out: {held_out / n_bytes:.1%} of the text ({byte_count(held_out)} of {byte_count(n_bytes)}),"
-        f" validated on {validated:,} tokens of it"
+        f" validated on {windows}{validated:,} tokens of it"
     ) + (f"\n{n:,} lines of <|endoftext|> separate its documents" if (n := facts["corpus"].get("separators")) else "")
 
 

@@ -8,7 +8,8 @@
   general purpose compression has not.
 - **floor**: the entropy of a made corpus; no predictor gets below it.
 
-Counts are taken over the training tokens and scored on the validation tokens. Both smoothings have one strength, and it
+Counts are taken over the training tokens and scored on the tokens that validation predicts, all of the held-out text or
+random windows of it; xz packs the text of these. Both smoothings have one strength, and it
 is the one of a fixed grid that scores best on the validation tokens: that favours the baseline, a little, and never the
 model.
 """
@@ -154,24 +155,33 @@ def synthetic_baselines(sequences: Sequences, byte_lengths: np.ndarray, entropy:
 
 
 def text_baselines(
-    train: np.ndarray, val: np.ndarray, byte_lengths: np.ndarray, decode_bytes: Callable[[np.ndarray], bytes]
+    train: np.ndarray,
+    val: np.ndarray,
+    byte_lengths: np.ndarray,
+    decode_bytes: Callable[[np.ndarray], bytes],
+    windows: Callable[[], Pairs] | None = None,
 ) -> dict[str, Any]:
     """All baselines of a text corpus, from its two token streams.
 
     As `token_baselines`, and "xz" in both units: its nats per token are what its bits come to for each of the
-    validation tokens it packed. "windows" are the nats per token where it packs 64 KB at a time.
+    validation tokens it packed. "windows" are the nats per token where it packs 64 KB at a time. `windows` gives the
+    pairs that validation predicts where that is not all of `val`.
     """
-    train_pairs, val_pairs = stream_pairs(train, TRAIN_TOKENS), stream_pairs(val, VAL_TOKENS)
-    found: dict[str, Any] = token_baselines(train_pairs, val_pairs, byte_lengths)
-    text, n_tokens = _first_bytes(val, byte_lengths, decode_bytes)
+    if windows is None:
+        val_pairs, chunks = stream_pairs(val, VAL_TOKENS), (val[i : i + _CHUNK] for i in range(0, len(val), _CHUNK))
+    else:
+        val_pairs, chunks = _first_pairs(windows(), VAL_TOKENS), (targets for _, targets in windows())
+    val_pairs = list(val_pairs)
+    found: dict[str, Any] = token_baselines(stream_pairs(train, TRAIN_TOKENS), val_pairs, byte_lengths)
+    text, n_tokens = _first_bytes(chunks, byte_lengths, decode_bytes, XZ_BYTES)
     if text:
         packed, nats = xz_bits_per_byte(text), math.log(2) * len(text) / n_tokens
         found["bits_per_byte"]["xz"] = packed
         found["nats_per_token"]["xz"] = packed * nats
-        found["windows"] = windows_bits_per_byte(text) * nats
+        found["windows"] = windows_bits_per_byte(_spread_bytes(val, byte_lengths, decode_bytes)) * nats
     found["method"] = {
         "train_tokens": min(len(train) - 1, TRAIN_TOKENS),
-        "val_tokens": min(len(val) - 1, VAL_TOKENS),
+        "val_tokens": sum(len(targets) for _, targets in val_pairs),
         "xz_bytes": len(text),
         "unigram": "train counts, add-alpha",
         "bigram": "train counts, Dirichlet prior over the unigram",
@@ -180,14 +190,31 @@ def text_baselines(
     return found
 
 
+def _first_pairs(pairs: Pairs, limit: int) -> Pairs:
+    """The first of the pairs, about `limit` of them."""
+    taken = 0
+    for before, targets in pairs:
+        yield before, targets
+        taken += len(targets)
+        if taken >= limit:
+            return
+
+
+def _spread_bytes(val: np.ndarray, byte_lengths: np.ndarray, decode_bytes: Callable[[np.ndarray], bytes]) -> bytes:
+    """The text if it is short; of a longer one `WINDOWS` stretches of `WINDOW` bytes, evenly spread over it."""
+    parts = [val[i * len(val) // WINDOWS :][:WINDOW] for i in range(WINDOWS)] if len(val) > WINDOW * WINDOWS else [val]
+    most = WINDOW if len(parts) > 1 else WINDOW * WINDOWS
+    return b"".join(_first_bytes([part], byte_lengths, decode_bytes, most)[0] for part in parts)
+
+
 def _first_bytes(
-    val: np.ndarray, byte_lengths: np.ndarray, decode_bytes: Callable[[np.ndarray], bytes]
+    chunks: Iterable[np.ndarray], byte_lengths: np.ndarray, decode_bytes: Callable[[np.ndarray], bytes], most: int
 ) -> tuple[bytes, int]:
-    """The first `XZ_BYTES` of the text, end-of-text ids left out, and how many tokens they take."""
+    """The first `most` bytes of a text, end-of-text ids left out, and how many tokens they take."""
     text, n_tokens = bytearray(), 0
-    for start in range(0, len(val), _CHUNK):
-        ids = np.asarray(val[start : start + _CHUNK])
-        ids = ids[np.cumsum(byte_lengths[ids]) <= XZ_BYTES - len(text)]
+    for chunk in chunks:
+        ids = np.asarray(chunk)
+        ids = ids[np.cumsum(byte_lengths[ids]) <= most - len(text)]
         if not len(ids):
             break
         text += decode_bytes(ids[byte_lengths[ids] > 0])

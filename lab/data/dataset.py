@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -139,11 +139,11 @@ class LabData:
             n_val = math.ceil((self.settings.val_tokens or SYNTHETIC_VAL_TOKENS) / context)
             return SyntheticSequences(self.corpus.sequences, context, n_val)
         self._check_lengths()
-        return TextSequences(self.token_files["train"].array(), self._val_array(), context, self.settings.seed)
-
-    def _val_array(self) -> np.ndarray:
-        most = self.settings.val_tokens
-        return self.token_files["val"].array()[: None if most is None else most + 1]
+        train, val = self.token_files["train"], self.token_files["val"]
+        # The held-out text itself chooses the windows: runs of other seeds are validated on the same ones.
+        key = val.checksum ^ val.tokens << 32
+        seed, most = self.settings.seed, self.settings.val_tokens
+        return TextSequences(train.array(), val.array(), context, seed, val_tokens=most, val_key=key)
 
     def _check_lengths(self) -> None:
         context, need = self.context_length, self.sequences_per_step
@@ -219,15 +219,19 @@ class LabData:
             return None
         return "an earlier version split it, by the number of documents; it is split by their text now"
 
+    def _val_pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The tokens that validation predicts, each with the one before it, in chunks."""
+        for start in range(0, self.sequences.n_val, 1024):
+            tokens, targets = self.sequences.val(start, min(start + 1024, self.sequences.n_val))
+            yield tokens[targets >= 0], targets[targets >= 0]
+
     @cached_property
     def _val_counts(self) -> tuple[int, int]:
         """(targets, their bytes) of the validation split."""
         tokens = n_bytes = 0
-        for start in range(0, self.sequences.n_val, 1024):
-            _, targets = self.sequences.val(start, min(start + 1024, self.sequences.n_val))
-            counted = targets[targets >= 0]
-            tokens += len(counted)
-            n_bytes += int(self.tokenizer.byte_lengths[counted].sum())
+        for _, targets in self._val_pairs():
+            tokens += len(targets)
+            n_bytes += int(self.tokenizer.byte_lengths[targets].sum())
         return tokens, n_bytes
 
     @property
@@ -248,11 +252,20 @@ class LabData:
         if self._synthetic:
             return synthetic_baselines(self.sequences, lengths, self.corpus.entropy)
         folder = token_folder(self.corpus, self.tokenizer, self.settings.cache_dir)
-        train, val = self.token_files["train"].array(), self._val_array()
+        train, val = self.token_files["train"].array(), self.token_files["val"].array()
+        part = f"{self.settings.val_tokens}-{self.context_length}" if self._val_windows else "all"
         return kept(
-            folder / f"baselines-2-{self.settings.val_tokens or 'all'}.json",
-            lambda: text_baselines(train, val, lengths, self.tokenizer.decode_bytes),
+            folder / f"baselines-3-{part}.json",
+            lambda: text_baselines(
+                train, val, lengths, self.tokenizer.decode_bytes, self._val_pairs if self._val_windows else None
+            ),
         )
+
+    @property
+    def _val_windows(self) -> int | None:
+        """How many random windows of the held-out text are validated on; None where it is all of it."""
+        windows = getattr(self.sequences, "windows", None)
+        return None if windows is None else len(windows)
 
     def facts(self) -> dict[str, Any]:
         """The facts of the data for data.json: plain JSON values only."""
@@ -283,7 +296,12 @@ class LabData:
             },
             "vocab_size": self.vocab_size,
             "splits": splits,
-            "validation": {"tokens": tokens, "bytes": n_bytes, "sequences": self.sequences.n_val},
+            "validation": {
+                "tokens": tokens,
+                "bytes": n_bytes,
+                "sequences": self.sequences.n_val,
+                "random_windows": self._val_windows,
+            },
             "bytes_per_token": self.val_bytes_per_token,
             "context_length": self.context_length,
             "tokens_per_step": self.tokens_per_step,

@@ -31,8 +31,8 @@ class DataSettings:
         seed: Chooses the split, the order of the sequences, and what a made corpus is made of.
         val_fraction: Share of the text, in bytes, that is held out: whole documents, and the end of one where they
             do not make the share.
-        val_tokens: Validate on the first so many tokens of the held-out text; unset: on all of it (65 536 of a made
-            corpus).
+        val_tokens: Validate on so many tokens of the held-out text, in random windows of a context each that are the
+            same in all runs on it; unset: on all of it (65 536 of a made corpus).
         cache_dir: Where vocabularies and token files are kept; unset: LAB_CACHE_DIR, else ~/.cache/pretraining-lab.
         data_dir: Where downloaded corpora are kept; unset: LAB_DATA_DIR, else beside the cache.
         corpus_options: What one corpus alone understands, such as `{text_key: body}` (the field of .jsonl and

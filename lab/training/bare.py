@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 
 from lab.data.datamodule import LabDataModule
@@ -84,16 +85,15 @@ class BareTraining:
 
     @torch.no_grad()
     def val_loss(self, most_tokens: int | None = None) -> float:
-        """Mean loss over the validation split, or over its first sequences that hold `most_tokens`; nats per token."""
+        """Mean loss over what validation reads, or over `most_tokens` spread evenly over that; nats per token."""
         self.model.eval()
         source = self.data.sequences
         n = source.n_val if most_tokens is None else min(source.n_val, max(1, most_tokens // self.data.context_length))
         nats, counted = 0.0, 0
+        rows = np.linspace(0, source.n_val - 1, n).round().astype(int)
         for start in range(0, n, self.data.batch_size):
-            x, y = (
-                torch.from_numpy(part).to(self.device)
-                for part in source.val(start, min(start + self.data.batch_size, n))
-            )
+            batch = zip(*(source.val(row, row + 1) for row in rows[start : start + self.data.batch_size]), strict=True)
+            x, y = (torch.from_numpy(np.concatenate(part)).to(self.device) for part in batch)
             with self.levers.autocast():
                 total, count = summed_loss(self.model, x, y)
             nats, counted = nats + float(total), counted + int(count)

@@ -1,4 +1,4 @@
-"""The beginning that a fit's last words offer to go on from."""
+"""What is said of the data before a fit, and the beginning that its last words offer to go on from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lab.console.fit import opening_of
+from lab.console.fit import data_line, opening_of
 
 
 def data(text: str) -> SimpleNamespace:
@@ -30,3 +30,19 @@ def data(text: str) -> SimpleNamespace:
 )
 def test_the_first_words_are_words_where_there_are_any(text: str, opening: str) -> None:
     assert opening_of(data(text)) == opening
+
+
+def test_what_is_held_out_and_validated_on_is_said() -> None:
+    facts = {
+        "corpus": {"name": "text", "separators": 39},
+        "tokenizer": {"kind": "char"},
+        "vocab_size": 20,
+        "splits": {"train": {"tokens": 9000, "bytes": 9000}, "val": {"tokens": 1000, "bytes": 1000}},
+        "validation": {"tokens": 256, "random_windows": 16},
+    }
+    said = data_line(facts)
+    assert "held out: 10.0% of the text (1 kB of 10 kB), validated on 16 random windows, 256 tokens of it" in said
+    assert "39 lines of <|endoftext|> separate its documents" in said
+    facts["corpus"] = {"name": "text"}
+    facts["validation"] = {"tokens": 999, "random_windows": None}
+    assert data_line(facts).endswith("validated on 999 tokens of it")

@@ -138,7 +138,24 @@ def test_bounds_are_stated_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = text_baselines(stream, stream, np.ones(7, dtype=np.int64), decode)
     assert found["method"] | {"train_tokens": 500, "val_tokens": 300, "xz_bytes": 100} == found["method"]
-    assert packed == stream[:100].tolist()
+    assert packed[:100] == stream[:100].tolist()
+
+
+def test_windows_are_what_is_compared() -> None:
+    train, val = np.arange(5000) % 7, np.zeros(5000, dtype=np.int64)
+    pairs = [(train[:50], train[1:51]), (train[70:90], train[71:91])]
+    found = text_baselines(train, val, np.ones(7, dtype=np.int64), lambda ids: bytes(ids.tolist()), lambda: iter(pairs))
+    assert found["method"]["val_tokens"] == found["method"]["xz_bytes"] == 70
+    assert found["nats_per_token"]["unigram"] == pytest.approx(math.log(7), rel=1e-2)
+    assert found["windows"] < found["nats_per_token"]["xz"]  # of the text as it stands, which repeats itself
+
+
+def test_of_a_long_text_all_parts_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "WINDOW", 50)
+    monkeypatch.setattr(baselines, "WINDOWS", 4)
+    val = np.repeat(np.arange(10), 1000)
+    text = baselines._spread_bytes(val, np.ones(10, dtype=np.int64), lambda ids: bytes(ids.tolist()))
+    assert text == b"".join(bytes([i]) * 50 for i in (0, 2, 5, 7))
 
 
 def test_kept_is_computed_once_and_again_when_torn(tmp_path: Path) -> None:

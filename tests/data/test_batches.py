@@ -12,6 +12,7 @@ from lab.data.batches import (
     TextSequences,
     mix,
     permute,
+    random_windows,
     sequences_per_epoch,
     step_batch,
 )
@@ -154,6 +155,37 @@ def test_validation_predicts_every_token_but_the_first_once(n_val: int, context:
     assert targets[counted].tolist() == list(range(1, n_val))
     assert np.array_equal(tokens[counted] + 1, targets[counted])
     assert source.val_stream(7).tolist() == list(range(min(7, n_val)))
+
+
+@quick
+@given(st.integers(2, 400), st.integers(1, 40), st.integers(1, 420), st.integers(0, 2**63))
+def test_a_part_of_validation_is_random_windows(n_val: int, context: int, wanted: int, key: int) -> None:
+    val = np.arange(n_val, dtype=np.uint32)
+    made = [TextSequences(np.arange(500), val, context, seed, val_tokens=wanted, val_key=key) for seed in (1, 2)]
+    source = made[0]
+    tokens, targets = source.val(0, source.n_val)
+    counted = targets >= 0
+    assert counted.sum() == min(wanted, n_val - 1)
+    assert len(set(targets[counted].tolist())) == counted.sum()  # none twice
+    assert np.array_equal(tokens[counted] + 1, targets[counted])
+    assert np.array_equal(made[1].val(0, source.n_val)[1], targets)  # whatever the seed of the run
+    if source.windows is None:
+        assert targets[counted].tolist() == list(range(1, min(wanted, n_val - 1) + 1))
+    else:
+        assert len(source.windows) == source.n_val == -(-wanted // context)
+    assert source.val_stream(7).tolist() == list(range(min(7, n_val)))
+
+
+def test_windows_lie_all_over_the_held_out_text() -> None:
+    """In a text whose blocks differ the mean over windows is that of the text; over its first tokens it is not."""
+    values = np.repeat(np.random.default_rng(0).random(50), 4000)
+    for key in range(20):
+        windows = random_windows(len(values), 64, 6400, key)
+        assert windows is not None
+        assert values[windows * 64].mean() == pytest.approx(values.mean(), abs=0.12)
+        assert values[windows[:50] * 64].mean() == pytest.approx(values.mean(), abs=0.17)
+    drawn = {tuple(w) for key in range(20) if (w := random_windows(len(values), 64, 6400, key)) is not None}
+    assert len(drawn) == 20
 
 
 def test_made_sequences_mark_what_does_not_count() -> None:

@@ -13,6 +13,7 @@ import pytest
 from lab.data import baselines
 from lab.data.dataset import LabData
 from lab.data.vocabulary import EOT
+from lab.runs.facts import held_out_of
 
 HERE = Path(__file__)
 
@@ -160,6 +161,33 @@ def test_val_tokens_bounds_validation(data: Callable[..., LabData]) -> None:
         _, targets = one.sequences.val(0, one.sequences.n_val)
         assert int((targets >= 0).sum()) == wanted
         assert one.facts()["validation"]["tokens"] == wanted
+
+
+def test_a_part_of_validation_is_the_same_windows_for_all(data: Callable[..., LabData]) -> None:
+    one, whole = data(val_tokens=320), data()
+    _, targets = one.sequences.val(0, one.sequences.n_val)
+    other = data(val_tokens=320, batch_size=2, tokens_per_step=512)
+    assert np.array_equal(other.sequences.val(0, 10)[1], targets)
+    first = one.token_files["val"].array()[1:321].tolist()
+    assert targets.flatten().tolist() != first
+    facts = one.facts()
+    assert facts["validation"]["random_windows"] == one.sequences.n_val == 10
+    assert whole.facts()["validation"]["random_windows"] is None
+    assert held_out_of(facts) != held_out_of(data(val_tokens=352).facts())
+    # What is compared with a model is measured where the model is.
+    byte_counts = np.bincount(one.token_files["train"].array(), minlength=257)
+    chances = (byte_counts + 0.001) / (byte_counts.sum() + 0.001 * 257)
+    unigram = -np.log(chances[targets.flatten()]).mean()
+    assert facts["baselines"]["nats_per_token"]["unigram"] <= unigram + 1e-4
+    assert facts["baselines"]["method"]["val_tokens"] == 320
+    assert facts["baselines"]["method"]["xz_bytes"] == one.val_bytes
+    assert facts["baselines"] != whole.baselines
+
+
+def test_one_text_has_the_same_windows_under_every_seed(data: Callable[..., LabData], tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("".join(f"line {i * i}\n" for i in range(3000)))
+    made = [data(path=str(tmp_path / "one.txt"), val_tokens=320, seed=seed).sequences.val(0, 10)[1] for seed in (1, 2)]
+    assert np.array_equal(*made)
 
 
 def test_facts_are_plain_json_and_true(data: Callable[..., LabData]) -> None:

@@ -94,7 +94,9 @@ def _text(record: RunRecord) -> str:
     source = f" ({corpus['source']})" if isinstance(corpus.get("source"), str) else ""
     train, held_out = (dig(record.data, *path) for path in (("splits", "train", "tokens"), ("validation", "tokens")))
     amount = f"{count(train)} tokens to train on" if is_number(train) else "generated during training"
+    windows = dig(record.data, "validation", "random_windows")
     held = f", validated on {count(held_out)} held out" if is_number(held_out) else ""
+    held += f" in {count(windows)} random windows" if held and is_number(windows) else ""
     licence = f"; {corpus['licence']}" if isinstance(corpus.get("licence"), str) else ""
     return f"{code(corpus.get('name', UNKNOWN))}{source}: {amount}{held}{licence}"
 
