@@ -300,7 +300,7 @@ class LabData:
                 "tokens": tokens,
                 "bytes": n_bytes,
                 "sequences": self.sequences.n_val,
-                "random_windows": self._val_windows,
+                **({"random_windows": self._val_windows} if self._val_windows else {}),
             },
             "bytes_per_token": self.val_bytes_per_token,
             "context_length": self.context_length,

@@ -44,5 +44,5 @@ def test_what_is_held_out_and_validated_on_is_said() -> None:
     assert "held out: 10.0% of the text (1 kB of 10 kB), validated on 16 random windows, 256 tokens of it" in said
     assert "39 lines of <|endoftext|> separate its documents" in said
     facts["corpus"] = {"name": "text"}
-    facts["validation"] = {"tokens": 999, "random_windows": None}
+    facts["validation"] = {"tokens": 999}
     assert data_line(facts).endswith("validated on 999 tokens of it")

@@ -140,5 +140,6 @@ def test_it_goes_on(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     )
     status = run.status()
     assert (status.state, status.step) == ("completed", STEPS + 20)
-    assert status.losses["val/loss"] == pytest.approx(1.93, abs=0.1)
+    # On random windows now, no more on the first tokens of the held-out text; there it would be 1.93.
+    assert status.losses["val/loss"] == pytest.approx(1.83, abs=0.1)
     assert len(of_kind(run.events(), Resumed)) == 2
