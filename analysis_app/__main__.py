@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from analysis_app.server.guard import LOOPBACK
+from lab.checks import missing_extra
 
 PASSWORD_VARIABLE = "LAB_APP_PASSWORD"
 
@@ -34,6 +34,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _problem(args: argparse.Namespace) -> str | None:
+    if missing := missing_extra("page", "gradio", "fastapi", "uvicorn", "websockets", "pydantic"):
+        return f"the page needs more than the core: {missing}"
+    from analysis_app.server.guard import LOOPBACK
+
     if args.password == "":
         return "--password is empty: choose one, or leave it out"
     if args.host not in LOOPBACK and args.password is None:

@@ -7,11 +7,12 @@ answer in a fraction of a second.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 COMMANDS = {
-    "fit": "pretrain a model: python -m lab fit --config configs/quickstart.yaml",
-    "plan": "what a run will cost and where it will end: plan --config configs/quickstart.yaml [--pilot]",
+    "fit": "pretrain a model: python -m lab fit --config quickstart",
+    "plan": "what a run will cost and where it will end: plan --config quickstart [--pilot]",
     "validate": "measure a run's newest checkpoint on its whole validation split: validate RUN",
     "generate": "let a run's model write: generate RUN --prompt 'def '",
     "runs": "list all runs, or `runs show RUN` for one",
@@ -58,9 +59,17 @@ def refuse(command: str) -> int:
     return 2
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """`lab` and `python -m lab`: run it and leave with its exit code."""
     try:
         sys.exit(main())
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # `lab --help | head -1`: the reader has what it wanted
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (Python flushes it once more when it ends)
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    command()

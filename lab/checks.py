@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import math
 from collections.abc import Callable, Iterable
 from typing import TypeGuard
@@ -16,6 +17,12 @@ def is_integer(value: object) -> TypeGuard[int]:
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a setting is a finite number. `true` is not, though Python counts it as 1."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def missing_extra(extra: str, *modules: str) -> str:
+    """The remedy where one of `modules`, which an extra of pyproject.toml brings, is not installed; else ""."""
+    absent = [name for name in modules if importlib.util.find_spec(name) is None]
+    return f"{', '.join(absent)} not installed: pip install 'pretraining-lab[{extra}]'" if absent else ""
 
 
 def did_you_mean(

@@ -14,7 +14,9 @@ import yaml
 
 from lab.checks import did_you_mean
 
-CONFIGURATIONS = Path(__file__).parents[1] / "configs"
+# Beside lab/ in a clone, inside it where a wheel was installed (pyproject.toml).
+_INSIDE, _BESIDE = Path(__file__).with_name("configurations"), Path(__file__).parents[1] / "configs"
+CONFIGURATIONS = _INSIDE if _INSIDE.is_dir() else _BESIDE
 FOLDERS = (".", "experiments", "model", "debug", "broken")
 
 

@@ -206,8 +206,8 @@ set_up() {
     is_installed "$1" && runs_well "$VENV_PYTHON" && end_turn && return
     make_venv || return 1
     case $1 in
-        project) requirement=. ;;
-        *) requirement=".[$1]" ;;
+        project) requirement=".[page,wandb]" ;;
+        *) requirement=".[page,wandb,$1]" ;;
     esac
     if ! install "$requirement"; then
         say "The installation failed; the lines above say why. Run this again to go on: $0"

@@ -24,7 +24,7 @@ from lab.data.text_files import SUFFIXES
 from lab.data.tokenizers import KINDS
 from lab.model import GPTConfig
 from lab.planning.sizes import KNOWN_VOCABULARIES
-from lab.presets import lay_over, nested, read_settings
+from lab.presets import CONFIGURATIONS, lay_over, nested, read_settings
 
 MOST_FILES = 500
 
@@ -102,16 +102,15 @@ def command_of(path: Path) -> list[str]:
     with open(path, encoding="utf-8") as file:
         words = shlex.split(file.readline().lstrip("# "))
     words = words[words.index("fit") + 1 :] if "fit" in words else ["--config", str(path)]
-    project = presets.CONFIGURATIONS.parent
-    return [str(project / word) if word.endswith(".yaml") and (project / word).is_file() else word for word in words]
+    files = {f"configs/{p.relative_to(CONFIGURATIONS).as_posix()}": str(p) for p in CONFIGURATIONS.glob("**/*.yaml")}
+    return [files.get(word, word) for word in words]
 
 
 def arguments(config: str, overrides: Mapping[str, Any]) -> list[str]:
     """`fit`'s arguments for a configuration's name and plain settings. Raises `ValueError` with all problems."""
     known, problems, given = configurations(), [], {}
     if config not in known:
-        names = ", ".join(known) or "none: this installation came without its configurations"
-        problems.append(f"config {config[:100]!r}: there is no such configuration; there are {names}")
+        problems.append(f"config {config[:100]!r}: there is no such configuration; there are {', '.join(known)}")
     for name, value in overrides.items():
         name = _BY_FLAG.get(name, name)
         if name not in SETTINGS:

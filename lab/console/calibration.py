@@ -14,7 +14,7 @@ from lab.visible import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-HINT = "python -m lab fit --config configs/quickstart.yaml --predict.final_loss '[2.7, 3.0]'"
+HINT = "python -m lab fit --config quickstart --predict.final_loss '[2.7, 3.0]'"
 
 
 def gather(runs: Iterable[Run]) -> tuple[list[Predictions], list[str]]:

@@ -39,7 +39,7 @@ LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_BITS_PER_BYTE)
 MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
 NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
 LAST_EVENTS = 8
-START_HINT = "python -m lab fit --config configs/quickstart.yaml"
+START_HINT = "python -m lab fit --config quickstart"
 
 
 def summary(run: Run) -> Status:

@@ -47,7 +47,7 @@ def apart(evidence: Evidence, limits: Any, one: str, other: str) -> bool:
     "At this loss every token is as likely as any other: nothing has been learned, not even which tokens are common. "
     "Some tasks (copying, induction) stay here for long and then fall at once; texts never do.",
     "a higher learning rate; look at stats/update_ratio",
-    "python -m lab fit … --config configs/debug/overfit_one_batch.yaml: can it learn at all?",
+    "python -m lab fit … --config debug/overfit_one_batch: can it learn at all?",
 )
 def uniform_plateau(evidence: Evidence, limits: Any) -> Found | None:
     """The loss stays at ln(vocabulary)."""

@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from lab.checks import missing_extra
 from lab.data.text_files import find_files
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
@@ -46,6 +47,8 @@ def problems_of(config: Any) -> list[str]:
             f"data.context_length is {asked}, but the model has {positions} positions:"
             f" set model.config.context_length to {asked} or more"
         )
+    if config.wandb != "off" and (missing := missing_extra("wandb", "wandb")):
+        problems.append(f"wandb is {config.wandb!r}: {missing}, or leave it off")
     devices = config.trainer.devices
     if devices not in ("auto", 1, "1") and not (isinstance(devices, list) and len(devices) == 1):
         problems.append(f"trainer.devices is {devices}: a run trains on one; leave it out, or name it in a list")

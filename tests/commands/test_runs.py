@@ -19,9 +19,7 @@ from tests.console.test_runs import DATA, MODEL, make_run, root  # noqa: F401
 
 def test_no_runs_yet(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
-    assert capsys.readouterr().out == (
-        "No runs in 'runs' yet. Start one:\n  python -m lab fit --config configs/quickstart.yaml\n"
-    )
+    assert capsys.readouterr().out == ("No runs in 'runs' yet. Start one:\n  python -m lab fit --config quickstart\n")
     assert main(["--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
 

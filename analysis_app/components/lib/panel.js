@@ -179,7 +179,7 @@ class Panel {
 function whatIsMissing(view) {
   const { runs, problem, model } = state.info ?? { runs: [], problem: null, model: null };
   if (!runs.length)
-    return "There is no run in this folder yet. Start one: python -m lab fit --config configs/quickstart.yaml";
+    return "There is no run in this folder yet. Start one: python -m lab fit --config quickstart";
   if (!view.anyModel && problem) return sentence(problem);
   if (!view.anyModel && !model) return "This run has no weights yet: the first snapshot is written at step 0.";
   return null;

@@ -148,9 +148,9 @@ export class StartFields {
 
   /** The same for a terminal. */
   command() {
-    const { config, run } = this.all, words = ["python -m lab fit", `--config configs/${config.input.value}.yaml`];
+    const { config, run } = this.all, words = ["python -m lab fit", `--config ${config.input.value}`];
     for (const [name, value] of Object.entries(this.overrides())) {
-      if (name === "preset") words.push(`--model.config configs/model/${value}.yaml`);
+      if (name === "preset") words.push(`--model.config model/${value}`);
       else if (name === "file") words.push(`--data.corpus text --data.path ${quote(String(value))}`);
       else words.push(`--${this.#options?.settings[name]?.flag ?? name} ${value}`);
     }

@@ -194,7 +194,7 @@ def _heads(record: RunRecord) -> Iterator[Question]:
         yield Question(
             "later", "What does an induction head need to form?",
             f"the highest induction score of a head is {score}, chance is {number(induction.chance, 2)}",
-            f"{LAB} fit --config configs/experiments/induction.yaml",
+            f"{LAB} fit --config experiments/induction",
         )  # fmt: skip
     elif record.config:
         yield Question(

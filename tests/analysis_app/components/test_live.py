@@ -114,7 +114,7 @@ def test_nonsense_in_the_form_is_refused_at_its_field(watcher: Watcher, live_ser
     watcher.wait("document.querySelector('.lab-size b')?.textContent.includes('parameters')")
     assert "1.05M parameters" in str(page.text_content(".lab-size"))
     assert "a step holds" in str(page.text_content(".lab-size"))
-    assert page.text_content(".lab-start .lab-command") == "python -m lab fit --config configs/quickstart.yaml"
+    assert page.text_content(".lab-start .lab-command") == "python -m lab fit --config quickstart"
     for field, value, sentence in [
         ("batch", "0", "a whole number from 1"),
         ("learning-rate", "-1", "a number from"),
