@@ -107,10 +107,10 @@ def _split(words: list[str]) -> Iterator[Given]:
             yield _file(value if equals else rest.pop(0) if rest else "")
         elif word.startswith("--") and len(word) > 2:
             has_value = not equals and rest and not rest[0].startswith("--")
+            words = [word, *([rest.pop(0)] if has_value else [])]
             if name == "--model.config" and (equals or has_value):  # a file, or a name such as model/pico
-                word, rest = name, [str(find_settings(value if equals else rest[0])), *rest[has_value:]]
-                has_value = True
-            yield Given([word, *([rest.pop(0)] if has_value else [])], name[2:].removesuffix("+"))
+                words = [name, str(find_settings(value if equals else words[1]))]
+            yield Given(words, name[2:].removesuffix("+"))
         else:  # a word of no flag; of one dash it takes its value along
             has_value = word.startswith("-") and rest and not rest[0].startswith("-")
             yield Given([word, *([rest.pop(0)] if has_value else [])])

@@ -78,7 +78,7 @@ def test_quickstart_installs_once_then_starts_at_once(machine: Machine) -> None:
     first = machine.run("quickstart", "--horizon.steps", "3")
     assert first.returncode == 0, first.stderr
     install, fit = machine.asked()
-    assert install.endswith("--editable .")
+    assert install.endswith("--editable .[page,wandb]")
     assert fit == f"{FIT} --horizon.steps 3"
     machine.run("quickstart")
     assert machine.asked() == [FIT]
@@ -152,7 +152,7 @@ def test_tests_get_their_extras_then_pytest_with_its_arguments(machine: Machine)
     machine.put("python3", WORKING)
     assert machine.run("test", "tests/model", "-k", "cache").returncode == 0
     tests, peers, run = machine.asked()
-    assert tests.endswith("--editable .[test]")
+    assert tests.endswith("--editable .[page,wandb,test]")
     assert peers.endswith("--editable .[test,peers]")
     assert run == "-m pytest --numprocesses 2 --dist loadfile tests/model -k cache"
     machine.run("quickstart")
@@ -163,7 +163,7 @@ def test_the_site_is_served_or_built_strictly_and_tests_bring_what_it_needs(mach
     machine.put("python3", WORKING)
     machine.run("docs")
     install, serve = machine.asked()
-    assert install.endswith("--editable .[docs]")
+    assert install.endswith("--editable .[page,wandb,docs]")
     assert serve == "-m mkdocs serve"
     machine.run("docs", "--build", "--site-dir", "elsewhere")
     assert machine.asked() == ["-m mkdocs build --strict --site-dir elsewhere"]
@@ -233,12 +233,12 @@ def test_without_uv_pip_brings_it_and_without_that_pip_installs(machine: Machine
     bringing = WORKING.replace('"-m pip")', '"-m pip") case "$*" in *" uv") cp "$UV" .venv/bin/uv ;; esac; ')
     uv = machine.put("elsewhere", UV)
     machine.put("python3", bringing)
-    assert "--editable ." in installed(machine, UV=str(uv))[0]
+    assert "--editable .[page,wandb]" in installed(machine, UV=str(uv))[0]
     shutil.rmtree(machine.project / ".venv")
     machine.put("python3", WORKING)
     done = machine.run("quickstart", LAB_INSTALLER="uv")
     assert done.returncode == 0, done.stderr
-    assert [line for line in machine.asked() if line.endswith("pip --editable .")]
+    assert [line for line in machine.asked() if line.endswith("pip --editable .[page,wandb]")]
 
 
 def test_what_pip_is_configured_with_is_handed_on(with_uv: Machine) -> None:
