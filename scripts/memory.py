@@ -2,9 +2,9 @@
 
     python scripts/memory.py --size-mb 1000
 
-What counts is anonymous memory (RssAnon in /proc/PID/status): the token files are memory-mapped, and pages of a file
-can be dropped at any time. The text is made up: words of syllables, as common as words are (Zipf's law), in documents
-of about 2 kB, so that a BPE vocabulary is learned and used as on real text. Linux only.
+Measured is anonymous memory (RssAnon in /proc/PID/status): the token files are memory-mapped, and pages of a file can
+be dropped at any time. The text is made up: words of syllables, as frequent as words (Zipf's law), in documents of
+about 2 kB, so that a BPE vocabulary is learned and used as on real text. Linux only.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def write_text(path: Path, megabytes: float, seed: int = 0) -> Path:
 
 
 def fit_arguments(text: Path, folder: Path, *, tokenizer: str, steps: int, val_tokens: int) -> list[str]:
-    """A fit of a tiny model that goes through all of preparing, and through validation at its end."""
+    """A fit of a tiny model, with all of the preparation and a validation at its end."""
     settings = {
         "run.root": folder / "runs",
         "run.name": "memory",
@@ -106,10 +106,10 @@ def anonymous_mb(pid: int) -> float:
 
 
 def measure(text: Path, folder: Path, *, tokenizer: str = "bpe", steps: int = 200, val_tokens: int = 3_000_000) -> Peak:
-    """Run a fit in a process of its own and watch it. Raises `RuntimeError` when it fails."""
+    """Run a fit in a process of its own and measure its memory. Raises `RuntimeError` when it fails."""
     folder.mkdir(parents=True)
     arguments = fit_arguments(text, folder, tokenizer=tokenizer, steps=steps, val_tokens=val_tokens)
-    # Nothing of the caller's cache: notes and token files that are there already would hide the work.
+    # Nothing of the caller's cache: token files that exist already would hide the work.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "LAB_CACHE_DIR": str(folder / "cache")}
     began = time.monotonic()
     with open(folder / "output.txt", "w+") as output:
@@ -131,7 +131,7 @@ def measure(text: Path, folder: Path, *, tokenizer: str = "bpe", steps: int = 20
 
 
 def compare(folder: Path, small_mb: float, large_mb: float, **settings: int | str) -> tuple[Peak, Peak]:
-    """The peaks of a fit on a small and on a large text; prints each as it is known, and tidies up after itself."""
+    """The peaks of a fit on a small and on a large text; prints each as it is known, and deletes its files."""
     peaks = []
     for name, size in (("small", small_mb), ("large", large_mb)):
         text = write_text(folder / f"{name}.txt", size)
@@ -143,7 +143,7 @@ def compare(folder: Path, small_mb: float, large_mb: float, **settings: int | st
 
 
 def main() -> int:
-    """Print both peaks and the verdict; 0 when they lie close enough."""
+    """Print both peaks and the verdict; 0 when they differ by at most ALLOWED_MB."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size-mb", type=float, default=1000, help="the large text (default: 1000)")
     parser.add_argument("--small-mb", type=float, default=SMALL_MB, help=f"the small text (default: {SMALL_MB})")

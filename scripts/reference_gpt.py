@@ -1,9 +1,9 @@
-"""The reference: a GPT and a bare training loop in the manner of nanoGPT on a CPU, what the lab is measured against.
+"""The reference that the lab is measured against: a GPT and a plain training loop as in nanoGPT, on a CPU.
 
     python scripts/reference_gpt.py --text input.txt
 
-One file, PyTorch and NumPy only, nothing tuned: fp32, PyTorch's attention, AdamW as it comes (a loop over the
-parameters), batches stacked out of a memory-mapped token file, cosine schedule, clipping. The defaults are the setting
+One file, PyTorch and NumPy only, untuned: fp32, PyTorch's attention, AdamW as it comes (a loop over the
+parameters), batches stacked from a memory-mapped token file, cosine schedule, clipping. The defaults are the setting
 nanoGPT's README gives for a CPU. Prints one line of JSON: the validation losses, and the seconds spent training and in
 all.
 """
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 @dataclass
 class Shape:
-    """How large the model is."""
+    """The shape of the model."""
 
     n_layer: int = 4
     n_head: int = 4
@@ -68,7 +68,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Four times as wide, GELU, and back."""
+    """Feed-forward: four times the width, GELU, and back."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class ReferenceGPT(nn.Module):
 
 
 def make_optimizer(model: nn.Module, lr: float = 1e-3, beta2: float = 0.99) -> torch.optim.AdamW:
-    """AdamW as it comes on a CPU; matrices decay by 0.1, gains do not."""
+    """AdamW with its defaults on a CPU; matrices decay by 0.1, gains do not."""
     weights = list(model.parameters())
     groups = [
         {"params": [p for p in weights if p.ndim >= 2], "weight_decay": 0.1},

@@ -1,4 +1,4 @@
-"""The run directory: training writes it, all that looks at training reads it, without torch or Lightning.
+"""The run directory: training writes it; page, report and commands read it, without torch or Lightning.
 
     from lab.runs import open_run
     run = open_run("last")
@@ -17,15 +17,15 @@ line that is no JSON object is skipped.
 `step` (optimizer steps done), `total_steps`, `tokens` · `tokens_per_second`, `eta_seconds` · `losses`:
 {metric: latest} · `message`: why it stopped or failed · `created`, `started` (its present process),
 `updated` · `heartbeat`, every 5 s from a thread, with `heartbeat_monotonic`, `machine`, `host`, `pid`,
-`process_start`: who writes it, on which clock · `parent`: {"run", "step"} of a fork · `levers`: what was
+`process_start`: the process that writes it, and its clock · `parent`: {"run", "step"} of a fork · `levers`: what was
 chosen by device · `versions`, `git`: {"commit", "dirty"}, `command` · `details`: anything else,
 such as `horizon`, `parameters`, `defaults`: {setting that was chosen otherwise: its default}. A reader
 concludes `stale` when the state is one of the first three and the process is gone or its heartbeat has not
 moved for 15 s (`lab/runs/heartbeats.py`), and `broken` when the file is missing, damaged or foreign.
 
 `data.json` (R), `predictions.json` (R; its format: `lab/runs/predictions.py`), `tokenizer.json` (R),
-`config.yaml` (R): one object each, the content belongs to the rooms that write them. `report.md`,
-`tensorboard/`, `wandb/`: for people and dashboards, nothing here reads them.
+`config.yaml` (R): one object each, the rooms that write them define the content. `report.md`,
+`tensorboard/`, `wandb/`: for reading and for dashboards; nothing here reads them.
 
 `metrics.jsonl` (A): {"step", "tokens", "time", "wall", metric: number or null, …}. `step`: optimizer steps
 done when it was measured (the loss before the first update is step 0), `tokens` seen by then, `time`:

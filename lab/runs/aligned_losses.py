@@ -22,7 +22,8 @@ class AlignedLosses:
     """Losses of several runs at the farthest point of `axis` that all of them reached, `at`.
 
     `at` is None if one has no rows. `values[run][metric]` is the last measurement at or before that point; of single
-    batches (`train/…`) the mean over the last tenth before it, for one batch is mostly luck. None where there is none.
+    batches (`train/…`) the mean over the last tenth before it, as single batches differ much. None where there is
+    none.
     """
 
     axis: Axis

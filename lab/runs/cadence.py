@@ -8,7 +8,7 @@ from dataclasses import dataclass
 def is_log_spaced(step: int, every: int) -> bool:
     """Whether `step` is 0, 1, 2, 4, 8, … below `every`, or a multiple of it.
 
-    A model learns its unigrams within tens of steps and its finer habits over thousands, hence the powers of two.
+    A model learns token frequencies within tens of steps and longer patterns over thousands, hence the powers of two.
     """
     if every < 1:
         raise ValueError(f"every {every} steps: at least 1 is needed")

@@ -1,7 +1,7 @@
 """Checkpoints to resume from: `step-00001000.ckpt`, its facts beside it as .json, `last` and `best` as links.
 
-What a checkpoint holds is the trainer's business; here it is a file with facts. A checkpoint counts once its
-facts lie beside it, and they are written last: whatever a crash leaves behind, what is listed is whole.
+The content of a checkpoint is the trainer's; this module knows the file and its facts. A checkpoint counts once its
+facts lie beside it, and they are written last: after a crash, too, what is listed is whole.
 `last.ckpt` and `best.ckpt` are hard links to the files of their steps and cost no disk.
 """
 
@@ -40,7 +40,7 @@ class CheckpointInfo:
     tokens: int | None = None
     losses: dict[str, float | None] = field(default_factory=dict)  # metric name -> nats per token
     model_config: dict[str, Any] = field(default_factory=dict)
-    probe_loss: float | None = None  # on the fixed probe, in fp32: who loads the weights can check them by it
+    probe_loss: float | None = None  # on the fixed probe, in fp32: loaded weights can be checked by it
     kind: str = "regular"
     wall: float | None = None  # Unix seconds (UTC)
     aliases: tuple[str, ...] = ()  # of "last", "best"
@@ -75,7 +75,7 @@ def record_checkpoint(run: RunPaths, step: int, *, best: bool = False, **facts: 
 def list_checkpoints(run: RunPaths) -> list[CheckpointInfo]:
     """The checkpoints whose facts and file are there, by step; reads the .json files only.
 
-    Whether a file still holds what was written tells `check_file`, which has to read all of it.
+    `check_file` tells whether a file still holds what was written; it reads all of it.
     """
     return list_facts(run.checkpoints_dir, CHECKPOINT_SUFFIX)
 
@@ -112,7 +112,7 @@ def check_file(info: CheckpointInfo) -> str | None:
         if size != info.size:
             return f"{info.path} is torn: {size} bytes instead of {info.size}"
         if file_sha256(info.path) != info.sha256:
-            return f"{info.path} is damaged: its sha256 is not the one that was noted when it was written"
+            return f"{info.path} is damaged: its sha256 differs from the one recorded when it was written"
     except OSError as error:
         return f"{info.path} cannot be read: {error.strerror}"
     return None
@@ -225,7 +225,7 @@ def list_facts(folder: Path, suffix: str) -> list[CheckpointInfo]:
 
 
 def unusable_files(folder: Path, suffix: str) -> list[Path]:
-    """Files `step-*` without usable facts: what a crash left, or what someone damaged."""
+    """Files `step-*` without usable facts: left by a crash, or damaged."""
     usable = {info.path for info in list_facts(folder, suffix)}
     return sorted(path for path in folder.glob(f"step-*{suffix}") if path not in usable)
 
@@ -241,7 +241,7 @@ def delete_beyond(folder: Path, suffix: str, step: int) -> list[int]:
 
 
 def _delete(path: Path) -> None:
-    # The facts first: a file without facts does not count, facts without a file would be a lie.
+    # The facts first: a file without facts does not count, facts without a file would name weights that are gone.
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)
     sync_folder(path.parent)

@@ -1,4 +1,4 @@
-"""A comparison of runs as plain data: groups of seeds, settings that differ, whether the difference is luck."""
+"""A comparison of runs as plain data: groups of seeds, settings that differ, whether the difference exceeds chance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UNITS = {"tokens": "{:,.0f} tokens", "step": "step {:,.0f}", "time": "{:,.0f} se
 
 
 LATE = 0.02
-"""A validation so much of the way before the point of comparison is told of."""
+"""A last validation earlier than this share before the point of comparison becomes a note."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ def choose_metric(found: Runs, asked: str | None) -> str:
 
 
 def _kinds(found: Runs, of: Callable[[dict[str, Any]], str | None]) -> set[str]:
-    """How many different texts (vocabularies, …) the runs have; those that do not say are left out."""
+    """How many different texts (vocabularies, …) the runs have; runs without it are left out."""
     return {kind for data in found.data.values() if (kind := of(data)) is not None}
 
 
@@ -116,7 +116,7 @@ def elsewhere(found: Runs, metric: str, axis: Axis, root: str) -> float | None:
 
 
 def compare(found: Runs, metric: str, axis: Axis, spread: float | None) -> dict[str, Any]:
-    """Everything the command says, as plain data."""
+    """All that `compare` prints, as plain data."""
     with_rows = {name: history for name, history in found.histories.items() if len(history)}
     at = compare_losses(with_rows, axis, [metric])
     values = {name: at.values[name][metric] if name in at.values else None for name in found.runs}
@@ -128,7 +128,7 @@ def compare(found: Runs, metric: str, axis: Axis, spread: float | None) -> dict[
     verdicts = [judge((names[i], names[j]), told[i], told[j], metric, spread) for i, j in pairs]
     notes = found.notes + _notes_on_axis(with_rows, metric, axis, at.at)
     if sum(v.real is not None for v in verdicts) > 2:
-        notes.append(f"{len(verdicts)} comparisons: one interval in twenty leaves out the truth by chance.")
+        notes.append(f"{len(verdicts)} comparisons: one interval in twenty misses the true value by chance.")
     if spread is not None and any(v.elsewhere for v in verdicts):
         notes.append("The spread elsewhere is that of other runs on this text and vocabulary, at their own lengths.")
     return {
@@ -182,7 +182,7 @@ def _same_batches(found: Runs, names: list[str], groups: list[Group], i: int, j:
 
 
 def _batches_of(found: Runs, run: str) -> tuple[Any, ...] | None:
-    """What batch n follows from; None where data.json does not say."""
+    """What batch n follows from; None where data.json lacks it."""
     data = found.data[run]
     parts = [data.get(name) for name in ("seed", "tokens_per_step", "context_length")]
     parts += [(data.get(group) or {}).get("fingerprint") for group in ("corpus", "tokenizer")]
@@ -203,7 +203,7 @@ def _notes_on_axis(histories: dict[str, MetricsHistory], metric: str, axis: Axis
         measured = [row[axis] for row in rows if row.get(metric) is not None and row[axis] <= at]
         if measured and measured[-1] < (1 - LATE) * at:
             where = UNITS[axis].format(measured[-1])
-            notes.append(f"{name}: {metric} was measured last at {where}, not at the very point.")
+            notes.append(f"{name}: {metric} was measured last at {where}, not at the point of comparison.")
     for end, names in ends.items():
         notes.append(
             f"To {UNITS[axis].format(end)} {'goes' if len(names) == 1 else 'go'} {', '.join(names)}: at the point of"

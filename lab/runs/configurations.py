@@ -83,12 +83,12 @@ def group_by_configuration(configs: Mapping[str, Mapping[str, Any] | None]) -> l
 
 
 def matters(setting: str) -> bool:
-    """Whether a setting has a say in what a run becomes, rather than where it lies and how closely it is watched."""
+    """Whether a setting changes the result of a run, and not only its place or how closely it is measured."""
     return is_choice(setting) and not setting.startswith(WATCHING)
 
 
 def is_choice(setting: str) -> bool:
-    """Whether a setting says something of a run, rather than where it and its data lie."""
+    """Whether a setting describes the run, and not the place of it or its data."""
     return not setting.startswith(IRRELEVANT) and setting not in PLACES
 
 

@@ -1,8 +1,8 @@
-"""The way to speak with a trainer: one small file a command in `control/`, answered in `events.jsonl`.
+"""Commands to a trainer: one small file each in `control/`, answered in `events.jsonl`.
 
-Asked and answered are two things: `send_command` returns as soon as the file is there; the trainer finds it
+Sending and answering are separate: `send_command` returns as soon as the file is there; the trainer finds it
 at its next step (`poll` costs some microseconds), does it or refuses it, and says which in an event that
-carries the command's id. Neither side needs the other to be alive, and what is asked of a dead trainer is
+carries the command's id. Neither side waits for the other, and what is asked of a dead trainer is
 refused, not left for the next.
 """
 
@@ -62,7 +62,7 @@ COMMANDS: dict[str, dict[str, tuple[Callable[[Any], bool], str, bool]]] = {
 
 
 def command_problem(name: Any, args: Any) -> str | None:
-    """Why a trainer would not understand this command; None if it would."""
+    """Why a command is not valid; None if it is."""
     if name not in COMMANDS if isinstance(name, str) else True:
         return f"unknown command {name!r}; commands are {', '.join(COMMANDS)}"
     known = COMMANDS[name]
@@ -78,10 +78,10 @@ def command_problem(name: Any, args: Any) -> str | None:
 
 
 def send_command(run: RunPaths, name: str, **args: Any) -> str:
-    """Ask the trainer of a run to do something; the command's id, which its answer will carry.
+    """Send a command to the trainer of a run; returns its id, which the answer carries.
 
     Commands: `pause`, `resume`, `stop`, `checkpoint`, `sample` (prompt), `lr` (value).
-    Raises `ValueError` for a command it would not understand, or when no trainer is there to hear it.
+    Raises `ValueError` for a command it would not understand, or when no process trains the run.
     """
     if problem := command_problem(name, args):
         raise ValueError(problem)
@@ -112,7 +112,7 @@ def wait_for_answer(run: RunPaths, command_id: str, timeout: float = 10.0) -> Co
         if last or time.monotonic() >= deadline:
             return None
         time.sleep(0.05)
-        last = not read_status(run).active  # what it said in its last moments is still read
+        last = not read_status(run).active  # its last events are still read
 
 
 class ControlChannel:
@@ -131,7 +131,7 @@ class ControlChannel:
         self._trusted_until = 0.0
         run.control_dir.mkdir(exist_ok=True)
         self._open()
-        sweep_temporaries(run.control_dir, older_than=60)  # of senders that were killed; younger ones may live
+        sweep_temporaries(run.control_dir, older_than=60)  # of killed senders; that of a younger one may still run
         for name in self._waiting():
             command = self._take(name)
             if command:
@@ -154,7 +154,7 @@ class ControlChannel:
         return found
 
     def poll(self, step: int | None = None) -> list[Command]:
-        """Commands that came in since the last call, oldest first; those without sense are refused here."""
+        """Commands that came in since the last call, oldest first; invalid ones are refused here."""
         if not self.waiting():
             return []
         found = []

@@ -1,10 +1,9 @@
-"""Is the difference real? Two configurations under a few seeds each, and an answer that does not claim too much.
+"""Is the difference real? Two configurations under a few seeds each, with a 95 % interval.
 
 Two runs that differ in their seed alone end some thousandths of a nat apart. A difference between two configurations
-means something against that spread only: it is taken over seeds, by pairs where both were trained with the same ones
-(pairs see the same batches, so what these do to the loss cancels out), and comes with its 95 % interval. With one seed
-each there is no spread to hold it against; then the one of other runs, where there are some, says how many seeds it
-would take.
+counts only against that spread: it is taken over seeds, by pairs where both were trained with the same ones (pairs
+see the same batches, so what these do to the loss cancels out), and comes with its 95 % interval. With one seed each
+there is no such spread; that of other runs, where there are some, then tells how many seeds it would take.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Kind = Literal["pairs", "seeds", "one seed each", "nothing to compare"]
 
 @dataclass(frozen=True)
 class Difference:
-    """What `second` has more of a metric than `first`, and whether that is more than luck.
+    """What `second` has more of a metric than `first`, and whether that exceeds chance.
 
     `estimate`: over seeds; None where there is nothing to compare. `spread`: between seeds, None if not known;
     `elsewhere`: it is that of other runs. `real`: whether the interval leaves out 0, None where there is no interval.
@@ -136,7 +135,7 @@ def paired_steps(
 ) -> tuple[int, int, Estimate] | None:
     """The difference `second` - `first` on the very same batches, over the last tenth of the steps that both have.
 
-    `(first step, last step, estimate)`; None below 20 common steps. What batches are hard is the same for both, so this
+    `(first step, last step, estimate)`; None below 20 common steps. Both see the same hard batches, so this
     is far sharper than two curves side by side; but it is about these two sets of weights, and says nothing of what
     other seeds would have made.
     """

@@ -6,7 +6,7 @@
 
 A field of a class is a key of the line. One that has its default is left out of the line. In reading, a line that does
 not fit its kind (a field is missing or of another type, the kind is of a later version) becomes an `Other`: it is
-passed on and shown, and no reader takes it for what it is not. A rewind drops no event.
+passed on and shown, and no reader takes it for another kind. A rewind drops no event.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class SampleWritten(Event, kind="sample"):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding(Event, kind="finding"):
-    """A rule of the diagnosis (`lab.diagnosis`) or an instrument has something to say of the run.
+    """A rule of the diagnosis (`lab.diagnosis`) or an instrument has found something in the run.
 
     It comes again for the same rule when its level changes, and with `ended` when it is over. `step` is when it was
     detected.

@@ -54,7 +54,7 @@ def baselines_of(data: Any, unit: str = "nats_per_token") -> dict[str, float]:
 
 
 def text_of(data: Mapping[str, Any]) -> str | None:
-    """Which text a run is about, whatever its split, from its data.json; None where it does not say.
+    """Which text a run is about, whatever its split, from its data.json; None where it is missing.
 
     What the corpus says of its split, and its fingerprint, another seed makes otherwise.
     """
@@ -67,14 +67,14 @@ def text_of(data: Mapping[str, Any]) -> str | None:
 
 
 def held_out_of(data: Mapping[str, Any]) -> str | None:
-    """Which text a run is validated on, as its beginning and its size; None where data.json does not say."""
+    """Which text a run is validated on, as its beginning and its size; None where data.json lacks it."""
     beginning, size = data.get("val_slice"), data.get("validation")
     text = beginning.get("text") if isinstance(beginning, Mapping) else None
     return repr((text, size)) if text is not None else None
 
 
 def vocabulary_of(data: Mapping[str, Any]) -> str | None:
-    """Which vocabulary a run's losses are about: its fingerprint; None where data.json does not say."""
+    """Which vocabulary a run's losses are about: its fingerprint; None where data.json lacks it."""
     tokenizer = data.get("tokenizer")
     found = tokenizer.get("fingerprint") if isinstance(tokenizer, Mapping) else None
     return None if found is None else str(found)

@@ -1,9 +1,9 @@
 """Files that only grow by lines (`metrics.jsonl`, `events.jsonl`, `samples.jsonl`): writers, readers with a
 cursor.
 
-A reader keeps a byte position and is asked again and again (`poll`); it returns what is new. It lives through
-whatever a crash can do to the files: a last line still half-written is left for later, a damaged one is
-skipped and counted, a file that was truncated or replaced is read again from its start after a `reset`.
+A reader keeps a byte position and is asked again and again (`poll`); it returns what is new. It handles all that a
+crash does to the files: a last line still half-written is left for later, a damaged one is skipped and counted, a
+file that was truncated or replaced is read again from its start after a `reset`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LineAppender:
     """A file that only grows, by whole lines, each in one unbuffered `write`.
 
     Nothing waits in this process, so kill -9 loses no line that `append` returned from. Opening truncates
-    nothing: a last line torn by a crash is ended, so that the next line is not glued to it, and readers skip
+    nothing: a last line torn by a crash is ended, so that the next line stands alone, and readers skip
     it as invalid.
     """
 

@@ -1,4 +1,4 @@
-"""One trainer a run: a lock that the operating system releases however the process ends."""
+"""One trainer a run: a lock that the operating system releases with the process, however it ends."""
 
 from __future__ import annotations
 

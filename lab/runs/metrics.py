@@ -1,6 +1,6 @@
 """Every metric the lab logs, declared once: name, unit, formula, and how to read it.
 
-The dashboards' tooltips, the diagnosis and the report take their words from here. A name that ends in a layer or
+The dashboards' tooltips, the diagnosis and the report take their texts from here. A name that ends in a layer or
 a head (`stats/entropy.layer0`, `stats/entropy.layer0.head3`) belongs to the metric before the first dot.
 """
 
@@ -66,7 +66,7 @@ FORECAST_FINAL_VAL_LOSS = _declare(
     "forecast/final_val_loss",
     "nats per token",
     "power law through its own curve, less what annealing takes off, averaged with what was forecast before",
-    "Where the run will end, by its curve so far; it should settle early and wander little.",
+    "Where the run will end, by its curve so far; it should settle early and change little.",
     "lower",
 )
 FORECAST_LOW = _declare(
@@ -159,7 +159,7 @@ STATS_FIRST_TOKEN = _declare(
     "stats/first_token",
     "fraction",
     "mean share of attention on the first position",
-    "Where heads with nothing to say park their attention; high values are normal in trained models.",
+    "Where heads attend that write nothing at a token; high values are normal in trained models.",
 )
 STATS_ATTN_DISTANCE = _declare(
     "stats/attn_distance",

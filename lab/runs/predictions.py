@@ -1,4 +1,4 @@
-"""`predictions.json`: what was predicted before a run began, sealed then, and held against what came.
+"""`predictions.json`: what was predicted before a run began, sealed then, and scored against the outcome.
 
     {"format": 1, "sealed": Unix time or null,
      "predictions": [{"by": "lab" or "person", "quantity", "value", "low", "high", "coverage": 0.8, "method",
@@ -129,7 +129,7 @@ def seal(run: RunPaths, predictions: Iterable[Prediction], mental_model: str | N
 
 
 def score(run: RunPaths, outcomes: Mapping[str, float | None]) -> Predictions | None:
-    """Hold what was sealed against what came, `{quantity: outcome}`, and keep the answer; None without predictions.
+    """Score what was sealed against `{quantity: outcome}`, and store the result; None without predictions.
 
     A resumed run is scored again: the last end counts. Raises `ValueError` for a damaged file.
     """
@@ -160,7 +160,7 @@ def read_predictions(run: RunPaths) -> Predictions | None:
 
 
 def outcomes(history: MetricsHistory, *, sample_quality: float | None = None) -> dict[str, float | None]:
-    """What came, by quantity, from the metrics of a complete run; None where they do not tell."""
+    """The outcomes by quantity, from the metrics of a complete run; None where they lack one."""
     losses = history.series(metrics.VAL_LOSS)[1]
     seconds = max((row["time"] for row in history.rows if row.get("time") is not None), default=None)
     memory = history.series(metrics.PERF_MEMORY_BYTES)[1]

@@ -1,4 +1,4 @@
-"""Who is this process, and is that one still alive? Needed to tell a training run from the remains of one."""
+"""The identity of a process, and whether one is still alive: tells a run in training from one that was killed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 def this_machine() -> str:
     """A word that two processes share if and only if they can see each other's pids and monotonic clock.
 
-    Host name, boot and (on Linux) pid namespace: after a reboot, or in another container, pid 1234 is someone
-    else.
+    Host name, boot and (on Linux) pid namespace: after a reboot, or in another container, pid 1234 is another
+    process.
     """
     boot, namespace = "", ""
     try:
@@ -32,7 +32,7 @@ def this_machine() -> str:
 def process_start(pid: int) -> str | None:
     """When process `pid` began, as a word to compare (its unit depends on the system); None: no such process.
 
-    A pid alone proves nothing, pids are given out again. A zombie (dead, not yet reaped by its parent) is
+    A pid alone does not identify a process: pids are reused. A zombie (dead, not yet reaped by its parent) is
     None too.
     """
     if sys.platform == "linux":

@@ -2,8 +2,8 @@
 
     {"format": 1, "guesses": [{"case": "lr_too_high", "guess": "no_mask", "right": false, "wall": 1760000000.0}, …]}
 
-Oldest first. A case may be guessed again; the first guess is the one that counts. Hidden, so that no list of runs takes
-it for one.
+Oldest first. A case may be guessed again; the first guess is the one that counts. Hidden, so that no list of runs
+contains it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def read_guesses(root: str | Path) -> list[dict[str, Any]]:
 
 
 def add_guess(root: str | Path, case: str, guess: str, right: bool) -> list[dict[str, Any]]:
-    """Note one, and return all. Raises `WriteError` where it cannot be kept."""
+    """Append one, and return all. Raises `WriteError` where it cannot be kept."""
     Path(root).mkdir(parents=True, exist_ok=True)
     guesses = [*read_guesses(root), {"case": case, "guess": guess, "right": right, "wall": now()}]
     write_json(Path(root) / NAME, {"format": FORMAT, "guesses": guesses})

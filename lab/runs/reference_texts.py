@@ -1,6 +1,6 @@
 """Probe bundles: what a fixed set of texts looked like inside the model at each snapshot, ready to be shown.
 
-`probes/step-00001000.npz` lets a reader scrub through training without loading one model. It holds plain
+`probes/step-00001000.npz` shows the whole training without loading a model. It holds plain
 arrays only (nothing in it can run code), L layers, H heads, N texts of T tokens, R repeated sequences of 2·P:
 
 - `format` 1 · `step` · `tokens`: seen in training so far.
@@ -17,7 +17,7 @@ arrays only (nothing in it can run code), L layers, H heads, N texts of T tokens
   that of a head which attends evenly: entropy, first_token, distance, attn_logit_max (no chance: NaN), and
   previous_token; where there are repeated tokens also duplicate_token and induction, and previous_token is
   measured on them.
-- `scalar_names`, `scalars` float64 `[K]`: all that metrics.jsonl got of this probe.
+- `scalar_names`, `scalars` float64 `[K]`: what metrics.jsonl holds of this probe.
 - Where vocabulary and context have room for repeated random tokens: `repeated_ids` int32 `[R, 2P]`,
   `period` P, `repeated_loss` float32 `[R, 2P-1]`, `repeated_patterns` uint8 `[L, H, 2P, 2P]` of the first.
 """
@@ -35,7 +35,7 @@ from lab.files import writing_whole
 from lab.runs.checkpoints import step_path
 from lab.runs.paths import RunPaths
 
-if TYPE_CHECKING:  # NumPy is loaded by who writes or opens a bundle: it takes longer than all the rest of this room
+if TYPE_CHECKING:  # NumPy is loaded where a bundle is written or opened: it takes longer than the rest of this room
     import numpy as np
     import numpy.typing as npt
 
@@ -70,7 +70,7 @@ def decode_pattern(stored: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def write_bundle(run: RunPaths, step: int, arrays: Mapping[str, npt.ArrayLike]) -> BundleInfo:
     """Write the bundle of `step`; it appears whole or not at all. Raises `WriteError` when the disk is full.
 
-    Not forced to the disk: after a power cut it can be made again from the snapshot.
+    Not synced: after a power cut it can be computed again from the snapshot.
     """
     import numpy as np
 

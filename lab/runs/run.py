@@ -93,7 +93,7 @@ class Run(RunPaths):
         return read_samples(self)
 
     def checkpoints(self) -> list[CheckpointInfo]:
-        """What it can be resumed from, by step."""
+        """The checkpoints to resume from, by step."""
         return list_checkpoints(self)
 
     def snapshots(self) -> list[CheckpointInfo]:
@@ -163,7 +163,7 @@ def _exists(root: Path, name: str) -> ValueError:
 
 
 def new_name() -> str:
-    """A name for a run that was given none: today's date and two short words."""
+    """A name for a run without one: today's date and two short words."""
     # From the system's randomness: drawing from a seeded generator would change what the training sees.
     return f"{datetime.date.today().isoformat()}-{secrets.choice(_ADJECTIVES)}-{secrets.choice(_ANIMALS)}"
 

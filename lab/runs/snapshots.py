@@ -1,6 +1,6 @@
-"""Snapshots to look at: weights only, as safetensors, on a schedule that is dense where most happens.
+"""Snapshots to look at: weights only, as safetensors, on a schedule that is dense at the start.
 
-A model learns its unigrams within tens of steps and its finer habits over thousands, so snapshots are spaced
+A model learns token frequencies within tens of steps and longer patterns over thousands, so snapshots are spaced
 by powers of two at first and evenly later. The files are plain safetensors: any tool reads them, none runs
 code from them.
 """

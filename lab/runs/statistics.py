@@ -1,8 +1,8 @@
 """Small-sample statistics: intervals of Student's t, and how many seeds a difference would take.
 
-Runs are few and their spread is estimated from the same few, so the normal distribution would claim too much: with
-three seeds its 95 % interval holds some 80 times in 100. What is needed of Student's t is one quantile, thirty lines;
-SciPy has it too, at 100 MB and a second of import for commands that answer in a fraction of one.
+Runs are few and their spread is estimated from the same few, so the normal distribution gives intervals that are too
+narrow: with three seeds its 95 % interval holds some 80 times in 100. What is needed of Student's t is one quantile,
+thirty lines; SciPy has it too, at 100 MB and a second of import for commands that answer in a fraction of one.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Status:
     tokens_per_second: float | None = None
     eta_seconds: float | None = None
     losses: dict[str, float | None] = field(default_factory=dict)  # metric name -> its latest value
-    message: str | None = None  # the trainer's own words: why it failed, which signal stopped it
+    message: str | None = None  # written by the trainer: why it failed, which signal stopped it
     created: float | None = None  # when the run was first started
     started: float | None = None  # when its present (or last) process started
     updated: float | None = None
@@ -75,11 +75,11 @@ class Status:
     versions: dict[str, str] = field(default_factory=dict)
     git: dict[str, Any] | None = None
     command: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)  # anything else worth keeping
+    details: dict[str, Any] = field(default_factory=dict)  # further facts
 
     @property
     def active(self) -> bool:
-        """Whether a trainer is at work on this run, as far as can be told."""
+        """Whether a process trains this run, as far as can be told."""
         return self.state in ACTIVE_STATES
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Status:
         return asdict(self)
 
 
-# What a writer may set; the rest it fills in itself.
+# What `update` may set; the writer fills in the rest.
 SETTABLE = frozenset(f.name for f in fields(Status)) - {
     *("name", "recorded_state", "reason", "created", "started", "updated", "heartbeat", "pid", "host"),
 }
@@ -169,9 +169,9 @@ class StatusWriter:
     `StatusWriter(run, total_steps=2000)` begins in state `starting`; it raises `WriteError` if the file cannot be
     written, `ValueError` if another version of the lab wrote it. A file from an earlier process is carried on: its
     parent, levers, details and creation time stay. `update(step=…, tokens=…)` costs about a microsecond: a thread
-    writes it within half a second, and the heartbeat every 5 s, whatever the main thread is busy with. A change of
-    state is on the disk when `update` returns. Once started, a full disk is logged and retried, never raised: the
-    status must not be what ends a training run.
+    writes it within half a second, and the heartbeat every 5 s, whatever the main thread does. A change of state is
+    on the disk when `update` returns. Once started, a full disk is logged and retried, never raised: a status that
+    cannot be written ends no training.
 
     Hold the run's `RunLock` while using it. `close()` (or leaving the `with` block) ends the thread.
     """

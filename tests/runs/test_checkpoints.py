@@ -123,7 +123,7 @@ def test_damage_is_found_and_the_last_intact_one_is_offered(run: Run) -> None:
     assert info is not None
     assert info.step == 2
     assert problems == [
-        f"{step_path(folder, 4)} is damaged: its sha256 is not the one that was noted when it was written"
+        f"{step_path(folder, 4)} is damaged: its sha256 differs from the one recorded when it was written"
     ]
     torn = find_checkpoint(run, 2)
     torn.path.write_bytes(b"")
