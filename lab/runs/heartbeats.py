@@ -1,4 +1,4 @@
-"""Whether a run that calls itself active is: its process and its heartbeat, on whatever clock that was written.
+"""Whether a run whose file says active is: its process and its heartbeat, on whatever clock that was written.
 
 On the machine that trains its process is looked up and the monotonic clock read. Elsewhere nothing is left but
 run.json, replaced with every heartbeat, and clocks need not agree: what counts there is whether the heartbeat moves.
@@ -114,7 +114,7 @@ def _why_stale_here(content: dict[str, Any]) -> str | None:
     """
     pid, heartbeat, beat = content["pid"], content.get("heartbeat"), content.get("heartbeat_monotonic")
     if process_start(pid) != content.get("process_start"):
-        return f"its process {pid} is gone: it was killed or crashed without a word"
+        return f"its process {pid} is gone: it was killed, or crashed without a message"
     age = time.time() - heartbeat if isinstance(heartbeat, int | float) else None
     if isinstance(beat, int | float) and time.monotonic() >= beat:
         age = time.monotonic() - beat
