@@ -30,18 +30,21 @@ class WriteError(OSError):
 
 
 class NonFiniteLoss(RuntimeError):
-    """Raised before the update that a NaN or infinite loss or gradient would have ruined.
-
-    The weights are still those of the step before, and so is the newest checkpoint.
+    """Raised before the update that a NaN or infinite loss or gradient would have ruined: the weights are still those
+    of `step`. `kept` says what a run has to go on from.
     """
 
     def __init__(self, what: str, value: float, step: int) -> None:
-        super().__init__(
-            f"{what} is {value} at step {step} (batch {step}): stopped before the update, so weights and checkpoints"
-            f" are those of step {step}. Look at the text with `python -m lab batch RUN {step}`; a lower learning rate,"
-            " a longer warm-up, gradient clipping or fp32 precision are the usual cures."
-        )
+        super().__init__(what, value, step)
         self.what, self.value, self.step = what, value, step
+        self.kept = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} is {self.value} at step {self.step} (batch {self.step}): stopped before the update{self.kept}"
+            f". Look at the text with `python -m lab batch RUN {self.step}`; a lower learning rate, a longer warm-up,"
+            " gradient clipping or fp32 precision are the usual cures."
+        )
 
 
 class Refused(Exception):

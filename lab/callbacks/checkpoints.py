@@ -1,4 +1,4 @@
-"""Checkpoints to resume from: on a cadence, at the end, and when the run is asked to stop."""
+"""Checkpoints to resume from: on a cadence, at the end, and whatever ends the run before it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import math
 from pathlib import Path
 
 from lab.callbacks.validation import Validation
-from lab.errors import WriteError
+from lab.errors import NonFiniteLoss, WriteError
 from lab.files import sweep_temporaries
 from lab.runs import metrics
 from lab.runs.cadence import Cadence
-from lab.runs.checkpoints import delete_superseded, keep_checkpoint, record_checkpoint, step_path
+from lab.runs.checkpoints import (
+    delete_superseded,
+    keep_checkpoint,
+    list_checkpoints,
+    record_checkpoint,
+    step_path,
+)
 from lab.runs.events import CheckpointSaved
 from lab.training.callback import FitCallback, FitContext
 from lab.training.checkpoint_io import Written
@@ -31,6 +37,8 @@ class Checkpoints(FitCallback):
         milestones: Checkpoints at multiples of this many steps are never deleted; unset: none.
     """
 
+    acts_last = True
+
     def __init__(self, every: int | None = None, keep: int = 2, milestones: int | None = None) -> None:
         problems = Cadence(every, PER_RUN).problems("checkpoint.every", "for the end only")
         if keep < 1:
@@ -45,11 +53,12 @@ class Checkpoints(FitCallback):
 
     def start(self, fit: FitContext) -> None:
         """Remove what a killed process left half-written: the run's lock is held, so no other process writes."""
-        sweep_temporaries(fit.logbook.run.checkpoints_dir)
-        self._saved = fit.step
+        run = fit.logbook.run
+        sweep_temporaries(run.checkpoints_dir)
+        self._saved = fit.step if fit.step in (info.step for info in list_checkpoints(run)) else -1
 
     def after_step(self, fit: FitContext) -> None:
-        """Save when this step is due, is the last one, or the run is asked to stop."""
+        """Save when this step is due, is the last one, or whoever stops the run has done so."""
         fit.checkpoint_io.check()
         step, total, every = fit.step, fit.total_steps, self.steps_between(fit)
         milestone = self.milestones is not None and step % self.milestones == 0
@@ -57,6 +66,28 @@ class Checkpoints(FitCallback):
         if step != self._saved and (due or step >= total or fit.stopping):
             kind = "final" if step >= total else "milestone" if milestone else "regular" if due else "interrupted"
             self.save(fit, kind)
+
+    def end(self, fit: FitContext) -> None:
+        """Save where the loop was left at another moment than the end of a step."""
+        self.save_if_new(fit, "final" if fit.step >= fit.total_steps else "interrupted")
+
+    def failed(self, fit: FitContext, error: BaseException) -> None:
+        """Save the weights that an update with a number that is not finite would have ruined."""
+        if isinstance(error, NonFiniteLoss):
+            error.kept = self._keep_sound(fit)
+
+    def _keep_sound(self, fit: FitContext) -> str:
+        """Save, unless the weights are of no use; in words what there is to go on from."""
+        step, why = fit.step, "the weights of that step are ruined: their loss on any text is not finite"
+        if math.isfinite(fit.facts()["probe_loss"]):
+            try:
+                self.save_if_new(fit, "interrupted")
+                return f", saved: weights and newest checkpoint are those of step {step}"
+            except WriteError as error:
+                why = str(error)
+        whole = [info.step for info in list_checkpoints(fit.logbook.run)]
+        newest = f"the newest checkpoint is that of step {whole[-1]}" if whole else "there is no checkpoint"
+        return f", not saved ({why}); {newest}"
 
     def save_if_new(self, fit: FitContext, kind: str) -> None:
         """Save, unless this step is saved already."""

@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM end a run at the next step boundary, with everything saved; a second one ends it at once."""
+"""Ctrl-C, SIGTERM and a lost terminal end a run at the next step boundary, saved; a second signal ends it at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -13,31 +14,33 @@ from rich.console import Console
 from lab.training.callback import FitCallback, FitContext
 
 console = Console(stderr=True)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts(FitCallback):
-    """Turns the first SIGINT or SIGTERM into a clean stop after the step in progress.
+    """Turns the first SIGINT, SIGTERM or SIGHUP into a clean stop after the step in progress.
 
     Saving from inside a KeyboardInterrupt is not exact: it lands in the middle of a backward pass or an update. So the
     handler only takes a note, and the training loop acts on it where a checkpoint is whole. Outside of the training
     loop (the data is prepared, the last words are printed) there is nothing to finish: the process leaves with the
-    exit code that shells expect, 130 or 143.
+    exit code that shells expect: 130, 143 or 129. SIGHUP stays ignored where it is, as under `nohup`.
 
     Use as a context manager around everything a fit does.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self.why: str | None = None
-        """What ended the training before its end, in a word or two."""
         self._training = False
         self._previous: dict[int, Any] = {}
+        self._terminals: list[int] = []
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is not threading.main_thread():
             return self  # a notebook's worker: Python lets only the main thread listen to signals
+        self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
         self._previous = {number: signal.getsignal(number) for number in SIGNALS}
+        if self._previous[signal.SIGHUP] is signal.SIG_IGN:
+            del self._previous[signal.SIGHUP]
         self._listen()
         return self
 
@@ -50,6 +53,8 @@ class Interrupts(FitCallback):
             signal.signal(number, self._take_note)
 
     def _take_note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._let_go_of_terminal()
         if not self._training:
             sys.exit(128 + number)
         if self.signal is not None:  # the second one: no more patience
@@ -59,6 +64,11 @@ class Interrupts(FitCallback):
         name = signal.Signals(number).name
         console.print(f"\n{name}: finishing this step, then saving. Once more to stop at once.", style="yellow")
 
+    def _let_go_of_terminal(self) -> None:
+        """Write to nowhere what would go to it: once it is gone, a line printed there raises EIO."""
+        for descriptor in self._terminals:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
     def start(self, fit: FitContext) -> None:
         """Listen again: Lightning installs a handler of its own for SIGTERM when it sets up."""
         self._training = True
@@ -67,12 +77,7 @@ class Interrupts(FitCallback):
     def after_step(self, fit: FitContext) -> None:
         """Ask Lightning to leave its loop; the checkpoint callback, which comes later, saves the state."""
         if self.signal is not None:
-            self.leave(fit, signal.Signals(self.signal).name)
-
-    def leave(self, fit: FitContext, why: str) -> None:
-        """End the training with the step that was just done."""
-        self.why = why
-        fit.stop()
+            fit.stop(f"by {signal.Signals(self.signal).name}")
 
     def end(self, fit: FitContext) -> None:
         """From here on an interrupt may end the process at once."""

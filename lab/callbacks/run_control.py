@@ -32,11 +32,13 @@ class RunControl(FitCallback):
     with its own settings and factor 1.
 
     Args:
-        interrupts: Ctrl-C and SIGTERM, which end a pause too; `stop` leaves the loop as they do.
+        interrupts: Signals, which end a pause too.
         checkpoints: What saves.
         samples: What writes texts.
         keep_rate: Whether the factor is taken from the checkpoint that the run starts from.
     """
+
+    acts_last = True
 
     def __init__(
         self, interrupts: Interrupts, checkpoints: Checkpoints, samples: Samples, *, keep_rate: bool = True
@@ -79,7 +81,7 @@ class RunControl(FitCallback):
             self._carry_out(fit, logbook.commands.poll(fit.step))
         if self._interrupts.signal is not None:
             self._go(fit)
-            self._leave(fit, signal.Signals(self._interrupts.signal).name)
+            self._leave(fit, f"by {signal.Signals(self._interrupts.signal).name}")
 
     def _carry_out(self, fit: FitContext, commands: list[Command]) -> None:
         logbook, step = fit.logbook, fit.step
@@ -117,7 +119,7 @@ class RunControl(FitCallback):
             raise Refused("the run is ending already")
         if self._paused:
             self._go(fit)
-        self._leave(fit, "stopped as asked")
+        self._leave(fit, "as asked")
         return {"saved": True}
 
     def _checkpoint(self, fit: FitContext, args: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +153,7 @@ class RunControl(FitCallback):
 
     def _leave(self, fit: FitContext, why: str) -> None:
         """End the training here, saved; for a signal that came in a pause too."""
-        self._interrupts.leave(fit, why)
+        fit.stop(why)
         self._checkpoints.save_if_new(fit, "interrupted")
 
     def _record_rate(self, fit: FitContext, before: float) -> None:

@@ -7,7 +7,7 @@ from lab.console.terminal import guarded
 
 @guarded
 def main(argv: list[str]) -> int:
-    """Exit code 0 completed or stopped as asked, 1 not finite, 2 a mistake, 130 or 143 interrupted."""
+    """Exit code 0 completed or stopped as asked, 1 not finite, 2 a mistake, 129, 130 or 143 interrupted."""
     from lab.console.fit import TerminalListener, model_line
     from lab.console.format import console
     from lab.fitting.lifecycle import Fit

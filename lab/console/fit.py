@@ -58,11 +58,13 @@ class TerminalListener(Listener):
 
     def ended(self, fit: Fit) -> None:
         """Why it stopped and how to go on, or the summary of a run that reached its end."""
+        status = fit.run.status()
         if fit.error is not None:
             self.console.print(Text(str(fit.error), style="red"))
-        elif fit.interrupts.why is not None and fit.run.status().state == "stopped":
-            step = fit.run.status().step or 0
-            self.console.print(f"stopped at step {step:,}, saved. Go on: {resume(fit.run)}", soft_wrap=True)
+            if fit.run.checkpoints():
+                self.console.print(Text(f"Go on: {resume(fit.run)} --model.optimizer.lr …"), soft_wrap=True)
+        elif status.state == "stopped":
+            self.console.print(Text(f"{status.message}. Go on: {resume(fit.run)}"), soft_wrap=True)
         else:
             print_summary(self.console, fit.settings.module, fit.settings.data, fit.run)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import lightning as L
 from lightning.pytorch.utilities.memory import is_oom_error
 
 from lab.callbacks.interrupts import Interrupts
@@ -33,6 +32,7 @@ from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
 from lab.training.machine import total_memory
 from lab.training.schedules import lr_factor
+from lab.training.stopping import StoppableTrainer
 
 SCHEDULE_POINTS = 500  # steps drawn in schedule.png
 
@@ -45,7 +45,7 @@ class Fit:
         settings: Checked, and after `train` began built: `settings.data`, `settings.module`.
         decisions: Steps, levers, and what changed since the run was stored.
         run: The run directory.
-        exit_code: 0 completed or stopped as asked, 1 not finite, 130 or 143 interrupted.
+        exit_code: 0 completed or stopped as asked, 1 not finite, 129, 130 or 143 interrupted.
     """
 
     decisions: Decisions
@@ -183,13 +183,14 @@ class Fit:
             self._end(trainer, logbook)
         self.listener.ended(self)
 
-    def _end(self, trainer: L.Trainer, logbook: Logbook) -> None:
-        step, why = trainer.global_step, self.interrupts.why
-        if why is not None and step < self.decisions.steps:
-            logbook.end("stopped", step, f"{why} at step {step}")
-            self.exit_code = 0 if self.interrupts.signal is None else 128 + self.interrupts.signal
+    def _end(self, trainer: StoppableTrainer, logbook: Logbook) -> None:
+        step, total = trainer.global_step, self.decisions.steps
+        if step >= total:
+            logbook.end("completed", step)
         else:
-            logbook.end("completed" if step >= self.decisions.steps else "stopped", step)
+            kept = "saved" if any(step == info.step for info in self.run.checkpoints()) else "with nothing trained"
+            logbook.end("stopped", step, f"stopped at step {step:,} of {total:,} {trainer.why_stopped()}, {kept}")
+            self.exit_code = 0 if self.interrupts.signal is None else 128 + self.interrupts.signal
 
 
 def schedule_figure(settings: Settings, total_steps: int) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as L
 from lightning.pytorch.loggers import Logger
 
 from lab.callbacks.forecast import Reforecast
@@ -21,6 +20,7 @@ from lab.training.callback import FitContext, attach
 from lab.training.checkpoint_io import LabCheckpointIO
 from lab.training.logbook import Logbook
 from lab.training.loop import StepLoop
+from lab.training.stopping import StoppableTrainer
 
 
 def make_trainer(
@@ -33,8 +33,8 @@ def make_trainer(
     forecast: Forecast | None = None,
     *,
     bar: bool = True,
-) -> L.Trainer:
-    """The trainer with its callbacks: what measures comes before what saves, the user's own come last."""
+) -> StoppableTrainer:
+    """The trainer with its callbacks: first what measures, then the user's own, last what saves."""
     trainer = build_trainer(
         settings,
         logger=loggers,
@@ -69,12 +69,12 @@ def make_trainer(
     return trainer
 
 
-def build_trainer(settings: Settings, **overrides: Any) -> L.Trainer:
+def build_trainer(settings: Settings, **overrides: Any) -> StoppableTrainer:
     """The trainer of the `trainer:` group; `overrides` is what the lab decides."""
     given = {**settings.group("trainer"), **overrides}
     if given["devices"] == "auto":
         given["devices"] = 1  # Lightning would take every GPU there is
-    return L.Trainer(**given)
+    return StoppableTrainer(**given)
 
 
 def out_of_memory(data: LabData) -> str:

@@ -180,7 +180,7 @@ class Stopwatch(FitCallback):
         passed = now - self._begin
         enough = len(self.spans) >= FEWEST_STEPS and passed > SECONDS
         if enough or (passed > MOST_SECONDS and len(self.spans) > 1):
-            fit.stop()
+            fit.stop("by the rehearsal")
 
     def step_seconds(self) -> float:
         """The median step, less what callbacks did at a look of theirs."""

@@ -1,7 +1,7 @@
 """The lab's callbacks: what they see of a fit, when they are called, and how Lightning calls them.
 
 A `FitCallback` gets a `FitContext`, whose parts have types, and no trainer. Lightning's own callbacks (a user's, under
-`trainer.callbacks`) stand beside them and act after them.
+`trainer.callbacks`) act between those that measure and those that save.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import lightning as L
 import torch
@@ -22,6 +22,7 @@ from lab.training.checkpoint_io import LabCheckpointIO
 from lab.training.logbook import Logbook
 from lab.training.module import PretrainingModule
 from lab.training.step import StepBatch
+from lab.training.stopping import StoppableTrainer
 
 Kind = TypeVar("Kind", bound="FitCallback")
 
@@ -40,7 +41,7 @@ class FitContext:
 
     def __init__(
         self,
-        trainer: L.Trainer,
+        trainer: StoppableTrainer,
         module: PretrainingModule,
         data: LabDataModule,
         logbook: Logbook,
@@ -88,10 +89,9 @@ class FitContext:
         """Whether the training ends with this step, before its last one."""
         return self.trainer.should_stop
 
-    def stop(self) -> None:
-        """End the training with the step that was just done."""
-        self.trainer.should_stop = True
-        self.trainer.limit_val_batches = 0  # else Lightning validates once more before it leaves
+    def stop(self, why: str) -> None:
+        """End the training with the step that was just done; `why` completes "stopped at step 7 …"."""
+        self.trainer.stop(why)
 
     def validate(self) -> None:
         """One pass over the validation loader, as Lightning's own loop would do it; `module.validated` then has it."""
@@ -131,6 +131,9 @@ class FitContext:
 
 class FitCallback:
     """Acts at moments of a fit; each method is one, and does nothing here. Only those a class defines are called."""
+
+    acts_last: ClassVar[bool] = False
+    """After the user's own callbacks: what saves must hold what they have done at this step."""
 
     def start(self, fit: FitContext) -> None:
         """Weights, optimizer and this callback's state are loaded; the next step comes first."""
@@ -214,5 +217,8 @@ def _calling(act: Callable[..., None], fit: FitContext, with_argument: bool) -> 
 
 
 def attach(fit: FitContext) -> None:
-    """Let Lightning call the lab's callbacks, before those that the trainer has already."""
-    callbacks_of(fit.trainer)[:0] = [LightningAdapter(callback, fit) for callback in fit.callbacks]
+    """Let Lightning call the lab's callbacks, around those that the trainer has already."""
+    adapters = [LightningAdapter(callback, fit) for callback in fit.callbacks]
+    first = [adapter for adapter in adapters if not adapter.callback.acts_last]
+    last = [adapter for adapter in adapters if adapter.callback.acts_last]
+    callbacks_of(fit.trainer)[:] = [*first, *callbacks_of(fit.trainer), *last]

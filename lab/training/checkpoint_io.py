@@ -23,6 +23,8 @@ from lab.runs.checkpoint_state import read_state
 
 RENAMED = {"Journal": "MetricsLog", "Probes": "ReferenceTexts"}  # callbacks in checkpoints of the first version
 
+TIMER = "Timer"  # a time limit is one of the process: with the spent time of the one before no resume would train
+
 
 @dataclass(frozen=True)
 class Written:
@@ -103,7 +105,7 @@ class LabCheckpointIO(TorchCheckpointIO):
         self.finish()
         state = read_state(Path(path))
         states = state.get("callbacks", {})
-        state["callbacks"] = {RENAMED.get(name, name): kept for name, kept in states.items()}
+        state["callbacks"] = {RENAMED.get(name, name): kept for name, kept in states.items() if name != TIMER}
         return state
 
 

@@ -72,9 +72,13 @@ class StepLoop(_TrainingEpochLoop):
         self.batch_progress.increment_completed()
 
     def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
-        """Validation, schedulers and loggers have their turn in Lightning's way only."""
+        """Schedulers and loggers have their turn in Lightning's way only."""
         if not self.is_short:
             super().on_advance_end(data_fetcher)
+
+    def _should_check_val_fx(self, data_fetcher: _DataFetcher) -> bool:
+        """Never: a callback decides when to validate. Lightning would once more before it leaves early."""
+        return False
 
     def _update(self) -> None:
         """What an optimizer wrapped by Lightning does: clip, update, count the step."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from lab.callbacks.interrupts import Interrupts
 from lab.runs import open_run
 from scripts.interruptions import fit, hard_settings, loadable, run_trials, wait_for_step
 from tests.tiny import lab, tiny_args, write_corpus
@@ -26,7 +30,7 @@ def test_interrupted_runs_are_bit_identical_to_one_left_alone(tmp_path: Path) ->
     assert loadable(tmp_path) > 3
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_at_the_step_boundary(number: signal.Signals, code: int, tmp_path: Path) -> None:
     process = fit(tiny_args(tmp_path, "--checkpoint.every=0", "--log.every=1", steps=LONG))
     run = tmp_path / "runs" / "tiny"
@@ -39,6 +43,54 @@ def test_a_signal_saves_at_the_step_boundary(number: signal.Signals, code: int, 
     assert number.name in (status.message or "")
     (checkpoint,) = open_run(run).checkpoints()
     assert checkpoint.step == status.step == 1 + max(open_run(run).metrics().series("train/loss")[0])
+
+
+def test_a_closed_terminal_saves(tmp_path: Path) -> None:
+    """Its lines then have nowhere to go: to print one raises EIO."""
+    terminal, line = pty.openpty()
+    args = tiny_args(tmp_path, "--checkpoint.every=0", "--log.every=1", steps=LONG)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CONTROLLING, *args], stdin=line, stdout=line, stderr=line, start_new_session=True
+    )
+    os.close(line)
+    drain = threading.Thread(target=lambda: [*iter(lambda: read_terminal(terminal), b"")], daemon=True)
+    drain.start()
+    run = tmp_path / "runs" / "tiny"
+    wait_for_step(run, 3, process)
+    os.kill(process.pid, signal.SIGSTOP)
+    os.close(terminal)  # hung up: the kernel sends SIGHUP to the process that has it
+    os.kill(process.pid, signal.SIGCONT)
+    assert process.wait(timeout=60) == 129
+    status = open_run(run).status()
+    assert status.message == f"stopped at step {status.step:,} of {LONG:,} by SIGHUP, saved"
+    assert [info.step for info in open_run(run).checkpoints()] == [status.step]
+
+
+CONTROLLING = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from lab.__main__ import main
+sys.exit(main(["fit", *sys.argv[1:]]))
+"""
+
+
+def read_terminal(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 1 << 16)
+    except OSError:
+        return b""
+
+
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup starts a process
+    try:
+        with Interrupts() as interrupts:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interrupts.signal is None
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:

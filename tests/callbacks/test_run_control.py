@@ -149,7 +149,7 @@ def test_events_tell_that_the_run_was_touched(steered: Pilot) -> None:
     assert pause.seconds >= 0.5, "a heartbeat was awaited in it"
     status = steered.run.status()
     assert (status.state, status.details["lr_scale"]) == ("stopped", 0.5)
-    assert status.message == f"stopped as asked at step {status.step}"
+    assert status.message == f"stopped at step {status.step:,} of {status.total_steps:,} as asked, saved"
 
 
 def test_samples_asked_for_are_written_like_the_others(steered: Pilot) -> None:

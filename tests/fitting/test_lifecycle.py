@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 import yaml
 
 from lab.__main__ import main
 from lab.runs import open_run
+from lab.runs.events import Resumed, of_kind
 from tests.tiny import losses, tiny_args
 
 
@@ -116,6 +118,51 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(tmp_path: Path, capsy
     assert f"lab batch RUN {last.step}" in (status.message or "")
     state = torch.load(last.path, weights_only=True)["state_dict"]
     assert all(torch.isfinite(t).all() for t in state.values())
+
+
+def poison(batch: int) -> str:
+    """A callback whose gradient is infinite at one batch, once a process."""
+    return f"--trainer.callbacks+={{class_path: {__name__}.Poison, init_args: {{batch: {batch}}}}}"
+
+
+class Poison(L.Callback):
+    """Spoils a gradient before the update that makes step `batch` + 1."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    def on_before_optimizer_step(self, trainer: L.Trainer, module: L.LightningModule, *_: object) -> None:
+        if trainer.global_step == self.batch:
+            next(module.parameters()).grad.fill_(float("nan"))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("batch", [0, 5])
+def test_what_is_not_finite_is_saved_before_it_and_gone_on_from(
+    batch: int, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(*tiny_args(tmp_path, poison(batch), "--checkpoint.every=0", "--validation.every=6")) == 1
+    run = open_run(tmp_path / "runs" / "tiny")
+    assert [info.step for info in run.checkpoints()] == [batch]
+    message = run.status().message or ""
+    assert (
+        f"at step {batch} (batch {batch}): stopped before the update, saved: weights and newest checkpoint" in message
+    )
+    assert f"--resume tiny --run.root {run.path.parent}" in capsys.readouterr().out
+    again = ("--resume", "tiny", "--run.root", str(run.path.parent), "--trainer.callbacks=null")
+    assert fit(*again, "--model.optimizer.lr=1e-4") == 0
+    assert [event.step for event in of_kind(run.events(), Resumed)] == [batch]
+    assert run.status().state == "completed"
+    whole = losses(finished)
+    found = losses(run.path)
+    assert {step: loss for step, loss in found.items() if step <= batch} == {s: whole[s] for s in range(batch + 1)}
+
+
+def test_ruined_weights_are_not_saved_over_sound_ones(tmp_path: Path) -> None:
+    ruin = ("--model.optimizer.lr=1e30", "--model.optimizer.clip=null", "--trainer.precision=32-true")
+    assert fit(*tiny_args(tmp_path, *ruin, "--checkpoint.every=0")) == 1
+    run = open_run(tmp_path / "runs" / "tiny")
+    assert run.checkpoints() == []
+    assert "not saved (the weights of that step are ruined" in (run.status().message or "")
 
 
 def test_a_taken_name_is_refused_and_nothing_is_touched(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,9 +29,10 @@ def trainer_of(folder: Path, *more: str, bar: bool = True) -> tuple[L.Trainer, S
     return make_trainer(settings, decisions, Origin("new"), logbook, [], Interrupts(), bar=bar), settings
 
 
-def test_the_users_callbacks_come_last(tmp_path: Path) -> None:
+def test_the_users_callbacks_come_after_what_measures_and_before_what_saves(tmp_path: Path) -> None:
     trainer, _ = trainer_of(tmp_path, "--trainer.callbacks=lightning.pytorch.callbacks.DeviceStatsMonitor")
-    assert type(callbacks_of(trainer)[-1]).__name__ == "DeviceStatsMonitor"
+    names = [type(getattr(callback, "callback", callback)).__name__ for callback in callbacks_of(trainer)]
+    assert names.index("Interrupts") < names.index("DeviceStatsMonitor") < names.index("Checkpoints")
 
 
 @pytest.mark.parametrize(("bar", "flag"), [(False, []), (True, ["--trainer.enable_progress_bar=false"])])
