@@ -4,7 +4,7 @@ Training starts from the 256 bytes and joins, again and again, the most frequent
 (Sennrich et al. 2016, on bytes as in GPT-2, §2.2). Encoding repeats the joins in the order they were learned. A pattern
 cuts the text into words first, so that no token spans two of them.
 
-Two libraries share the work: `tokenizers` trains (seconds for 10 MB), `tiktoken` encodes (about 9 MB/s a core, 5 to 8
+Two libraries share the work: `tokenizers` trains (seconds for 10 MB), `tiktoken` encodes (about 30 MB/s a core, 5 to 10
 times as fast), and the ids are the same. Both are imported when needed.
 """
 
@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.data.vocabulary import EOT, Tokenizer, valid_unicode
-from lab.limits import usable_threads
+from lab.data.vocabulary import EOT, Encode, Tokenizer, valid_unicode
 
 if TYPE_CHECKING:
     import tiktoken
@@ -30,9 +30,15 @@ if TYPE_CHECKING:
 # GPT-2's words: contractions, letters, digits, other signs (each with the space before it), and white space.
 GPT2_PATTERN = r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s+(?!\S)|\s+"
 PUBLISHED = ("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base")
+_POSSESSIVE_WORDS = (  # all but white space: here, in tiktoken's gpt2, r50k_base and p50k_base, in cl100k_base
+    GPT2_PATTERN.partition(r"|\s+(?!")[0],
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$",
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]",
+)
 SMALLEST = 257  # 256 bytes and the end of text
 DOWNLOAD_SECONDS = 60.0
-MOST_THREADS = 8
+# tiktoken's regular expressions remember one place for each character of white space in a row, a million at most.
+_SPACE_IN_A_ROW = re.compile(r"\s{500000}")
 
 
 class BPETokenizer(Tokenizer):
@@ -48,27 +54,50 @@ class BPETokenizer(Tokenizer):
 
     @cached_property
     def _encoding(self) -> tiktoken.Encoding:
+        return self._new_encoding()
+
+    def _new_encoding(self) -> tiktoken.Encoding:
         import tiktoken
 
         special = set(self.specials.values())
         ranks = {token: i for i, token in enumerate(self.tokens) if token is not None and i not in special}
-        return tiktoken.Encoding(self.name, pat_str=self.pattern, mergeable_ranks=ranks, special_tokens=self.specials)
+        pattern = fast_pattern(self.pattern)
+        return tiktoken.Encoding(self.name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=self.specials)
 
     def encode(self, text: str) -> np.ndarray:
-        # No special text is allowed or refused: "<|endoftext|>" in a text is seven ordinary tokens.
-        ids = self._encoding.encode_to_numpy(valid_unicode(text), disallowed_special=())
-        return ids.astype(np.int64)
+        return _encode(self._encoding, text).astype(np.int64)
 
-    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        threads = min(MOST_THREADS, len(texts), usable_threads()[0])
-        if threads < 2:
-            return [self.encode(text) for text in texts]
-        _ = self._encoding
-        with ThreadPoolExecutor(threads) as pool:  # tiktoken lets go of the interpreter's lock while it encodes
-            return list(pool.map(self.encode, texts))
+    def encoder(self) -> Encode:
+        # The first thread that uses an encoding owns the memory of its regular expressions; every other waits for a
+        # lock at each word, even while no other works: a third slower.
+        return partial(_encode, self._new_encoding())
 
     def _extra(self) -> dict[str, Any]:
         return {"pattern": self.pattern}
+
+
+def _encode(encoding: tiktoken.Encoding, text: str) -> np.ndarray:
+    """Ids of `text`, uint32. No special text is allowed or refused: "<|endoftext|>" is seven ordinary tokens."""
+    text = valid_unicode(text)
+    ends = [found.end() for found in _SPACE_IN_A_ROW.finditer(text)] if len(text) > 1_000_000 else []
+    parts = [text[start:end] for start, end in pairwise([0, *ends, len(text)])]
+    ids = [encoding.encode_to_numpy(part, disallowed_special=()) for part in parts]
+    return ids[0] if len(ids) == 1 else np.concatenate(ids)
+
+
+def fast_pattern(pattern: str) -> str:
+    """A pattern that finds the same words in about 0.6 of the time; `pattern` itself where none is known.
+
+    tiktoken's `fancy-regex` tries the alternatives one by one where one of them looks ahead. All but white space before
+    a word do not: in a group of their own they become one automaton, which reads each character once. It may hold no
+    `++` either; those of the published patterns never matter, for what follows them cannot match inside their run.
+    """
+    words, look_ahead, rest = pattern.partition(r"|\s+(?!\S)")
+    if not look_ahead or words.count("(") != words.count(")"):
+        return pattern
+    if words in _POSSESSIVE_WORDS:
+        words = re.sub(r"([+*?]|3})\+", r"\1", words)
+    return f"(?:{words}){look_ahead}{rest}"
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> BPETokenizer:

@@ -5,7 +5,7 @@ Layout under the cache: `tokens/<key>/train.bin`, `val.bin` (ids, uint16 or uint
 another folder and a stale file cannot be met. Where a corpus has documents, each is followed by one end-of-text id,
 however long it is.
 
-Tokenising streams: memory is bounded by `BATCH_CHARACTERS` and the longest text a corpus gives.
+Tokenising streams (`lab.data.tokenising`): memory does not grow with the corpus.
 """
 
 from __future__ import annotations
@@ -14,21 +14,18 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lab.data.cache import cache_root, locked, writing
-from lab.data.corpus import SPLITS, Corpus, Piece, Split
+from lab.data.corpus import SPLITS, Corpus, Split
 from lab.data.progress import Progress
+from lab.data.tokenising import tokenised
 from lab.data.tokenizers import Tokenizer
-from lab.data.vocabulary import valid_unicode
 
 FORMAT = 1
-# Enough to keep some threads busy; with its ids in int64 a few dozen MB.
-BATCH_CHARACTERS = 1 << 21
 _CHECKED_BYTES = 1 << 20
 
 
@@ -97,39 +94,17 @@ def _write(corpus: Corpus, tokenizer: Tokenizer, split: Split, folder: Path) -> 
         Progress(f"tokenising {corpus.name} ({split})", corpus.size_bytes(split)) as progress,
     ):
         ends = corpus.has_documents and tokenizer.eot_id is not None
-        end_of_text = np.array([tokenizer.eot_id] if ends else [], dtype=tokenizer.dtype)
-        for pieces in _batches(corpus.pieces(split)):
-            texts = [piece.text for piece in pieces]
-            for (text, starts), ids in zip(pieces, tokenizer.encode_batch(texts), strict=True):
-                if starts and documents:
-                    out.write(end_of_text.tobytes())
-                out.write(ids.astype(tokenizer.dtype).tobytes())
-                documents += starts
-                tokens += len(ids)
-                n_bytes += len(text.encode("utf-8"))
+        for some in tokenised(corpus.pieces(split), tokenizer, tokenizer.eot_id if ends else None):
+            out.write(some.ids.data)
+            tokens += len(some.ids)
+            n_bytes += some.bytes
+            documents += some.documents
             progress.update(n_bytes)
-        if documents:
-            out.write(end_of_text.tobytes())
-        tokens += documents * len(end_of_text)
     file = TokenFile(path, tokens, n_bytes, documents, tokenizer.dtype.name, _checksum(path))
     facts = {k: v for k, v in asdict(file).items() if k != "path"}
     with writing(path.with_suffix(".json")) as out:
         out.write(json.dumps({"format": FORMAT, **facts}, indent=1).encode())
     return file
-
-
-def _batches(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
-    """Pieces, about `BATCH_CHARACTERS` together."""
-    batch: list[Piece] = []
-    held = 0
-    for text, starts in pieces:
-        batch.append(Piece(valid_unicode(text), starts))
-        held += len(text)
-        if held >= BATCH_CHARACTERS:
-            yield batch
-            batch, held = [], 0
-    if batch:
-        yield batch
 
 
 def _checksum(path: Path) -> int:

@@ -14,7 +14,7 @@ import codecs
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -23,6 +23,8 @@ import numpy as np
 FORMAT = 1
 EOT = "<|endoftext|>"
 UNKNOWN = "\ufffd"
+
+Encode = Callable[[str], np.ndarray]
 
 
 class Tokenizer(ABC):
@@ -52,9 +54,9 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> np.ndarray:
         """Ids of `text`, int64 `[n_tokens]`. No end-of-text id is added."""
 
-    def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Ids of each text. The same as `encode` one by one; a tokenizer with a faster way overrides it."""
-        return [self.encode(text) for text in texts]
+    def encoder(self) -> Encode:
+        """What encodes as `encode` does, ids of any integer type, for the sole use of one thread."""
+        return self.encode
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes of `ids` (a list, array or tensor). Raises `ValueError` for an unknown id."""

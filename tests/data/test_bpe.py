@@ -5,14 +5,17 @@ import socket
 import time
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiktoken_ext import openai_public
 
 from lab.data import bpe
-from lab.data.bpe import BPETokenizer, from_merges, published_bpe, train_bpe
+from lab.data.bpe import BPETokenizer, fast_pattern, from_merges, published_bpe, train_bpe
 from lab.data.tokenizers import from_json
 from lab.data.vocabulary import EOT
 
@@ -121,11 +124,43 @@ def test_sizes_are_kept_or_refused(trained: BPETokenizer) -> None:
         train_bpe(["aa"], 256)
 
 
-def test_batches_equal_single_texts(trained: BPETokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    single = [trained.encode(text).tolist() for text in MIXED]
-    for threads in (1, 4):
-        monkeypatch.setattr(bpe, "usable_threads", lambda n=threads: (n, "as many as this test asks for"))
-        assert [ids.tolist() for ids in trained.encode_batch(MIXED)] == single
+def test_an_encoder_of_its_own_encodes_alike(trained: BPETokenizer) -> None:
+    encode = trained.encoder()
+    for text in MIXED:
+        assert encode(text).tolist() == trained.encode(text).tolist()
+
+
+QWEN2_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+def published_patterns() -> list[str]:
+    """tiktoken's patterns, without its vocabularies."""
+    with mock.patch.multiple(openai_public, load_tiktoken_bpe=mock.Mock(), data_gym_to_mergeable_bpe_ranks=mock.Mock()):
+        return sorted({openai_public.ENCODING_CONSTRUCTORS[name]()["pat_str"] for name in bpe.PUBLISHED})
+
+
+LETTERS = st.one_of(st.sampled_from(" \t\r\n\u00a0'stremvldAÉ\u0301１9_-/"), st.characters())
+
+
+@pytest.mark.parametrize("pattern", [bpe.GPT2_PATTERN, *published_patterns(), QWEN2_PATTERN])
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(LETTERS, max_size=60))
+def test_the_fast_pattern_finds_the_same_words(pattern: str, text: str) -> None:
+    assert fast_pattern(pattern) != pattern
+    assert regex.findall(fast_pattern(pattern), text) == regex.findall(pattern, text)
+
+
+def test_a_pattern_that_is_not_understood_stays() -> None:
+    for pattern in (r"\S++|\s+", r"(?:\w+|\s+(?!\S)|\s+)", r"."):
+        assert fast_pattern(pattern) == pattern
+    assert "++" in fast_pattern(r"\w++\d|\s+(?!\S)|\s+")
+
+
+def test_a_million_spaces_in_a_row_are_encoded(trained: BPETokenizer) -> None:
+    for text in ("a" + " " * 1_100_000 + "b", "\n \t" * 400_000):
+        assert trained.decode(trained.encode(text)) == text
 
 
 def test_json_round_trip(trained: BPETokenizer) -> None:

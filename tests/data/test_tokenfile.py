@@ -99,7 +99,7 @@ def test_large_vocabularies_take_four_bytes(make_corpus: Callable[..., Any], tmp
 def test_many_batches_give_the_same_file(corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = make_tokenizer("bpe", corpus, cache_dir=tmp_path)
     whole = open_token_files(corpus, tokenizer, tmp_path / "whole")["train"].array()
-    monkeypatch.setattr("lab.data.tokenfile.BATCH_CHARACTERS", 100)
+    monkeypatch.setattr("lab.data.tokenising.BATCH_CHARACTERS", 100)
     pieces = open_token_files(corpus, tokenizer, tmp_path / "pieces")["train"].array()
     assert np.array_equal(whole, pieces)
 
@@ -163,8 +163,8 @@ sys.path.insert(0, {here!r})
 from conftest import ListCorpus, sentence
 from lab.data.tokenfile import open_token_files
 from lab.data.vocabulary import ByteTokenizer
-import lab.data.tokenfile
-lab.data.tokenfile.BATCH_CHARACTERS = 1000
+import lab.data.tokenising
+lab.data.tokenising.BATCH_CHARACTERS = 1000
 
 class Slow(ListCorpus):
     reads = 0
