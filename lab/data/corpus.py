@@ -27,8 +27,13 @@ class Corpus(Protocol):
     def pieces(self, split: Split) -> Iterator[Piece]:
         """The text of `split` in one fixed order, a few MB at a time."""
 
-    def size_bytes(self, split: Split) -> int | None:
-        """How many bytes of UTF-8 that is; `None` where only reading tells."""
+    def size_bytes(self, split: Split) -> int:
+        """How many bytes of UTF-8 that is."""
 
     def fingerprint(self) -> str:
         """sha256 of the content and of all that decides the splits: equal where both splits are."""
+
+
+def utf8_bytes(text: str) -> int:
+    """Bytes that a text takes as UTF-8; at once where all of it is ASCII."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

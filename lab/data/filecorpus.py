@@ -23,7 +23,7 @@ import numpy as np
 
 from lab.data.cache import cache_root, writing
 from lab.data.checksum import noted_sha256
-from lab.data.corpus import Piece, Split
+from lab.data.corpus import Piece, Split, utf8_bytes
 from lab.data.holdout import HoldOut, hold_out
 from lab.data.progress import Progress
 from lab.data.text_files import DOCUMENT_SEPARATOR, kind_of, read_pieces, text_bytes
@@ -101,7 +101,7 @@ class FileCorpus:
             if part:
                 yield Piece(part, not begun)
                 begun = True
-            at += _bytes(text)
+            at += utf8_bytes(text)
 
     def size_bytes(self, split: Split) -> int:
         """Bytes of text that `split` has."""
@@ -126,7 +126,15 @@ class FileCorpus:
 
     @cached_property
     def _content(self) -> list[list[list[str]]]:
-        return [[[kind_of(f), noted_sha256(f)] for f in group] for group in (self.files, self.val_files)]
+        done, sizes = 0, [file.stat().st_size for file in (*self.files, *self.val_files) if file.exists()]
+        with Progress(f"hashing {self.name}", sum(sizes)) as progress:
+
+            def read(n: int) -> None:
+                nonlocal done
+                done += n
+                progress.update(done)
+
+            return [[[kind_of(f), noted_sha256(f, read)] for f in group] for group in (self.files, self.val_files)]
 
     def describe(self) -> dict[str, Any]:
         """What is known of the corpus: source, files, how it is split, what was left out."""
@@ -184,7 +192,7 @@ class FileCorpus:
         total = None if None in known else sum(size or 0 for size in known)
         with Progress(f"reading {self.name}", total) as progress:
             for text, starts in self._pieces(files, found):
-                size = _bytes(text)
+                size = utf8_bytes(text)
                 if starts:
                     hashes.append(self._hash(text))
                     # A single character cannot be cut: it counts as one byte, which cannot, either.
@@ -228,11 +236,6 @@ class FileCorpus:
             yield piece
 
 
-def _bytes(text: str) -> int:
-    """Bytes that a text takes as UTF-8."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
 def _divide(text: str, cut: int, at: int) -> tuple[str, str]:
     """A piece that begins at byte `at` of its document, as what lies before byte `cut` of that and what lies behind.
 
@@ -240,7 +243,7 @@ def _divide(text: str, cut: int, at: int) -> tuple[str, str]:
     """
     if cut <= at:
         return "", text
-    if cut - at >= _bytes(text):
+    if cut - at >= utf8_bytes(text):
         return text, ""
     before = text.encode("utf-8", "surrogatepass")[: cut - at].decode("utf-8", "ignore")
     before = before or ("" if at else text[0])

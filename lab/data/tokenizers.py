@@ -11,15 +11,20 @@ import base64
 import hashlib
 import json
 import os
+import random
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lab.data.bpe import PUBLISHED, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
 from lab.data.cache import cache_root, locked, writing
-from lab.data.corpus import Corpus
+from lab.data.corpus import Corpus, Split, utf8_bytes
 from lab.data.huggingface import HuggingFaceTokenizer
+from lab.data.progress import Progress, say
 from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
+from lab.units import byte_count
 
 __all__ = ["KINDS", "StreamDecoder", "Tokenizer", "from_json", "load_tokenizer", "make_tokenizer"]
 
@@ -28,7 +33,8 @@ KINDS = ("char", "bpe", *FIXED)
 DEFAULT_BPE_SIZE = 4096
 # 10 MB teach a 4096-token vocabulary in 3 s, and more text hardly changes which pairs are frequent.
 TRAINING_BYTES = 10_000_000
-_RECIPE = 1  # part of the cache's key: raise it when training changes
+SAMPLED_CHARACTERS = 1 << 14  # drawn at a time: some hundred stretches of the smallest text that is sampled
+_RECIPE = 2  # part of the cache's key: raise it when training changes
 
 
 def make_tokenizer(
@@ -93,27 +99,58 @@ def learn_alphabet(corpus: Corpus) -> CharTokenizer:
     the unknown, and they are read as that.
     """
     train: set[str] = set()
-    for text, _ in corpus.pieces("train"):
+    for text in _read(corpus, "train", "learning its characters"):
         train.update(text)
-    unseen = any(not train.issuperset(text) for text, _ in corpus.pieces("val"))
+    unseen = any(not train.issuperset(text) for text in _read(corpus, "val", "learning its characters"))
     alphabet = {c for c in train if not 0xD800 <= ord(c) < 0xE000}
     return CharTokenizer(alphabet, end_of_text=corpus.has_documents, unknown=unseen or alphabet != train)
 
 
 def sample(corpus: Corpus, max_bytes: int) -> Iterator[str]:
-    """About `max_bytes` of the training text, evenly over it; from its start where its size is unknown."""
-    n_bytes = corpus.size_bytes("train") or 0
-    share = min(1.0, max_bytes / n_bytes) if n_bytes else 1.0
-    read = given = 0
-    for text, _ in corpus.pieces("train"):
-        # Characters stand in for bytes: counting those would cost an encoding of the whole corpus.
-        if given <= share * read:
-            piece = text[: max_bytes - given]
-            given += len(piece)
-            yield piece
-        read += len(text)
-        if given >= max_bytes:
-            return
+    """About `max_bytes` of the training text, from all over it: of every so many stretches one is drawn.
+
+    The draw is the same every time; without one, a text that alternates between two languages might give only the one.
+    What share of the text it is, and of which scripts its letters are, is said in the end, where it is not all.
+    """
+    share = max_bytes / max(1, corpus.size_bytes("train"))
+    if share >= 1:
+        yield from _read(corpus, "train", "learning a vocabulary")
+        return
+    draw, taken, given, characters = random.Random(0).random, 0, 0, Counter[str]()
+    number, drawn = 0, int(draw() / share)
+    for text in _read(corpus, "train", "learning a vocabulary"):
+        for start in range(0, len(text), SAMPLED_CHARACTERS):
+            number += 1
+            if number > drawn:
+                taken += 1
+                drawn = int((taken + draw()) / share)
+                stretch = text[start : start + SAMPLED_CHARACTERS]
+                given += utf8_bytes(stretch)
+                characters.update(stretch)
+                yield stretch
+    of_all = f"{given / corpus.size_bytes('train'):.0%} of the training text"
+    say(f"the vocabulary is learned from {byte_count(given)} drawn from all over it, {of_all}{_scripts(characters)}")
+
+
+def _scripts(characters: Counter[str]) -> str:
+    """Which scripts letters are of, as the end of a sentence: `; letters: 52% Latin, 48% Cyrillic`."""
+    letters = Counter[str]()
+    for character, times in characters.items():
+        if character.isalpha():
+            letters[unicodedata.name(character, "other").split()[0].capitalize()] += times
+    total = letters.total()
+    shown = [f"{times / total:.0%} {script}" for script, times in letters.most_common(5) if times >= 0.005 * total]
+    return f"; letters: {', '.join(shown)}" if shown else ""
+
+
+def _read(corpus: Corpus, split: Split, what: str) -> Iterator[str]:
+    """The texts of a split, with the progress of reading them."""
+    done = 0
+    with Progress(f"{what} ({corpus.name}, {split})", corpus.size_bytes(split)) as progress:
+        for text, _ in corpus.pieces(split):
+            yield text
+            done += utf8_bytes(text)
+            progress.update(done)
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:

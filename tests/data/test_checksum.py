@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,9 @@ def reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     seen: list[Path] = []
     real = checksum.file_sha256
 
-    def counted(file: Path) -> str:
+    def counted(file: Path, *rest: Any) -> str:
         seen.append(file)
-        return real(file)
+        return real(file, *rest)
 
     monkeypatch.setattr(checksum, "file_sha256", counted)
     monkeypatch.setattr(checksum, "_NOTED_BYTES", 0)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
+import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab.data import tokenizers
+from lab.data.filecorpus import FileCorpus
 from lab.data.tokenizers import from_json, load_tokenizer, make_tokenizer, sample
 
 
@@ -117,6 +121,52 @@ def test_the_sample_is_spread_over_the_text_and_bounded(make_corpus: Callable[..
     assert max(numbers) > 900
     assert max(b - a for a, b in pairwise(numbers)) < 30
     assert "".join(sample(make_corpus(["a" * 50, "b" * 50], ["x"]), 10**9)) == "a" * 50 + "b" * 50
+
+
+def test_a_sample_of_a_text_that_alternates_has_both_kinds(make_corpus: Callable[..., Any]) -> None:
+    for kinds in (2, 3, 10):
+        texts = [chr(97 + i % kinds) * 100 for i in range(6000)]
+        taken = "".join(sample(make_corpus(texts, ["x"]), 600_000 // kinds))
+        for letter in map(chr, range(97, 97 + kinds)):
+            assert taken.count(letter) == pytest.approx(len(taken) / kinds, rel=0.35)
+        assert taken == "".join(sample(make_corpus(texts, ["x"]), 600_000 // kinds))
+
+
+def packed(name: str, texts: list[str], folder: Path) -> Path:
+    """A file of its ending with these texts."""
+    raw = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+    if ".txt" in name:
+        raw = "\n<|endoftext|>\n".join(texts).encode()
+    if name.endswith(".parquet"):
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table({"text": texts}), folder / name)
+    else:
+        (folder / name).write_bytes(gzip.compress(raw, 1) if name.endswith(".gz") else raw)
+    return folder / name
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.jsonl", "a.jsonl.gz", "a.parquet"])
+@pytest.mark.parametrize("one", [False, True], ids=["documents", "one document"])
+def test_a_vocabulary_is_learned_from_all_of_a_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, one: bool
+) -> None:
+    """Latin first, Cyrillic after: half of the sample is of either, whatever the kind of file."""
+    monkeypatch.setattr("lab.data.tokenizers.TRAINING_BYTES", 200_000)
+    monkeypatch.setattr("lab.data.tokenizers.SAMPLED_CHARACTERS", 2_000)
+    draw = random.Random(0)
+    latin = ["the", "cat", "sat", "on", "a", "mat", "and", "ran"]
+    cyrillic = ["кот", "сидел", "на", "ковре", "и", "бежал"]
+    texts = [" ".join(draw.choice(w) for _ in range(200)) + "\n" for w in [latin] * 1000 + [cyrillic] * 500]
+    made = FileCorpus("text", [packed(name, ["".join(texts)] if one else texts, tmp_path)])
+    tokenizer = make_tokenizer("bpe", made, 300, tmp_path)
+    learned = "".join((token or b"").decode(errors="ignore") for token in tokenizer.tokens[256:-1])
+    assert sum("а" <= c <= "я" for c in learned) > 8
+    assert sum("a" <= c <= "z" for c in learned) > 8
+    said = capsys.readouterr().err
+    assert re.search(r"learned from \d+ kB drawn from all over it, \d+% of the training text; letters: ", said)
+    shares = {script: int(share) for share, script in re.findall(r"(\d+)% (Latin|Cyrillic)", said)}
+    assert shares["Latin"] + shares["Cyrillic"] in (99, 100)
+    assert 50 < shares["Latin"] < 75
 
 
 def test_a_vocabulary_is_read_without_torch_or_lightning() -> None:
