@@ -13,6 +13,7 @@ from tests.diagnosis.test_monitor import FAULTY, make_run
 from tests.tiny import lab
 
 
+@pytest.mark.promise("diagnose")
 def test_the_command_says_it_in_words_and_in_json(tmp_path: Path) -> None:
     make_run(tmp_path, FAULTY, run__json=json.dumps({"format": 1, "state": "completed", "total_steps": 400}))
     shown = lab("diagnose", "run", "--root", str(tmp_path))

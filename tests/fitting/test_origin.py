@@ -13,6 +13,7 @@ from tests.fitting.test_lifecycle import finished, fit  # noqa: F401
 from tests.tiny import losses, tiny_args
 
 
+@pytest.mark.promise("resume")
 def test_a_stopped_run_goes_on_bit_for_bit(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "tiny"
     shutil.copytree(finished, copy)

@@ -40,6 +40,7 @@ def plan_json(desk: Path, capsys: pytest.CaptureFixture[str], *more: str, steps:
     return found
 
 
+@pytest.mark.promise("predict")
 def test_a_plan_with_a_pilot_then_the_fit_that_scores_it(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = plan_json(desk, capsys, "--pilot")
     config = GPTConfig(n_layers=2, n_heads=2, d_model=64, context_length=16, vocab_size=20)

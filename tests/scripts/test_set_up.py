@@ -159,6 +159,17 @@ def test_tests_get_their_extras_then_pytest_with_its_arguments(machine: Machine)
     assert machine.asked() == [FIT], "what the tests need includes the project"
 
 
+def test_quick_runs_a_test_of_each_promise_and_installs_no_more_than_it_needs(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    machine.run("test", "--quick", "-x")
+    tests, run = machine.asked()
+    assert tests.endswith("--editable .[page,wandb,test]")
+    assert run == "-m pytest -m promise -x"
+    marked = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for promise in ("explain", "predict", "diagnose", "explore", "resume"):
+        assert f'@pytest.mark.promise("{promise}")' in marked
+
+
 def test_the_site_is_served_or_built_strictly_and_tests_bring_what_it_needs(machine: Machine) -> None:
     machine.put("python3", WORKING)
     machine.run("docs")

@@ -63,6 +63,7 @@ def test_a_probe_text_comes_from_the_bundles_bit_for_bit(runs: Path) -> None:
     assert start["score_names"] == list(SCORES)
 
 
+@pytest.mark.promise("explore")
 def test_what_the_bundles_hold_is_what_the_models_say(runs: Path) -> None:
     _, frames, _, _ = film(runs)
     for frame in (frames[0], frames[-1]):

@@ -20,6 +20,7 @@ from tests.variants import all_pairs_configs, describe
 TEXT = "the cat sat"
 
 
+@pytest.mark.promise("explain")
 def test_the_numbers_are_those_of_the_cache(library: Library, runs: Path) -> None:
     model, tokenizer = lab.load("tiny", root=runs)
     cache = interp.run_with_cache(model, tokenizer.encode(TEXT))

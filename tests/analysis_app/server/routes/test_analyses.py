@@ -26,6 +26,7 @@ LONG = {
 }
 
 
+@pytest.mark.promise("explore")
 def test_patterns_are_nested_lists_of_head_query_key(client: httpx.Client, runs: Path) -> None:
     expected = attention(Library(runs).open("tiny"), text=TEXT)
     found = post(client, "analyze/attention", run="tiny", text=TEXT, layer=1)
