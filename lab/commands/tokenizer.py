@@ -72,6 +72,7 @@ def _show_parser() -> Parser:
 def _train(args: argparse.Namespace) -> int:
     from lab.data.cache import writing
     from lab.data.corpora import open_corpus
+    from lab.data.folders import left_out_line
     from lab.data.synthetic import SyntheticCorpus
     from lab.data.tokenizers import make_tokenizer, published_if_here
 
@@ -89,7 +90,9 @@ def _train(args: argparse.Namespace) -> int:
     rows = {f"{args.out.name} ({tokenizer.vocab_size})": tokenizer}
     if (gpt2 := published_if_here("gpt2")) is not None:
         rows[f"gpt2 ({gpt2.vocab_size})"] = gpt2
-    print(f"{args.out}: {tokenizer.vocab_size} tokens, learned from '{corpus.name}'\n")
+    print(f"{args.out}: {tokenizer.vocab_size} tokens, learned from '{corpus.name}'")
+    left_out = corpus.describe().get("left_out")
+    print(f"left out: {left_out_line(left_out)}\n" if left_out else "")
     print(f"bytes per token on {len(text.encode()):,} bytes of its held-out text:")
     width = max(map(len, rows))
     for name, one in rows.items():

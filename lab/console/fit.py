@@ -17,6 +17,7 @@ from rich.text import Text
 
 from lab.console.format import named_lines
 from lab.console.predictions import interview, print_verdicts
+from lab.data.folders import left_out_line
 from lab.fitting.lifecycle import Fit
 from lab.fitting.listener import Listener
 from lab.generation import stream_text
@@ -106,7 +107,8 @@ def model_line(config: GPTConfig) -> str:
 
 
 def data_line(facts: dict[str, Any]) -> str:
-    """The data: corpus, vocabulary, how much there is; what is held out, and how much of that validation reads."""
+    """The data: corpus, vocabulary, how much there is; what is held out, and how much of that validation reads; what
+    of a folder is left out."""
     named = f"{facts['corpus']['name']}, {facts['tokenizer']['kind']} tokenizer of {facts['vocab_size']:,}"
     splits, validated = facts["splits"], facts["validation"]["tokens"]
     if not splits:
@@ -114,11 +116,19 @@ def data_line(facts: dict[str, Any]) -> str:
     n_windows = facts["validation"].get("random_windows")
     windows = "" if n_windows is None else f"{n_windows:,} random windows, "
     held_out, n_bytes = splits["val"]["bytes"], sum(split["bytes"] for split in splits.values())
+    corpus = facts["corpus"]
+    published = ", as published" if corpus.get("split") == "as published" else ""
+    if split := corpus.get("published_split"):
+        published = f", the published {split} split"
     return (
         f"{named}: {splits['train']['tokens']:,} tokens to learn from\n"
-        f"held out: {held_out / n_bytes:.1%} of the text ({byte_count(held_out)} of {byte_count(n_bytes)}),"
+        f"held out: {held_out / n_bytes:.1%} of the text ({byte_count(held_out)} of {byte_count(n_bytes)}){published},"
         f" validated on {windows}{validated:,} tokens of it"
-    ) + (f"\n{n:,} lines of <|endoftext|> separate its documents" if (n := facts["corpus"].get("separators")) else "")
+        + (f"
+{n:,} lines of <|endoftext|> separate its documents" if (n := corpus.get("separators")) else "")
+        + (f"
+left out: {left_out_line(left_out)}" if (left_out := corpus.get("left_out")) else "")
+    )
 
 
 # ---------------------------------------------------------------- after

@@ -20,9 +20,10 @@ from typing import Any
 from lab.checks import did_you_mean, is_integer
 from lab.data.download import data_root, fetch
 from lab.data.filecorpus import VAL_FRACTION, FileCorpus
+from lab.data.folders import Paths, as_list, find_text, left_out_facts
+from lab.data.opening import require_pyarrow
 from lab.data.remote_corpora import REMOTE_CORPORA
 from lab.data.synthetic import SYNTHETIC, SyntheticCorpus
-from lab.data.text_files import Paths, as_list, find_files, require_parquet
 
 # Left out of the standard library: tests and their data; installed packages; the editor and the demos; what Python 3.12
 # dropped; a machine's own settings; generated tables (character encodings, topics of the help, HTML entities, Unicode,
@@ -70,7 +71,7 @@ def standard_library() -> tuple[list[Path], dict[str, Any]]:
 _LIMITS = ("max_documents", "max_bytes")
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "python": _LIMITS,
-    "text": ("text_key", *_LIMITS),
+    "text": ("text_key", "as_published", *_LIMITS),
     "shakespeare": _LIMITS,
     "tinystories": ("shards", *_LIMITS),
     "fineweb-edu": ("shards", *_LIMITS),
@@ -81,7 +82,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 }
 CORPORA: dict[str, str] = {
     "python": "the source of this Python's standard library: real text on every machine, no download",
-    "text": "your own text: path names a file, a folder or a glob of .txt, .md, .py, .jsonl(.gz) or .parquet",
+    "text": "your own text: path names a file, a folder or a glob of .txt, .md, .py, .jsonl, .csv, .parquet, .arrow, …",
     "shakespeare": "TinyShakespeare, 1.1 MB of plays, by download",
     "tinystories": "stories for small models, 4 shards of 250 MB by download (needs pyarrow)",
     "fineweb-edu": "educational web pages, 14 shards of 2.2 GB by download (needs pyarrow)",
@@ -109,8 +110,8 @@ def open_corpus(
         seed: Chooses the split, and what a made corpus is made of.
         data_dir: Where downloads are kept; unset: `LAB_DATA_DIR`, else in the cache.
         options: What this corpus alone understands: `text_key` (the field of .jsonl, the column of .parquet),
-            `max_documents`, `max_bytes`, `shards` (files of a large corpus to download, default 1), and what a made
-            corpus is made with.
+            `as_published` (whether a split that the names of files tell is kept, default true), `max_documents`,
+            `max_bytes`, `shards` (files of a large corpus to download, default 1), and what a made corpus is made with.
 
     Raises `ValueError` for settings that cannot be, all at once, and for what cannot be found or downloaded.
     """
@@ -126,11 +127,14 @@ def open_corpus(
         return FileCorpus(name, files, facts=facts, **split, **options)
     if name == "text":
         assert path is not None
+        as_published = options.pop("as_published", True)
+        found = find_text(path, options.get("text_key", "text"), as_published=as_published)
         facts = {"source": "your own files", "path": [str(p) for p in as_list(path)]}
-        return FileCorpus(name, find_files(path), facts=facts, **split, **options)
+        facts |= {"published_split": found.held_out or None, "left_out": left_out_facts(found.left_out)}
+        return FileCorpus(name, found.files, found.val_files, facts=facts, **split, **options)
     published, shards = REMOTE_CORPORA[name], options.pop("shards", 1)
     if published.parquet:
-        require_parquet(f"the corpus '{name}'")
+        require_pyarrow(f"the corpus '{name}'")
     files = [fetch(remote, data_dir) for remote in published.files[:shards]]
     val_files = [fetch(remote, data_dir) for remote in published.val]
     return FileCorpus(name, files, val_files, facts=published.facts, **split, **options)
@@ -176,6 +180,8 @@ def _option_problem(name: str, option: str, value: Any) -> str | None:
         return f"{where}: {did_you_mean(option, known, end=' ')}the corpus '{name}' understands {', '.join(known)}"
     if option == "text_key" and not isinstance(value, str):
         return f"{where} is {value!r}: it must be the name of a field"
+    if option == "as_published" and not isinstance(value, bool):
+        return f"{where} is {value!r}: it must be true (the split that the files' names tell) or false"
     if option == "shards" and not _is_count(value, len(REMOTE_CORPORA[name].files)):
         return f"{where} is {value!r}: it must be a whole number from 1 to {len(REMOTE_CORPORA[name].files)}"
     if option in _LIMITS and value is not None and not _is_count(value):

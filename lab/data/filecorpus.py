@@ -25,8 +25,9 @@ from lab.data.cache import cache_root, writing
 from lab.data.checksum import noted_sha256
 from lab.data.corpus import Piece, Split, utf8_bytes
 from lab.data.holdout import HoldOut, hold_out
+from lab.data.opening import kind_of
 from lab.data.progress import Progress
-from lab.data.text_files import DOCUMENT_SEPARATOR, kind_of, read_pieces, text_bytes
+from lab.data.text_files import DOCUMENT_SEPARATOR, read_pieces, text_bytes
 
 VAL_FRACTION = 0.1
 _RECIPE = 2  # part of every fingerprint: raise it when the same files would give other documents

@@ -1,30 +1,28 @@
-"""Text files of every common kind, read as a stream of pieces.
+"""Text of every common kind, read as a stream of pieces.
 
-`find_files` turns paths (a file, a folder, a glob, a list of them) into files in one fixed order; `read_pieces` gives
-their text, document by document, holding a few MB at a time however large the file is.
+`read_pieces` gives the text of a file, document by document, holding a few MB at a time however large the file is.
 
-| file                  | a document is                                                                    |
-|-----------------------|----------------------------------------------------------------------------------|
-| `.jsonl`, `.jsonl.gz` | the field `text_key` of one line                                                 |
-| `.parquet`            | one row of the column `text_key`                                                 |
-| `.txt`                | what lies between two lines that hold `<|endoftext|>` and nothing else, else all |
-| any other             | the file; what stands in it is its text                                          |
+| file                 | a document is                                                                    |
+|----------------------|----------------------------------------------------------------------------------|
+| `.jsonl`, `.ndjson`  | the field `text_key` of one line                                                 |
+| `.json`              | the field `text_key` of each object in the list, or of each line                 |
+| `.csv`, `.tsv`       | the column `text_key` of one row                                                 |
+| `.parquet`, `.arrow` | one row of the column `text_key`                                                 |
+| `.txt`               | what lies between two lines that hold `<|endoftext|>` and nothing else, else all |
+| any other            | the file; what stands in it is its text                                          |
 
-Plain text is UTF-8, or what its byte order mark says; the mark is dropped and `\\r\\n` becomes `\\n`. What cannot be
-read is a `ValueError` that names the file, the byte and the remedy: encodings are not guessed, and no text is dropped
-in silence.
+Each may be packed (`.gz`, `.zst`, `.bz2`, `.xz`; `lab.data.opening`). Plain text is UTF-8, or what its byte order mark
+says; the mark is dropped and `\\r\\n` becomes `\\n`. What cannot be read is a `ValueError` that names the file, the
+byte and the remedy: encodings are not guessed, and no text is dropped in silence.
 """
 
 from __future__ import annotations
 
 import codecs
-import glob
-import gzip
+import csv
 import io
 import json
-import os
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,15 +32,15 @@ import orjson
 
 from lab.checks import did_you_mean
 from lab.data.corpus import Piece
+from lab.data.opening import is_packed, kind_of, split_name, unpacked
+from lab.data.tables import column_bytes, read_rows
 
-SUFFIXES = (".txt", ".md", ".py", ".jsonl", ".jsonl.gz", ".parquet")
 DOCUMENT_SEPARATOR = "<|endoftext|>"
 _SEPARATOR_LINE = re.compile(rf"^[ \t]*{re.escape(DOCUMENT_SEPARATOR)}[ \t]*(?:\n|\Z)", re.MULTILINE)
 _LONGEST_SEPARATOR = 1 << 12  # characters; a longer line is text
 PIECE_CHARACTERS = 1 << 21  # a document of web text or a small corpus is one piece, and some of them fit in memory
 LINE_BYTES = 64 << 20  # of .jsonl, whose lines are held whole; a longer one means that the file is one JSON value
 _CHUNK_BYTES = 1 << 20
-_PARQUET_ROWS = 256
 
 # The 32-bit marks begin with the 16-bit ones: longest first.
 _BYTE_ORDER_MARKS = (
@@ -53,79 +51,8 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-
-
-# ---------------------------------------------------------------- which files
-
-
-def as_list(paths: Paths) -> list[str | os.PathLike[str]]:
-    """One path or several, as a list."""
-    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-
-
-def find_files(paths: Paths) -> list[Path]:
-    """The files that `paths` (a file, a folder, a glob, or a list of them) stand for, each once.
-
-    A folder stands for the files in it, at any depth, that end in one of `SUFFIXES`; hidden ones stay out. A file named
-    outright, or matched by a glob, is taken whatever its ending. The order is that of the list, and inside a folder or
-    glob that of the names: the same on every machine. Raises one `ValueError` with all problems.
-    """
-    asked = as_list(paths)
-    problems: list[str] = []
-    found: dict[Path, Path] = {}
-    for one in asked:
-        if not str(one).strip():
-            problems.append("data.path is blank: name a file, a folder, or a glob such as 'texts/**/*.txt'")
-            continue
-        path = Path(one).expanduser()
-        try:
-            files = _expand(path)
-            if not files:
-                problems.append(_why_none(path))
-        except OSError as error:
-            problems.append(f"data.path: cannot look into {path}: {error.strerror or error}")
-            continue
-        found.update((file.resolve(), file) for file in files if file.resolve() not in found)
-    if not asked:
-        problems.append("data.path is empty: name a file, a folder, or a glob such as 'texts/**/*.txt'")
-    if problems:
-        raise ValueError("\n".join(problems))
-    return list(found.values())
-
-
-def _expand(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        inside = (file for file in path.rglob("*") if file.name.lower().endswith(SUFFIXES) and file.is_file())
-        shown = (file for file in inside if not any(p.startswith(".") for p in file.relative_to(path).parts))
-        return sorted(shown, key=lambda file: file.relative_to(path).parts)
-    if glob.has_magic(str(path)):
-        return sorted(
-            (p for p in map(Path, glob.glob(str(path), recursive=True)) if p.is_file()), key=lambda p: p.parts
-        )
-    return []
-
-
-def _why_none(path: Path) -> str:
-    """Why a path stands for no file."""
-    if path.is_dir():
-        held = Counter(file.suffix.lower() or "no ending" for file in path.rglob("*") if file.is_file())
-        holds = ", ".join(f"{ending} ({n})" for ending, n in held.most_common(5)) or "nothing"
-        return f"data.path: no text in the folder {path}: looked for {', '.join(SUFFIXES)}, and it holds {holds}"
-    if path.exists():
-        return f"data.path: {path} is no regular file: text is read more than once, so store it in one first"
-    if glob.has_magic(str(path)):
-        return f"data.path: no file matches {path} (a glob; ** stands for folders at any depth)"
-    if path.is_symlink():
-        return f"data.path: {path} is a link to {os.readlink(path)}, which does not exist"
-    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(
-        path.name, beside, "check the spelling, or give an absolute path", show=lambda name: str(path.parent / name)
-    )
-    return f"data.path: {path} does not exist; {hint}"
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
 # ---------------------------------------------------------------- what they hold
@@ -134,47 +61,40 @@ def _why_none(path: Path) -> str:
 def read_pieces(file: Path, text_key: str = "text", found: Counter[str] | None = None) -> Iterator[Piece]:
     """The text of `file`, piece by piece; documents of nothing but white space are passed over.
 
-    `found` counts what was read as no text: `DOCUMENT_SEPARATOR`.
-
-    Memory stays at a few pieces; a row group for parquet, a line for JSON. Raises `ValueError` for what cannot be read:
-    another encoding, a binary or torn file, a line that is no JSON, a missing `text_key`.
+    Memory stays at a few pieces; a row group for parquet, a record batch for Arrow, an object for JSON. `found` counts
+    what was read as no text: `DOCUMENT_SEPARATOR`. Raises `ValueError` for what cannot be read: another encoding, a
+    binary or torn file, a line that is no JSON, a missing `text_key`.
     """
     kind = kind_of(file)
     try:
-        if kind == "jsonl":
-            yield from _read_jsonl(file, text_key)
-        elif kind == "parquet":
-            yield from _read_parquet(file, text_key)
-        else:
+        if kind == "plain":
             yield from _read_plain(file, Counter() if found is None else found)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{file} is no whole gzip file ({error}): fetch or compress it again") from error
+        else:
+            for text in read_values(file, text_key):
+                yield from _document(text)
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror or error}") from error
 
 
-def kind_of(file: Path) -> str:
-    """How a file is read: `jsonl`, `parquet` or `plain`, by its ending."""
-    name = file.name.lower()
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        return "jsonl"
-    return "parquet" if name.endswith(".parquet") else "plain"
+def read_values(file: Path, text_key: str) -> Iterator[str | None]:
+    """What stands under `text_key` in each record of a file that has records. Raises `ValueError` as `read_pieces`."""
+    kind = kind_of(file)
+    if kind == "csv":
+        yield from _read_csv(file, text_key)
+    elif kind in ("jsonl", "json"):
+        objects = _json_list if kind == "json" and _first_character(file) == "[" else _json_lines
+        for place, row in objects(file):
+            yield _field(row, text_key, place)
+    else:
+        for n, row in enumerate(read_rows(file, text_key, _choose_key)):
+            yield _field({text_key: row}, text_key, f"{file}, row {n}")
 
 
 def text_bytes(file: Path, text_key: str = "text") -> int | None:
     """About how many bytes of text `file` holds, without reading it; `None` where its size does not tell."""
-    if file.name.lower().endswith(".gz"):
+    if is_packed(file):
         return None
-    if kind_of(file) != "parquet":
-        return file.stat().st_size
-    try:
-        groups = _parquet(file).metadata
-        columns = (
-            groups.row_group(g).column(c) for g in range(groups.num_row_groups) for c in range(groups.num_columns)
-        )
-        return sum(column.total_uncompressed_size for column in columns if column.path_in_schema == text_key)
-    except (ValueError, OSError):
-        return None  # reading it will say what is wrong
+    return column_bytes(file, text_key) if kind_of(file) == "parquet" else file.stat().st_size
 
 
 def _read_plain(file: Path, found: Counter[str]) -> Iterator[Piece]:
@@ -186,7 +106,7 @@ def _read_plain(file: Path, found: Counter[str]) -> Iterator[Piece]:
         if text and not (starts and ends and not text.strip()):
             yield Piece(text, starts)
 
-    has_separators = re.search(r"\.txt(\.(gz|zst|bz2|xz))?$", file.name.lower()) is not None
+    has_separators = split_name(file.name)[1] == ".txt"
     stretches = _stretches(_characters(file), found) if has_separators else ((t, False) for t in _characters(file))
     for text, ends in stretches:
         held += text
@@ -227,7 +147,7 @@ def _stretches(texts: Iterable[str], found: Counter[str]) -> Iterator[tuple[str,
 
 def _characters(file: Path) -> Iterator[str]:
     """The file's text as it is decoded, chunk by chunk."""
-    with _open(file) as raw:
+    with unpacked(file) as raw:
         chunk = raw.read(_CHUNK_BYTES)
         marks = ((mark, encoding) for mark, encoding in _BYTE_ORDER_MARKS if chunk.startswith(mark))
         mark, encoding = next(marks, (b"", "utf-8"))
@@ -248,8 +168,9 @@ def _characters(file: Path) -> Iterator[str]:
             chunk = raw.read(_CHUNK_BYTES)
 
 
-def _read_jsonl(file: Path, text_key: str) -> Iterator[Piece]:
-    with _open(file) as raw:
+def _json_lines(file: Path) -> Iterator[tuple[str, Any]]:
+    """Each line's object, with where it stands."""
+    with unpacked(file) as raw:
         number = offset = 0
         while line := raw.readline(LINE_BYTES + 1):
             number += 1
@@ -261,8 +182,79 @@ def _read_jsonl(file: Path, text_key: str) -> Iterator[Piece]:
             content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             if content.strip():
                 skipped = len(line) - len(content)
-                yield from _document(_field(_parse(file, place, content, offset + skipped), text_key, place))
+                yield place, _parse(file, place, content, offset + skipped)
             offset += len(line)
+
+
+def _json_list(file: Path) -> Iterator[tuple[str, Any]]:
+    """Each object of a JSON list, with where it stands; the list is never held whole."""
+    decoder, held, at, number = json.JSONDecoder(), "", 0, 0
+    characters = _characters(file)
+
+    def more() -> bool:
+        nonlocal held, at
+        text = next(characters, None)
+        held, at = held[at:] + (text or ""), 0
+        if len(held) > LINE_BYTES:
+            raise ValueError(f"{file}, object {number} of the list is longer than {LINE_BYTES >> 20} MB, or torn")
+        return text is not None
+
+    wanted = "["
+    while True:
+        while not (space := _SPACE.match(held, at)) or space.end() == len(held):
+            if not more():
+                raise ValueError(f"{file} ends inside its list of objects, after {number}: fetch it again")
+        at = space.end()
+        if held[at] == "]" and (wanted == "," or not number):
+            return
+        if wanted:
+            if held[at] != wanted:
+                raise ValueError(
+                    f"{file} is no JSON list after object {number}: {held[at : at + 20]!r} where {wanted} is due"
+                )
+            at, wanted = at + 1, ""
+            continue
+        while True:
+            try:
+                row, at = decoder.raw_decode(held, at)
+                break
+            except (ValueError, RecursionError) as error:
+                if not more():
+                    raise ValueError(f"{file}, object {number} of the list is no JSON: {error}") from error
+        yield f"{file}, object {number}", row
+        number, wanted = number + 1, ","
+
+
+def _first_character(file: Path) -> str:
+    """The first that is no white space."""
+    return next((start[:1] for text in _characters(file) if (start := text.lstrip())), "")
+
+
+def _read_csv(file: Path, text_key: str) -> Iterator[str]:
+    csv.field_size_limit(LINE_BYTES)
+    rows = csv.reader(_lines(file), delimiter="\t" if split_name(file.name)[1] == ".tsv" else ",", strict=True)
+    names = next(rows, [])
+    if text_key not in names:
+        raise ValueError(f"{file} has no column '{text_key}' in its first line; {_choose_key(text_key, names)}")
+    column = names.index(text_key)
+    try:
+        for row in rows:
+            if row and len(row) <= column:
+                raise ValueError(f"{file}, line {rows.line_num} has {len(row)} of {len(names)} columns")
+            if row:
+                yield row[column]
+    except csv.Error as error:
+        raise ValueError(f"{file}, line {rows.line_num} is no CSV: {error}") from error
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """The file's text line by line, ends kept."""
+    held = ""
+    for text in _characters(file):
+        *whole, held = (held + text).split("\n")
+        yield from (line + "\n" for line in whole)
+    if held:
+        yield held
 
 
 def _parse(file: Path, place: str, line: bytes, offset: int) -> Any:
@@ -292,43 +284,6 @@ def _field(row: Any, text_key: str, place: str) -> str | None:
 def _choose_key(text_key: str, keys: Sequence[str] | dict[str, Any]) -> str:
     named = ", ".join(list(keys)[:12]) or "there is none"
     return f"{did_you_mean(text_key, keys, end=' ')}set data.corpus_options.text_key to one of: {named}"
-
-
-def _read_parquet(file: Path, text_key: str) -> Iterator[Piece]:
-    table = _parquet(file)
-    names = table.schema_arrow.names
-    if text_key not in names:
-        raise ValueError(f"{file} has no column '{text_key}'; {_choose_key(text_key, names)}")
-    import pyarrow
-
-    row = 0
-    try:
-        for batch in table.iter_batches(batch_size=_PARQUET_ROWS, columns=[text_key], use_threads=False):
-            for text in batch.column(0).to_pylist():
-                yield from _document(_field({text_key: text}, text_key, f"{file}, row {row}"))
-                row += 1
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is damaged after row {row} ({error}): fetch it again") from error
-
-
-def _parquet(file: Path) -> Any:
-    """An open `pyarrow.parquet.ParquetFile`. Raises `ValueError` without pyarrow, or for a torn file."""
-    require_parquet(file)
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        return parquet.ParquetFile(file, pre_buffer=False)
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"{file} is no whole parquet file ({error}): fetch it again") from error
-
-
-def require_parquet(what: object) -> None:
-    """Raise `ValueError`, naming the extra to install, where parquet cannot be read."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise ValueError(f"reading {what} needs pyarrow: pip install 'pretraining-lab[parquet]'") from error
 
 
 # ---------------------------------------------------------------- pieces
@@ -372,14 +327,15 @@ def _cut(text: str) -> int:
 # ---------------------------------------------------------------- bytes
 
 
-def _open(file: Path) -> io.BufferedIOBase:
-    return gzip.open(file, "rb") if file.name.lower().endswith(".gz") else open(file, "rb")
-
-
 def _not_text(file: Path, encoding: str, byte: int, error: UnicodeDecodeError) -> NoReturn:
     wrong = error.object[error.start : error.start + 1].hex()
+    if encoding == "utf-8" and _CONTROL.search(error.object):
+        raise ValueError(
+            f"{file} is binary: byte {byte} (0x{wrong}) is no UTF-8, and control characters, as in no text of another"
+            " encoding, stand beside it; leave it out of data.path"
+        ) from error
     remedy = f"iconv -f WINDOWS-1252 -t UTF-8 '{file}' > new.txt" if encoding == "utf-8" else "save it again as UTF-8"
     raise ValueError(
         f"{file} is not {encoding.upper()}: byte {byte} (0x{wrong}) {error.reason}; convert it ({remedy}, or"
-        f" whatever encoding it is in), or leave it out of data.path if it is binary"
+        f" whatever encoding it is in), or leave it out of data.path"
     ) from error

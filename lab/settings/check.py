@@ -11,7 +11,7 @@ import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lab.checks import missing_extra
-from lab.data.text_files import find_files
+from lab.data.folders import find_files
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
 from lab.settings.groups import GROUPS

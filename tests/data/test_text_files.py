@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lab.data import text_files
-from lab.data.text_files import DOCUMENT_SEPARATOR, PIECE_CHARACTERS, find_files, read_pieces, text_bytes
+from lab.data.text_files import DOCUMENT_SEPARATOR, PIECE_CHARACTERS, read_pieces, text_bytes
 
 WILD = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -36,66 +36,6 @@ def write(path: Path, content: bytes | str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
-
-
-class TestFindFiles:
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Path:
-        for name in ("b.txt", "a.md", "sub/c.py", "sub/d.jsonl", "sub/e.jsonl.gz", "f.parquet", "UPPER.TXT"):
-            write(tmp_path / name, "x")
-        for name in ("picture.png", "table.csv", ".hidden.txt", ".git/config.txt", "sub/.cache/g.txt"):
-            write(tmp_path / name, "x")
-        return tmp_path
-
-    def names(self, files: list[Path], folder: Path) -> list[str]:
-        return [str(file.relative_to(folder)) for file in files]
-
-    def test_folder_gives_its_texts_in_the_order_of_their_names(self, folder: Path) -> None:
-        expected = ["UPPER.TXT", "a.md", "b.txt", "f.parquet", "sub/c.py", "sub/d.jsonl", "sub/e.jsonl.gz"]
-        assert self.names(find_files(folder), folder) == expected
-        assert self.names(find_files(str(folder)), folder) == expected
-
-    def test_glob_takes_any_ending(self, folder: Path) -> None:
-        assert self.names(find_files(f"{folder}/*.csv"), folder) == ["table.csv"]
-        assert self.names(find_files(f"{folder}/**/*.py"), folder) == ["sub/c.py"]
-
-    def test_list_keeps_its_order_and_takes_a_file_once(self, folder: Path) -> None:
-        files = find_files([folder / "b.txt", f"{folder}/*.md", str(folder / "b.txt"), folder / "sub" / ".." / "b.txt"])
-        assert self.names(files, folder) == ["b.txt", "a.md"]
-
-    def test_file_with_glob_characters_in_its_name_is_itself(self, tmp_path: Path) -> None:
-        file = write(tmp_path / "notes [draft].txt", "x")
-        assert find_files(file) == [file]
-
-    def test_home_is_expanded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        write(tmp_path / "mine.txt", "x")
-        assert find_files("~/mine.txt") == [tmp_path / "mine.txt"]
-
-    def test_every_problem_is_told_at_once(self, folder: Path) -> None:
-        write(folder / "images" / "a.png", "x")
-        os.mkfifo(folder / "pipe")
-        asked = [
-            folder / "b.text",
-            f"{folder}/*.doc",
-            folder / "images",
-            folder / "pipe",
-            folder / ("n" * 300),
-        ]
-        with pytest.raises(ValueError, match="does not exist") as error:
-            find_files(asked)
-        lines = str(error.value).splitlines()
-        assert len(lines) == 5
-        assert f"{folder / 'b.text'} does not exist; did you mean {folder / 'b.txt'}?" in lines[0]
-        assert "no file matches" in lines[1]
-        assert ".txt" in lines[2]
-        assert ".png (1)" in lines[2]
-        assert "no regular file" in lines[3]
-        assert "nnn" in lines[4]
-
-    def test_nothing_asked_for(self) -> None:
-        with pytest.raises(ValueError, match=r"data\.path is empty"):
-            find_files([])
 
 
 class TestPlainText:
@@ -309,6 +249,66 @@ class TestJsonLines:
         file = write(tmp_path / "a.jsonl", b"[" + b'{"text": "x"},' * 100_000)
         with pytest.raises(ValueError, match=r"line 1 \(byte 0\) is longer than 1 MB"):
             documents(file)
+
+
+class TestJson:
+    @WILD
+    @given(
+        texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=6),
+        indent=st.sampled_from([None, 0, 2]),
+        chunk=st.integers(4, 40),
+    )
+    def test_a_list_of_objects(self, tmp_path: Path, texts: list[str], indent: int | None, chunk: int) -> None:
+        content = json.dumps([{"id": i, "text": text} for i, text in enumerate(texts)], indent=indent)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(text_files, "_CHUNK_BYTES", chunk)
+            found = documents(write(tmp_path / "a.json", content))
+        assert found == [text for text in texts if text and not text.isspace()]
+
+    def test_one_object_a_line(self, tmp_path: Path) -> None:
+        assert documents(write(tmp_path / "a.json", '{"text": "x"}\n{"text": "y"}\n')) == ["x", "y"]
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ('[{"text": "x"}, {"body": "y"}]', "object 1 has no field 'text'"),
+            ('[{"text": "x"}', "ends inside its list of objects, after 1"),
+            ('[{"text": "x"},', "ends inside its list of objects, after 1"),
+            ('[{"text": "x"} {"text": "y"}]', "no JSON list after object 1"),
+            ('[{"text": "x"}, {"text": y}]', "object 1 of the list is no JSON"),
+            ('["x", "y"]', "object 0 is str, not an object"),
+            ('{"data": [{"text": "x"}]}', "line 1 .* has no field 'text'"),
+            ('{\n "text": "x"\n}', "line 1 .* is no JSON"),
+        ],
+    )
+    def test_what_is_no_list_of_documents(self, tmp_path: Path, content: str, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            documents(write(tmp_path / "a.json", content))
+
+
+class TestCsv:
+    def test_the_column_of_each_row(self, tmp_path: Path) -> None:
+        rows = 'id,text,label\r\n1,"a ""quoted"" one,\r\nof two lines",x\r\n\r\n2,,y\r\n3,plain,z\r\n'
+        assert documents(write(tmp_path / "a.csv", rows)) == ['a "quoted" one,\nof two lines', "plain"]
+        assert documents(write(tmp_path / "a.csv", rows), "label") == ["x", "y", "z"]
+        assert documents(write(tmp_path / "a.tsv", rows.replace(",", "\t")), "label") == ["x", "y", "z"]
+
+    def test_a_long_document(self, tmp_path: Path) -> None:
+        text = "word, and\nline " * 100_000
+        assert documents(write(tmp_path / "a.csv", f'text,n\n"{text}",1\n')) == [text]
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("a,b\n1,2\n", "no column 'text' in its first line; .*one of: a, b"),
+            ("", "no column 'text'"),
+            ("id,text\n1\n", "line 2 has 1 of 2 columns"),
+            ('id,text\n1,"open', "line 2 is no CSV"),
+        ],
+    )
+    def test_what_is_no_table_of_documents(self, tmp_path: Path, content: str, message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            documents(write(tmp_path / "a.csv", content))
 
 
 class TestParquet:
