@@ -124,10 +124,8 @@ def data_line(facts: dict[str, Any]) -> str:
         f"{named}: {splits['train']['tokens']:,} tokens to learn from\n"
         f"held out: {held_out / n_bytes:.1%} of the text ({byte_count(held_out)} of {byte_count(n_bytes)}){published},"
         f" validated on {windows}{validated:,} tokens of it"
-        + (f"
-{n:,} lines of <|endoftext|> separate its documents" if (n := corpus.get("separators")) else "")
-        + (f"
-left out: {left_out_line(left_out)}" if (left_out := corpus.get("left_out")) else "")
+        + (f"\n{n:,} lines of <|endoftext|> separate its documents" if (n := corpus.get("separators")) else "")
+        + (f"\nleft out: {left_out_line(left_out)}" if (left_out := corpus.get("left_out")) else "")
     )
 
 
