@@ -51,7 +51,7 @@ def record(run: Run, name: str) -> dict[str, Any]:
         "total_steps": facts.total_steps,
         "facts": {
             "parameters": facts.parameters,
-            "tokens_per_step": facts.of_data("tokens_per_step"),
+            "tokens_per_step": facts.tokens_per_step,
             "epochs": facts.epochs(evidence.step),
             "dropout": facts.number("model.config.dropout"),
             "clip": facts.number("model.optimizer.clip"),

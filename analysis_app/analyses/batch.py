@@ -40,7 +40,7 @@ def batch_text(
     gone or has changed.
     """
     trained = library.trained(run, "its training text is not on this machine")
-    data = _data(library, trained)
+    data = _data(library, trained, batch)
     tokens, targets = (part.flatten(0, 1) for part in data.step_batch(batch))
     n = len(tokens)
     if not 0 <= first < n:
@@ -72,9 +72,14 @@ def batch_text(
     }
 
 
-def _data(library: Library, run: Run) -> LabData:
-    stamps = [path.stat().st_mtime_ns if path.exists() else None for path in (run.config_path, run.data_path)]
-    return library.corpora.get((run.path, *stamps), lambda: load_data(run, download=False))
+def _data(library: Library, run: Run, batch: int) -> LabData:
+    """The data as they were at that batch."""
+    told = (run.seams_path, run.config_path, run.data_path)
+    stamps = [path.stat().st_mtime_ns if path.exists() else None for path in told]
+    seams = run.seams()
+    return library.corpora.get(
+        (run.path, seams and seams.at(batch).step, *stamps), lambda: load_data(run, batch, download=False)
+    )
 
 
 def _losses(opened: Opened, tokens: Tensor, targets: Tensor) -> Array:

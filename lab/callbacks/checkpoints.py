@@ -55,6 +55,8 @@ class Checkpoints(FitCallback):
         """Remove what a killed process left half-written: the run's lock is held, so no other process writes."""
         run = fit.logbook.run
         sweep_temporaries(run.checkpoints_dir)
+        if not fit.compares:
+            self._best = math.inf
         self._saved = fit.step if fit.step in (info.step for info in list_checkpoints(run)) else -1
 
     def after_step(self, fit: FitContext) -> None:

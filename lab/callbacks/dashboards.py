@@ -28,12 +28,12 @@ class Dashboards:
 
     Args:
         loggers: Those of the run.
-        tokens_per_step: Makes tokens out of steps.
+        tokens_at: Makes tokens out of steps.
     """
 
-    def __init__(self, loggers: Iterable[Logger], tokens_per_step: int) -> None:
+    def __init__(self, loggers: Iterable[Logger], tokens_at: Callable[[int], int]) -> None:
         self.loggers = list(loggers)
-        self.tokens_per_step = tokens_per_step
+        self.tokens_at = tokens_at
 
     def __bool__(self) -> bool:
         """Whether there is a dashboard that shows pictures."""
@@ -41,7 +41,7 @@ class Dashboards:
 
     def when(self, step: int) -> str:
         """`step 1,200 · 922k tokens`, for the remark of a picture."""
-        return f"step {step:,} · {short(step * self.tokens_per_step)} tokens"
+        return f"step {step:,} · {short(self.tokens_at(step))} tokens"
 
     def picture(self, name: str, draw: Callable[[], Figure], step: int) -> None:
         """An image; it is not even drawn where there is no dashboard."""
@@ -104,7 +104,7 @@ class Dashboards:
         )
 
     def _to_wandb(self, logger: Logger, values: dict[str, Any], step: int) -> None:
-        logger.log_metrics({**values, "tokens": step * self.tokens_per_step}, step)
+        logger.log_metrics({**values, "tokens": self.tokens_at(step)}, step)
 
 
 def as_png(pixels: NDArray[np.uint8]) -> Summary.Image:

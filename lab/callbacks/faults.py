@@ -95,7 +95,7 @@ class Faults(Callback):
         assert isinstance(pl_module, PretrainingModule)
         data = getattr(trainer, "datamodule", None)
         assert isinstance(data, LabDataModule)
-        data.sequences = FaultySequences(data.sequences, self, data.sequences_per_step, data.vocab_size)
+        data.sequences = FaultySequences(data.sequences, self, data.sequences_per_step, data.vocab_size, data.begin)
         if not self.causal:
             for module in pl_module.model.modules():
                 if isinstance(module, Attention):
@@ -133,8 +133,11 @@ class Faults(Callback):
 class FaultySequences:
     """A source of sequences with a fault; all else is the original source's."""
 
-    def __init__(self, original: Sequences, how: Faults, per_step: int, vocab_size: int) -> None:
+    def __init__(
+        self, original: Sequences, how: Faults, per_step: int, vocab_size: int, begin: tuple[int, int] = (0, 0)
+    ) -> None:
         self.original, self.how, self.per_step, self.vocab_size = original, how, per_step, vocab_size
+        self.begin = begin
         self.n_val, self.per_epoch = original.n_val, original.per_epoch
         if not how.shuffle:
             if not isinstance(original, TextSequences):
@@ -150,7 +153,7 @@ class FaultySequences:
         if self.how.data_seconds:
             time.sleep(self.how.data_seconds)
         tokens, targets = self.original.train(indices)
-        if int(indices[0]) // self.per_step in self.how.noise_steps:
+        if self.begin[0] + (int(indices[0]) - self.begin[1]) // self.per_step in self.how.noise_steps:
             rng = np.random.default_rng(int(indices[0]))
             noise = rng.integers(0, self.vocab_size, (len(tokens), tokens.shape[1] + 1))
             tokens, targets = noise[:, :-1], noise[:, 1:]

@@ -62,7 +62,7 @@ class Instrument(FitCallback):
 
     def dashboards(self, fit: FitContext) -> Dashboards:
         """Where pictures, histograms and texts go."""
-        return Dashboards(fit.logbook.loggers, fit.logbook.tokens_per_step)
+        return Dashboards(fit.logbook.loggers, fit.logbook.seams.tokens_at)
 
     def start(self, fit: FitContext) -> None:
         """Step 0; and the first step of a resumed run, whose dashboards have forgotten it."""

@@ -64,7 +64,7 @@ class MetricsLog(FitCallback):
             return
         logbook, values = fit.logbook, dict(fit.module.measured)
         if self._steps:
-            speed = self._steps * logbook.tokens_per_step / self._seconds
+            speed = self._steps * fit.data.tokens_per_step / self._seconds
             values[metrics.PERF_TOKENS_PER_SECOND] = speed
             # Over a step or two the speed is noise; the status and the ETA take a slow average.
             self._speed = speed if self._speed is None else self._speed + 0.05 * (speed - self._speed)

@@ -79,7 +79,7 @@ class LabProgressBar(FitCallback):
         """Tokens/s of training, smoothed over a few seconds; the logbook's clock stands still in a pause."""
         now, step = fit.logbook.clock.seconds(), fit.step
         if self._mark is not None and step > self._mark[1]:
-            rate = (step - self._mark[1]) * fit.logbook.tokens_per_step / max(1e-9, now - self._mark[0])
+            rate = (step - self._mark[1]) * fit.data.tokens_per_step / max(1e-9, now - self._mark[0])
             self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
         self._mark = (now, step)
 

@@ -102,7 +102,7 @@ class ReferenceTexts(Instrument):
         losses = token_losses(found.text)
         labels = [token_labels(fit.data, ids) for ids in found.text.tokens.tolist()]
         arrays = bundle(found, summary, lens, norms, values)
-        arrays |= {"tokens": step * logbook.tokens_per_step, "token_strings": np.array(labels, dtype=np.str_)}
+        arrays |= {"tokens": logbook.seams.tokens_at(step), "token_strings": np.array(labels, dtype=np.str_)}
         write_bundle(logbook.run, step, arrays)
         self._report_induction(fit, summary)
         dashboards = self.dashboards(fit)

@@ -109,7 +109,7 @@ class Throughput(Instrument):
         }
         peak = peak_flops(fit.module.device, fit.precision)
         if peak is not None:
-            done = float(flops_per_token(fit.model.config)) * fit.logbook.tokens_per_step / fit.n_processes
+            done = float(flops_per_token(fit.model.config)) * fit.data.tokens_per_step / fit.n_processes
             values[metrics.PERF_MFU] = done / seconds / peak
         self._forget()
         fit.logbook.log(fit.step, values)

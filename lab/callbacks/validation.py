@@ -36,8 +36,11 @@ class Validation(FitCallback):
         return self.cadence.due(step, total_steps) and (step > 0 or self.at_start)
 
     def start(self, fit: FitContext) -> None:
-        """Step 0; or, on a resumed run, the validation that the interruption kept from happening."""
-        if self._newest != fit.step and self.due(fit.step, fit.total_steps):
+        """Step 0; on a resumed run, the validation that the interruption kept from happening; and the first that
+        compares, where none measured before does.
+        """
+        due = self.due(fit.step, fit.total_steps) and self._newest != fit.step
+        if due or (not fit.compares and self.every != 0):
             self.run(fit)
 
     def after_step(self, fit: FitContext) -> None:

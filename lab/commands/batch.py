@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     total = run.status().total_steps
     if total is not None and args.step >= total:
         print(f"{run.name} has {total:,} steps: it never learns from batch {args.step:,}", file=sys.stderr)
-    data = load_data(run)
+    data = load_data(run, args.step)
     if args.json:
         print_json(as_dict(run, data, args.step))
     else:

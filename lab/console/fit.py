@@ -88,14 +88,30 @@ def introduction(fit: Fit) -> Table:
     if origin.run and origin.checkpoint:
         verb = "go on with" if origin.kind == "resume" else "start from"
         rows["origin"] = (
-            f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state, data position and clock"
-            " restored; random state follows from seed and step"
+            f"{verb} {origin.run.name} at step {origin.step:,}: weights, optimizer state and clock restored; random"
+            f" state follows from seed and step; {reading_line(fit)}"
         )
     if decisions.changed:
         rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in decisions.changed.items())
+    if origin.kind == "resume" and not decisions.compares:
+        rows["validation"] = (
+            f"what is held out is not what the run was validated on before step {origin.step:,}: measured there once"
+            " more, and the best loss begins anew"
+        )
     if notes := module.optimizer_config.unused() + module.schedule_config.unused():
         rows["note"] = "\n".join(notes)
     return named_lines(rows.items(), style="bold", right=True)
+
+
+def reading_line(fit: Fit) -> str:
+    """Where in the text a run goes on, and with how much a step."""
+    seams, data = fit.decisions.seams, fit.settings.data
+    before, now = seams.at(fit.origin.step - 1), seams.last
+    line = f"reading goes on with sequence {data.sequence_at(fit.origin.step):,}"
+    if now.text not in (None, before.text):
+        line = f"another text is read, from its sequence {data.sequence_at(fit.origin.step):,} on"
+    sizes = [f"{held.sequences_per_step:,} of {held.context_length:,} tokens a step" for held in (before, now)]
+    return line + ("" if sizes[0] == sizes[1] else f": {sizes[1]}, before {sizes[0]}")
 
 
 def model_line(config: GPTConfig) -> str:

@@ -2,8 +2,9 @@
 
 The training tokens are cut into sequences of `context_length`; an epoch is one pass over all of them in a shuffled
 order, each exactly once. Sequence i of a run is sequence `i mod per_epoch` of epoch `i div per_epoch`, and step n takes
-sequences `[n·S, (n+1)·S)`. There is no state: resume is exact, "show me batch 731" is a look-up, two runs that differ
-in one setting see the same data, and a machine of many takes its slice of the same S sequences.
+sequences `[n·S, (n+1)·S)`; where S changes in the middle of a run, the next step takes those that come next. There is
+no state: resume is exact, "show me batch 731" is a look-up, two runs that differ in one setting see the same data, and
+a machine of many takes its slice of the same S sequences.
 
 The shuffle is a Feistel network (Luby and Rackoff 1988): a few rounds of hashing that map 0..N-1 onto itself, one to
 one, so the k-th sequence is computed and no list of N indices is kept. Each epoch also shifts its cuts by a few tokens,
@@ -213,19 +214,26 @@ class SyntheticSequences:
 
 
 def step_batch(
-    source: Sequences, step: int, sequences_per_step: int, batch_size: int, rank: int = 0, world_size: int = 1
+    source: Sequences,
+    step: int,
+    sequences_per_step: int,
+    batch_size: int,
+    rank: int = 0,
+    world_size: int = 1,
+    *,
+    start: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """What `rank` of `world_size` trains on in step `step`: (tokens, targets), int64 `[micro-batch, batch, position]`.
 
-    The S sequences of a step are the same whatever the micro-batch and however many share them; rank r takes the r-th
-    part of them, in order.
+    Step 0 reads from sequence `start` on. The S sequences of a step are the same whatever the micro-batch and however
+    many share them; rank r takes the r-th part of them, in order.
     """
     if step < 0:
         raise ValueError(f"step {step} does not exist: the first is 0")
-    if (step + 1) * sequences_per_step > MOST_SEQUENCES:
+    if start + (step + 1) * sequences_per_step > MOST_SEQUENCES:
         raise ValueError(f"step {step} does not exist: sequences are counted up to 2^62")
     share = sequences_per_step // world_size
-    first = step * sequences_per_step + rank * share
+    first = start + step * sequences_per_step + rank * share
     tokens, targets = source.train(np.arange(first, first + share, dtype=np.int64))
     shape = (share // batch_size, batch_size, tokens.shape[-1])
     return as_tensor(tokens).reshape(shape), as_tensor(targets).reshape(shape)

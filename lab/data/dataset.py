@@ -36,6 +36,8 @@ class LabData:
     def __init__(self, **settings: Any) -> None:
         super().__init__()
         self.settings = DataSettings(**settings)
+        self.begin = (0, 0)
+        """From which step on these settings hold, and which sequence is the first that it reads."""
 
     @property
     def context_length(self) -> int:
@@ -175,18 +177,24 @@ class LabData:
         """What this process reads in the update from `step` to `step + 1`.
 
         (tokens, targets), int64 `[accumulation, batch_size, context_length]`; a target of -1 does not count. Raises
-        `ValueError` for a negative step.
+        `ValueError` for a step before the first that these settings hold for.
         """
-        share = (self.rank, self.world_size)
-        return step_batch(self.sequences, self._batch_of(step), self.sequences_per_step, self.batch_size, *share)
+        return self._read(step, self.batch_size, self.rank, self.world_size)
 
-    def _batch_of(self, step: int) -> int:
-        return min(step, 0) if self.settings.repeat_first_batch else step
+    def sequence_at(self, step: int) -> int:
+        """Number of the first sequence of the update from `step` to `step + 1`."""
+        return self.begin[1] + (step - self.begin[0]) * self.sequences_per_step
+
+    def _read(self, step: int, batch_size: int, rank: int = 0, world_size: int = 1) -> Batch:
+        first_step, start = (0, 0) if self.settings.repeat_first_batch else self.begin
+        if 0 <= step < first_step:
+            raise ValueError(f"step {step} learned under other settings: these hold from step {first_step} on")
+        step = min(step, 0) if self.settings.repeat_first_batch else step - first_step
+        return step_batch(self.sequences, step, self.sequences_per_step, batch_size, rank, world_size, start=start)
 
     def batch_text(self, step: int) -> list[str]:
         """The text of every sequence of a step, over all processes, its last target included."""
-        per_step = self.sequences_per_step
-        tokens, targets = step_batch(self.sequences, self._batch_of(step), per_step, per_step)
+        tokens, targets = self._read(step, self.sequences_per_step)
         last = targets[0, :, -1].tolist()
         return [
             self.tokenizer.decode([*ids, *([end] if end >= 0 else [])])
@@ -196,7 +204,7 @@ class LabData:
     def epochs_seen(self, step: int) -> float | None:
         """How often the text was read in `step` steps; none for a made corpus, which never repeats."""
         per_epoch = self.sequences.per_epoch
-        return None if per_epoch is None else step * self.sequences_per_step / per_epoch
+        return None if per_epoch is None else self.sequence_at(step) / per_epoch
 
     # ---------------------------------------------------------------- facts
 

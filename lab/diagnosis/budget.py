@@ -21,7 +21,7 @@ BUDGET = Family("budget")
 )
 def batch_size(evidence: Evidence, limits: Any) -> Found | None:
     """The batch is far from the critical batch size."""
-    curve, tokens = evidence[metrics.STATS_CRITICAL_BATCH], evidence.facts.of_data("tokens_per_step")
+    curve, tokens = evidence[metrics.STATS_CRITICAL_BATCH], evidence.facts.tokens_per_step
     if len(curve) < limits.batch_looks or not tokens or (evidence.progress or 0) < limits.batch_progress:
         return None
     part = curve.tail(max(int(limits.batch_looks), len(curve) // 2))

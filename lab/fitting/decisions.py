@@ -1,57 +1,67 @@
-"""What is decided once, before the first step: the data made ready, the levers, the number of steps."""
+"""What is decided once, before the first step: the data made ready, the levers, the number of steps, what changed."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from lab.errors import SettingsError
-from lab.fitting.origin import Origin, refuse_other_architecture, refuse_other_data
+from lab.fitting.origin import Origin, history, refuse_other_architecture, refuse_other_data, same_text
 from lab.model import count_parameters
-from lab.runs.configurations import changed_settings
+from lab.runs.configurations import changed_settings, flatten
+from lab.runs.seams import Seam, Seams, held_out_of
 from lab.settings.parse import Settings
 from lab.training.bare import seconds_per_step
-from lab.training.horizon import resolve_steps
+from lab.training.horizon import Done, resolve_steps
 from lab.training.levers import Levers, choose_levers
 
-DECIDES_STEPS = ("horizon.", "data.tokens_per_step", "data.batch_size")
+DECIDES_STEPS = (
+    *("horizon.", "data.tokens_per_step", "data.batch_size", "data.context_length", "model.config.context_length"),
+)
+MUST_HOLD = ("tokens_per_step", "context_length", "total_steps", "text", "held_out")
 
 
 @dataclass
 class Decisions:
-    """`steps` of the whole run, and `horizon`, the sentence that says why; `changed`: setting → (stored, now)."""
+    """What a fit goes by.
+
+    Args:
+        steps: Optimizer steps of the whole run.
+        horizon: The sentence that says why so many.
+        levers: Chosen by device.
+        facts: What data.json will hold.
+        seams: What holds from which step on, the last from this start on.
+        changed: Setting → (what the checkpoint was trained with, now).
+        compares: Whether losses measured before compare with those from now on.
+    """
 
     steps: int
     horizon: str
     levers: Levers
+    facts: dict[str, Any]
+    seams: Seams
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    compares: bool = True
 
 
 def decide(settings: Settings, origin: Origin) -> Decisions:
-    """Prepare the data, choose levers, turn the horizon into steps, compare with the stored configuration.
+    """Prepare the data, choose levers, turn the horizon into steps, compare with what the checkpoint was trained with.
 
     Raises `SettingsError` for a run that cannot go on with these settings.
     """
     data, module = settings.data, settings.module
-    changed: dict[str, tuple[Any, Any]] = {}
-    if origin.run is not None:
-        with suppress(ValueError):  # damaged, and another was given, which replaces it
-            changed = changed_settings(origin.run.config() or {}, settings.tree)
+    before = history(origin)
+    changed = _changes(before, settings)
     data.prepare_data()
     data.setup("fit")
-    refuse_other_data(origin, changed, data)
+    refuse_other_data(origin, before, changed, data)
     refuse_other_architecture(origin, module.config)
     stored = origin.run.status() if origin.run else None
     levers = levers_of(settings, recorded=stored.levers if stored else None)
     levers.apply(module.model)
-    if stored and stored.total_steps and not any(name.startswith(DECIDES_STEPS) for name in changed):
-        steps, sentence = stored.total_steps, f"{stored.total_steps:,} steps, as decided when the run began"
-    else:
-        timed = settings.values.horizon.minutes is not None
-        seconds = seconds_per_step(module.config, module.optimizer_config, data, levers) if timed else None
-        n_parameters = count_parameters(module.config)["total"]
-        steps, sentence = resolve_steps(settings.group("horizon"), data.tokens_per_step, n_parameters, seconds)
+    if before and same_text(origin, before, data) is None:
+        before = before.renamed(before.last.text, data.corpus.fingerprint())
+    steps, sentence = _length(settings, origin, before, changed, levers)
     if problems := module.schedule_config.problems(steps):
         raise SettingsError("\n".join(problems))
     if origin.step >= steps:
@@ -59,7 +69,67 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
             f"run {origin.run.name if origin.run else ''!r} has done {origin.step:,} of {steps:,} steps already:"
             f" give a longer horizon, for example --horizon.steps {2 * origin.step}"
         )
-    return Decisions(steps, sentence, levers, changed | moved_levers(stored.levers if stored else {}, levers))
+    changed |= moved_levers(stored.levers if stored else {}, levers)
+    facts = data.facts()
+    seams = _seams(settings, origin, before, changed, steps, facts)
+    data.begin = (seams.last.step, seams.last.sequences)
+    held_out = before.last.held_out if before else None
+    compares = origin.kind == "new" or (origin.kind == "resume" and held_out in (None, seams.last.held_out))
+    return Decisions(steps, sentence, levers, facts, seams, changed, compares)
+
+
+def _changes(before: Seams | None, settings: Settings) -> dict[str, tuple[Any, Any]]:
+    """Settings that are not what the checkpoint was trained with; one that is newer than it, where it is set."""
+    if before is None:
+        return {}
+    old, chosen = flatten(before.last.settings), settings.chosen()
+    found = changed_settings(old, settings.tree).items()
+    return {name: change for name, change in found if name in old or name in chosen}
+
+
+def _length(
+    settings: Settings, origin: Origin, before: Seams | None, changed: dict[str, Any], levers: Levers
+) -> tuple[int, str]:
+    """The number of steps, and why: as it was decided before, unless something that decides it has changed."""
+    data, module = settings.data, settings.module
+    total = before.last.total_steps if before else None
+    as_before = before is not None and before.last.tokens_per_step == data.tokens_per_step
+    if total and as_before and not any(name.startswith(DECIDES_STEPS) for name in changed):
+        return total, f"{total:,} steps, as decided when the run began"
+    timed = settings.values.horizon.minutes is not None
+    seconds = seconds_per_step(module.config, module.optimizer_config, data, levers) if timed else None
+    n_parameters = count_parameters(module.config)["total"]
+    done = Done(origin.step, before.tokens_at(origin.step), _seconds_of(origin) if timed else 0.0) if before else Done()
+    return resolve_steps(settings.group("horizon"), data.tokens_per_step, n_parameters, seconds, done)
+
+
+def _seconds_of(origin: Origin) -> float:
+    """Training seconds up to the checkpoint."""
+    rows = origin.run.metrics().rows if origin.run else []
+    return max((row["time"] for row in rows if row["step"] <= origin.step and row.get("time") is not None), default=0.0)
+
+
+def _seams(
+    settings: Settings, origin: Origin, before: Seams | None, changed: dict[str, Any], steps: int, facts: dict[str, Any]
+) -> Seams:
+    """What held before the start, and from here on where that is something else."""
+    data, text = settings.data, facts["corpus"]["fingerprint"]
+    now = Seam(
+        origin.step if before else 0,
+        before.tokens_at(origin.step) if before else 0,
+        before.next_sequence(origin.step, text, data.context_length) if before else 0,
+        data.tokens_per_step,
+        data.context_length,
+        steps,
+        text,
+        held_out_of(facts),
+        settings.tree,
+        {name: {"from": was, "to": to} for name, (was, to) in changed.items()},
+    )
+    if before is None:
+        return Seams([now])
+    same = all(getattr(before.last, name) == getattr(now, name) for name in MUST_HOLD)
+    return before if same and not changed else before.then(now)
 
 
 def moved_levers(recorded: dict[str, Any], levers: Levers) -> dict[str, tuple[Any, Any]]:

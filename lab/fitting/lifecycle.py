@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from lightning.pytorch.utilities.memory import is_oom_error
@@ -25,6 +24,7 @@ from lab.runs import Run, create_run
 from lab.runs.configurations import flatten
 from lab.runs.events import Resumed, Started
 from lab.runs.predictions import Predictions, read_predictions, seal
+from lab.runs.seams import write_seams
 from lab.runs.status import ACTIVE_STATES
 from lab.settings.arguments import Arguments
 from lab.settings.groups import PredictConfig
@@ -60,10 +60,10 @@ class Fit:
         self.error: NonFiniteLoss | None = None
         self.exit_code = 0
 
-    @cached_property
+    @property
     def facts(self) -> dict[str, Any]:
         """What data.json holds."""
-        return self.settings.data.facts()
+        return self.decisions.facts
 
     def train(self) -> Fit:
         """Everything. Raises `ValueError` for what is refused, `RuntimeError` for a fault of ours."""
@@ -92,17 +92,16 @@ class Fit:
         return self
 
     def _open_logbook(self) -> Logbook:
-        origin, decisions, tokens_per_step = self.origin, self.decisions, self.settings.data.tokens_per_step
+        origin, decisions = self.origin, self.decisions
         parent = {"run": origin.run.name, "step": origin.step} if origin.kind == "fork" and origin.run else None
         return Logbook(
             self.run,
-            decisions.steps,
-            tokens_per_step,
+            decisions.seams,
             levers=decisions.levers.as_dict(),
             details={
                 "horizon": decisions.horizon,
                 "parameters": count_parameters(self.settings.module.config)["total"],
-                "tokens_per_step": tokens_per_step,
+                "tokens_per_step": decisions.seams.last.tokens_per_step,
                 "memory_bytes": total_memory(decisions.levers.device),
                 "defaults": self.settings.chosen(),
             },
@@ -110,7 +109,8 @@ class Fit:
         )
 
     def _write_beginnings(self) -> None:
-        """What is known before the first step: configuration, data, vocabulary, and the schedule as a picture."""
+        """What is known before the first step: seams, configuration, data, vocabulary, the schedule as a picture."""
+        write_seams(self.run, self.decisions.seams)
         write_whole(self.run.config_path, self.settings.text)
         write_json(self.run.data_path, self.facts)
         write_whole(self.run.tokenizer_path, self.settings.data.tokenizer.to_json())
@@ -133,7 +133,7 @@ class Fit:
             self.listener.ask(asked, first=not any_mental_model(root))
         kept = kept_plan(plan_path(settings.tree, settings.values.data.cache_dir))
         earlier = earlier_runs(root, self.facts, flatten(settings.tree)).runs
-        tokens = self.decisions.steps * settings.data.tokens_per_step
+        tokens = self.decisions.seams.tokens_at(self.decisions.steps)
         lab = lab_says(kept, earlier, settings.module.config, tokens, self.facts["baselines"])
         said = asked.predictions() + lab
         return seal(self.run, said, asked.mental_model) if said or asked.mental_model else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from lab.data.dataset import LabData
@@ -15,6 +16,7 @@ from lab.presets import read_settings
 from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
 from lab.runs.facts import dig
+from lab.runs.seams import Seams
 from lab.settings.arguments import Arguments
 
 CHOOSES_TEXT = {f"data.{name}" for name in ("corpus", "path", "corpus_options", "val_fraction", "seed")}
@@ -101,6 +103,32 @@ def pick_checkpoint(run: Run, step: str | None) -> CheckpointInfo:
     return known[int(step)]
 
 
+def history(origin: Origin) -> Seams | None:
+    """What the weights of the checkpoint were trained with, step by step; None for a new run, or where nothing tells.
+
+    How far the training had come is what the checkpoint itself says.
+    """
+    found, info = origin.run.seams() if origin.run else None, origin.checkpoint
+    if found is None or info is None:
+        return None
+    found = found.until(info.step)
+    held, tokens = found.at(info.step), found.tokens_at(info.step) if info.tokens is None else info.tokens
+    sequences = held.sequence_at(info.step) if info.sequences is None else info.sequences
+    if (tokens, sequences) == (held.tokens_at(info.step), held.sequence_at(info.step)):
+        return found
+    return found.then(replace(held, step=info.step, tokens=tokens, sequences=sequences, changed={}))
+
+
+def same_text(origin: Origin, before: Seams | None, data: LabData) -> str | None:
+    """Why the text is not the one that the checkpoint was trained with last; None where it is, or nothing tells."""
+    if origin.run is None or before is None:
+        return None
+    facts: Mapping[str, Any] = {}
+    with suppress(ValueError):  # damaged
+        facts = origin.run.data() or {}
+    return data.differs_from(before.last.described(facts))
+
+
 def refuse_other_architecture(origin: Origin, config: GPTConfig) -> None:
     """Weights of one shape cannot go on in a network of another. Raises `SettingsError` naming each such setting."""
     if origin.run is None or origin.checkpoint is None:
@@ -117,7 +145,7 @@ def refuse_other_architecture(origin: Origin, config: GPTConfig) -> None:
         )
 
 
-def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data: LabData) -> None:
+def refuse_other_data(origin: Origin, before: Seams | None, changed: dict[str, tuple[Any, Any]], data: LabData) -> None:
     """Refuse, before a file of the run is touched, a vocabulary the weights do not know, and a text that is no longer
     the one the run began with though no setting says so.
 
@@ -139,12 +167,9 @@ def refuse_other_data(origin: Origin, changed: dict[str, tuple[Any, Any]], data:
             f"the vocabulary would not be the one that run {run.name!r} learned: its text, data.tokenizer or"
             f" data.vocab_size has changed; keep it by --data.tokenizer {run.tokenizer_path}, or start a new run"
         )
-    if origin.kind == "resume" and not changed.keys() & CHOOSES_TEXT:
-        facts: Any = {}
-        with suppress(ValueError):  # a damaged data.json is replaced
-            facts = run.data() or {}
-        if (why := data.differs_from(facts)) is not None:
-            raise SettingsError(
-                f"the text of corpus {data.settings.corpus!r} is no longer what run {run.name!r} began with ({why}):"
-                f" put it back, or learn from it as it is now in a run of its own: --fork {run.name}"
-            )
+    asked = origin.kind == "fork" or changed.keys() & CHOOSES_TEXT
+    if not asked and (why := same_text(origin, before, data)) is not None:
+        raise SettingsError(
+            f"the text of corpus {data.settings.corpus!r} is no longer what run {run.name!r} began with ({why}):"
+            f" put it back, or learn from it as it is now in a run of its own: --fork {run.name}"
+        )

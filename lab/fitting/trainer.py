@@ -64,7 +64,7 @@ def make_trainer(
         *bars,
     ]
     say = bars[0].say if bars else None
-    attach(FitContext(trainer, settings.module, settings.data, logbook, callbacks, say))
+    attach(FitContext(trainer, settings.module, settings.data, logbook, callbacks, say, compares=decisions.compares))
     trainer.fit_loop.epoch_loop = StepLoop(trainer)
     return trainer
 

@@ -43,7 +43,7 @@ def validate(arguments: Arguments) -> Validated:
     data.prepare_data()
     data.setup("validate")
     origin = Origin("fork", run, checkpoint)
-    refuse_other_data(origin, {}, data)
+    refuse_other_data(origin, None, {}, data)
     refuse_other_architecture(origin, module.config)
     with torch.no_grad():
         module.load_state_dict(state["state_dict"])

@@ -72,7 +72,7 @@ def rehearse(settings: Settings, decisions: Decisions) -> Rehearsal:
     levers = decisions.levers
     with tempfile.TemporaryDirectory(prefix="lab-rehearsal-") as folder, Interrupts() as interrupts:
         run = create_run(Path(folder), "rehearsal")
-        logbook = Logbook(run, decisions.steps, settings.data.tokens_per_step)
+        logbook = Logbook(run, decisions.seams)
         loggers, _ = make_loggers(
             run, tensorboard=settings.values.tensorboard, wandb="off", start_step=0, configuration={}
         )

@@ -70,8 +70,8 @@ class RunRecord:
 
     @cached_property
     def facts(self) -> Facts:
-        """The configuration, data.json and the plan, by type."""
-        return Facts.gather(self.config, self.data, self.status)
+        """The configuration, data.json, the plan and the seams, by type."""
+        return Facts.gather(self.config, self.data, self.status, self.run.seams())
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -114,17 +114,15 @@ class RunRecord:
 
     @cached_property
     def tokens_per_step(self) -> int | None:
-        """Tokens a step learns from."""
-        if (found := self.facts.of_data("tokens_per_step")) and found > 0:
+        """Tokens a step learns from, as it is now."""
+        if (found := self.facts.tokens_per_step) and found > 0:
             return int(found)
         return self.status.tokens // self.status.step if self.status.tokens and self.status.step else None
 
     @property
     def tokens(self) -> int | None:
         """Tokens seen."""
-        if self.status.tokens is not None:
-            return self.status.tokens
-        return self.steps * self.tokens_per_step if self.tokens_per_step else None
+        return self.status.tokens if self.status.tokens is not None else self.facts.tokens(self.steps)
 
     @cached_property
     def model(self) -> dict[str, Any]:

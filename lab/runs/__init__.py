@@ -23,6 +23,9 @@ such as `horizon`, `parameters`, `defaults`: {setting that was chosen otherwise:
 concludes `stale` when the state is one of the first three and the process is gone or its heartbeat has not
 moved for 15 s (`lab/runs/heartbeats.py`), and `broken` when the file is missing, damaged or foreign.
 
+`seams.json` (R; its format: `lab/runs/seams.py`): what held from which step on, where settings changed in the
+middle of the run: tokens and sequences of every step follow from it.
+
 `data.json` (R), `predictions.json` (R; its format: `lab/runs/predictions.py`), `tokenizer.json` (R),
 `config.yaml` (R): one object each, the rooms that write them define the content. `report.md`,
 `tensorboard/`, `wandb/`: for reading and for dashboards; nothing here reads them.
@@ -40,7 +43,7 @@ rewind drops no event.
 `samples.jsonl` (A): {"step", "wall", "prompt", "text", …}.
 
 `checkpoints/step-00001000.ckpt` (R) with `step-00001000.json` (R, written after it): {"format" 1, "step",
-"tokens", "losses", "model_config", "sha256", "size" in bytes, "probe_loss", "kind": regular, milestone,
+"tokens", "sequences", "losses", "model_config", "sha256", "size" in bytes, "probe_loss", "kind": regular, milestone,
 interrupted or final, "wall"}. A checkpoint counts only with its facts. `last.*` and `best.*` are hard links
 to the files of a step.
 

@@ -38,6 +38,7 @@ class CheckpointInfo:
     sha256: str
     size: int  # bytes
     tokens: int | None = None
+    sequences: int | None = None  # number of the next one that training reads
     losses: dict[str, float | None] = field(default_factory=dict)  # metric name -> nats per token
     model_config: dict[str, Any] = field(default_factory=dict)
     probe_loss: float | None = None  # on the fixed probe, in fp32: loaded weights can be checked by it
@@ -58,10 +59,9 @@ def step_path(folder: Path, step: int, suffix: str = CHECKPOINT_SUFFIX) -> Path:
 def record_checkpoint(run: RunPaths, step: int, *, best: bool = False, **facts: Any) -> CheckpointInfo:
     """Write the facts of a checkpoint file that lies in place, and let `last` (and `best`) name it.
 
-    `facts`: `tokens`, `losses`, `model_config`, `probe_loss`, `kind`, as in `CheckpointInfo`. Checkpoints of
-    later steps are then deleted: there are some only if training has gone back before them (they were
-    damaged, say), and as the newest by step they would be resumed from, and the new ones be superseded by
-    them.
+    `facts`: `tokens`, `sequences`, `losses`, `model_config`, …, as in `CheckpointInfo`. Checkpoints of later steps
+    are then deleted: there are some only if training has gone back before them (they were damaged, say), and as
+    the newest by step they would be resumed from, and the new ones be superseded by them.
     """
     info = write_facts(step_path(run.checkpoints_dir, step), step, **facts)
     aliases = ("last", "best") if best else ("last",)
@@ -159,6 +159,7 @@ def write_facts(
     step: int,
     *,
     tokens: int | None = None,
+    sequences: int | None = None,
     losses: Mapping[str, float | None] | None = None,
     model_config: Mapping[str, Any] | None = None,
     probe_loss: float | None = None,
@@ -170,6 +171,7 @@ def write_facts(
         "format": FACTS_FORMAT,
         "step": step,
         "tokens": tokens,
+        "sequences": sequences,
         "losses": dict(losses or {}),
         "model_config": dict(model_config or {}),
         "probe_loss": probe_loss,
@@ -199,6 +201,7 @@ def read_facts(path: Path) -> CheckpointInfo | None:
             and isinstance(info.model_config, dict)
             and isinstance(info.kind, str)
             and isinstance(info.tokens, int | None)
+            and isinstance(info.sequences, int | None)
             and isinstance(info.probe_loss, int | float | None)
             and isinstance(info.wall, int | float | None)
         )

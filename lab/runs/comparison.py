@@ -13,9 +13,10 @@ from lab.runs import metrics
 from lab.runs.aligned_losses import LOSSES, Axis, compare_losses
 from lab.runs.configurations import SEEDS, Group, config_differences, flatten, group_by_configuration, matters
 from lab.runs.difference import by_seed, judge, paired_steps, spread_between_seeds
-from lab.runs.facts import held_out_of, text_of, vocabulary_of
+from lab.runs.facts import text_of, vocabulary_of
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.run import Run, list_runs
+from lab.runs.seams import held_out_of
 from lab.runs.statistics import Estimate, mean_interval
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

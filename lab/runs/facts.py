@@ -14,6 +14,7 @@ from typing import Any
 from lab.checks import is_number
 from lab.runs.configurations import flatten
 from lab.runs.run import Run
+from lab.runs.seams import Seams
 from lab.runs.status import Status
 
 
@@ -66,13 +67,6 @@ def text_of(data: Mapping[str, Any]) -> str | None:
     return repr((sorted((k, v) for k, v in corpus.items() if k not in ("fingerprint", "split")), size))
 
 
-def held_out_of(data: Mapping[str, Any]) -> str | None:
-    """Which text a run is validated on, as its beginning and its size; None where data.json lacks it."""
-    beginning, size = data.get("val_slice"), data.get("validation")
-    text = beginning.get("text") if isinstance(beginning, Mapping) else None
-    return repr((text, size)) if text is not None else None
-
-
 def vocabulary_of(data: Mapping[str, Any]) -> str | None:
     """Which vocabulary a run's losses are about: its fingerprint; None where data.json lacks it."""
     tokenizer = data.get("tokenizer")
@@ -89,24 +83,27 @@ class Facts:
         data: `data.json`.
         total_steps: Optimizer steps of the whole run.
         parameters: Of the model.
+        seams: What held when; None: not known.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     total_steps: int | None = None
     parameters: int | None = None
+    seams: Seams | None = None
 
     @classmethod
     def of(cls, run: Run) -> Facts:
         """Read what there is; a file that is missing or damaged leaves a gap and is no error."""
-        return cls.gather(_tried(run.config), _tried(run.data), run.status())
+        return cls.gather(_tried(run.config), _tried(run.data), run.status(), run.seams())
 
     @classmethod
-    def gather(cls, config: Mapping[str, Any], data: Mapping[str, Any], status: Status) -> Facts:
+    def gather(
+        cls, config: Mapping[str, Any], data: Mapping[str, Any], status: Status, seams: Seams | None = None
+    ) -> Facts:
         """The same from files that have been read already."""
-        return cls(
-            flatten(config), data, _positive(status.total_steps), _positive(dig(status.details, "parameters"))
-        )  # fmt: skip
+        parameters = _positive(dig(status.details, "parameters"))
+        return cls(flatten(config), data, _positive(status.total_steps), parameters, seams)
 
     def number(self, setting: str) -> float | None:
         """A setting that is a number, such as `model.optimizer.lr`."""
@@ -130,17 +127,28 @@ class Facts:
         return self.baselines.get(name)
 
     @property
+    def tokens_per_step(self) -> float | None:
+        """Tokens a step learns from, as it is now."""
+        return self.seams.last.tokens_per_step if self.seams else self.of_data("tokens_per_step")
+
+    def tokens(self, step: int) -> int | None:
+        """Tokens seen by then."""
+        if self.seams:
+            return self.seams.tokens_at(step)
+        return int(step * self.tokens_per_step) if self.tokens_per_step else None
+
+    @property
     def tokens_per_parameter(self) -> float | None:
         """Of the whole plan; 20 is compute-optimal (Hoffmann et al. 2022)."""
-        per_step = self.of_data("tokens_per_step")
-        if not (per_step and self.total_steps and self.parameters):
-            return None
-        return per_step * self.total_steps / self.parameters
+        tokens = self.tokens(self.total_steps) if self.total_steps else None
+        return tokens / self.parameters if tokens and self.parameters else None
 
     def epochs(self, step: int) -> float | None:
         """How often the text was read by then; None where it never repeats or its length is not known."""
         per_epoch = self.of_data("steps_per_epoch")
-        return step / per_epoch if per_epoch else None
+        if not per_epoch:
+            return None
+        return self.seams.epochs_at(step, per_epoch) if self.seams else step / per_epoch
 
 
 def _tried(read: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:

@@ -67,6 +67,11 @@ class RunPaths:
         return self.path / "config.yaml"
 
     @property
+    def seams_path(self) -> Path:
+        """`seams.json`: where settings changed in the middle of the run."""
+        return self.path / "seams.json"
+
+    @property
     def metrics_path(self) -> Path:
         """`metrics.jsonl`: one line a logged step."""
         return self.path / "metrics.jsonl"

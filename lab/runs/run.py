@@ -17,6 +17,7 @@ from lab.runs.metrics_log import MetricsHistory, read_metrics
 from lab.runs.paths import MAX_NAME_LENGTH, NEWEST, RunPaths, check_name
 from lab.runs.reference_texts import BundleInfo, list_bundles
 from lab.runs.samples import read_samples
+from lab.runs.seams import Seams, read_seams
 from lab.runs.snapshots import list_snapshots
 from lab.runs.status import Status, read_status
 
@@ -111,6 +112,10 @@ class Run(RunPaths):
     def config(self) -> dict[str, Any] | None:
         """`config.yaml`: the whole configuration. Raises `ValueError` if it is damaged."""
         return read_yaml(self.config_path)
+
+    def seams(self) -> Seams | None:
+        """What held from which step on; None where nothing tells."""
+        return read_seams(self)
 
     def predictions(self) -> dict[str, Any] | None:
         """`predictions.json`: what was predicted before the start. Raises `ValueError` if it is damaged."""

@@ -37,6 +37,8 @@ class FitContext:
         logbook: What writes the run directory.
         callbacks: The lab's, in the order in which they act.
         say: Shows a line to the user; unset: on stderr.
+        compares: Whether losses measured before the start compare with those from now on: not those of another run, or
+            of another held-out text.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class FitContext:
         logbook: Logbook,
         callbacks: Iterable[FitCallback] = (),
         say: Callable[[str], None] | None = None,
+        *,
+        compares: bool = True,
     ) -> None:
         self.trainer, self.module, self.data, self.logbook = trainer, module, data, logbook
-        self.callbacks = tuple(callbacks)
+        self.callbacks, self.compares = tuple(callbacks), compares
         self.say = say or (lambda text: print(text, file=sys.stderr))
         self.cache: dict[str, Any] = {}
         """What instruments share at one step; emptied before the next."""
@@ -99,7 +103,9 @@ class FitContext:
         connector = self.trainer._logger_connector
         first_loop_iter = connector._first_loop_iter
         self.trainer.validating = True
-        self.trainer.fit_loop.epoch_loop.val_loop.run()
+        loop = self.trainer.fit_loop.epoch_loop.val_loop
+        loop.restarting = False  # after a checkpoint was loaded it would go on where that one's validation was
+        loop.run()
         self.trainer.training = True
         connector._first_loop_iter = first_loop_iter
 
@@ -107,7 +113,8 @@ class FitContext:
         """What is noted beside weights written now, their loss on a fixed slice of validation text included."""
         text = torch.from_numpy(self.data.sequences.val_stream(self.model.config.context_length + 1))
         return {
-            "tokens": self.step * self.logbook.tokens_per_step,
+            "tokens": self.logbook.seams.tokens_at(self.step),
+            "sequences": self.data.sequence_at(self.step),
             "losses": self.module.losses_at(self.step),
             "model_config": asdict(self.model.config),
             "probe_loss": reference_loss(self.model, text),

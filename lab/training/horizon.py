@@ -46,46 +46,62 @@ class HorizonConfig:
             raise ValueError("\n".join(problems))
 
 
-def resolve_steps(
-    config: HorizonConfig, tokens_per_step: int, n_parameters: int, seconds_per_step: float | None = None
-) -> tuple[int, str]:
-    """The number of optimizer steps, and a sentence that says how it came about.
+@dataclass(frozen=True)
+class Done:
+    """What a run has behind it where it goes on: optimizer steps, tokens, seconds of training."""
 
-    Tokens are rounded up to whole steps, minutes down.
+    steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+def resolve_steps(
+    config: HorizonConfig,
+    tokens_per_step: int,
+    n_parameters: int,
+    seconds_per_step: float | None = None,
+    done: Done = Done(),
+) -> tuple[int, str]:
+    """The number of optimizer steps of the whole run, and a sentence that says how it came about.
+
+    Tokens are rounded up to whole steps, minutes down. Steps, tokens and minutes count from the beginning of a run (a
+    fork's from that of the run it comes from), whatever a step held before.
 
     Args:
         tokens_per_step: Tokens one optimizer step learns from, over all micro-batches and processes.
         n_parameters: All parameters of the model.
         seconds_per_step: Measured on this machine; only for `minutes`, which raises ValueError without it or
             where not one step fits.
+        done: Of a run that goes on.
     """
-    why = ""
+    why, wanted = "", config.tokens
+    if config.tokens_per_parameter is not None:
+        wanted = config.tokens_per_parameter * n_parameters
+        why = f"{config.tokens_per_parameter:g} tokens for each of {short(n_parameters)} parameters asked for"
     if config.steps is not None:
         steps = config.steps
-    elif config.tokens is not None:
-        steps = math.ceil(config.tokens / tokens_per_step)
-        why = f"{short(config.tokens)} tokens asked for"
-    elif config.tokens_per_parameter is not None:
-        steps = math.ceil(config.tokens_per_parameter * n_parameters / tokens_per_step)
-        why = f"{config.tokens_per_parameter:g} tokens for each of {short(n_parameters)} parameters asked for"
+    elif wanted is not None:
+        steps = done.steps + max(0, math.ceil((wanted - done.tokens) / tokens_per_step))
+        why = why or f"{short(wanted)} tokens asked for"
     else:
         assert config.minutes is not None
         if seconds_per_step is None:
             raise ValueError(
                 f"horizon.minutes is {config.minutes:g}, but the time of a step on this machine was not measured"
             )
-        steps = math.floor(60 * config.minutes / seconds_per_step)
+        steps = done.steps + max(0, math.floor((60 * config.minutes - done.seconds) / seconds_per_step))
         if steps < 1:
             raise ValueError(
                 f"horizon.minutes is {config.minutes:g}, but a step takes {seconds_per_step / 60:.1f} minutes"
                 " here: give more minutes, or make the step smaller (data.tokens_per_step)"
             )
         why = f"{config.minutes:g} minutes at {1000 * seconds_per_step:.3g} ms a step"
-    tokens = steps * tokens_per_step
+        why += f", {done.seconds / 60:.2g} of them gone" if done.seconds else ""
+    tokens = done.tokens + (steps - done.steps) * tokens_per_step
     if tokens > MOST_TOKENS:
         raise ValueError(f"the horizon comes to {tokens:.3g} tokens, more than the {MOST_TOKENS:.0e} a run can count")
-    sentence = (
-        f"{steps:,} {'step' if steps == 1 else 'steps'} of {tokens_per_step:,} tokens:"
-        f" {short(tokens)} tokens, {short(tokens / n_parameters)} per parameter"
-    )
+    number = f"{steps:,} {'step' if steps == 1 else 'steps'}"
+    number += f", those from step {done.steps:,} on" if done.tokens != done.steps * tokens_per_step else ""
+    length = f"{short(tokens)} tokens, {short(tokens / n_parameters)} per parameter"
+    sentence = f"{number} of {tokens_per_step:,} tokens: {length}"
     return steps, f"{sentence} ({why})" if why else sentence

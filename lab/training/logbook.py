@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import Logger
 from lab.runs import EventWriter, MetricsWriter, Run, RunLock, StatusWriter
 from lab.runs.control import ControlChannel
 from lab.runs.events import ENDS, Event, Paused, Rewound, Unpaused
+from lab.runs.seams import Seams
 
 
 class Clock:
@@ -46,18 +47,17 @@ class Logbook:
 
     Args:
         run: The run directory.
-        total_steps: Optimizer steps of the whole run.
-        tokens_per_step: Tokens one optimizer step learns from, over all processes.
+        seams: What holds from which step on: how many steps the whole run has, and how many tokens were seen when.
         status: Further fields of run.json (`parent`, `levers`, `details`).
     """
 
-    def __init__(self, run: Run, total_steps: int, tokens_per_step: int, **status: Any) -> None:
-        self.run, self.total_steps, self.tokens_per_step = run, total_steps, tokens_per_step
+    def __init__(self, run: Run, seams: Seams, **status: Any) -> None:
+        self.run, self.seams, self.total_steps = run, seams, seams.last.total_steps or 0
         self.loggers: list[Logger] = []
         self.clock = Clock()
         self.lock = RunLock(run).acquire()
         try:
-            self.status = StatusWriter(run, total_steps=total_steps, **status)
+            self.status = StatusWriter(run, total_steps=self.total_steps, **status)
         except BaseException:
             self.lock.release()
             raise
@@ -78,7 +78,7 @@ class Logbook:
             self.event(Rewound(step=step, rewound_from=self._metrics.rewound_from))
         if step:
             self._repeat_validation(step)
-        self.status.update(state="running", step=step, tokens=step * self.tokens_per_step)
+        self.status.update(state="running", step=step, tokens=self.seams.tokens_at(step))
 
     def _repeat_validation(self, step: int) -> None:
         """A resumed TensorBoard forgets everything from `step` on, the validation of the checkpoint too."""
@@ -92,7 +92,7 @@ class Logbook:
 
         `step` is the number of optimizer steps done when the values were measured.
         """
-        tokens = step * self.tokens_per_step
+        tokens = self.seams.tokens_at(step)
         assert self._metrics is not None, "log() before begin()"
         self._metrics.write(step, tokens, self.clock.seconds(), values)
         if dashboards:
@@ -111,7 +111,7 @@ class Logbook:
         eta = (self.total_steps - step) * seconds / done if done > 0 else None
         self.status.update(
             step=step,
-            tokens=step * self.tokens_per_step,
+            tokens=self.seams.tokens_at(step),
             tokens_per_second=tokens_per_second,
             eta_seconds=eta,
             losses=dict(losses),
@@ -123,7 +123,7 @@ class Logbook:
         self.clock.pause()
         self._paused_at = time.monotonic()
         seconds = {"training_seconds": round(self.clock.seconds(), 3)}
-        self.status.update(state="paused", step=step, tokens=step * self.tokens_per_step, details=seconds)
+        self.status.update(state="paused", step=step, tokens=self.seams.tokens_at(step), details=seconds)
         self.event(Paused(step=step))
 
     def go_on(self, step: int) -> float:
@@ -136,9 +136,7 @@ class Logbook:
 
     def end(self, state: str, step: int, message: str | None = None) -> None:
         """Say how the run ended (`stopped`, `completed`, `failed`) after `step` updates, and give everything back."""
-        self.status.update(
-            state=state, step=step, tokens=step * self.tokens_per_step, message=message, eta_seconds=None
-        )
+        self.status.update(state=state, step=step, tokens=self.seams.tokens_at(step), message=message, eta_seconds=None)
         self.event(ENDS[state](step=step, message=message or None))
         for command in self.commands.poll(step):
             self.commands.refuse(command, "the run has failed" if state == "failed" else "the run is at its end", step)

@@ -45,7 +45,7 @@ def test_weights_and_biases_gets_pictures_histograms_tables_and_both_axes(wandb_
 
 
 def test_without_a_dashboard_nothing_is_drawn() -> None:
-    nowhere = Dashboards([], 64)
+    nowhere = Dashboards([], lambda step: 64 * step)
     assert not nowhere
     nowhere.picture("name", cast(Any, None), 3)
     assert nowhere.when(1200) == "step 1,200 · 76.8k tokens"

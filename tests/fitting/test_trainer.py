@@ -24,7 +24,7 @@ from tests.tiny import tiny_args
 def trainer_of(folder: Path, *more: str, bar: bool = True) -> tuple[L.Trainer, Settings]:
     settings = Settings("fit", Arguments.of(tiny_args(folder, *more))).build()
     decisions = decide(settings, Origin("new"))
-    logbook = Logbook(create_run(folder / "runs", None), decisions.steps, settings.data.tokens_per_step)
+    logbook = Logbook(create_run(folder / "runs", None), decisions.seams)
     logbook.close()
     return make_trainer(settings, decisions, Origin("new"), logbook, [], Interrupts(), bar=bar), settings
 

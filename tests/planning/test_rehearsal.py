@@ -35,7 +35,7 @@ def test_pictures_count_as_often_as_they_are_drawn() -> None:
 
 def test_a_rehearsed_picture_is_timed_and_still_drawn() -> None:
     probes, watch, shown = ReferenceTexts(), Stopwatch(cast(Any, None)), []
-    dashboards = Dashboards([], 1)
+    dashboards = Dashboards([], lambda step: step)
     dashboards.picture = lambda name, draw, step: shown.append((name, step))  # type: ignore[method-assign]
     clocked = watch._clocked(probes, lambda _: dashboards)(cast(Any, None))
     clocked.picture("a", cast(Any, None), 4)

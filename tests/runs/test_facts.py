@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lab.runs import Run
-from lab.runs.facts import Facts, as_mapping, as_number, as_text, baselines_of, dig, held_out_of, text_of, vocabulary_of
+from lab.runs.facts import Facts, as_mapping, as_number, as_text, baselines_of, dig, text_of, vocabulary_of
+from lab.runs.seams import held_out_of
 
 
 @pytest.mark.parametrize("value", [True, "1", None, [1], math.nan, math.inf, {}])

@@ -10,6 +10,7 @@ import pytest
 
 from lab.runs import create_run, open_run
 from lab.runs.events import Rewound, of_kind
+from lab.runs.seams import Seam, Seams
 from lab.training.logbook import Clock, Logbook
 
 
@@ -23,9 +24,14 @@ class Dashboard:
         self.rows.append((step, values))
 
 
+def seams(steps: int, tokens_per_step: int) -> Seams:
+    """One stretch."""
+    return Seams([Seam(0, 0, 0, tokens_per_step, 1, steps)])
+
+
 @pytest.fixture
 def logbook(tmp_path: Path) -> Logbook:
-    return Logbook(create_run(tmp_path, "run"), total_steps=10, tokens_per_step=100)
+    return Logbook(create_run(tmp_path, "run"), seams(10, 100))
 
 
 def test_the_clock_goes_on_from_before_and_stands_still_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,12 +72,12 @@ def test_a_pause_is_in_events_and_status_and_not_in_the_time(logbook: Logbook) -
 
 def test_a_rewound_run_says_from_where_and_repeats_its_validation_to_the_dashboards(tmp_path: Path) -> None:
     run, board = create_run(tmp_path, "run"), Dashboard()
-    first = Logbook(run, 10, 100)
+    first = Logbook(run, seams(10, 100))
     first.begin(0, 0.0, [])
     for step in range(8):
         first.log(step, {"train/loss": 3.0, "val/loss": 2.0 + step})
     first.close()
-    second = Logbook(run, 10, 100)
+    second = Logbook(run, seams(10, 100))
     second.begin(5, 1.5, [cast(Any, board)])
     second.close()
     (rewound,) = of_kind(run.events(), Rewound)
@@ -81,6 +87,6 @@ def test_a_rewound_run_says_from_where_and_repeats_its_validation_to_the_dashboa
 
 def test_one_process_writes_a_run(logbook: Logbook) -> None:
     with pytest.raises(ValueError, match="is already being trained by"):
-        Logbook(logbook.run, 10, 100)
+        Logbook(logbook.run, seams(10, 100))
     logbook.close()
-    Logbook(logbook.run, 10, 100).close()
+    Logbook(logbook.run, seams(10, 100)).close()
