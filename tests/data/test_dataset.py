@@ -13,7 +13,7 @@ import pytest
 from lab.data import baselines
 from lab.data.dataset import LabData
 from lab.data.vocabulary import EOT
-from lab.runs.facts import held_out_of
+from lab.runs.seams import held_out_of
 
 HERE = Path(__file__)
 
