@@ -129,13 +129,14 @@ class Checkpoints(FitCallback):
         Raises `WriteError` when the disk is full, at the latest with the next checkpoint; the earlier ones stay whole.
         """
         logbook, step, facts = fit.logbook, fit.step, fit.facts()
+        noted = logbook.status.noted()
         val_loss = facts["losses"].get(metrics.VAL_LOSS, math.inf)
         best = val_loss < self._best
         self._best, self._saved = min(self._best, val_loss), step
         fit.save(step_path(logbook.run.checkpoints_dir, step))
 
         def record(written: Written) -> None:
-            record_checkpoint(logbook.run, step, best=best, kind=kind, sha256=written.sha256, **facts)
+            record_checkpoint(logbook.run, step, best=best, kind=kind, sha256=written.sha256, noted=noted, **facts)
             delete_superseded(logbook.run, keep_last=self.keep)
             logbook.event(CheckpointSaved(step=step, checkpoint_kind=kind, best=best))
 

@@ -10,6 +10,7 @@ from lab.fitting.origin import Origin, history, refuse_other_architecture, refus
 from lab.model import count_parameters
 from lab.runs.configurations import changed_settings, flatten
 from lab.runs.seams import Seam, Seams, held_out_of
+from lab.runs.status import last_status
 from lab.settings.parse import Settings
 from lab.training.bare import seconds_per_step
 from lab.training.horizon import Done, resolve_steps
@@ -56,7 +57,7 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
     data.setup("fit")
     refuse_other_data(origin, before, changed, data)
     refuse_other_architecture(origin, module.config)
-    stored = origin.run.status() if origin.run else None
+    stored = last_status(origin.run) if origin.run else None
     levers = levers_of(settings, recorded=stored.levers if stored else None)
     levers.apply(module.model)
     if before and same_text(origin, before, data) is None:

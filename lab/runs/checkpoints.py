@@ -45,10 +45,13 @@ class CheckpointInfo:
     kind: str = "regular"
     wall: float | None = None  # Unix seconds (UTC)
     aliases: tuple[str, ...] = ()  # of "last", "best"
+    noted: dict[str, Any] = field(default_factory=dict, repr=False)  # what run.json said of the run: see `last_status`
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return asdict(self) | {"path": str(self.path)}
+        facts = asdict(self) | {"path": str(self.path)}
+        del facts["noted"]
+        return facts
 
 
 def step_path(folder: Path, step: int, suffix: str = CHECKPOINT_SUFFIX) -> Path:
@@ -165,6 +168,7 @@ def write_facts(
     probe_loss: float | None = None,
     kind: Kind = "regular",
     sha256: str | None = None,
+    noted: Mapping[str, Any] | None = None,
 ) -> CheckpointInfo:
     """Write the .json beside the file `path`: what is given, its size and its sha256 (computed unless known)."""
     facts = {
@@ -179,7 +183,7 @@ def write_facts(
         "wall": now(),
         "size": path.stat().st_size,
         "sha256": sha256 or file_sha256(path),
-    }
+    } | ({"noted": dict(noted)} if noted else {})
     write_json(path.with_suffix(".json"), facts)
     info = read_facts(path)
     assert info is not None
@@ -200,6 +204,7 @@ def read_facts(path: Path) -> CheckpointInfo | None:
             and isinstance(info.losses, dict)
             and isinstance(info.model_config, dict)
             and isinstance(info.kind, str)
+            and isinstance(info.noted, dict)
             and isinstance(info.tokens, int | None)
             and isinstance(info.sequences, int | None)
             and isinstance(info.probe_loss, int | float | None)

@@ -20,7 +20,7 @@ from lab.checks import is_number
 from lab.files import read_json, read_yaml, write_json
 from lab.runs.configurations import matters
 from lab.runs.paths import RunPaths
-from lab.runs.status import read_status
+from lab.runs.status import last_status
 
 FORMAT = 1
 OF_MACHINE = tuple(f"levers.{name}" for name in ("device", "threads", "keep_memory", "compile", "attention", "fused"))
@@ -193,7 +193,7 @@ def _told_elsewhere(run: RunPaths) -> Seams | None:
     tokens, context = data.get("tokens_per_step"), data.get("context_length")
     if not (is_number(tokens) and is_number(context) and tokens >= context >= 1):
         return None
-    total, horizon, corpus = read_status(run).total_steps, settings.get("horizon"), data.get("corpus")
+    total, horizon, corpus = last_status(run).total_steps, settings.get("horizon"), data.get("corpus")
     if total and isinstance(horizon, dict) and horizon.get("steps") is not None:  # the file may have been edited since
         settings = {**settings, "horizon": {**horizon, "steps": total}}
     text = corpus.get("fingerprint") if isinstance(corpus, dict) else None

@@ -14,13 +14,14 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import TracebackType
 from typing import Any
 
 import orjson
 
 from lab.files import to_json, write_whole
+from lab.runs.checkpoints import list_checkpoints
 from lab.runs.heartbeats import RUN_HEARTBEAT_SECONDS, judge
 from lab.runs.paths import RunPaths
 from lab.runs.processes import process_start, this_machine
@@ -91,6 +92,8 @@ class Status:
 SETTABLE = frozenset(f.name for f in fields(Status)) - {
     *("name", "recorded_state", "reason", "created", "started", "updated", "heartbeat", "pid", "host"),
 }
+NOTED = ("total_steps", "levers", "parent", "created", "details")
+"""What decides how a run goes on: in the facts of every checkpoint as well."""
 
 
 def read_status(run: RunPaths, now: float | None = None) -> Status:
@@ -116,6 +119,15 @@ def read_status(run: RunPaths, now: float | None = None) -> Status:
     values |= {name: values[name] - judged.ahead for name in ON_THE_TRAINERS_CLOCK if values.get(name) and judged.ahead}
     values |= {"state": "stale"} if judged.stale else {}
     return Status(**values | {"reason": judged.stale or (judged.remark if active else None)})
+
+
+def last_status(run: RunPaths) -> Status:
+    """As `read_status`; where run.json is missing or damaged, with what the newest checkpoint noted of it."""
+    found = read_status(run)
+    if found.state != "broken":
+        return found
+    noted = next((info.noted for info in reversed(list_checkpoints(run)) if info.noted), {})
+    return replace(found, **{name: noted[name] for name in NOTED if name in noted and _fits(name, noted[name])})
 
 
 def other_format(run: RunPaths) -> str | None:
@@ -188,19 +200,17 @@ class StatusWriter:
         now = round(time.time(), 3)
         if problem := other_format(run):
             raise ValueError(problem)
-        earlier = read_status(run)
-        self._content: dict[str, Any] = {"format": FORMAT, "name": run.name, "state": "starting"}
-        if earlier.state != "broken":
-            kept = SETTABLE - {"message", "eta_seconds"}
-            self._content |= {name: value for name, value in earlier.as_dict().items() if name in kept}
-            self._content |= {"state": "starting", "created": earlier.created}
+        earlier, kept = last_status(run).as_dict(), SETTABLE - {"message", "eta_seconds"} | {"created"}
+        self._content: dict[str, Any] = {"format": FORMAT, "name": run.name}
+        self._content |= {name: value for name, value in earlier.items() if name in kept and value not in (None, {})}
+        self._content["state"] = "starting"
         self._content |= {"versions": versions(), "git": git_state(), "command": shlex.join(sys.orig_argv)}
         self._content |= {"created": self._content.get("created") or now, "started": now}
         self._content |= {"pid": os.getpid(), "host": socket.gethostname(), "machine": this_machine()}
         self._content |= {"process_start": process_start(os.getpid())}
         values["details"] = {**self._content.get("details", {}), **values.get("details", {})}
         self._content |= self._checked({"state": "starting", **values})
-        self._write(durable=True)
+        self._write()
         self._thread = threading.Thread(target=self._beat, name="run-status", daemon=True)
         self._thread.start()
 
@@ -208,6 +218,11 @@ class StatusWriter:
     def state(self) -> str:
         """The state last set."""
         return str(self._content["state"])
+
+    def noted(self) -> dict[str, Any]:
+        """What lies beside each checkpoint too, for a run.json that is damaged."""
+        with self._lock:
+            return {name: self._content.get(name) for name in NOTED}
 
     def update(self, **values: Any) -> None:
         """Set fields of `Status` (`losses`, `levers` and `details` are merged into what is there).
@@ -223,7 +238,7 @@ class StatusWriter:
             self._content |= changes
             self._dirty = True
         if state_changes:
-            self._try_to_write(durable=True)
+            self._try_to_write()
 
     def close(self) -> None:
         """End the heartbeat and write what is pending; the state stays as it was set last."""
@@ -231,7 +246,7 @@ class StatusWriter:
         if self._thread is not threading.current_thread():
             self._thread.join()
         if self._dirty:
-            self._try_to_write(durable=True)
+            self._try_to_write()
 
     def __enter__(self) -> StatusWriter:
         return self
@@ -259,12 +274,12 @@ class StatusWriter:
         due = time.monotonic() + self._heartbeat_seconds
         while not self._closing.wait(min(PROGRESS_SECONDS, self._heartbeat_seconds)):
             if self._dirty or time.monotonic() >= due:
-                self._try_to_write(durable=False)
+                self._try_to_write()
                 due = time.monotonic() + self._heartbeat_seconds
 
-    def _try_to_write(self, *, durable: bool) -> None:
+    def _try_to_write(self) -> None:
         try:
-            self._write(durable=durable)
+            self._write()
         except OSError as error:
             self._dirty = True
             if not self._failed_before:
@@ -273,7 +288,7 @@ class StatusWriter:
         else:
             self._failed_before = False
 
-    def _write(self, *, durable: bool) -> None:
+    def _write(self) -> None:
         with self._writing:
             with self._lock:
                 now = round(time.time(), 3)
@@ -282,4 +297,5 @@ class StatusWriter:
                 self._content |= {"heartbeat": now, "heartbeat_monotonic": round(time.monotonic(), 3)}
                 self._dirty = False
                 data = to_json(self._content)
-            write_whole(self.run.status_path, data, durable=durable)
+            # Forced to the disk each time: after a power cut a file that was only renamed may be empty.
+            write_whole(self.run.status_path, data)

@@ -172,3 +172,27 @@ def test_a_taken_name_is_refused_and_nothing_is_touched(finished: Path, capsys: 
     assert "exists" in capsys.readouterr().err
     assert fit(*args, "--run.name", "../elsewhere") == 2
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("left", [b"", bytes(300), b'{"format": 1, "sta', b"[]", None])
+def test_what_a_torn_run_json_held_lies_beside_the_checkpoint(
+    left: bytes | None, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, name = finished.parent, f"torn-{len(left or ())}-{left is None}"
+    more = ("--run.root", str(root), "--run.name", name, "--horizon.minutes=0.2")
+    assert fit("--fork", "tiny@4", *more, "--checkpoint.every=5", "--trainer.max_time={microseconds: 1}") == 0
+    run = open_run(root / name)
+    before = run.status()
+    assert before.parent == {"run": "tiny", "step": 4}
+    if left is None:
+        run.status_path.unlink()
+    else:
+        run.status_path.write_bytes(left)
+    capsys.readouterr()
+    again = ("--resume", run.name, "--run.root", str(root))
+    assert fit(*again) == 0  # stopped at once: that the horizon is not timed anew is what is asked
+    assert "run.json" in capsys.readouterr().err
+    after = run.status()
+    assert (after.total_steps, after.parent, after.created) == (before.total_steps, before.parent, before.created)
+    assert {n: v["value"] for n, v in after.levers.items()} == {n: v["value"] for n, v in before.levers.items()}
+    assert after.details["horizon"] == f"{before.total_steps:,} steps, as decided when the run began"
