@@ -212,8 +212,8 @@ def test_a_run_that_was_split_otherwise_is_not_resumed_on_another_split(run: Pat
     (run / "data.json").write_text(json.dumps(facts))
     before = content(run)
     for more in ([], ["--data.val_tokens=300"]):
-        assert "an earlier version split it, by the number of documents" in refused(capsys, *resume, *more)
-    assert "by the number of documents" in refused(capsys, "batch", "tiny", "0", "--root", str(run.parent))
+        assert "an earlier version of the lab split it" in refused(capsys, *resume, *more)
+    assert "an earlier version of the lab split it" in refused(capsys, "batch", "tiny", "0", "--root", str(run.parent))
     assert content(run) == before
     facts["splits"]["val"]["bytes"] -= 50  # both ways give the same
     (run / "data.json").write_text(json.dumps(facts))

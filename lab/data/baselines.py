@@ -168,10 +168,11 @@ def text_baselines(
     pairs that validation predicts where that is not all of `val`.
     """
     if windows is None:
-        val_pairs, chunks = stream_pairs(val, VAL_TOKENS), (val[i : i + _CHUNK] for i in range(0, len(val), _CHUNK))
+        val_pairs = list(stream_pairs(val, VAL_TOKENS))
+        chunks = (val[i : i + _CHUNK] for i in range(0, len(val), _CHUNK))
     else:
-        val_pairs, chunks = _first_pairs(windows(), VAL_TOKENS), (targets for _, targets in windows())
-    val_pairs = list(val_pairs)
+        val_pairs = list(_first_pairs(windows(), VAL_TOKENS))
+        chunks = (targets for _, targets in windows())
     found: dict[str, Any] = token_baselines(stream_pairs(train, TRAIN_TOKENS), val_pairs, byte_lengths)
     text, n_tokens = _first_bytes(chunks, byte_lengths, decode_bytes, XZ_BYTES)
     if text:

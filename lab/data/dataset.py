@@ -225,7 +225,7 @@ class LabData:
         begins = (facts.get("val_slice") or {}).get("tokens") or []
         if now == then and self.sequences.val_stream(len(begins)).tolist() == begins:
             return None
-        return "an earlier version split it, by the number of documents; it is split by their text now"
+        return "an earlier version of the lab split it, by number of documents or characters; now it is split by bytes"
 
     def _val_pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The tokens that validation predicts, each with the one before it, in chunks."""

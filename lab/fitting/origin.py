@@ -175,5 +175,5 @@ def refuse_other_data(origin: Origin, before: Seams | None, changed: dict[str, t
     if not asked and (why := same_text(origin, before, data)) is not None:
         raise SettingsError(
             f"the text of corpus {data.settings.corpus!r} is no longer what run {run.name!r} began with ({why}):"
-            f" put it back, or learn from it as it is now in a run of its own: --fork {run.name}"
+            f" put that back, or learn from it as it is now in a run of its own: --fork {run.name}"
         )
