@@ -2,7 +2,7 @@
 
 import { bar, signed } from "./lib/bars.js";
 import { fixed, h, replace } from "./lib/dom.js";
-import { of, onToken, panel } from "./lib/panel.js";
+import { of, panel, TOKEN } from "./lib/panel.js";
 import { currentToken, selectHead } from "./lib/store.js";
 
 const SHOWN = 16;
@@ -11,23 +11,13 @@ const NAMES = { embed: "token embedding", pos_embed: "position embedding", ln_fi
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.PredictionView} */
-  let view;
   const title = h("p", { class: "lab-note" }), check = h("p", { class: "lab-note" });
   const bars = h("div", { class: "lab-bars lab-signed", role: "list" });
-  const found = panel(element, {
-    request: of("predictions"),
-    show(answer) {
-      view = answer;
-      draw();
-    },
-    update: onToken(draw),
-    draw,
-  });
+  const found = panel(element, { request: of("predictions"), draw, redraws: TOKEN });
   replace(found.body, title, bars, check);
 
-  function draw() {
-    const { attribution, attribution_missing: missing, source: { tokens } } = view;
+  /** @param {Lab.PredictionView} view */
+  function draw({ attribution, attribution_missing: missing, source: { tokens } }) {
     if (!attribution) {
       replace(bars);
       check.textContent = "";

@@ -13,27 +13,19 @@ const UNITS = "mlp.hook_post", HEIGHT = 74;
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.ActivationView} */
-  let view;
   let kind = option("histogram", UNITS, (name) => KINDS.some(([known]) => known === name)), log = true;
-  const found = panel(element, {
-    request: of("activations"),
-    show(answer) {
-      view = answer;
-      replace(actionsOf(element), choice("Show", KINDS, kind, (value) => {
-        kind = value;
-        setOption("histogram", value, UNITS);
-        draw();
-      }), choice("Height", [["log", "log"], ["linear", "linear"]], log ? "log" : "linear", (value) => {
-        log = value === "log";
-        draw();
-      }));
-      draw();
-    },
-    draw,
-  });
+  const found = panel(element, { request: of("activations"), draw });
+  replace(actionsOf(element), choice("Show", KINDS, kind, (value) => {
+    kind = value;
+    setOption("histogram", value, UNITS);
+    found.redraw();
+  }), choice("Height", [["log", "log"], ["linear", "linear"]], "log", (value) => {
+    log = value === "log";
+    found.redraw();
+  }));
 
-  function draw() {
+  /** @param {Lab.ActivationView} view */
+  function draw(view) {
     const sites = [...view.sites.keys()].filter((i) => view.sites[i].endsWith(`.${kind}`));
     replace(found.body,
       h("div", { class: "lab-histograms" }, ...sites.map((i, layer) => figure(view, i, layer, kind === UNITS, log))),

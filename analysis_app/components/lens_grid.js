@@ -14,8 +14,6 @@ const by = () => option("lens", "probability", (name) => COLOURS.some(([known]) 
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.PredictionView} */
-  let view;
   /** @type {HTMLElement[][]} of each token */
   let columns = [];
   const place = h("div", { class: "lab-scroll", tabindex: 0, role: "region",
@@ -23,15 +21,11 @@ export function mount(element) {
   const note = h("p", { class: "lab-note" },
     "Each cell is the first guess for the next token. Near the start of training all rows but the top one "
       + "mean little.");
-  const found = panel(element, { request: of("predictions"), show, draw: () => show(view), update(changed) {
-    if (changed.has("lens")) show(view);
-    else mark();
-  } });
+  const found = panel(element, { request: of("predictions"), draw, redraws: ["lens"], update: mark });
   replace(found.body, place, note);
 
-  /** @param {Lab.PredictionView} answer */
-  function show(answer) {
-    view = answer;
+  /** @param {Lab.PredictionView} view */
+  function draw(view) {
     const { rows } = view.lens, { tokens } = view.source;
     replace(actionsOf(element), choice("Colour", COLOURS, by(), (value) => setOption("lens", value, "probability")));
     const names = rows.map((_,

@@ -8,19 +8,16 @@ import { markTokens, tokenButton } from "./lib/tokens.js";
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.PredictionView} */
-  let view;
   /** @type {HTMLElement[]} */
   let buttons = [];
   const text = h("div", { class: "lab-losstext", role: "listbox", "aria-label": "tokens by loss" });
   const sums = h("div", { class: "lab-chips" }), key = h("div", { class: "lab-key" });
   const mark = () => markTokens(buttons);
-  const found = panel(element, { request: of("predictions"), show, update: mark, draw: () => show(view) });
+  const found = panel(element, { request: of("predictions"), draw, update: mark });
   replace(found.body, sums, text, key);
 
-  /** @param {Lab.PredictionView} answer */
-  function show(answer) {
-    view = answer;
+  /** @param {Lab.PredictionView} view */
+  function draw(view) {
     buttons = view.source.tokens.map((token, i) => {
       const loss = i ? view.loss.data[i - 1] : null;
       return tokenButton(token, i, { data: { loss: loss === null ? "" : fixed(loss) },

@@ -14,24 +14,19 @@ export function unitOf() {
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.NeuronView} */
-  let view;
   /** @type {HTMLElement[]} */
   let buttons = [];
   const text = h("div", { class: "lab-losstext", role: "listbox", "aria-label": "tokens by this unit’s activation" });
   const strongest = h("div", { class: "lab-chips" }), words = h("p", { class: "lab-reading", "aria-live": "polite" });
   const found = panel(element, {
     request: ({ layer, token }) => [["neuron", { ...asked(), layer, unit: unitOf(), position: token }]],
-    show(answer) {
-      view = answer;
-      draw();
-    },
     update: () => markTokens(buttons),
     draw,
   });
   replace(found.body, text, words, h("h3", { class: "lab-subtitle" }, "Strongest here"), strongest);
 
-  function draw() {
+  /** @param {Lab.NeuronView} view */
+  function draw(view) {
     const { layer, unit, n_units: units } = view, values = view.activation.data;
     const size = Math.max(1e-6, ...values.map(Math.abs));
     replace(actionsOf(element), layerChoice(layer),

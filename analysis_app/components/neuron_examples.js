@@ -11,8 +11,6 @@ const WHAT =
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.ExamplesView} */
-  let view;
   const list = h("ol", { class: "lab-examples" }), note = h("p", { class: "lab-note" });
   const found = panel(element, {
     request({ run, step, layer }) {
@@ -20,15 +18,12 @@ export function mount(element) {
         return { empty: WHAT, action: ["Scan the validation slice", () => setOption("examples", "yes", "no")] };
       return [["neuron_examples", { run, step, layer, unit: unitOf() }, "long"]];
     },
-    show(answer) {
-      view = answer;
-      draw();
-    },
     draw,
   });
   replace(found.body, note, list);
 
-  function draw() {
+  /** @param {Lab.ExamplesView} view */
+  function draw(view) {
     const { examples } = view, largest = Math.max(1e-6, examples[0]?.value ?? 0);
     note.textContent = `Unit ${view.unit} of layer ${view.layer} is on at ${percent(view.on_rate)} of ${
       count(view.n_tokens)

@@ -2,7 +2,7 @@
 
 import { bar, filled } from "./lib/bars.js";
 import { fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
-import { of, onToken, panel } from "./lib/panel.js";
+import { of, panel, TOKEN } from "./lib/panel.js";
 import { currentToken } from "./lib/store.js";
 
 const SHOWN = [["resid_pre", "before attention"], ["attn_out", "attention adds"], ["resid_mid", "after attention"], [
@@ -12,19 +12,10 @@ const SHOWN = [["resid_pre", "before attention"], ["attn_out", "attention adds"]
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.ActivationView} */
-  let view;
-  const found = panel(element, {
-    request: of("activations"),
-    show(answer) {
-      view = answer;
-      draw();
-    },
-    update: onToken(draw),
-    draw,
-  });
+  const found = panel(element, { request: of("activations"), draw, redraws: TOKEN });
 
-  function draw() {
+  /** @param {Lab.ActivationView} view */
+  function draw(view) {
     const [, layers, n] = view.norms.shape, token = Math.min(n - 1, currentToken() ?? n - 1);
     const all = [...Array(layers).keys()];
     const values = all.map((layer) =>

@@ -9,21 +9,16 @@ const LATER = 5; // of the keys that the mask strikes out, so many are shown
 
 /** @param {Element} element */
 export function mount(element) {
-  /** @type {Lab.RowView} */
-  let row;
   const found = panel(element, {
     request({ layer, head, token }) {
       if (token === null) return "Click a token above, or a row of the pattern, to see how its attention is computed.";
       return [["attention_row", { ...asked(), layer, head, query: token }]];
     },
-    show(answer) {
-      row = answer;
-      draw();
-    },
     draw,
   });
 
-  function draw() {
+  /** @param {Lab.RowView} row */
+  function draw(row) {
     const { query, source: { tokens } } = row, left = Math.max(0, tokens.length - (query + 1 + LATER));
     const keys = [...tokens.keys()].slice(0, query + 1 + LATER);
     const head = h("tr", {}, h("th", { scope: "col" }, "key"),

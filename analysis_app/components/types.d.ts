@@ -32,12 +32,14 @@ declare namespace Lab {
   interface View {
     /** What to ask for; a sentence (or one with a button) where something is missing. */
     request(selection: Selection): Question[] | string | Missing;
-    /** New numbers, in the order of the questions. */
-    show(...answers: any[]): void;
-    /** The same numbers, another selection. */
+    /** New numbers, in the order of the questions; where it is left out they are drawn. */
+    show?(...answers: any[]): void;
+    /** Draws the numbers: new ones, and again at another size or theme. */
+    draw?(...answers: any[]): void;
+    /** What is drawn anew when one of these changes. */
+    redraws?: string[];
+    /** The same numbers, another selection, and nothing that redraws. */
     update?(changed: Changed): void;
-    /** Another size or theme. */
-    draw?(): void;
     /** The answer, where it does not come from an analysis. */
     ask?: Ask;
     /** What is exported as JSON; by default the answers. */
@@ -46,7 +48,7 @@ declare namespace Lab {
     anyModel?: boolean;
   }
 
-  type Panel = { root: HTMLElement; body: HTMLElement; refresh: () => void };
+  type Panel = { root: HTMLElement; body: HTMLElement; refresh: () => void; redraw: () => void };
 
   // ------------------------------------------------------------ elements (lib/dom.js)
 

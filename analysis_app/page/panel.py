@@ -53,8 +53,5 @@ def panel(module: str) -> gr.HTML:
         header=header,
     )
     return gr.HTML(
-        html_template=template,
-        js_on_load=_LOAD.format(module=module),
-        elem_id=name,
-        apply_default_css=False,
+        html_template=template, js_on_load=_LOAD.format(module=module), elem_id=name, apply_default_css=False
     )

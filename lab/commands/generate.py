@@ -38,10 +38,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--top_k", type=int, metavar="K", help="draw among the K likeliest tokens only")
     parser.add_argument(
-        "--top_p",
-        type=float,
-        metavar="P",
-        help="draw among the likeliest tokens that together have probability P",
+        "--top_p", type=float, metavar="P", help="draw among the likeliest tokens that together have probability P"
     )
     parser.add_argument("--seed", type=int, help="the same seed writes the same text (default: a new one each time)")
     parser.add_argument("--step", help="optimizer steps done, `last` or `best` (default: the newest weights)")

@@ -22,11 +22,7 @@ BAR = 28
 BLOCKS = " ▏▎▍▌▋▊▉█"
 HEIGHTS = " ▁▂▃▄▅▆▇█"
 CHART_ROWS, CHART_COLUMNS = 5, 60
-NAMES = {
-    "token_embedding": "token embedding",
-    "position_embedding": "position embedding",
-    "unembedding": "output head",
-}
+NAMES = {"token_embedding": "token embedding", "position_embedding": "position embedding", "unembedding": "output head"}
 
 
 def print_plan(console: Console, plan: Plan) -> None:

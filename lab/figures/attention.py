@@ -13,16 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from lab.figures.canvas import (
-    MARGIN,
-    SCALE_HEIGHT,
-    TITLE_HEIGHT,
-    WIDTH,
-    Canvas,
-    masked_color,
-    ramp,
-    to_colors,
-)
+from lab.figures.canvas import MARGIN, SCALE_HEIGHT, TITLE_HEIGHT, WIDTH, Canvas, masked_color, ramp, to_colors
 from lab.figures.style import SMALL_SIZE, TEXT_SIZE, Theme, theme
 from lab.figures.tokens import numbered
 
@@ -69,11 +60,7 @@ def draw_attention(
 
 
 def draw_head_grid(
-    patterns: ArrayLike,
-    *,
-    title: str = "Attention of every head",
-    remark: str = "",
-    dark: bool = False,
+    patterns: ArrayLike, *, title: str = "Attention of every head", remark: str = "", dark: bool = False
 ) -> Figure:
     """All heads' patterns `[layer, head, query, key]` over one text: a row a layer, a column a head.
 

@@ -10,17 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from lab.figures.style import (
-    FONT,
-    SMALL_SIZE,
-    Label,
-    Theme,
-    label_at_right,
-    new_figure,
-    set_titles,
-    step_axis,
-    theme,
-)
+from lab.figures.style import FONT, SMALL_SIZE, Label, Theme, label_at_right, new_figure, set_titles, step_axis, theme
 
 Floats = NDArray[np.float64]
 HEADROOM = 0.07  # of a figure's height, above the curves for the names of phases

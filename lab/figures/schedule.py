@@ -8,17 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lab.figures.style import (
-    FONT,
-    SMALL_SIZE,
-    Theme,
-    label_at_right,
-    new_figure,
-    set_titles,
-    short,
-    step_axis,
-    theme,
-)
+from lab.figures.style import FONT, SMALL_SIZE, Theme, label_at_right, new_figure, set_titles, short, step_axis, theme
 
 HEADROOM = 1.2  # height of the axes over that of the highest curve, where phases are named above it
 

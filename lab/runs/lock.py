@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import socket
-from types import TracebackType
 
 from lab.files import NO_LOCKS, explain_write_error
 from lab.runs.lines import now
@@ -67,9 +66,7 @@ class RunLock:
     def __enter__(self) -> RunLock:
         return self.acquire()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

@@ -35,98 +35,58 @@ def check_name(name: str) -> str:
     raise ValueError(f"run name {name[:MAX_NAME_LENGTH]!r} cannot be used: {problem}")
 
 
+class Inside:
+    """An attribute of a run: the path of that name inside its directory."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunPaths, kind: type[RunPaths]) -> Path:
+        return run.path / self.name
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """The files of one run directory `path`; none of them has to exist."""
 
     path: Path
 
+    status_path = Inside("run.json")
+    """State and progress."""
+    lock_path = Inside(".lock")
+    """Held by the one process that trains this run."""
+    data_path = Inside("data.json")
+    """The corpus, its split and its baselines."""
+    config_path = Inside("config.yaml")
+    """The whole configuration."""
+    seams_path = Inside("seams.json")
+    """Where settings changed in the middle of the run."""
+    metrics_path = Inside("metrics.jsonl")
+    """One line a logged step."""
+    events_path = Inside("events.jsonl")
+    """What happened."""
+    samples_path = Inside("samples.jsonl")
+    """Text the model wrote while it trained."""
+    tokenizer_path = Inside("tokenizer.json")
+    """The vocabulary."""
+    predictions_path = Inside("predictions.json")
+    """What was predicted before the start."""
+    report_path = Inside("report.md")
+    """The report (`lab.report`)."""
+    checkpoints_dir = Inside("checkpoints")
+    """To resume from."""
+    snapshots_dir = Inside("snapshots")
+    """Weights to look at."""
+    reference_texts_dir = Inside("probes")
+    """The reference texts as each snapshot saw them."""
+    control_dir = Inside("control")
+    """Commands for the trainer."""
+    tensorboard_dir = Inside("tensorboard")
+    """Event files."""
+    wandb_dir = Inside("wandb")
+    """Weights & Biases' own folder lies in here."""
+
     @property
     def name(self) -> str:
         """The run's name is its folder's."""
         return self.path.name
-
-    @property
-    def status_path(self) -> Path:
-        """`run.json`: state and progress."""
-        return self.path / "run.json"
-
-    @property
-    def lock_path(self) -> Path:
-        """`.lock`: held by the one process that trains this run."""
-        return self.path / ".lock"
-
-    @property
-    def data_path(self) -> Path:
-        """`data.json`: the corpus, its split and its baselines."""
-        return self.path / "data.json"
-
-    @property
-    def config_path(self) -> Path:
-        """`config.yaml`: the whole configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def seams_path(self) -> Path:
-        """`seams.json`: where settings changed in the middle of the run."""
-        return self.path / "seams.json"
-
-    @property
-    def metrics_path(self) -> Path:
-        """`metrics.jsonl`: one line a logged step."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def events_path(self) -> Path:
-        """`events.jsonl`: what happened."""
-        return self.path / "events.jsonl"
-
-    @property
-    def samples_path(self) -> Path:
-        """`samples.jsonl`: text the model wrote while it trained."""
-        return self.path / "samples.jsonl"
-
-    @property
-    def tokenizer_path(self) -> Path:
-        """`tokenizer.json`: the vocabulary."""
-        return self.path / "tokenizer.json"
-
-    @property
-    def predictions_path(self) -> Path:
-        """`predictions.json`: what was predicted before the start."""
-        return self.path / "predictions.json"
-
-    @property
-    def report_path(self) -> Path:
-        """`report.md`: the report (`lab.report`)."""
-        return self.path / "report.md"
-
-    @property
-    def checkpoints_dir(self) -> Path:
-        """`checkpoints/`: to resume from."""
-        return self.path / "checkpoints"
-
-    @property
-    def snapshots_dir(self) -> Path:
-        """`snapshots/`: weights to look at."""
-        return self.path / "snapshots"
-
-    @property
-    def reference_texts_dir(self) -> Path:
-        """`probes/`: the reference texts as each snapshot saw them."""
-        return self.path / "probes"
-
-    @property
-    def control_dir(self) -> Path:
-        """`control/`: commands for the trainer."""
-        return self.path / "control"
-
-    @property
-    def tensorboard_dir(self) -> Path:
-        """`tensorboard/`: event files."""
-        return self.path / "tensorboard"
-
-    @property
-    def wandb_dir(self) -> Path:
-        """`wandb/`: Weights & Biases' own folder lies in here."""
-        return self.path / "wandb"

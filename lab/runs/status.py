@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass, field, fields, replace
-from types import TracebackType
 from typing import Any
 
 import orjson
@@ -251,9 +250,7 @@ class StatusWriter:
     def __enter__(self) -> StatusWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:

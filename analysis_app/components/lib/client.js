@@ -34,10 +34,7 @@ export async function post(path, body) {
   return unpack(await read(await reach(path, json(body))));
 }
 
-/**
- * The answer of an analysis. Who asks for the same at the same time gets the same promise.
- * @type {Lab.Ask}
- */
+/** The answer of an analysis. Who asks for the same at the same time gets the same promise. @type {Lab.Ask} */
 export function analysis(kind, body) {
   const key = JSON.stringify([kind, body]), known = answers.get(key);
   if (known) return known;
@@ -129,11 +126,7 @@ async function read(response) {
 /** @type {Record<string, new (buffer: ArrayBufferLike) => ArrayBufferView>} */
 const TYPES = { uint8: Uint8Array, float32: Float32Array, int32: Int32Array };
 
-/**
- * Arrays travel as base64: what is one becomes `Lab.Numbers`.
- * @param {any} value
- * @returns {any}
- */
+/** Arrays travel as base64: what is one becomes `Lab.Numbers`. @param {any} value @returns {any} */
 function unpack(value) {
   if (Array.isArray(value)) return typeof value[0] === "object" ? value.map(unpack) : value;
   if (value === null || typeof value !== "object") return value;

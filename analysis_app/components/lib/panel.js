@@ -32,6 +32,8 @@ class Panel {
   #running = null;
   /** @type {unknown} */
   #exported = [];
+  /** @type {any[]} */
+  #answers = [];
   #timer = 0;
 
   /** @param {Element} element @param {Lab.View} view */
@@ -43,13 +45,16 @@ class Panel {
     this.badge = part(this.root, ".lab-badge");
     numbersOf(this.root, () => (view.numbers ? view.numbers() : this.#exported));
     on((changed) => this.#follow(changed));
-    onTheme(() => this.#shown && view.draw?.());
+    onTheme(this.redraw);
     new ResizeObserver(() => this.#resized()).observe(this.root);
     this.root.dataset.mounted = "yes";
     this.refresh();
   }
 
   refresh = () => this.#follow(new Set());
+  redraw = () => {
+    if (this.#shown) this.view.draw?.(...this.#answers);
+  };
 
   // ---------------------------------------------------------------- what is asked for
 
@@ -68,8 +73,10 @@ class Panel {
       return this.#rest(wanted.empty, h("button", { class: "lab-button", onclick: act }, label));
     }
     const key = JSON.stringify(wanted);
-    if (key === this.#shown && key === this.#wanted) view.update?.(changed);
-    else if (key !== this.#wanted) this.#ask(wanted, key);
+    if (key === this.#shown && key === this.#wanted) {
+      if (view.redraws?.some((name) => changed.has(name))) this.redraw();
+      else view.update?.(changed);
+    } else if (key !== this.#wanted) this.#ask(wanted, key);
   }
 
   #resized() {
@@ -77,7 +84,7 @@ class Panel {
     this.#width = this.body.clientWidth;
     if (!this.root.offsetParent) return;
     this.refresh();
-    if (this.#shown) this.view.draw?.();
+    this.redraw();
   }
 
   /** @param {Lab.Question[]} questions @param {string} key */
@@ -98,7 +105,9 @@ class Panel {
         asked: { ...content, packed: undefined }, answer: answers[i] })
       );
       this.#wear("ready");
-      this.view.show(...answers);
+      this.#answers = answers;
+      if (this.view.show) this.view.show(...answers);
+      else this.redraw();
       this.root.dataset.shown = String(Number(this.root.dataset.shown ?? 0) + 1);
     } catch (error) {
       if (mine !== this.#asking) return;
@@ -197,14 +206,8 @@ export const bodyOf = (element) => part(element, ".lab-body");
 /** @param {Element} element */
 export const actionsOf = (element) => part(element, ".lab-actions");
 
-/**
- * The usual update: draws anew when another token is pinned or previewed.
- * @param {() => void} draw
- * @returns {(changed: Lab.Changed) => void}
- */
-export const onToken = (draw) => (changed) => {
-  if (changed.has("token") || changed.has("hover")) draw();
-};
+/** What redraws a panel about one token: another is pinned or previewed. */
+export const TOKEN = ["token", "hover"];
 
 /**
  * The usual request: one analysis of A, and the same of B where the panel compares.

@@ -112,10 +112,7 @@ export function dismissNotes() {
 
 // ---------------------------------------------------------------- what panels read
 
-/**
- * The head to show: the one under the mouse, else the selected one.
- * @returns {{ layer: number, head: number }}
- */
+/** The head to show: the one under the mouse, else the selected one. @returns {{ layer: number, head: number }} */
 export function currentHead() {
   const { selection, hover, headLocked } = state;
   const { layer, head } = hover;
@@ -133,10 +130,7 @@ export const currentText = () => state.selection.text ?? state.info?.model?.defa
 export const published = () =>
   Boolean(state.info?.runs.some((run) => run.name === state.selection.run && run.kind === "folder"));
 
-/**
- * What an analysis of A (the selection) or of B (what it is compared with) is asked with.
- * @param {"a" | "b"} side
- */
+/** What an analysis of A (the selection) or of B (what it is compared with) is asked with. @param {"a" | "b"} side */
 export function asked(side = "a") {
   const { run, step, compare } = state.selection;
   const common = { text: currentText(), packed: true };

@@ -98,7 +98,7 @@ export function troubleOf(status, lostAt) {
   if (state === "stopped")
     return { tone: "quiet", title: `Stopped at step ${count(status.step)}.`, text: `${reason} ${kept}`, resume };
   if (state === "broken") return { tone: "bad", title: "This run cannot be read.", text: reason, resume: null };
-  if (status.active && state !== "starting" && status.reason)  // the trainer's clock is another
+  if (status.active && state !== "starting" && status.reason) // the trainer's clock is another
     return { tone: "quiet", title: reason, text: "", resume: null };
   return null;
 }
