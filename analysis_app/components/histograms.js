@@ -4,11 +4,12 @@ import { prepare } from "./lib/canvas.js";
 import { css } from "./lib/colour.js";
 import { choice, fixed, h, percent, replace } from "./lib/dom.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
+import { SITE_NAMES } from "./lib/site_names.js";
 import { option, setOption } from "./lib/store.js";
 
 /** @type {[string, string][]} */
-const KINDS = [["hook_resid_post", "stream after the MLP"], ["hook_attn_out", "attention adds"], ["mlp.hook_post",
-  "MLP units"], ["hook_mlp_out", "MLP adds"]];
+const KINDS = [["hook_resid_post", SITE_NAMES.resid_post], ["hook_attn_out", SITE_NAMES.attn_out], ["mlp.hook_post",
+  "MLP units"], ["hook_mlp_out", SITE_NAMES.mlp_out]];
 const UNITS = "mlp.hook_post", HEIGHT = 74;
 
 /** @param {Element} element */

@@ -5,14 +5,12 @@ import { messageOf, post } from "./lib/client.js";
 import { choice, fixed, h, replace } from "./lib/dom.js";
 import { drawLayers, frame, Grid } from "./lib/grid.js";
 import { actionsOf, panel } from "./lib/panel.js";
+import { SITE_NAMES } from "./lib/site_names.js";
 import { asked, currentText, on, option, select, setOption, state } from "./lib/store.js";
 
-/** @type {[string, string][]} */
-const SITES = [["resid_pre", "stream before the layer"], ["attn_out", "what attention adds"], ["resid_mid",
-  "stream after attention"], ["mlp_out", "what the MLP adds"], ["resid_post", "stream after the layer"]];
 const ROW = 34, TYPING_MS = 350;
 
-const site = () => option("site", "resid_pre", (name) => SITES.some(([known]) => known === name));
+const site = () => option("site", "resid_pre", (name) => name in SITE_NAMES);
 const other = () => option("other", "");
 
 /** @param {Element} element */
@@ -52,7 +50,7 @@ export function mount(element) {
 
   function controls() {
     replace(actionsOf(element), h("button", { class: "lab-button", onclick: second.copy }, "Copy the first text"),
-      choice("Put in", SITES, site(), (name) => setOption("site", name, "resid_pre")));
+      choice("Put in", Object.entries(SITE_NAMES), site(), (name) => setOption("site", name, "resid_pre")));
   }
 
   function draw() {

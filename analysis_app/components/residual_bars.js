@@ -3,12 +3,10 @@
 import { bar, filled } from "./lib/bars.js";
 import { fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { of, panel, TOKEN } from "./lib/panel.js";
+import { SITE_NAMES } from "./lib/site_names.js";
 import { currentToken } from "./lib/store.js";
 
-const SHOWN = [["resid_pre", "before attention"], ["attn_out", "attention adds"], ["resid_mid", "after attention"], [
-  "mlp_out",
-  "MLP adds",
-], ["resid_post", "after the MLP"]];
+const SHOWN = Object.entries(SITE_NAMES);
 
 /** @param {Element} element */
 export function mount(element) {

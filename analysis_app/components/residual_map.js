@@ -3,15 +3,12 @@
 import { choice, fixed, replace, tick } from "./lib/dom.js";
 import { drawLayers, frame, Grid } from "./lib/grid.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
+import { SITE_NAMES } from "./lib/site_names.js";
 import { currentToken, option, pin, setOption, state } from "./lib/store.js";
 
 /** @type {Record<string, string>} */
 const NAMES = {
-  resid_pre: "stream before attention",
-  attn_out: "attention adds",
-  resid_mid: "stream after attention",
-  mlp_out: "MLP adds",
-  resid_post: "stream after the MLP",
+  ...SITE_NAMES,
   "cos attn_out": "direction of what attention adds",
   "cos mlp_out": "direction of what the MLP adds",
 };
