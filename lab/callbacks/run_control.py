@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from lab.callbacks.checkpoints import Checkpoints
@@ -20,6 +21,7 @@ from lab.callbacks.samples import Samples
 from lab.errors import Refused, WriteError
 from lab.runs.control import Command
 from lab.runs.events import LrChanged
+from lab.runs.predictions import close
 from lab.training.callback import FitCallback, FitContext
 
 LOOK_SECONDS = 0.05  # between two looks while paused: a tenth of what is felt as a delay
@@ -143,6 +145,11 @@ class RunControl(FitCallback):
         before, self._rate = self._rate, float(args["value"])
         fit.module.lr_scale = self._rate
         self._record_rate(fit, before)
+        if self._rate != before:
+            with suppress(ValueError):  # damaged
+                close(
+                    fit.logbook.run, fit.step, f"the learning rate was changed by hand, × {before:g} → {self._rate:g}"
+                )
         return {"lr_scale": self._rate, "before": before}
 
     # ---------------------------------------------------------------- what they share

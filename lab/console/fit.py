@@ -93,6 +93,8 @@ def introduction(fit: Fit) -> Table:
         )
     if decisions.changed:
         rows["changed"] = "\n".join(f"{k}: {a} → {b}" for k, (a, b) in decisions.changed.items())
+    if decisions.rate:
+        rows["learning rate"] = decisions.rate.sentence()
     if origin.kind == "resume" and not decisions.compares:
         rows["validation"] = (
             f"what is held out is not what the run was validated on before step {origin.step:,}: measured there once"

@@ -13,7 +13,7 @@ from rich.text import Text
 from lab.data.dataset import LabData
 from lab.forecasting.predictions import score_predictions
 from lab.runs import Run
-from lab.runs.predictions import QUANTITIES, Predictions
+from lab.runs.predictions import QUANTITIES, SCORED, Predictions
 from lab.settings.groups import PredictConfig
 
 
@@ -75,5 +75,11 @@ def print_verdicts(console: Console, run: Run, data: LabData) -> None:
     except ValueError as error:  # damaged while the run trained: no reason to end it as a failure
         console.print(Text(str(error), style="yellow"))
         return
+    if found and found.closed:
+        step, why = found.closed.get("step"), found.closed.get("why")
+        if why != SCORED:
+            console.print(Text(f"predictions: closed at step {step} and not scored: {why}", style="dim"))
+        elif step != run.status().step:
+            console.print(Text(f"predictions, as scored at step {step}:", style="dim"))
     for line in verdict_lines(found) if found else []:
         console.print(line)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.errors import SettingsError
 from lab.fitting.origin import Origin, history, refuse_other_architecture, refuse_other_data, same_text
+from lab.fitting.rates import RateChange, rate_change
 from lab.model import count_parameters
 from lab.runs.configurations import changed_settings, flatten
 from lab.runs.seams import Seam, Seams, held_out_of
@@ -34,6 +35,7 @@ class Decisions:
         seams: What holds from which step on, the last from this start on.
         changed: Setting → (what the checkpoint was trained with, now).
         compares: Whether losses measured before compare with those from now on.
+        rate: What becomes of the learning rate, where that is another.
     """
 
     steps: int
@@ -43,6 +45,7 @@ class Decisions:
     seams: Seams
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     compares: bool = True
+    rate: RateChange | None = None
 
 
 def decide(settings: Settings, origin: Origin) -> Decisions:
@@ -71,12 +74,14 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
             f" give a longer horizon, for example --horizon.steps {2 * origin.step}"
         )
     changed |= moved_levers(stored.levers if stored else {}, levers)
+    optimizer, schedule = module.optimizer_config, module.schedule_config
+    rate, module.rise = rate_change(origin, before.last, optimizer, schedule, steps) if before else (None, None)
     facts = data.facts()
-    seams = _seams(settings, origin, before, changed, steps, facts)
+    seams = _seams(settings, origin, before, changed, steps, facts, rate)
     data.begin = (seams.last.step, seams.last.sequences)
     held_out = before.last.held_out if before else None
     compares = origin.kind == "new" or (origin.kind == "resume" and held_out in (None, seams.last.held_out))
-    return Decisions(steps, sentence, levers, facts, seams, changed, compares)
+    return Decisions(steps, sentence, levers, facts, seams, changed, compares, rate)
 
 
 def _changes(before: Seams | None, settings: Settings) -> dict[str, tuple[Any, Any]]:
@@ -111,7 +116,13 @@ def _seconds_of(origin: Origin) -> float:
 
 
 def _seams(
-    settings: Settings, origin: Origin, before: Seams | None, changed: dict[str, Any], steps: int, facts: dict[str, Any]
+    settings: Settings,
+    origin: Origin,
+    before: Seams | None,
+    changed: dict[str, Any],
+    steps: int,
+    facts: dict[str, Any],
+    rate: RateChange | None,
 ) -> Seams:
     """What held before the start, and from here on where that is something else."""
     data, text = settings.data, facts["corpus"]["fingerprint"]
@@ -126,6 +137,8 @@ def _seams(
         held_out_of(facts),
         settings.tree,
         {name: {"from": was, "to": to} for name, (was, to) in changed.items()},
+        (rate.before, rate.after) if rate else None,
+        settings.module.rise,
     )
     if before is None:
         return Seams([now])

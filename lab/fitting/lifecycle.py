@@ -23,8 +23,8 @@ from lab.model import count_parameters
 from lab.runs import Run, create_run
 from lab.runs.configurations import flatten
 from lab.runs.events import Resumed, Started
-from lab.runs.predictions import Predictions, read_predictions, seal
-from lab.runs.seams import write_seams
+from lab.runs.predictions import Predictions, close, read_predictions, seal
+from lab.runs.seams import told_changes, write_seams
 from lab.runs.status import ACTIVE_STATES
 from lab.settings.arguments import Arguments
 from lab.settings.groups import PredictConfig
@@ -118,6 +118,9 @@ class Fit:
 
     def _seal_predictions(self) -> None:
         """Seal what the lab and the user predict of a new run; a run that goes on keeps what was sealed."""
+        seam = self.decisions.seams.last
+        if self.origin.kind == "resume" and seam.step == self.origin.step and seam.decisive:
+            close(self.run, seam.step, f"the run was changed, {told_changes(seam.decisive)}")
         asked, sealed = self.settings.group("predict"), read_predictions(self.run)
         if sealed is None:
             sealed = self._predict(asked)

@@ -134,14 +134,18 @@ def same_text(origin: Origin, before: Seams | None, data: LabData) -> str | None
 
 
 def refuse_other_architecture(origin: Origin, config: GPTConfig) -> None:
-    """Weights of one shape cannot go on in a network of another. Raises `SettingsError` naming each such setting."""
+    """Weights of one shape cannot go on in a network of another. Raises `SettingsError` naming each such setting.
+
+    Where no weight belongs to a position (rope, none), the context may grow or shrink.
+    """
     if origin.run is None or origin.checkpoint is None:
         return
     stored, now = origin.checkpoint.model_config, asdict(config)
+    free = ("vocab_size",) if config.positions == "learned" else ("vocab_size", "context_length")
     refused = [
         f"model.config.{name} was {stored[name]!r} in run {origin.run.name!r} and is now {now[name]!r}"
         for name in now
-        if name != "vocab_size" and stored.get(name, now[name]) != now[name]
+        if name not in free and stored.get(name, now[name]) != now[name]
     ]
     if refused:
         raise SettingsError(

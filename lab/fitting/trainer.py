@@ -38,7 +38,7 @@ def make_trainer(
     trainer = build_trainer(
         settings,
         logger=loggers,
-        plugins=[LabCheckpointIO(background=True)],
+        plugins=[LabCheckpointIO(background=True, compares=decisions.compares)],
         precision=decisions.levers.precision,
         max_steps=decisions.steps,
         max_epochs=-1,

@@ -33,8 +33,10 @@ def lab_says(
 
 
 def final_loss_of(sealed: Predictions | None) -> Forecast | None:
-    """What the lab has sealed of the final validation loss; None where it said nothing, or no interval."""
-    found = sealed.of("lab", "final_val_loss") if sealed else None
+    """What the lab has sealed of the final validation loss; None where it said nothing, no interval, or of what the
+    run was before it was changed."""
+    open_still = sealed is not None and not sealed.closed and not sealed.scored
+    found = sealed.of("lab", "final_val_loss") if sealed and open_still else None
     if found is None or found.low is None or found.high is None:
         return None
     return Forecast(found.value, found.low, found.high, found.method)
@@ -56,7 +58,7 @@ def score_predictions(run: Run, data: LabData) -> Predictions | None:
     if found is None:
         return None
     quality = sample_quality(run, data) if found.of("person", "sample_quality") else None
-    return score(run, outcomes(run.metrics(), sample_quality=quality))
+    return score(run, outcomes(run.metrics(), sample_quality=quality), run.status().step)
 
 
 def sample_quality(run: Run, data: LabData) -> float | None:

@@ -3,7 +3,8 @@
     {"format": 1, "sealed": Unix time or null,
      "predictions": [{"by": "lab" or "person", "quantity", "value", "low", "high", "coverage": 0.8, "method",
                       "outcome": null until the run is complete, "inside": null where there is no interval}],
-     "mental_model": {"before": text or null}}
+     "mental_model": {"before": text or null},
+     "closed": null, or {"step", "why"}: scored there, or the run was changed and is not the one that was meant}
 
 An interval that is meant to hold in 80 of 100 cases and holds in 60 is too narrow, in 100 too wide: that is what
 `calibration` counts, over all runs (Gneiting and Raftery 2007).
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from lab.files import read_json, write_json
 from lab.runs import metrics
@@ -24,6 +25,7 @@ from lab.runs.paths import RunPaths
 
 FORMAT = 1
 COVERAGE = 0.8
+SCORED = "scored"
 
 By = Literal["lab", "person"]
 OVERFIT_RISE = 0.01  # of the lowest validation loss; the definition that `predict.overfit` states
@@ -113,6 +115,12 @@ class Predictions:
     predictions: list[Prediction]
     sealed: float | None = None
     mental_model: str | None = None
+    closed: dict[str, Any] | None = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether any was held against its outcome."""
+        return any(p.outcome is not None for p in self.predictions)
 
     def of(self, by: By, quantity: str) -> Prediction | None:
         """The prediction of `quantity` by the lab or the user; None where there is none."""
@@ -128,17 +136,30 @@ def seal(run: RunPaths, predictions: Iterable[Prediction], mental_model: str | N
     return sealed
 
 
-def score(run: RunPaths, outcomes: Mapping[str, float | None]) -> Predictions | None:
+def score(run: RunPaths, outcomes: Mapping[str, float | None], step: int | None = None) -> Predictions | None:
     """Score what was sealed against `{quantity: outcome}`, and store the result; None without predictions.
 
-    A resumed run is scored again: the last end counts. Raises `ValueError` for a damaged file.
+    Once: predictions are about the run as it was when they were sealed, so they stay as they are where they were scored
+    before, or the run was changed. `step`: at which it ended. Raises `ValueError` for a damaged file.
     """
     found = read_predictions(run)
-    if found is None:
-        return None
+    if found is None or found.closed or found.scored:
+        return found
     found.predictions = [p.scored(_finite(outcomes.get(p.quantity))) for p in found.predictions]
+    found.closed = {"step": step, "why": SCORED}
     _write(run, found)
     return found
+
+
+def close(run: RunPaths, step: int, why: str) -> None:
+    """The run was changed at `step`: what was sealed is about another, and is not scored any more.
+
+    Raises `ValueError` for a damaged file.
+    """
+    found = read_predictions(run)
+    if found is not None and not found.closed and not found.scored:
+        found.closed = {"step": step, "why": why}
+        _write(run, found)
 
 
 def read_predictions(run: RunPaths) -> Predictions | None:
@@ -154,7 +175,10 @@ def read_predictions(run: RunPaths) -> Predictions | None:
         if not all(isinstance(p.value, int | float) and isinstance(p.quantity, str) for p in rows):
             raise TypeError
         mental = content.get("mental_model") or {}
-        return Predictions(rows, content.get("sealed"), mental.get("before"))
+        closed = content.get("closed")
+        return Predictions(
+            rows, content.get("sealed"), mental.get("before"), closed if isinstance(closed, dict) else None
+        )
     except (KeyError, TypeError, AttributeError):
         raise ValueError(f"{run.predictions_path} is damaged: it holds no predictions") from None
 
@@ -227,6 +251,7 @@ def _write(run: RunPaths, found: Predictions) -> None:
             "sealed": found.sealed,
             "predictions": [asdict(p) for p in found.predictions],
             "mental_model": {"before": found.mental_model},
+            "closed": found.closed,
         },
     )
 

@@ -1,7 +1,8 @@
 """`seams.json`: what held from which step on. Where settings change in the middle of a run there is a seam.
 
     {"format": 1, "seams": [{"step", "tokens", "sequences", "tokens_per_step", "context_length", "total_steps",
-                             "text", "held_out", "settings": {…}, "changed": {setting: {"from", "to"}}}, …]}
+                             "text", "held_out", "settings": {…}, "changed": {setting: {"from", "to"}},
+                             "rates", "rise"}, …]}
 
 The first is the run's beginning, each further one a change. This is the one place that says how many tokens were seen
 at a step, which sequence comes next and what a step held: metrics, batches, report, comparison, forecast and page ask
@@ -42,6 +43,8 @@ class Seam:
         held_out: `held_out_of` data.json; None: not known.
         settings: The whole configuration, as config.yaml has it.
         changed: {setting: {"from", "to"}} against what held before; empty at the beginning of a run.
+        rates: The learning rate at `step` as it was and as it is, where that is another; None: as it was.
+        rise: Step and factor (of the optimizer's rate) from which the rate goes to the schedule's; None: it does not.
     """
 
     step: int
@@ -54,6 +57,8 @@ class Seam:
     held_out: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rates: tuple[float, float] | None = None
+    rise: tuple[int, float] | None = None
 
     @property
     def sequences_per_step(self) -> int:
@@ -78,10 +83,6 @@ class Seam:
         corpus = data.get("corpus")
         told = corpus.get("fingerprint") if isinstance(corpus, Mapping) else None
         return data if told == self.text else {"corpus": {"fingerprint": self.text}}
-
-    def sentence(self) -> str:
-        """What changed, in a line."""
-        return ", ".join(f"{name}: {change.get('from')} → {change.get('to')}" for name, change in self.changed.items())
 
 
 class Seams:
@@ -146,6 +147,11 @@ class Seams:
         return 0
 
 
+def told_changes(changed: Mapping[str, Mapping[str, Any]]) -> str:
+    """Changes of settings in a line: `data.batch_size: 4 → 8`."""
+    return ", ".join(f"{name}: {change.get('from')} → {change.get('to')}" for name, change in changed.items())
+
+
 def write_seams(run: RunPaths, seams: Seams) -> None:
     """Write seams.json."""
     write_json(run.seams_path, {"format": FORMAT, "seams": [asdict(seam) for seam in seams.all]})
@@ -181,7 +187,13 @@ def _parse(row: Mapping[str, Any]) -> Seam:
     mappings = isinstance(seam.settings, dict) and isinstance(seam.changed, dict)
     if not (whole and mappings and all(isinstance(change, dict) for change in seam.changed.values())):
         raise ValueError(f"seam {row.get('step')!r} holds something else than it should")
-    return replace(seam, total_steps=seam.total_steps if type(seam.total_steps) is int else None)
+    total = seam.total_steps if type(seam.total_steps) is int else None
+    return replace(seam, total_steps=total, rates=_pair(seam.rates), rise=_pair(seam.rise))
+
+
+def _pair(value: Any) -> Any:
+    whole = isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
+    return tuple(value) if whole else None
 
 
 def _told_elsewhere(run: RunPaths) -> Seams | None:

@@ -42,11 +42,13 @@ class LabCheckpointIO(TorchCheckpointIO):
     next steps run. What a failed write raises is then raised by the next `save_checkpoint`, `check` or `finish`.
     From the first checkpoint on memory holds the state twice.
 
-    `newest` holds hash and size of the file written last, so that it need not be read again.
+    `newest` holds hash and size of the file written last, so that it need not be read again. Without `compares` the
+    losses of before are no measure of those to come, and what early stopping knows of them is left out in reading.
     """
 
-    def __init__(self, background: bool = False) -> None:
+    def __init__(self, background: bool = False, *, compares: bool = True) -> None:
         self.newest: Written | None = None
+        self._compares = compares
         self._copier = Copier()
         self._writer = ThreadPoolExecutor(1, "checkpoint") if background else None
         self._pending: list[Future[Any]] = []
@@ -104,8 +106,9 @@ class LabCheckpointIO(TorchCheckpointIO):
             raise ValueError("checkpoints are read with weights_only=True only: a file must not run code")
         self.finish()
         state = read_state(Path(path))
-        states = state.get("callbacks", {})
-        state["callbacks"] = {RENAMED.get(name, name): kept for name, kept in states.items() if name != TIMER}
+        left_out = (TIMER,) if self._compares else (TIMER, "EarlyStopping")
+        states = {name: kept for name, kept in state.get("callbacks", {}).items() if not name.startswith(left_out)}
+        state["callbacks"] = {RENAMED.get(name, name): kept for name, kept in states.items()}
         return state
 
 

@@ -22,7 +22,7 @@ from torchmetrics import SumMetric
 from lab.model import GPT, GPTConfig
 from lab.runs import metrics
 from lab.training.optimizers import OptimizerConfig, adopt_hyperparameters, build_optimizer
-from lab.training.schedules import ScheduleConfig, lr_factor
+from lab.training.schedules import Rise, ScheduleConfig, lr_factor
 from lab.training.step import StepBatch, refuse_non_finite, step_seed, summed_loss, take_step
 
 
@@ -58,6 +58,8 @@ class PretrainingModule(L.LightningModule):
         self.seed = 0
         self.lr_scale = 1.0
         """A factor on the whole schedule, set by hand while the run trains."""
+        self.rise: Rise | None = None
+        """Where the run went on at another rate than it had."""
         self.measured: dict[str, float] = {}
         """What the newest step measured: `train/loss` (nats per token), `train/grad_norm` (unclipped), `train/lr`."""
         self.validated: dict[str, float] = {}
@@ -77,7 +79,7 @@ class PretrainingModule(L.LightningModule):
 
     def lr_factor_at(self, step: int) -> float:
         """What the optimizer's base learning rates are multiplied with at `step`: schedule times the hand-set scale."""
-        return self.lr_scale * lr_factor(step, self.trainer.max_steps, self.schedule_config)
+        return self.lr_scale * lr_factor(step, self.trainer.max_steps, self.schedule_config, self.rise)
 
     def training_step(self, batch: StepBatch, batch_idx: int) -> None:
         """One optimizer step, as Lightning asks for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Literal, assert_never, get_args
+from typing import Literal, NamedTuple, assert_never, get_args
 
 Kind = Literal["cosine", "linear", "wsd", "constant"]
 DecayShape = Literal["linear", "sqrt", "cosine"]
@@ -16,6 +16,13 @@ REMAINING: dict[DecayShape, Callable[[float], float]] = {
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
 }
 """How a decay falls, from 1 at progress 0 to 0 at progress 1."""
+
+
+class Rise(NamedTuple):
+    """Where a run goes on at another rate than it had: at `step` it had `factor` of the optimizer's own rate."""
+
+    step: int
+    factor: float
 
 
 @dataclass
@@ -37,6 +44,8 @@ class ScheduleConfig:
             wsd and linear 0 is usual.
         decay_fraction: wsd only: the last part of the run, in which the learning rate falls.
         decay_shape: wsd only: linear, sqrt: 1-sqrt, which falls fast first (Hägele et al. 2024), or cosine.
+        rewarm_steps: Steps over which a run that is resumed or forked at another rate goes from the one it had to the
+            schedule's (Ibrahim et al. 2024); unset: it jumps.
     """
 
     kind: Kind = "cosine"
@@ -45,6 +54,7 @@ class ScheduleConfig:
     final_lr_fraction: float = 0.1
     decay_fraction: float = 0.2
     decay_shape: DecayShape = "linear"
+    rewarm_steps: int | None = None
 
     def __post_init__(self) -> None:
         checks = {
@@ -53,6 +63,7 @@ class ScheduleConfig:
                 self.warmup_steps is None or self.warmup_steps >= 0,
                 "give 0 (none) or more steps",
             ),
+            "rewarm_steps": (self.rewarm_steps is None or self.rewarm_steps >= 0, "give 0 (none) or more steps"),
             "warmup_fraction": (0 <= self.warmup_fraction < 1, "give a part of the run, at least 0, below 1"),
             "final_lr_fraction": (0 <= self.final_lr_fraction <= 1, "give a part of the rate, from 0 to 1"),
             "decay_fraction": (
@@ -122,13 +133,18 @@ class ScheduleConfig:
         ]
 
 
-def lr_factor(step: int, total_steps: int, config: ScheduleConfig) -> float:
+def lr_factor(step: int, total_steps: int, config: ScheduleConfig, rise: Rise | None = None) -> float:
     """What the optimizer's learning rates are multiplied with in the update from `step` to `step + 1`.
 
     A warm-up of w steps gives (step+1)/(w+1): the first update moves already, the peak is reached at step w.
     The final value stands exactly at `total_steps`, one after the last update, so that a decay to 0 wastes no
     update (with cosine this is nanoGPT's formula with lr_decay_iters = total_steps); later steps stay there.
+
+    A `rise` of r steps is blended in as a warm-up is: (step-start+1)/(r+1) of the way from the rate before.
     """
+    if rise is not None and config.rewarm_steps and rise.step <= step < rise.step + config.rewarm_steps:
+        way = (step - rise.step + 1) / (config.rewarm_steps + 1)
+        return rise.factor + way * (lr_factor(step, total_steps, config) - rise.factor)
     warmup = config.warmup(total_steps)
     if step < warmup:
         return (step + 1) / (warmup + 1)

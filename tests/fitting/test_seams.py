@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from lab.__main__ import main
 from lab.data.dataset import LabData
 from lab.loading import load_data
 from lab.runs import Run, open_run
+from lab.runs.events import Resumed, of_kind
+from lab.runs.predictions import calibration, read_predictions
 from lab.runs.seams import Seams
 from tests.tiny import tiny_args
 
@@ -146,3 +149,173 @@ def test_a_record_that_was_lost_is_made_good_by_the_checkpoint(run: Run) -> None
     go_on(run, "--horizon.steps=14")
     assert run.status().tokens == 512 + 6 * 8 * PER_SEQUENCE
     assert seams_of(run).at(13).sequence_at(13) == 32 + 5 * 8
+
+
+# ---------------------------------------------------------------- another context
+
+
+@pytest.mark.parametrize("kind", ["resume", "fork"])
+def test_a_horizon_in_tokens_binds_whatever_the_context(tmp_path: Path, kind: str) -> None:
+    more = ("--horizon.steps=null", "--horizon.tokens=1024", "--checkpoint.every=8", "--checkpoint.keep=9")
+    assert fit(*tiny_args(tmp_path, *more)) == 0
+    run = open_run("tiny", tmp_path / "runs")
+    assert (run.status().total_steps, run.status().tokens) == (16, 1024)
+    run.checkpoints()[-1].path.unlink()  # as if it had been stopped at step 8, after 512 tokens
+    before = [read_of(run, step) for step in range(8)]
+    again = go_on(run, "--data.context_length=8", kind=kind)
+    assert (again.status().total_steps, again.status().tokens) == (24, 1024)
+    assert [read_of(again, step) for step in range(8)] == before
+    assert seams_of(again).last.sequences == 64  # as far into the text as 32 sequences of 16 are
+    assert len(read_of(again, 8)) == 4
+
+
+@pytest.mark.parametrize("kind", ["resume", "fork"])
+def test_a_horizon_in_minutes_counts_what_is_gone(run: Run, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.fitting.decisions.seconds_per_step", lambda *_: 0.5)
+    monkeypatch.setattr("lab.fitting.decisions._seconds_of", lambda _: 2.0)
+    again = go_on(run, "--horizon.minutes=0.1", "--data.context_length=8", kind=kind)
+    assert again.status().total_steps == 8 + (6 - 2) / 0.5
+
+
+def test_the_models_context_may_change_where_no_weight_belongs_to_a_position(tmp_path: Path) -> None:
+    more = ("--model.config.positions=rope", "--horizon.steps=null", "--horizon.tokens=512", "--checkpoint.every=4")
+    assert fit(*tiny_args(tmp_path, *more)) == 0
+    run = open_run("tiny", tmp_path / "runs")
+    again = go_on(run, "--model.config.context_length=32", "--horizon.tokens=1024", kind="fork")
+    assert (again.status().total_steps, again.status().tokens) == (12, 1024)
+    assert seams_of(again).last.changed["model.config.context_length"] == {"from": 16, "to": 32}
+
+
+# ---------------------------------------------------------------- another text
+
+
+@pytest.mark.parametrize("kind", ["resume", "fork"])
+def test_another_text_is_read_from_its_start_and_validated_at_once(
+    run: Run, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "harder.txt"
+    letters = sorted(set(Path((run.config() or {})["data"]["path"]).read_text()))
+    rng = random.Random(1)
+    other.write_text("".join(rng.choice(letters) for _ in range(20_000)))
+    best = run.checkpoints()[-1].losses["val/loss"]
+    more = (f"--data.path={other}", f"--data.tokenizer={run.tokenizer_path}", "--horizon.steps=12")
+    again = go_on(run, *more, "--checkpoint.every=2", kind=kind)
+    told = said(capsys)
+    assert "another text is read, from its sequence 0 on" in told
+    assert ("what is held out is not what the run was validated on" in told) == (kind == "resume")
+    steps, losses = again.metrics().series("val/loss")
+    assert 8 in steps
+    assert losses[steps.index(8)] > best
+    after = [info for info in again.checkpoints() if info.step > 8]
+    assert any("best" in info.aliases for info in after)
+    assert seams_of(again).at(8).sequences == 0
+    assert again.status().tokens == 12 * 64
+    assert read_of(again, 7) == read_of(run, 7)
+
+
+def test_a_fork_of_the_same_text_is_validated_at_its_first_step(run: Run) -> None:
+    again = go_on(run, "--horizon.steps=12", "--validation.every=100", kind="fork", step=4)
+    steps, losses = again.metrics().series("val/loss")
+    theirs = dict(zip(*run.metrics().series("val/loss"), strict=True))
+    assert steps == [4, 12]
+    assert losses[0] == theirs[4]
+
+
+def test_early_stopping_of_a_fork_forgets_what_its_parent_reached(tmp_path: Path) -> None:
+    stopping = "lightning.pytorch.callbacks.EarlyStopping"
+    more = (
+        f"--trainer.callbacks={stopping}", "--trainer.callbacks.monitor=val/loss", "--trainer.callbacks.patience=1",
+        "--validation.every=4", "--checkpoint.every=4",
+    )  # fmt: skip
+    assert fit(*tiny_args(tmp_path, *more, steps=8)) == 0
+    run = open_run("tiny", tmp_path / "runs")
+    harder = tmp_path / "harder.txt"
+    letters = sorted(set((tmp_path / "corpus.txt").read_text()))
+    rng = random.Random(1)
+    harder.write_text("".join(rng.choice(letters) for _ in range(20_000)))
+    again = go_on(
+        run, f"--data.path={harder}", f"--data.tokenizer={run.tokenizer_path}", "--horizon.steps=40", kind="fork"
+    )
+    assert (again.status().step or 0) > 8  # where its parent's best would have ended it
+
+
+# ---------------------------------------------------------------- settings edited by hand
+
+
+def edit(run: Run, old: str, new: str) -> None:
+    text = run.config_path.read_text()
+    assert old in text
+    run.config_path.write_text(text.replace(old, new))
+
+
+def test_a_configuration_edited_by_hand_is_compared_with_what_was_trained(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(run, "lr: 0.001", "lr: 0.002")
+    edit(run, "steps: 8", "steps: 12")
+    go_on(run)
+    told = said(capsys)
+    assert "model.optimizer.lr: 0.001 → 0.002" in told
+    assert "horizon.steps: 8 → 12" in told
+    assert run.status().step == 12
+    changed = {"model.optimizer.lr": {"from": 0.001, "to": 0.002}, "horizon.steps": {"from": 8, "to": 12}}
+    assert of_kind(run.events(), Resumed)[-1].changed == changed
+    assert seams_of(run).last.changed == changed
+
+
+def test_of_a_run_from_before_the_record_a_longer_horizon_is_seen(run: Run) -> None:
+    run.seams_path.unlink()
+    edit(run, "steps: 8", "steps: 12")
+    go_on(run)
+    assert run.status().step == 12
+    assert seams_of(run).last.changed == {"horizon.steps": {"from": 8, "to": 12}}
+
+
+# ---------------------------------------------------------------- predictions
+
+
+def test_predictions_are_scored_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit(*tiny_args(tmp_path, "--predict.final_loss=[1,5]", steps=6)) == 0
+    run = open_run("tiny", tmp_path / "runs")
+    assert "it was" in said(capsys)
+    before = read_predictions(run)
+    assert before is not None
+    assert before.closed == {"step": 6, "why": "scored"}
+    go_on(run, "--horizon.steps=20", "--model.optimizer.lr=0.01")
+    assert "predictions, as scored at step 6" in said(capsys)
+    assert read_predictions(run) == before
+    assert calibration([before])[0].scored == 1
+
+
+def test_a_run_that_is_changed_before_its_end_closes_its_predictions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--checkpoint.every=4", "--checkpoint.keep=9", "--predict.final_loss=[1,5]")
+    assert fit(*tiny_args(tmp_path, *more, steps=8)) == 0
+    run = open_run("tiny", tmp_path / "runs")
+    content = json.loads(run.predictions_path.read_text())  # as if it had been stopped at step 4
+    content["closed"], content["predictions"] = None, [row | {"outcome": None} for row in content["predictions"]]
+    run.predictions_path.write_text(json.dumps(content))
+    run.checkpoints()[-1].path.unlink()
+    capsys.readouterr()
+    go_on(run, "--validation.every=2", "--horizon.steps=10")
+    found = read_predictions(run)
+    assert found is not None
+    assert found.closed == {"step": 4, "why": "the run was changed, horizon.steps: 8 → 10"}
+    assert not found.scored
+    assert "predictions: closed at step 4 and not scored" in said(capsys)
+    assert not calibration([found])
+
+
+def test_how_closely_a_run_is_watched_closes_no_prediction(tmp_path: Path) -> None:
+    more = ("--checkpoint.every=4", "--checkpoint.keep=9", "--predict.final_loss=[1,5]")
+    assert fit(*tiny_args(tmp_path, *more, steps=8)) == 0
+    run = open_run("tiny", tmp_path / "runs")
+    content = json.loads(run.predictions_path.read_text())
+    content["closed"], content["predictions"] = None, [row | {"outcome": None} for row in content["predictions"]]
+    run.predictions_path.write_text(json.dumps(content))
+    run.checkpoints()[-1].path.unlink()
+    go_on(run, "--validation.every=2")
+    found = read_predictions(run)
+    assert found is not None
+    assert found.closed == {"step": 8, "why": "scored"}

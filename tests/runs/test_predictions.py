@@ -13,6 +13,7 @@ from lab.runs.predictions import (
     Prediction,
     Predictions,
     calibration,
+    close,
     outcomes,
     read_predictions,
     score,
@@ -54,10 +55,18 @@ def test_scoring_tells_what_held(run: Run) -> None:
     assert found is not None
     assert [(p.outcome, p.inside) for p in found.predictions] == [(1.87, True), (1.87, False), (None, None)]
     assert read_predictions(run) == found
-    again = score(run, {"final_val_loss": 1.70})  # it went on after all
-    assert again is not None
-    assert [p.inside for p in again.predictions] == [False, True, None]
-    assert again.sealed == found.sealed
+    assert score(run, {"final_val_loss": 1.70}) == found  # it went on after all: it was about the first end
+
+
+def test_predictions_of_a_run_that_was_changed_are_not_scored(run: Run) -> None:
+    seal(run, SAID)
+    close(run, 100, "the learning rate")
+    close(run, 120, "the batch")
+    found = score(run, {"final_val_loss": 1.87})
+    assert found is not None
+    assert found.closed == {"step": 100, "why": "the learning rate"}
+    assert not found.scored
+    assert not calibration([found])
 
 
 def test_a_run_without_predictions_has_none(run: Run) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.runs import Run
-from lab.runs.seams import Seam, Seams, held_out_of, read_seams, write_seams
+from lab.runs.seams import Seam, Seams, held_out_of, read_seams, told_changes, write_seams
 
 SIZES = st.tuples(st.integers(1, 50), st.sampled_from([1, 2, 4, 8]), st.sampled_from([4, 8, 16]))
 
@@ -80,7 +80,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert found.all == seams.all
     assert found.changes == (second,)
     assert list(second.decisive) == ["data.batch_size"]
-    assert second.sentence() == "data.batch_size: 4 → 8, validation.every: None → 5"
+    assert told_changes(second.changed) == "data.batch_size: 4 → 8, validation.every: None → 5"
 
 
 @pytest.mark.parametrize(

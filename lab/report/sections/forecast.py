@@ -9,7 +9,7 @@ from lab.report.document import Block, Paragraph, Section, Table
 from lab.report.formatting import day, listed, loss, number, percent, plural
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
-from lab.runs.predictions import QUANTITIES, Prediction
+from lab.runs.predictions import QUANTITIES, SCORED, Prediction, Predictions
 from lab.units import UNKNOWN, byte_count
 
 BY = {"lab": "the lab", "person": "you"}
@@ -24,6 +24,7 @@ def forecast(record: RunRecord) -> Section:
     if rows and record.predictions is not None:
         sealed = record.predictions.sealed
         when = f"Sealed {day(sealed)}, before the first step." if is_number(sealed) else "Never sealed."
+        when += closing(record.predictions)
         table = [
             (
                 BY.get(p.by, p.by), quantity_name(p.quantity), _value(p, p.value), _interval(p), _value(p, p.outcome),
@@ -40,6 +41,14 @@ def forecast(record: RunRecord) -> Section:
     return Section("Forecast and outcome", blocks + _forecasts(record))
 
 
+def closing(found: Predictions) -> str:
+    """When and why predictions were scored, or are not."""
+    if not found.closed or not is_number(step := found.closed.get("step")):
+        return ""
+    why = found.closed.get("why")
+    return f" Scored at step {step:,}." if why == SCORED else f" Closed at step {step:,} and not scored: {why}."
+
+
 def quantity_name(quantity: str) -> str:
     """What was predicted, in words."""
     return QUANTITIES[quantity].label if quantity in QUANTITIES else quantity
@@ -49,7 +58,8 @@ def predictions(record: RunRecord) -> list[Prediction]:
     """What was predicted; of a completed run with its outcomes, as far as its metrics have them."""
     found = record.predictions.predictions if record.predictions is not None else []
     shown = [p for p in found if all(x is None or is_number(x) for x in (p.value, p.low, p.high, p.outcome))]
-    if not record.ended_well:
+    settled = record.predictions is not None and (record.predictions.closed or record.predictions.scored)
+    if not record.ended_well or settled:
         return shown
     return [p.scored(record.outcomes.get(p.quantity)) if p.outcome is None else p for p in shown]
 
