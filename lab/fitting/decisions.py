@@ -138,7 +138,7 @@ def _seams(
         settings.tree,
         {name: {"from": was, "to": to} for name, (was, to) in changed.items()},
         (rate.before, rate.after) if rate else None,
-        settings.module.rise,
+        None if (rise := settings.module.rise) is None else (rise.step, rise.factor),
     )
     if before is None:
         return Seams([now])

@@ -58,8 +58,7 @@ def predictions(record: RunRecord) -> list[Prediction]:
     """What was predicted; of a completed run with its outcomes, as far as its metrics have them."""
     found = record.predictions.predictions if record.predictions is not None else []
     shown = [p for p in found if all(x is None or is_number(x) for x in (p.value, p.low, p.high, p.outcome))]
-    settled = record.predictions is not None and (record.predictions.closed or record.predictions.scored)
-    if not record.ended_well or settled:
+    if not record.ended_well or (record.predictions is not None and record.predictions.closed):
         return shown
     return [p.scored(record.outcomes.get(p.quantity)) if p.outcome is None else p for p in shown]
 
