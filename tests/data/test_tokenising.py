@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,15 +13,31 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as HFTokenizer
+from tokenizers import models, pre_tokenizers, trainers
 
 from lab.data import tokenising
 from lab.data.bpe import train_bpe
 from lab.data.corpus import Piece
+from lab.data.huggingface import read_settings
 from lab.data.tokenising import tokenised
 from lab.data.vocabulary import EOT, ByteTokenizer, CharTokenizer, Tokenizer, valid_unicode
 
 LEARNED = "the cat sat on the mat, and that's that; 1234 return  self\n\n    def naïve(世界): pass\r\n" * 20
+
+
+def published() -> Tokenizer:
+    """What a tokenizer.json of Hugging Face's describes."""
+    learner = HFTokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=[EOT], initial_alphabet=alphabet, show_progress=False)
+    learner.train_from_iterator([LEARNED], trainer)
+    return read_settings(json.loads(learner.to_str()), "own", 400, [EOT])
+
+
 TOKENIZERS = {
+    "huggingface": published(),
     "bpe": train_bpe([LEARNED], 400),
     "bytes": ByteTokenizer(),
     "char": CharTokenizer(LEARNED, end_of_text=True, unknown=True),
