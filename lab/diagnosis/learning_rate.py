@@ -92,9 +92,10 @@ def clipping_always(evidence: Evidence, limits: Any) -> Found | None:
     norms = part.values
     if not clip or len(norms) < 20:
         return None
-    median, share = float(np.median(norms)), float((norms > clip).mean())
+    share = float((norms > clip).mean())
     if share < limits.clip_share:
         return None
+    median = float(np.median(norms))
     level: Level = "warning" if clip / median < limits.clip_cut else "note"
     what = f"{share:.0%} of the gradients were clipped to a norm of {clip:g}; their median norm is {median:.2g}"
     return Found(level, what, int(part.steps[0]), metrics.TRAIN_GRAD_NORM, share, limits.clip_share)

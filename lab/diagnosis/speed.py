@@ -37,7 +37,8 @@ def data_bound(evidence: Evidence, limits: Any) -> Found | None:
 def slowing_down(evidence: Evidence, limits: Any) -> Found | None:
     """Steps take much longer than they did."""
     curve = evidence[metrics.PERF_STEP_SECONDS]
-    if len(curve) < 8:
+    # Percentiles cost; no step of a usual length can be the end of a slow stretch.
+    if len(curve) < 8 or curve.values[-1] <= limits.slower * curve.values.min():
         return None
     usual = float(np.percentile(curve.values, 20))
     begin = unbroken_since(curve.values > limits.slower * usual, int(limits.speed_looks))

@@ -51,19 +51,25 @@ class Spike:
     back: int | None
 
 
-def spikes(series: Series, limits: Any, *, least: float | None = None, newest: int | None = None) -> list[Spike]:
+def spikes(series: Series, limits: Any, *, least: float | None = None) -> list[Spike]:
     """The spikes of a curve, oldest first: what rises out of the noise of the 50 values before.
 
-    Args:
-        least: How far a spike rises at least, in the curve's unit; None: `spike_nats`, for a loss.
-        newest: Of the values above their recent mean examine only so many, the newest; None: all.
+    `least`: how far a spike rises at least, in the curve's unit; None: `spike_nats`, for a loss.
     """
-    steps, values = series.steps, series.values
+    return [_spike(series, at, before, limits) for at, before in _beginnings(series, limits, least)]
+
+
+def _beginnings(series: Series, limits: Any, least: float | None = None, newest: int = 0) -> list[tuple[int, float]]:
+    """Where each spike begins, as an index, and the median before it.
+
+    `newest`: of the values above their recent mean examine only so many, the newest; 0: all.
+    """
+    values = series.values
     if len(values) < TRAILING + 2:
         return []
     now, mean = values[TRAILING:], window_mean(values, TRAILING - 1)[TRAILING - 1 : -1]
     # Medians cost; they are taken only where a value stands above its recent mean.
-    high = np.flatnonzero(now > (1 + limits.spike_rise / 2) * mean)[-newest if newest else 0 :]
+    high = np.flatnonzero(now > (1 + limits.spike_rise / 2) * mean)[-newest:]
     if not len(high):
         return []
     windows = np.lib.stride_tricks.sliding_window_view(values, TRAILING)[high]
@@ -71,15 +77,28 @@ def spikes(series: Series, limits: Any, *, least: float | None = None, newest: i
     # 1.4826 makes the median distance a standard deviation; the fall of a young loss is not its scatter.
     scatter = 1.4826 * np.median(np.abs(np.diff(windows, axis=1)), axis=1) / np.sqrt(2)
     bar = np.maximum((1 + limits.spike_rise) * median, median + limits.spike_z * scatter)
-    leaps = high[now[high] > np.maximum(bar, median + (limits.spike_nats if least is None else least))]
-    found = []
+    leaps = now[high] > np.maximum(bar, median + (limits.spike_nats if least is None else least))
+    at, before = high[leaps], median[leaps]
     # A spike begins with the first leap after a quiet stretch.
-    for at in leaps[np.flatnonzero(np.diff(leaps, prepend=-TRAILING) > TRAILING // 2)].tolist():
-        before = float(median[high == at][0])
-        back = np.flatnonzero(window_mean(now[at:], 4) <= limits.spike_back * before)
-        step_back = int(steps[TRAILING + at + int(back[0])]) if len(back) else None
-        found.append(Spike(int(steps[TRAILING + at]), before, float(now[at : at + TRAILING].max()), step_back))
-    return found
+    first = np.diff(at, prepend=-TRAILING) > TRAILING // 2
+    return list(zip((TRAILING + at[first]).tolist(), before[first].tolist(), strict=True))
+
+
+def _spike(series: Series, at: int, before: float, limits: Any) -> Spike:
+    steps, values = series.steps, series.values[at:]
+    back = _first_at_most(values, limits.spike_back * before)
+    step_back = None if back is None else int(steps[at + back])
+    return Spike(int(steps[at]), before, float(values[:TRAILING].max()), step_back)
+
+
+def _first_at_most(values: np.ndarray, bar: float) -> int | None:
+    """Where the mean of five values is first back at a bar. Most spikes are short: looked for in growing parts."""
+    part = TRAILING
+    while True:
+        back = np.flatnonzero(window_mean(values[:part], 4) <= bar)
+        if len(back) or part >= len(values):
+            return int(back[0]) if len(back) else None
+        part *= 8
 
 
 @STABILITY.rule(
@@ -92,10 +111,11 @@ def spikes(series: Series, limits: Any, *, least: float | None = None, newest: i
 )
 def loss_spike(evidence: Evidence, limits: Any) -> Found | None:
     """The loss has a spike, and whether it recovered."""
-    found = spikes(evidence[metrics.TRAIN_LOSS], limits, newest=MOST_LEAPS)
+    losses = evidence[metrics.TRAIN_LOSS]
+    found = _beginnings(losses, limits, newest=MOST_LEAPS)
     if not found:
         return None
-    spike = found[-1]
+    spike = _spike(losses, *found[-1], limits)
     what = f"the loss jumped from {spike.before:.2f} to {spike.top:.2f} at step {spike.step}"
     if spike.back is not None:
         what += f" and was back at step {spike.back}"

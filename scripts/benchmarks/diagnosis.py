@@ -1,4 +1,5 @@
-"""`diagnose`: whether the rules find every fault of `configs/broken`, how soon, and nothing in healthy runs.
+"""`diagnose`: whether the rules find every fault of `configs/broken`, how soon, and nothing in healthy runs; and how
+long a run of many lines takes to examine, and to be sent to the page.
 
     python scripts/bench.py diagnose
     python -m scripts.benchmarks.diagnosis --folder /tmp/broken --seconds 200        a part, and what is known so far
@@ -25,9 +26,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from lab.diagnosis import LEVELS, diagnose
 from lab.diagnosis.broken_runs import BROKEN_RUNS, HEALTHY
-from lab.runs import Run, open_run
+from lab.runs import MetricsWriter, Run, create_run, open_run
 from scripts.benchmarks.commands import fit, flags
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 BROKEN = "configs/broken"
 HEALTHY_RUNS = 14
 SERIES = "report"  # the series that is reported; thresholds were chosen on the series `tune`
+LONG = (20_000, 40_000)  # lines of the runs that are timed; twice as many are to take twice as long
+TIMES = 5
 QUIET = ("--tensorboard", "false", "--checkpoint.every", "0")
 
 
@@ -188,11 +193,56 @@ def run(options: Options) -> list[Row]:
             found = [examine(open_run(n, folder), r, []) for n, r in (("no_mask", "sees_future"), ("quick-0", None))]
         else:
             found = results(Path(folder))
+        timed = [row for lines in ((200, 400) if options.quick else LONG) for row in time_long_run(Path(folder), lines)]
     bars = [Row("diagnose", "", bar, unit="", note=reached) for bar, reached in summary(found).items()]
-    return bars + [
+    return [*timed, *bars] + [
         Row("diagnose", "broken" if r.rule else "healthy", r.name, value=r.named, unit="named at step", note=_said(r))
         for r in found
     ]
+
+
+def make_long_run(folder: Path, lines: int) -> Run:
+    """A run with a line for every step, noise and spikes in it, and no run.json: its plan is not known."""
+    rng, run = random.Random(lines), create_run(folder, f"long-{lines}")
+    with MetricsWriter(run) as log:
+        for step in range(lines):
+            loss = (2 + 3.5 * math.exp(-20 * step / lines)) * (1 + 0.03 * rng.gauss(0, 1))
+            values = {
+                "train/loss": 2 * loss if step % 997 == 996 else loss,
+                "train/grad_norm": 0.5 + rng.random(),
+                "train/lr": 1e-3 * min(1, step / 100),
+                "perf/step_seconds": 0.01 + 0.01 * rng.random(),
+            }
+            layers = {f"stats/entropy.layer{i}": 0.5 for i in range(4)} if step % 100 == 0 else {}
+            log.write(step, 1024 * step, 0.01 * step, values | layers | ({"val/loss": loss} if layers else {}))
+    return run
+
+
+def time_long_run(folder: Path, lines: int) -> list[Row]:
+    """Processor time of examining a long run, and of making it ready for a page that opens it."""
+    from analysis_app.steering.cursor import Place, messages_of, read_delta
+    from scripts.benchmarks.measure import Row, percentile
+
+    run = make_long_run(folder, lines)
+
+    def send() -> None:
+        place, behind = Place(), True
+        while behind:
+            delta = read_delta(run, place)
+            for message in messages_of(delta, place):
+                orjson.dumps(message)
+            place, behind = delta.place, delta.behind
+
+    rows = []
+    for name, work in (("all rules, as it grew", lambda: diagnose(run)), ("sent to the page", send)):
+        times = []
+        for _ in range(TIMES):
+            begin = time.process_time()
+            work()
+            times.append(1000 * (time.process_time() - begin))
+        median, p10 = statistics.median(times), percentile(times, 0.1)
+        rows.append(Row("diagnose", f"{lines:,} lines", name, 1, milliseconds=median, p10=p10, unit="run"))
+    return rows
 
 
 def _said(result: Result) -> str:

@@ -77,6 +77,20 @@ def test_afterwards_it_finds_what_it_found_live_at_the_same_steps(tmp_path: Path
     assert [(f.rule, f.step) for f in diagnose(open_run(run)).told] == live
 
 
+@pytest.mark.parametrize(("total", "every"), [(None, 39), (10, 39), (4000, 40)])
+def test_a_run_of_any_length_is_examined_a_hundred_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: int | None, every: int
+) -> None:
+    """Whether its plan is known, was outrun, or is lost with run.json: the steps are those at which it was live."""
+    run = make_run(tmp_path, {"train/loss": dict.fromkeys(range(4000), 2.0)})
+    if total:
+        (run / "run.json").write_text(json.dumps({"format": 1, "state": "completed", "total_steps": total}))
+    looks: list[int] = []
+    monkeypatch.setattr(Monitor, "examine", lambda self, step=None: looks.append(self.evidence.step) or [])
+    diagnose(open_run(run))
+    assert looks == [0, 1, 2, 4, 8, 16, 32, *range(every, 3999, every), 3999, 3999]
+
+
 TORN = '{"step": 0, "train/loss": 5.5, "audit/sees_future": 0.5}\n{"step": 1, "train/lo'
 FOREIGN = '[1]\nnot json\n{"step": "x"}\n{"step": 3, "train/loss": "high", "val/loss": null}\n'
 

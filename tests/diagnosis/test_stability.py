@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lab.diagnosis import limits
 from lab.diagnosis.stability import spikes
@@ -63,3 +65,24 @@ def test_what_counts_as_a_spike_depends_on_the_unit() -> None:
     values[100] = 0.05
     assert spikes(Series(np.arange(200), values), limits()) == [], "0.04 nats are next to nothing"
     assert [spike.step for spike in spikes(Series(np.arange(200), values), limits(), least=0)] == [100]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    start=st.floats(0.5, 5),
+    leaps=st.dictionaries(st.integers(60, 900), st.floats(1.2, 6), max_size=12),
+    lasting=st.integers(1, 500),
+    seed=st.integers(0, 99),
+)
+def test_where_a_spike_ends_is_the_first_mean_of_five_values_that_is_back(
+    start: float, leaps: dict[int, float], lasting: int, seed: int
+) -> None:
+    values = start * (1 + 0.02 * np.random.default_rng(seed).standard_normal(1000))
+    for at, factor in leaps.items():
+        values[at : at + lasting] *= factor
+    for spike in spikes(Series(range(1000), values), limits()):
+        means = [values[max(spike.step, i - 4) : i + 1].mean() for i in range(spike.step, 1000)]
+        back = [spike.step + i for i, mean in enumerate(means) if mean <= limits().spike_back * spike.before + 1e-12]
+        assert spike.back == (back[0] if back else None)
+        assert spike.before == np.median(values[spike.step - 50 : spike.step])
+        assert spike.top == values[spike.step : spike.step + 50].max()
