@@ -26,7 +26,7 @@ def missing_extra(extra: str, *modules: str) -> str:
 
 
 def did_you_mean(
-    name: str,
+    name: object,
     choices: Iterable[str],
     otherwise: str = "",
     *,
@@ -36,7 +36,7 @@ def did_you_mean(
     cutoff: float = 0.6,
 ) -> str:
     """A question for the `n` choices nearest to a name that is none of them, and `end`; `otherwise` if none is near."""
-    close = difflib.get_close_matches(name, list(choices), n, cutoff)
+    close = difflib.get_close_matches(str(name), list(choices), n, cutoff)
     return f"did you mean {' or '.join(map(show, close))}?{end}" if close else otherwise
 
 

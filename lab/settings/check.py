@@ -96,12 +96,12 @@ def check_trainer(given: Any) -> None:
     Classes (callbacks, plugins, a profiler) are not built yet, and the precision is one of the levers.
     """
     plain = {k: v for k, v in vars(given).items() if k not in ("callbacks", "plugins", "precision")}
-    plain = {k: v for k, v in plain.items() if isinstance(v, bool | int | float | str | list | None)}
+    plain = {k: v for k, v in plain.items() if isinstance(v, bool | int | float | str | list | dict | None)}
     if plain["devices"] == "auto":
         plain["devices"] = 1
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
     try:
         L.Trainer(**plain | silent)
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, OverflowError) as error:
         asked = "" if given.accelerator in ("auto", "cpu") else f" (trainer.accelerator is {given.accelerator!r})"
         raise ValueError(f"trainer: {' '.join(str(error).split())}{asked}") from None

@@ -5,6 +5,7 @@ A group is a dataclass (or a class whose constructor is read likewise); its docs
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -66,9 +67,8 @@ class PredictConfig:
         for name in (quantity.setting for quantity in QUANTITIES.values()):
             value = getattr(self, name)
             bounds = value if isinstance(value, list) else [value]
-            if value is not None and (
-                len(bounds) not in (1, 2) or any(b < 0 for b in bounds) or bounds != sorted(bounds)
-            ):
+            sound = len(bounds) in (1, 2) and all(0 <= b < math.inf for b in bounds)
+            if value is not None and not (sound and bounds == sorted(bounds)):
                 problems.append(f"predict.{name} is {value}: give a number of at least 0, or [low, high]")
         if problems:
             raise ValueError("\n".join(problems))

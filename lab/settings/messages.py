@@ -86,6 +86,17 @@ def expected_of(type_: Any) -> str:
     return f"expected {' or '.join(dict.fromkeys(words))}" if words else ""
 
 
+def takes_null(type_: Any) -> bool:
+    """Whether null is a value of a setting of this type.
+
+    >>> takes_null(int), takes_null(int | None)
+    (False, True)
+    """
+    if get_origin(type_) in (Union, UnionType):
+        return any(takes_null(part) for part in get_args(type_))
+    return type_ in (Any, NoneType) or (get_origin(type_) is Literal and None in get_args(type_))
+
+
 def no_file(key: str, value: str) -> str:
     """A group of settings that is given as a file which is not there."""
     return f"{key} is {value!r}: no such file, nor a setting of {key}{near_file(Path(value))}"

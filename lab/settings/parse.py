@@ -30,6 +30,7 @@ from lab.settings.messages import (
     no_file,
     not_a_group,
     stray_word,
+    takes_null,
     unknown_key,
 )
 from lab.training.module import PretrainingModule
@@ -162,7 +163,10 @@ def parse(parser: LabParser, arguments: Arguments) -> Namespace:
         raise SettingsError("\n".join(dict.fromkeys([*problems, *bad_values(parser, arguments)])))
     try:
         # Else a preset's settings come with the path of its file among them, as `__path__`.
-        return parser.parse_args(arguments.words()).clone(with_meta=False)
+        values = parser.parse_args(arguments.words()).clone(with_meta=False)
+        if empty := list(empty_values(parser, values)):
+            raise SettingsError("\n".join(empty))
+        return values
     except SettingsError as error:
         found = list(dict.fromkeys(bad_values(parser, arguments)))
         raise SettingsError("\n".join(found) or " ".join(str(error).split())) from None
@@ -219,8 +223,8 @@ def _misplaced(key: str, value: Any, keys: Mapping[str, Any], *, in_file: bool) 
 
 
 def bad_values(parser: LabParser, arguments: Arguments) -> Iterator[str]:
-    """A line for each known setting whose value it does not take."""
-    keys = known_keys(parser)
+    """A line for each setting whose value it does not take."""
+    keys = {key: type_ for key, type_ in known_keys(parser).items() if key not in DECIDED_ELSEWHERE}
     for one in arguments.given:
         if one.tree is not None:
             for key, value in _leaves(one.tree, keys):
@@ -230,11 +234,20 @@ def bad_values(parser: LabParser, arguments: Arguments) -> Iterator[str]:
             yield line
 
 
+def empty_values(parser: LabParser, values: Namespace) -> Iterator[str]:
+    """A line for each setting that is null though it must have a value, which jsonargparse lets through in a file."""
+    for key, type_ in known_keys(parser).items():
+        if key in values and values[key] is None and not takes_null(type_):
+            yield bad_value(key, None, type_, "")
+
+
 def _told(line: str, one: Given) -> str:
     return f"{line} (in {one.file})" if one.file else line
 
 
 def _refusal(parser: LabParser, key: str, value: Any, type_: Any, flag: Given | None) -> str | None:
+    if value is None and not takes_null(type_):
+        return bad_value(key, value, type_, "")
     try:
         if flag is not None:
             parser.parse_args(flag.words, defaults=False)

@@ -30,3 +30,5 @@ def test_whether_anything_was_said(given: dict[str, float], anything: bool) -> N
 def test_impossible_bounds_are_told_together() -> None:
     with pytest.raises(ValueError, match=r"final_loss is \[2, 1\].*\n.*minutes is -1"):
         PredictConfig(final_loss=[2, 1], minutes=-1)
+    with pytest.raises(ValueError, match=r"final_loss is nan.*\n.*minutes is inf"):
+        PredictConfig(final_loss=float("nan"), minutes=float("inf"))

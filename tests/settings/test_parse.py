@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from lab.__main__ import main
+from lab.presets import nested
 from lab.settings.arguments import Arguments
-from lab.settings.parse import Settings, build_parser
+from lab.settings.messages import takes_null
+from lab.settings.parse import Settings, build_parser, known_keys
 from tests.tiny import tiny_args
 
 
@@ -71,6 +77,60 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path, capsys: pytest.Captur
     broken.write_text("model: [\n")
     (line,) = fit_errors(capsys, "--config", str(broken))
     assert str(broken) in line
+
+
+def must_have_a_value() -> list[str]:
+    """Every setting of every group that has no null among its values."""
+    parser = build_parser("fit")
+    defaults = parser.get_defaults()
+    return [key for key, type_ in known_keys(parser).items() if key in defaults and not takes_null(type_)]
+
+
+def test_most_settings_must_have_a_value() -> None:
+    assert {"data.batch_size", "checkpoint.keep", "model.optimizer.lr", "seed_everything", "tensorboard"} < {
+        *must_have_a_value()
+    }
+
+
+@pytest.mark.parametrize("key", must_have_a_value())
+def test_an_empty_value_is_one_line(key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "empty.yaml"
+    config.write_text(yaml.safe_dump(nested(key, None)))
+    (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--config", str(config))
+    assert line.startswith(f"error: {key} is None: expected ")
+    assert str(config) in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", [["fit", "--check"], ["plan"], ["fit", "--resume", "nothing"]])
+@pytest.mark.parametrize("group", ["data: {batch_size:}", "model: {optimizer: {lr:}}", "checkpoint: {keep: [1]}"])
+def test_every_command_refuses_it(
+    command: list[str], group: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "empty.yaml"
+    config.write_text(f"{group}\n")
+    name = None if "--resume" in command else "tiny"
+    assert main([command[0], *tiny_args(tmp_path, name=name), "--config", str(config), *command[1:]]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "expected a" in line or "no run 'nothing'" in line
+
+
+def test_an_empty_value_in_the_file_of_a_group(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model.yaml").write_text("n_layers: 1\nn_heads:\n")
+    (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--model.config", str(tmp_path / "model.yaml"))
+    assert "model.config.n_heads is None: expected a whole number" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", ["", {1: 2}, 10**30, [datetime.date(2020, 1, 2)]], ids=repr)
+def test_a_value_of_any_type_is_taken_or_refused(value: Any, tmp_path: Path) -> None:
+    """With no other exception than the one that becomes lines, for every setting."""
+    for key in known_keys(build_parser("fit")):
+        with contextlib.suppress(ValueError):
+            Settings(
+                "fit", Arguments.from_python({}, {key: value, "run.root": str(tmp_path), "trainer.accelerator": "cpu"})
+            )
 
 
 def test_a_horizon_on_the_command_line_replaces_the_one_in_the_file(
