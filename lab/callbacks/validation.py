@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
+from lab.errors import SettingsError
 from lab.runs.cadence import Cadence
 from lab.training.callback import FitCallback, FitContext
 
@@ -25,6 +29,7 @@ class Validation(FitCallback):
         if problems := self.cadence.problems("validation.every", "for no validation"):
             raise ValueError("\n".join(problems))
         self._newest = -1
+        self._trained: Tensor | None = None
 
     @property
     def cadence(self) -> Cadence:
@@ -50,8 +55,18 @@ class Validation(FitCallback):
 
     def run(self, fit: FitContext) -> None:
         """One pass over the validation split."""
+        self._trained = _mark(fit)
         fit.validate()
-        self._newest = fit.step
+        self._trained, self._newest = None, fit.step
+
+    def before_validation_batch(self, fit: FitContext) -> None:
+        """The weights are those that are trained. Raises `SettingsError` where a callback has put others there."""
+        if self._trained is not None and not torch.equal(self._trained, _mark(fit)):
+            names = ", ".join(fit.trainer.own_callbacks)
+            raise SettingsError(
+                f"trainer.callbacks has {names}: at step {fit.step} other weights are validated than those that are"
+                " trained, and one step would have two models; leave out what swaps them"
+            )
 
     def state_dict(self) -> dict[str, int]:
         """The step of the newest validation, so that a resumed run neither skips nor repeats one."""
@@ -60,3 +75,8 @@ class Validation(FitCallback):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Take the newest validation's step back from a checkpoint."""
         self._newest = state_dict["newest"]
+
+
+def _mark(fit: FitContext) -> Tensor:
+    """Some numbers of every weight: enough to tell two models of one run apart."""
+    return torch.cat([weight.detach().flatten()[:4].float().cpu() for weight in fit.model.parameters()])

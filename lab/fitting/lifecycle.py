@@ -171,7 +171,7 @@ class Fit:
         except NonFiniteLoss as error:
             logbook.end("failed", trainer.global_step, str(error))
             self.error, self.exit_code = error, 1
-        except WriteError as error:
+        except (WriteError, SettingsError) as error:
             logbook.end("failed", trainer.global_step, str(error))
             raise
         except Exception as error:

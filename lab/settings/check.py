@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 
 from lab.checks import missing_extra
 from lab.data.folders import find_files
@@ -20,6 +22,7 @@ from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
 
 MOST_SEED = 2**32 - 1  # what NumPy takes
+AVERAGING = (WeightAveraging, StochasticWeightAveraging)  # EMAWeightAveraging is one of the first
 
 
 def problems_of(config: Any) -> list[str]:
@@ -33,6 +36,7 @@ def problems_of(config: Any) -> list[str]:
         lambda: check_place(config),
         lambda: check_files(config.data),
         lambda: check_trainer(config.trainer),
+        lambda: check_callbacks(config.trainer.callbacks),
     ]
     problems: list[str] = []
     for build in builders:
@@ -105,3 +109,20 @@ def check_trainer(given: Any) -> None:
     except (MisconfigurationException, ValueError, TypeError, OverflowError) as error:
         asked = "" if given.accelerator in ("auto", "cpu") else f" (trainer.accelerator is {given.accelerator!r})"
         raise ValueError(f"trainer: {' '.join(str(error).split())}{asked}") from None
+
+
+def check_callbacks(given: Any) -> None:
+    """Raise `ValueError` for callbacks that put averaged weights in the place of those that are trained.
+
+    The losses, the checkpoint and the snapshot of one step would be of two models, and nothing would say of which.
+    """
+    asked = given if isinstance(given, list) else [given]
+    for path in filter(None, (getattr(one, "class_path", None) for one in asked)):
+        module, _, name = path.rpartition(".")
+        kind = getattr(importlib.import_module(module), name)
+        if isinstance(kind, type) and issubclass(kind, AVERAGING):
+            raise ValueError(
+                f"trainer.callbacks has {name}: it validates and saves averaged weights in the place of those that are"
+                " trained, and one step would have two models; leave it out (a rate that falls to 0 has a like"
+                " effect: model.schedule.final_lr_fraction 0)"
+            )

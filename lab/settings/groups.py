@@ -66,9 +66,10 @@ class PredictConfig:
         problems = []
         for name in (quantity.setting for quantity in QUANTITIES.values()):
             value = getattr(self, name)
+            if value is None:
+                continue
             bounds = value if isinstance(value, list) else [value]
-            sound = len(bounds) in (1, 2) and all(0 <= b < math.inf for b in bounds)
-            if value is not None and not (sound and bounds == sorted(bounds)):
+            if len(bounds) not in (1, 2) or not all(0 <= b < math.inf for b in bounds) or bounds != sorted(bounds):
                 problems.append(f"predict.{name} is {value}: give a number of at least 0, or [low, high]")
         if problems:
             raise ValueError("\n".join(problems))

@@ -24,6 +24,11 @@ class StoppableTrainer(L.Trainer):
         self._own = [given] if isinstance(given, L.Callback) else list(given or ())
 
     @property
+    def own_callbacks(self) -> list[str]:
+        """The names of the user's callbacks."""
+        return [type(callback).__name__ for callback in self._own]
+
+    @property
     def should_stop(self) -> bool:
         """Whether the loop is left once the present step is done."""
         return self._stopper is not None

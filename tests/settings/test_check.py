@@ -25,3 +25,21 @@ def test_values_that_cannot_go_together_are_reported_together(
     for word in ("d_model", "lr", "context_length", "val_fraction"):
         assert word in text
     assert not (tmp_path / "runs").exists(), "a refused fit left a run directory behind"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "EMAWeightAveraging",
+        "lightning.pytorch.callbacks.WeightAveraging",
+        "StochasticWeightAveraging",
+        "tests.callbacks.swapping.OwnAverage",
+    ],
+)
+def test_averaged_weights_in_the_place_of_those_trained_are_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--trainer.callbacks.swa_lrs", "0.1"] if name.startswith("Stochastic") else []
+    (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--trainer.callbacks", name, *more)
+    assert f"trainer.callbacks has {name.rpartition('.')[2]}: it validates and saves averaged weights" in line
+    assert not (tmp_path / "runs").exists()
