@@ -58,7 +58,7 @@ class ActivationHistograms(Instrument):
         try:
             self._read_gradients(fit.model, self.counted(fit, step) and bool(self.dashboards(fit)))
         except Exception as error:
-            self.report_failure(fit, step, error)
+            fit.logbook.failure(self.group, step, error)
 
     @torch.no_grad()
     def _read_gradients(self, model: GPT, count: bool) -> None:

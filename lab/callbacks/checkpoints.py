@@ -21,6 +21,7 @@ from lab.runs.events import CheckpointSaved
 from lab.training.callback import FitCallback, FitContext
 from lab.training.checkpoint_io import Written
 
+KEEP = 2  # of the newest: should one be damaged, there is one more
 PER_RUN = 10  # checkpoints of a run where nothing is set: a crash then costs at most a tenth of it
 
 
@@ -33,15 +34,15 @@ class Checkpoints(FitCallback):
     Args:
         every: Optimizer steps between checkpoints; 0: only at the end and when stopped; unset: a tenth of the
             run, or a little more, at steps that are validated too.
-        keep: How many of the newest stay; `best` and milestones stay besides.
+        keep: How many of the newest stay; `best` and milestones stay besides. Unset: 2, or 1 on a full disk.
         milestones: Checkpoints at multiples of this many steps are never deleted; unset: none.
     """
 
     acts_last = True
 
-    def __init__(self, every: int | None = None, keep: int = 2, milestones: int | None = None) -> None:
+    def __init__(self, every: int | None = None, keep: int | None = None, milestones: int | None = None) -> None:
         problems = Cadence(every, PER_RUN).problems("checkpoint.every", "for the end only")
-        if keep < 1:
+        if keep is not None and keep < 1:
             problems.append(f"checkpoint.keep is {keep}: at least 1 must stay to resume from")
         if milestones is not None and milestones < 1:
             problems.append(f"checkpoint.milestones is {milestones}: give a number of steps of at least 1")
@@ -53,7 +54,10 @@ class Checkpoints(FitCallback):
 
     def start(self, fit: FitContext) -> None:
         """Remove what a killed process left half-written: the run's lock is held, so no other process writes."""
-        run = fit.logbook.run
+        run, logbook = fit.logbook.run, fit.logbook
+        fit.checkpoint_io.make_room = lambda: (
+            logbook.make_room() or (self.keep is None and bool(delete_superseded(run, keep_last=1)))
+        )
         sweep_temporaries(run.checkpoints_dir)
         if not fit.compares:
             self._best = math.inf
@@ -137,7 +141,7 @@ class Checkpoints(FitCallback):
 
         def record(written: Written) -> None:
             record_checkpoint(logbook.run, step, best=best, kind=kind, sha256=written.sha256, noted=noted, **facts)
-            delete_superseded(logbook.run, keep_last=self.keep)
+            delete_superseded(logbook.run, keep_last=self.keep or KEEP)
             logbook.event(CheckpointSaved(step=step, checkpoint_kind=kind, best=best))
 
         fit.checkpoint_io.once_written(record)

@@ -74,7 +74,7 @@ class GradientNoise(Instrument):
                 self._previous = None
                 self._measured = self._squared_small, squared_norm(now)
         except Exception as error:
-            self.report_failure(fit, fit.step + 1, error)
+            fit.logbook.failure(self.group, fit.step + 1, error)
 
     def after_step(self, fit: FitContext) -> None:
         """Log what was measured."""

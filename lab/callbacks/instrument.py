@@ -7,12 +7,10 @@ so a run's losses are the same bits with it and without it.
 
 from __future__ import annotations
 
-import contextlib
 from typing import ClassVar
 
 from lab.callbacks.dashboards import Dashboards
 from lab.runs.cadence import Cadence
-from lab.runs.events import InstrumentFailed
 from lab.training.callback import FitCallback, FitContext
 from lab.training.step import StepBatch
 
@@ -37,7 +35,6 @@ class Instrument(FitCallback):
         if problems := self.problems(every):
             raise ValueError("\n".join(problems))
         self.every = every
-        self._failed = False
 
     def problems(self, every: int | None) -> list[str]:
         """What is wrong with the cadence."""
@@ -86,14 +83,4 @@ class Instrument(FitCallback):
         try:
             self.look(fit)
         except Exception as error:
-            self.report_failure(fit, fit.step, error)
-
-    def report_failure(self, fit: FitContext, step: int, error: Exception) -> None:
-        """Name this instrument in events.jsonl, the first time only."""
-        if self._failed:
-            return
-        self._failed = True
-        # On a full disk this cannot be written either; what must be written (a checkpoint) says so.
-        with contextlib.suppress(OSError):
-            what = f"{type(error).__name__}: {error}"
-            fit.logbook.event(InstrumentFailed(step=step, instrument=self.group, error=what))
+            fit.logbook.failure(self.group, fit.step, error)

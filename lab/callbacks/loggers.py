@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlparse
 
@@ -48,14 +49,29 @@ def make_loggers(
 def close_loggers(loggers: list[Logger]) -> None:
     """Flush and end every dashboard's run, so that the next run of this process begins its own."""
     for logger in loggers:
-        logger.finalize("success")
-        finish = getattr(getattr(logger, "experiment", None), "finish", None)  # Lightning leaves W&B's run open
-        if finish is not None:
-            finish()
+        with suppress(OSError):
+            logger.finalize("success")
+            finish = getattr(getattr(logger, "experiment", None), "finish", None)  # Lightning leaves W&B's run open
+            if finish is not None:
+                finish()
+
+
+class TensorBoard(TensorBoardLogger):
+    """TensorBoard's logger, whose end and whose settings a full disk does not turn into an error of the training."""
+
+    def save(self) -> None:
+        """Its settings and what waits to be written."""
+        with suppress(OSError):
+            super().save()
+
+    def finalize(self, status: str) -> None:
+        """Its last words."""
+        with suppress(OSError):
+            super().finalize(status)
 
 
 def _tensorboard(run: Run, start_step: int) -> TensorBoardLogger:
-    return TensorBoardLogger(
+    return TensorBoard(
         run.path,
         name=run.tensorboard_dir.name,
         version="",

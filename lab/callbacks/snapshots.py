@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab.errors import WriteError
 from lab.files import sweep_temporaries
 from lab.runs.cadence import Cadence
 from lab.runs.snapshots import delete_snapshots_beyond, write_snapshot
@@ -38,4 +39,7 @@ class Snapshots(FitCallback):
     def after_step(self, fit: FitContext) -> None:
         """After the update (and the validation of the same step)."""
         if self.cadence.due(fit.step, fit.total_steps):
-            write_snapshot(fit.logbook.run, fit.step, fit.model.state_dict(), **fit.facts())
+            try:
+                write_snapshot(fit.logbook.run, fit.step, fit.model.state_dict(), **fit.facts())
+            except WriteError as error:
+                fit.logbook.failure("snapshots", fit.step, error)

@@ -14,6 +14,7 @@ from lab.files import write_json, write_whole
 from lab.fitting.decisions import Decisions, decide
 from lab.fitting.listener import Listener
 from lab.fitting.origin import find_origin
+from lab.fitting.room import room_notes
 from lab.fitting.trainer import make_trainer, out_of_memory
 from lab.forecasting.finished import earlier_runs
 from lab.forecasting.kept import kept_plan, plan_path
@@ -70,6 +71,8 @@ class Fit:
         with self.interrupts:
             settings, origin = self.settings.build(), self.origin
             self.decisions = decide(settings, origin)
+            for note in room_notes(settings, self.decisions.steps, origin.step):
+                self.listener.note(note)
             resumed = origin.run if origin.kind == "resume" else None
             self.run = resumed or create_run(settings.values.run.root, settings.values.run.name)
             logbook = self._open_logbook()
@@ -114,7 +117,10 @@ class Fit:
         write_whole(self.run.config_path, self.settings.text)
         write_json(self.run.data_path, self.facts)
         write_whole(self.run.tokenizer_path, self.settings.data.tokenizer.to_json())
-        schedule_figure(self.settings, self.decisions.steps).savefig(self.run.path / "schedule.png", dpi=120)
+        try:
+            schedule_figure(self.settings, self.decisions.steps).savefig(self.run.path / "schedule.png", dpi=120)
+        except OSError as error:
+            self.listener.note(f"schedule.png was not drawn: {error}")
 
     def _seal_predictions(self) -> None:
         """Seal what the lab and the user predict of a new run; a run that goes on keeps what was sealed."""

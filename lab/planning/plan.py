@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lab.callbacks.checkpoints import KEEP
 from lab.errors import NotEnough, SettingsError
 from lab.fitting.decisions import Decisions, decide, levers_of
 from lab.fitting.origin import Origin
@@ -106,7 +107,7 @@ def _plan(settings: Settings, choice: Choice | None, say: Say) -> Plan:
             step,
             steps=decisions.steps,
             tokens_per_epoch=tokens_per_epoch(settings),
-            checkpoints=min(values.checkpoint.keep + 1, 99),
+            checkpoints=min((values.checkpoint.keep or KEEP) + 1, 99),
             snapshots=settings.group("snapshots").cadence.count(decisions.steps),
         ),
         earlier_runs(values.run.root, data.facts(), flatten(settings.tree)),

@@ -142,7 +142,7 @@ def delete_superseded(run: RunPaths, *, keep_last: int = 1) -> list[int]:
     best = next((info.step for info in found if "best" in info.aliases), None)
     gone = which_to_delete((info.step for info in found), keep_last=keep_last, milestones=milestones, best=best)
     for step in gone:
-        _delete(step_path(run.checkpoints_dir, step))
+        delete_file(step_path(run.checkpoints_dir, step))
     return gone
 
 
@@ -243,12 +243,13 @@ def delete_beyond(folder: Path, suffix: str, step: int) -> list[int]:
     gone = [info for info in list_facts(folder, suffix) if info.step > step]
     for info in gone:
         for alias in info.aliases:
-            _delete(folder / f"{alias}{suffix}")
-        _delete(info.path)
+            delete_file(folder / f"{alias}{suffix}")
+        delete_file(info.path)
     return [info.step for info in gone]
 
 
-def _delete(path: Path) -> None:
+def delete_file(path: Path) -> None:
+    """Delete a file of weights and its facts."""
     # The facts first: a file without facts does not count, facts without a file would name weights that are gone.
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink(missing_ok=True)

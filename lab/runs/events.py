@@ -210,6 +210,13 @@ class InstrumentFailed(Event, kind="instrument_failed"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RoomMade(Event, kind="room_made"):
+    """The disk was full: `file`, in the run's folder, was deleted to write what the run needs to go on."""
+
+    file: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stopped(Event, kind="stopped"):
     """Training ended before its last step, saved: by a signal, by command or by a limit."""
 

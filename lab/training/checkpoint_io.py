@@ -20,6 +20,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from lab.files import writing_whole
 from lab.runs.checkpoint_state import read_state
+from lab.runs.room import in_room
 
 RENAMED = {"Journal": "MetricsLog", "Probes": "ReferenceTexts"}  # callbacks in checkpoints of the first version
 
@@ -49,6 +50,8 @@ class LabCheckpointIO(TorchCheckpointIO):
     def __init__(self, background: bool = False, *, compares: bool = True) -> None:
         self.newest: Written | None = None
         self._compares = compares
+        self.make_room: Callable[[], bool] = lambda: False
+        """Deletes something where the disk is full; False where nothing is left that may go."""
         self._copier = Copier()
         self._writer = ThreadPoolExecutor(1, "checkpoint") if background else None
         self._pending: list[Future[Any]] = []
@@ -59,7 +62,7 @@ class LabCheckpointIO(TorchCheckpointIO):
             raise TypeError("LabCheckpointIO writes to the file system and knows no storage_options")
         self.finish()
         if self._writer is None:
-            self.newest = write_state(checkpoint, Path(path))
+            self._write(checkpoint, Path(path))
         else:
             self._pending = [self._writer.submit(self._write, self._copier.copy(checkpoint), Path(path))]
 
@@ -68,12 +71,16 @@ class LabCheckpointIO(TorchCheckpointIO):
 
         Not done where the write fails. Its own errors are raised where those of the write would be.
         """
+
+        def do(written: Written) -> None:
+            in_room(lambda: work(written), self.make_room)
+
         if self._writer is None or not self._pending:
             assert self.newest is not None, "once_written() before save_checkpoint()"
-            work(self.newest)
+            do(self.newest)
         else:
             writing = self._pending[0]
-            self._pending.append(self._writer.submit(lambda: work(writing.result())))
+            self._pending.append(self._writer.submit(lambda: do(writing.result())))
 
     def check(self) -> None:
         """Raise what a write in the background has failed with by now; costs a microsecond, waits for nothing."""
@@ -92,7 +99,7 @@ class LabCheckpointIO(TorchCheckpointIO):
         self.finish()
 
     def _write(self, state: dict[str, Any], path: Path) -> Written:
-        self.newest = write_state(state, path)
+        self.newest = in_room(lambda: write_state(state, path), self.make_room)
         return self.newest
 
     def load_checkpoint(

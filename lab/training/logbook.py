@@ -6,15 +6,21 @@ logger (TensorBoard, Weights & Biases), under the same names, with the same step
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from lab.errors import WriteError
 from lab.runs import EventWriter, MetricsWriter, Run, RunLock, StatusWriter
 from lab.runs.control import ControlChannel
-from lab.runs.events import ENDS, Event, Paused, Rewound, Unpaused
+from lab.runs.events import ENDS, Event, InstrumentFailed, Paused, Rewound, RoomMade, Unpaused
+from lab.runs.room import delete_newest_to_look_at, in_room
 from lab.runs.seams import Seams
 
 
@@ -54,6 +60,7 @@ class Logbook:
     def __init__(self, run: Run, seams: Seams, **status: Any) -> None:
         self.run, self.seams, self.total_steps = run, seams, seams.last.total_steps or 0
         self.loggers: list[Logger] = []
+        self._failed: set[str] = set()
         self.clock = Clock()
         self.lock = RunLock(run).acquire()
         try:
@@ -84,8 +91,8 @@ class Logbook:
         """A resumed TensorBoard forgets everything from `step` on, the validation of the checkpoint too."""
         row = next((row for row in reversed(self.run.metrics().rows) if row["step"] == step), {})
         validation = {name: value for name, value in row.items() if name.startswith("val/") and value is not None}
-        for logger in self.loggers if validation else ():
-            logger.log_metrics(validation, step)
+        if validation:
+            self._to_dashboards(validation, step)
 
     def log(self, step: int, values: Mapping[str, float], *, dashboards: bool = True) -> None:
         """One line of metrics.jsonl; with `dashboards` the same numbers to every logger.
@@ -94,15 +101,52 @@ class Logbook:
         """
         tokens = self.seams.tokens_at(step)
         assert self._metrics is not None, "log() before begin()"
-        self._metrics.write(step, tokens, self.clock.seconds(), values)
+        write, seconds = self._metrics.write, self.clock.seconds()
+        in_room(lambda: write(step, tokens, seconds, values), self.make_room)
         if dashboards:
-            shown = {name: float(value) for name, value in values.items()}
-            for logger in self.loggers:
-                logger.log_metrics({**shown, "tokens": float(tokens)}, step)
+            self._to_dashboards({**{name: float(value) for name, value in values.items()}, "tokens": tokens}, step)
+
+    def _to_dashboards(self, values: Mapping[str, float], step: int) -> None:
+        """To every logger; one that fails gets nothing from then on, and the training none of it."""
+        for logger in [*self.loggers]:
+            try:
+                logger.log_metrics(dict(values), step)
+            except Exception as error:
+                self.loggers.remove(logger)
+                self.failure(type(logger).__name__, step, error)
 
     def event(self, event: Event) -> None:
         """One line of events.jsonl."""
-        self.events.write(event)
+        in_room(lambda: self.events.write(event), self.make_room)
+
+    def failure(self, instrument: str, step: int, error: BaseException) -> None:
+        """An event and a line, the first time that something fails which is only to look at."""
+        if instrument in self._failed:
+            return
+        self._failed.add(instrument)
+        what = str(error) if isinstance(error, WriteError) else f"{type(error).__name__}: {error}"
+        print(f"{instrument} at step {step:,}: {what}; the training goes on", file=sys.stderr)
+        with suppress(OSError):  # on a full disk; what must be written (a checkpoint) says so
+            self.event(InstrumentFailed(step=step, instrument=instrument, error=what))
+
+    def make_room(self) -> bool:
+        """On a full disk: delete the newest file that is only to look at. False where there is none."""
+        path = delete_newest_to_look_at(self.run) or self._give_up_tensorboard()
+        if path is None:
+            return False
+        self.event(RoomMade(file=str(path.relative_to(self.run.path))))
+        return True
+
+    def _give_up_tensorboard(self) -> Path | None:
+        """Its numbers are those of metrics.jsonl; what was deleted, None where it is not written."""
+        for logger in self.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                self.loggers.remove(logger)
+                with suppress(Exception):  # what waits to be written has no room either
+                    logger.experiment.close()
+                shutil.rmtree(self.run.tensorboard_dir, ignore_errors=True)
+                return self.run.tensorboard_dir
+        return None
 
     def progress(self, step: int, tokens_per_second: float | None, losses: Mapping[str, float]) -> None:
         """Bring run.json up to date; a thread writes it, so this costs about a microsecond."""
