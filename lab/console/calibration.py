@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.console.format import table
 from lab.runs import Run
-from lab.runs.predictions import Predictions, calibration, read_predictions
+from lab.runs.predictions import BY, Predictions, calibration, read_predictions
 from lab.visible import visible
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def print_calibration(runs: Iterable[Run], console: Console) -> None:
         for line in lines:
             held = f"{line.inside} of {line.intervals}" if line.intervals else "–"
             error = "–" if line.error is None else f"{line.error:.1%}"
-            who = "you" if line.by == "person" else "the lab"
-            rows.add_row(who, line.quantity, str(line.scored), str(line.intervals), held, error)
+            rows.add_row(BY[line.by][0], line.quantity, str(line.scored), str(line.intervals), held, error)
         console.print(rows)
     for problem in problems:
         console.print(Text(visible(problem), style="red"))

@@ -13,7 +13,7 @@ from rich.text import Text
 from lab.data.dataset import LabData
 from lab.forecasting.predictions import score_predictions
 from lab.runs import Run
-from lab.runs.predictions import QUANTITIES, SCORED, Predictions
+from lab.runs.predictions import BY, QUANTITIES, SCORED, Predictions
 from lab.settings.groups import PredictConfig
 
 
@@ -58,12 +58,12 @@ def verdict_lines(found: Predictions) -> list[Text]:
     for p in found.predictions:
         if p.outcome is None:
             continue
-        quantity, whose = QUANTITIES[p.quantity], "you said" if p.by == "person" else "the lab said"
+        quantity = QUANTITIES[p.quantity]
         interval = ""
         if p.low is not None and p.high is not None:
             interval = f" ({quantity.show(p.low)} to {quantity.show(p.high)})"
         mark, style = {True: ("✓ ", "green"), False: ("✗ ", "yellow"), None: ("  ", "")}[p.inside]
-        said = f"{whose} {quantity.show(p.value)}{interval}, it was {quantity.show(p.outcome)}"
+        said = f"{BY[p.by][0]} said {quantity.show(p.value)}{interval}, it was {quantity.show(p.outcome)}"
         lines.append(Text.assemble((mark, style), (f"{quantity.label}: ", "dim"), said))
     return lines
 

@@ -20,13 +20,13 @@ from lab.report.formatting import day, listed, loss, number, percent, plural
 from lab.report.markup import code
 from lab.report.run_record import RunRecord, read_record
 from lab.report.sections.findings import problems
-from lab.report.sections.forecast import BY, predictions, quantity_name
+from lab.report.sections.forecast import predictions, quantity_name
 from lab.report.sections.goals import guessed
 from lab.report.user_text import user_texts_in
 from lab.runs import list_runs, metrics
 from lab.runs.configurations import group_by_configuration
 from lab.runs.facts import dig, text_of, vocabulary_of
-from lab.runs.predictions import Predictions, calibration
+from lab.runs.predictions import BY, Predictions, calibration
 from lab.runs.statistics import pooled_spread, t_quantile
 from lab.units import count, duration
 
@@ -209,7 +209,7 @@ def _calibration(records: list[RunRecord]) -> Section:
     told = "; ".join(line.sentence for line in table if line.quantity == "all")
     rows = [
         (
-            BY.get(line.by, line.by), quantity_name(line.quantity), str(line.scored),
+            BY[line.by][0], quantity_name(line.quantity), str(line.scored),
             f"{line.inside} of {line.intervals}", percent(line.error),
         )
         for line in table

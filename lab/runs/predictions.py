@@ -28,6 +28,8 @@ COVERAGE = 0.8
 SCORED = "scored"
 
 By = Literal["lab", "person"]
+BY = {"lab": ("the lab", "the lab's"), "person": ("you", "your")}
+"""Who predicted, as it is told, and whose prediction it is."""
 OVERFIT_RISE = 0.01  # of the lowest validation loss; the definition that `predict.overfit` states
 
 
@@ -172,7 +174,7 @@ def read_predictions(run: RunPaths) -> Predictions | None:
             raise ValueError(f"{run.predictions_path} is of format {content['format']!r}; this version reads {FORMAT}")
         known = Prediction.__dataclass_fields__
         rows = [Prediction(**{k: v for k, v in row.items() if k in known}) for row in content["predictions"]]
-        if not all(isinstance(p.value, int | float) and isinstance(p.quantity, str) for p in rows):
+        if not all(isinstance(p.value, int | float) and isinstance(p.quantity, str) and p.by in BY for p in rows):
             raise TypeError
         mental = content.get("mental_model") or {}
         closed = content.get("closed")
@@ -215,7 +217,7 @@ class Calibration:
     @property
     def sentence(self) -> str:
         """In words: `your intervals contained the truth 6 of 10 times (80 % were meant to)`."""
-        whose = "your" if self.by == "person" else "the lab's"
+        whose = BY[self.by][1]
         if not self.intervals:
             return f"{whose} predictions of {self.quantity} had no intervals"
         times = "time" if self.intervals == 1 else "times"

@@ -80,6 +80,7 @@ def test_a_run_without_predictions_has_none(run: Run) -> None:
         *("", "[]", "{}", '{"format": 1}', '{"format": 1, "predictions": [3]}', '{"format": 1, "predictions": [{}]}'),
         '{"format": 9, "predictions": []}',
         '{"format": 1, "predictions": [{"by": "lab", "quantity": 3, "value": "x"}]}',
+        '{"format": 1, "predictions": [{"by": "them", "quantity": "minutes", "value": 1}]}',
     ],
 )
 def test_a_damaged_file_is_one_sentence(run: Run, text: str) -> None:

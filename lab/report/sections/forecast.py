@@ -9,10 +9,9 @@ from lab.report.document import Block, Paragraph, Section, Table
 from lab.report.formatting import day, listed, loss, number, percent, plural
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
-from lab.runs.predictions import QUANTITIES, SCORED, Prediction, Predictions
+from lab.runs.predictions import BY, QUANTITIES, SCORED, Prediction, Predictions
 from lab.units import UNKNOWN, byte_count
 
-BY = {"lab": "the lab", "person": "you"}
 LIKELY = 0.5  # a probability of overfitting from here on counts as yes
 SHARES = (0.1, 0.3, 0.5, 0.8)  # of the run, at which the forecasts made during training are shown
 
@@ -27,7 +26,7 @@ def forecast(record: RunRecord) -> Section:
         when += closing(record.predictions)
         table = [
             (
-                BY.get(p.by, p.by), quantity_name(p.quantity), _value(p, p.value), _interval(p), _value(p, p.outcome),
+                BY[p.by][0], quantity_name(p.quantity), _value(p, p.value), _interval(p), _value(p, p.outcome),
                 _verdict(p),
             )
             for p in rows
@@ -66,7 +65,7 @@ def predictions(record: RunRecord) -> list[Prediction]:
 def score(rows: list[Prediction]) -> str:
     """How many intervals contained the outcome, by whom."""
     told = []
-    for by, whose in (("lab", "the lab's"), ("person", "your")):
+    for by, (_, whose) in BY.items():
         judged = [p for p in rows if p.by == by and p.inside is not None]
         if judged:
             inside = sum(bool(p.inside) for p in judged)
