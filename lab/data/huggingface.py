@@ -93,10 +93,10 @@ def read_settings(settings: Mapping[str, Any], name: str, n_ids: int, ends: Sequ
 
     Raises ValueError naming what cannot be obeyed or does not fit together.
     """
-    if problems := list(_problems(settings)):
-        raise ValueError("\n".join(problems))
     settings = {**settings, "truncation": None, "padding": None}  # for batches of a model's, no part of the vocabulary
     _check_readable(settings)
+    if problems := list(_problems(settings)):
+        raise ValueError("; ".join(problems))
     vocabulary, added = settings["model"]["vocab"], settings.get("added_tokens") or []
     ids = vocabulary | {token["content"]: token["id"] for token in added}
     if len(set(ids.values())) < len(ids):
@@ -104,10 +104,12 @@ def read_settings(settings: Mapping[str, Any], name: str, n_ids: int, ends: Sequ
     joined = _joined(settings["model"])
     specials = _specials(settings["model"], added, joined)
     ordinary = {token: i for token, i in ids.items() if token not in specials}
-    if max(ordinary.values(), default=0) >= n_ids:
+    if not ordinary:
+        raise ValueError("its vocabulary is empty")
+    if max(ordinary.values()) >= n_ids:
         raise ValueError(f"the vocabulary has {len(ids)} tokens, the model knows {n_ids} ids")
     specials = {token: i for token, i in specials.items() if i < n_ids}
-    tokens: list[bytes | None] = [None] * (1 + max([*ordinary.values(), *specials.values()], default=0))
+    tokens: list[bytes | None] = [None] * (1 + max([*ordinary.values(), *specials.values()]))
     byte_of = {character: byte for byte, character in enumerate(printable_bytes())}
     written = specials.keys() | {token["content"] for token in added} - joined
     for token, i in (ordinary | specials).items():
@@ -119,14 +121,9 @@ def read_settings(settings: Mapping[str, Any], name: str, n_ids: int, ends: Sequ
 
 
 def _problems(settings: Mapping[str, Any]) -> Iterator[str]:
-    model = settings.get("model")
-    if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
-        kind = model.get("type") if isinstance(model, dict) else model
-        yield f"its model is {kind!r}: only byte-level BPE is read"
-        return
     for setting in PLAIN:
-        if model.get(setting):
-            yield f"model.{setting} is {model[setting]!r}: only byte-level BPE without it is read"
+        if value := settings["model"].get(setting):
+            yield f"model.{setting} is {value!r}: only byte-level BPE without it is read"
     kinds = [part.get("type") for key in ("normalizer", "pre_tokenizer") for part in _parts(settings.get(key))]
     if (n := kinds.count("ByteLevel")) != 1:
         yield f"its normalizer and pre_tokenizer have {n or 'no'} ByteLevel steps: only byte-level BPE (one) is read"
@@ -151,8 +148,13 @@ def _parts(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _check_readable(settings: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the library reads it, and as byte-level BPE: then its fields are of the right kinds."""
     from tokenizers import Tokenizer as Encoder
 
+    model = settings.get("model")
+    if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
+        kind = model.get("type") if isinstance(model, dict) else model
+        raise ValueError(f"its model is {kind!r}: only byte-level BPE is read")
     try:
         encoder = Encoder.from_str(json.dumps(settings))
     except Exception as error:  # the library's own errors are plain `Exception`

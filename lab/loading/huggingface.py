@@ -6,6 +6,7 @@ The folder holds `config.json` and its weights in `model.safetensors`, or in sha
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from lab.model import GPT, GPTConfig
 from lab.model.gpt2_layout import CONFIG_FILE, WEIGHTS_FILE, config_from_gpt2, model_from_gpt2
 
 INDEX_FILE = "model.safetensors.index.json"
+SHARD_NAME = re.compile(r"\w[\w.-]{0,199}")  # a file in the same folder
 POINTER = b"version https://git-lfs"  # how a file begins that Git LFS has not fetched
 
 
@@ -48,7 +50,7 @@ def load_gpt2(folder: str | Path) -> GPT:
     try:
         return model_from_gpt2(config, weights)
     except ValueError as error:
-        raise ValueError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE}:\n{error}") from None
+        raise ValueError(f"the weights in {folder} do not fit {CONFIG_FILE}: {_in_a_line(error)}") from None
 
 
 def _read_config(path: Path) -> GPTConfig:
@@ -56,7 +58,7 @@ def _read_config(path: Path) -> GPTConfig:
         if (stored := read_json(path)) is not None:
             return config_from_gpt2(stored)
     except ValueError as error:
-        raise ValueError(f"{path} describes no GPT-2 that opens here:\n{error}") from None
+        raise ValueError(f"{path} describes no GPT-2 that opens here: {_in_a_line(error)}") from None
     raise ValueError(f"{path.parent} is no GPT-2 folder: it has no {path.name}")
 
 
@@ -83,8 +85,8 @@ def _shards(path: Path, weight_map: object) -> dict[str, list[str]]:
         raise ValueError(f"{path} is damaged: it has no weight_map from weights to files")
     names_of = defaultdict(list)
     for name, shard in weight_map.items():
-        if not isinstance(shard, str) or shard in ("", ".", "..") or set(shard) & {"/", "\\", "\0"}:
-            raise ValueError(f"{path} is damaged: {shard!r} (for {name}) is no file beside it")
+        if not isinstance(shard, str) or not SHARD_NAME.fullmatch(shard):
+            raise ValueError(f"{path} is damaged: {str(shard)[:80]!r} (for {name[:80]!r}) is no file beside it")
         names_of[shard].append(name)
     return dict(names_of)
 
@@ -98,6 +100,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         pointer = "it is a pointer of Git LFS to the weights; fetch them with `git lfs pull`"
         why = pointer if _begins_with(path, POINTER) else error
         raise ValueError(f"{path} cannot be read as safetensors: {why}") from None
+
+
+def _in_a_line(error: ValueError) -> str:
+    return "; ".join(str(error).splitlines())
 
 
 def _begins_with(path: Path, start: bytes) -> bool:

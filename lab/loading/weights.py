@@ -13,9 +13,9 @@ from torch import Tensor
 
 from lab.data.tokenizers import Tokenizer, load_tokenizer
 from lab.limits import usable_threads
-from lab.loading.huggingface import load_folder
+from lab.loading.huggingface import INDEX_FILE, load_folder
 from lab.model import GPT, GPTConfig
-from lab.model.gpt2_layout import CONFIG_FILE
+from lab.model.gpt2_layout import CONFIG_FILE, WEIGHTS_FILE
 from lab.runs import Run, open_run
 from lab.runs.checkpoint_state import read_state
 from lab.runs.checkpoints import (
@@ -90,7 +90,7 @@ def load(
         found = open_run(run, root)
     except ValueError:
         folder = Path(run)
-        if not _is_file(folder / CONFIG_FILE):
+        if not any(_is_file(folder / name) for name in (CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE)):
             raise
         if step is not None:
             raise ValueError(

@@ -109,7 +109,7 @@ def config_from_gpt2(stored: Mapping[str, Any]) -> GPTConfig:
     if not isinstance(activation, str) or activation not in ours:
         problems.append(f"activation_function={activation!r}: this model knows only {', '.join(ours)}")
     dropout = {f"{where}_pdrop": stored.get(f"{where}_pdrop", 0.1) for where in DROPOUTS}
-    if len(set(dropout.values())) > 1:
+    if any(value != dropout["resid_pdrop"] for value in dropout.values()):
         told = ", ".join(f"{name}={value}" for name, value in dropout.items())
         problems.append(f"{told}: this model has one dropout; make them equal")
     if problems:

@@ -415,3 +415,42 @@ def test_the_older_form_takes_its_other_settings_from_beside_it(tmp_path: Path) 
     _, tokenizer = load(tmp_path)
     assert tokenizer.encode("one").tolist() == tokenizer.encode(" one").tolist()
     assert tokenizer.encode("one<user>").tolist()[-1] == 301
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("config.json", None, "is no GPT-2 folder: it has no config.json"),
+        ("config.json", b"[" * 100_000, "config.json"),
+        ("config.json", b'{"resid_pdrop": [1], "n_embd": {}, "activation_function": {}}', "resid_pdrop=[1]"),
+        ("model.safetensors", None, "has no model.safetensors"),
+        ("model.safetensors", b"", "cannot be read as safetensors"),
+        ("model.safetensors", b"\0" * 7 + b"\x40{}", "cannot be read as safetensors"),
+        ("tokenizer.json", b'{"model": {"type": "BPE"', "not JSON"),
+        ("tokenizer.json", b"{}", "only byte-level BPE"),
+        ("tokenizer.json", {"post_processor": {"type": "TemplateProcessing", "single": [1]}}, "cannot read it"),
+        ("tokenizer.json", {"pre_tokenizer": {"type": "Sequence", "pretokenizers": 3}}, "cannot read it"),
+        ("tokenizer.json", {"added_tokens": [{"content": 1}]}, "cannot read it"),
+        ("tokenizer.json", {"model": {"type": "BPE", "vocab": {}, "merges": []}, "added_tokens": []}, "is empty"),
+        ("tokenizer_config.json", b"{", "tokenizer_config.json is damaged"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_odd_files_are_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: Any, told: str
+) -> None:
+    from lab.commands.generate import main
+
+    save_vocabulary(tmp_path, ["<|endoftext|>"])
+    save_theirs(tmp_path, 300)
+    if isinstance(content, dict):
+        content = json.dumps(json.loads((tmp_path / name).read_text()) | content).encode()
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    capsys.readouterr()
+    assert main([str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("error:") == len(error.splitlines()) == 1
+    assert told in error
