@@ -1,4 +1,4 @@
-"""`python -m lab validate RUN`: the loss of a checkpoint on its whole validation split."""
+"""`python -m lab validate RUN`: the loss of a checkpoint on what its run is validated on."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ def main(argv: list[str]) -> int:
         raise ValueError("say which run to validate: python -m lab validate RUN, or RUN@STEP")
     found = measuring.validate(arguments)
     screen = console()
-    screen.print(f"[bold]{found.run.name}[/bold] at step {found.step:,}")
+    windows = f"{n:,} random windows, " if (n := found.read.get("random_windows")) else ""
+    screen.print(f"[bold]{found.run.name}[/bold] at step {found.step:,}, on {windows}{found.read['tokens']:,} tokens")
+    if found.other_text:
+        screen.print(
+            f"The held-out text is not that of the run's beginning ({found.other_text}): it may have learned from it.",
+            style="yellow",
+            soft_wrap=True,
+        )
     screen.print(scoreboard(found.losses, found.baselines))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -24,12 +25,18 @@ from lab.training.checkpoint_io import LabCheckpointIO
 
 @dataclass(frozen=True)
 class Validated:
-    """`losses` by metric name, nats per token and bits per byte; `baselines` of the same text by unit and name."""
+    """`losses` by metric name, nats per token and bits per byte; `baselines` of the same text by unit and name.
+
+    `read` is what of data.json tells how much was read; `other_text` why that is not the text that the run began with,
+    None where it is.
+    """
 
     run: Run
     step: int
     losses: dict[str, float]
     baselines: dict[str, dict[str, float]]
+    read: dict[str, int]
+    other_text: str | None
 
 
 def validate(arguments: Arguments) -> Validated:
@@ -53,4 +60,7 @@ def validate(arguments: Arguments) -> Validated:
         settings, logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False
     )
     trainer.validate(module, datamodule=data, verbose=False)
-    return Validated(run, checkpoint.step, module.validated, data.baselines)
+    other_text = None
+    with suppress(ValueError):  # a damaged data.json tells nothing
+        other_text = data.differs_from(run.data() or {})
+    return Validated(run, checkpoint.step, module.validated, data.baselines, data.facts()["validation"], other_text)

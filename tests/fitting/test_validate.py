@@ -14,6 +14,14 @@ from tests.fitting.test_lifecycle import finished, fit  # noqa: F401
 def test_validate_measures_what_the_run_measured(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "tiny", "--run.root", str(finished.parent)]) == 0
     loss = open_run(finished).metrics().latest("val/loss")
-    assert f"{loss:.3f}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{loss:.3f}" in said
+    assert "on 16 random windows, 256 tokens" in said
+    assert "may have learned from it" not in said
     assert main(["validate", "tiny@5", "--run.root", str(finished.parent)]) == 2
     assert "4, 8, 12" in capsys.readouterr().err
+
+
+def test_other_text_than_the_runs_own_is_told(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "tiny", "--run.root", str(finished.parent), "--data.val_fraction=0.3"]) == 0
+    assert "it may have learned from it" in " ".join(capsys.readouterr().out.split())
