@@ -24,6 +24,7 @@ from lab.limits import usable_threads
 
 # About 20 ms of work: enough that handing it over costs nothing, and several such are held for each thread.
 BATCH_CHARACTERS = 1 << 19
+_MOST_THREADS = 8  # reading takes a sixth of the time of encoding: more would wait for it, each with a vocabulary
 _HELD_PER_THREAD = 3  # one at work, one waiting, one done: so that reading and encoding never wait for each other long
 
 
@@ -41,11 +42,11 @@ def tokenised(
     """The ids of `pieces`, in their order, about `BATCH_CHARACTERS` of text at a time.
 
     `end_of_text`, where it is given, follows the last piece of each document. `threads` encode; None: as many as the
-    process may use. Memory is bounded by a few batches a thread and the longest piece. Raises the `ValueError` of a
-    piece that cannot be read or encoded.
+    process may use, at most 8. Memory is bounded by a few batches a thread and the longest piece. Raises the
+    `ValueError` of a piece that cannot be read or encoded.
     """
     encoder = _Encoder(tokenizer, end_of_text)
-    threads = threads or usable_threads()[0]
+    threads = threads or min(_MOST_THREADS, usable_threads()[0])
     if threads == 1:
         yield from map(encoder, _batches(pieces))
         return

@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,6 +139,22 @@ def test_a_text_that_cannot_be_encoded_is_told_and_ends_every_thread(
     with pytest.raises(ValueError, match=r"1 characters are not in the vocabulary of 2: 'c'"):
         list(tokenised(whole(["ab"] * 9 + ["c"] + ["abd"] * 9), CharTokenizer("ab"), None, threads))
     assert not working()
+
+
+@pytest.mark.parametrize(("usable", "expected"), [(1, []), (2, [2]), (64, [8])])
+def test_as_many_threads_as_the_process_may_use(
+    usable: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def pool(threads: int, **settings: Any) -> ThreadPoolExecutor:
+        asked.append(threads)
+        return ThreadPoolExecutor(threads, **settings)
+
+    monkeypatch.setattr(tokenising, "usable_threads", lambda: (usable, "as many as this test says"))
+    monkeypatch.setattr(tokenising, "ThreadPoolExecutor", pool)
+    assert sum(some.documents for some in tokenised(whole(["a text"] * 9), ByteTokenizer(), 256)) == 9
+    assert asked == expected
 
 
 def test_who_stops_reading_ends_every_thread() -> None:
