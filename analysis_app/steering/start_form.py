@@ -20,7 +20,7 @@ from lab import presets
 from lab.checks import did_you_mean
 from lab.data.corpora import CORPORA
 from lab.data.download import data_root
-from lab.data.opening import ENDINGS, is_text
+from lab.data.opening import ENDINGS, is_ids, is_text
 from lab.data.tokenizers import KINDS
 from lab.model import GPTConfig
 from lab.planning.sizes import KNOWN_VOCABULARIES
@@ -177,7 +177,7 @@ def own_file(name: str) -> Path:
         found = path.is_file()
     except (OSError, ValueError):  # too long for a path, or with a zero byte in it
         found = False
-    if not found or not path.is_relative_to(folder) or not is_text(path.name):
+    if not found or not path.is_relative_to(folder) or not (is_text(path.name) or is_ids(path.name)):
         raise ValueError(
             f"file {name[:200]!r}: no such text in the data folder {folder}; put it there, as one of"
             f" {', '.join(ENDINGS)}"
@@ -190,7 +190,7 @@ def own_files() -> list[str]:
     folder = data_root()
     if not folder.is_dir():
         return []
-    paths = (path for path in sorted(folder.rglob("*")) if is_text(path.name) and path.is_file())
+    paths = (path for path in sorted(folder.rglob("*")) if (is_text(path.name) or is_ids(path.name)) and path.is_file())
     names = (path.relative_to(folder).as_posix() for path in paths)
     return [name for name in names if not any(part.startswith(".") for part in name.split("/"))][:MOST_FILES]
 

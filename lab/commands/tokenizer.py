@@ -74,6 +74,7 @@ def _train(args: argparse.Namespace) -> int:
     from lab.data.corpora import open_corpus
     from lab.data.folders import left_out_line
     from lab.data.synthetic import SyntheticCorpus
+    from lab.data.tokencorpus import TokenCorpus
     from lab.data.tokenizers import make_tokenizer, published_if_here
 
     if args.out.is_dir() or not args.out.parent.is_dir():
@@ -82,6 +83,8 @@ def _train(args: argparse.Namespace) -> int:
     corpus = open_corpus(args.corpus or "text", args.path, **options)
     if isinstance(corpus, SyntheticCorpus):
         raise ValueError(f"--corpus {args.corpus} is made of symbols, not of text: they are its vocabulary")
+    if isinstance(corpus, TokenCorpus):
+        raise ValueError("--corpus tokens is made of ids, not of text: they have their vocabulary")
     tokenizer = make_tokenizer("bpe", corpus, args.vocab_size)
     with writing(args.out) as file:
         file.write(tokenizer.to_json().encode())

@@ -1,10 +1,11 @@
 """From text to batches: corpus → tokenizer → token file → batch n = f(seed, n).
 
 Each file imports only those before it. The cache: `cache`, `checksum`, `progress`. Text, and its one train/val split:
-`corpus`, `opening`, `tables`, `text_files`, `published`, `folders`, `holdout`, `filecorpus`, `download`,
-`remote_corpora`, `synthetic_base`, `synthetic`, `corpora`. Text ↔ ids: `vocabulary`, `bpe`, `huggingface`,
-`tokenizers`, `tokenising`. Ids on disk: `tokenfile`. Which sequences step n sees: `batches`. Losses of simple
-predictors: `baselines`. All of it together: `settings`, `dataset`, and for Lightning `datamodule`.
+`corpus`, `opening`, `tables`, `text_files`, `published`, `idformats`, `folders`, `holdout`, `filecorpus`, `download`,
+`remote_corpora`, `synthetic_base`, `synthetic`. Text ↔ ids: `vocabulary`, `bpe`, `huggingface`, `tokenizers`,
+`tokenising`. Ids on disk: `tokenfile`, `tokencorpus`. A corpus by its name: `corpora`. Which sequences step n sees:
+`batches`. Losses of simple predictors: `baselines`. All of it together: `settings`, `dataset`, and for Lightning
+`datamodule`.
 
 Names are imported when first asked for (PEP 562): reading a vocabulary loads neither torch nor Lightning.
 """

@@ -16,16 +16,12 @@ model.
 
 from __future__ import annotations
 
-import json
 import lzma
 import math
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from lab.data.cache import writing
 
 if TYPE_CHECKING:
     from lab.data.batches import Sequences
@@ -124,17 +120,6 @@ def windows_bits_per_byte(text: bytes) -> float:
     starts = range(0, max(1, min(len(text), WINDOW * WINDOWS) - WINDOW // 2), WINDOW)
     windows = [text[start : start + WINDOW] for start in starts]
     return sum(xz_bits_per_byte(w) * len(w) for w in windows) / sum(map(len, windows))
-
-
-def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `path` holds; computed and written there first, where it is missing or torn."""
-    try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
-        found = compute()
-    with writing(path) as file:
-        file.write(json.dumps(found, indent=1).encode())
-    return found
 
 
 def synthetic_baselines(sequences: Sequences, byte_lengths: np.ndarray, entropy: float | None) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lab.errors import WriteError
 from lab.files import NO_LOCKS, sweep_temporaries, writing_whole
@@ -65,3 +66,15 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             f"no room to write {path}: {os.strerror(error.errno)}; free some, or set data.cache_dir or LAB_CACHE_DIR to"
             f" a folder on another disk"
         ) from error
+
+
+def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `path` holds; computed and written there first, where it is missing or torn."""
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        found = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path) as file:
+        file.write(json.dumps(found, indent=1).encode())
+    return found

@@ -20,10 +20,12 @@ from typing import Any
 from lab.checks import did_you_mean, is_integer
 from lab.data.download import data_root, fetch
 from lab.data.filecorpus import VAL_FRACTION, FileCorpus
-from lab.data.folders import Paths, as_list, find_text, left_out_facts
+from lab.data.folders import Paths, as_list, find_ids, find_text, left_out_facts
+from lab.data.idformats import DTYPES
 from lab.data.opening import require_pyarrow
 from lab.data.remote_corpora import REMOTE_CORPORA
 from lab.data.synthetic import SYNTHETIC, SyntheticCorpus
+from lab.data.tokencorpus import TokenCorpus
 
 # Left out of the standard library: tests and their data; installed packages; the editor and the demos; what Python 3.12
 # dropped; a machine's own settings; generated tables (character encodings, topics of the help, HTML entities, Unicode,
@@ -72,6 +74,7 @@ _LIMITS = ("max_documents", "max_bytes")
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "python": _LIMITS,
     "text": ("text_key", "as_published", *_LIMITS),
+    "tokens": ("dtype", "as_published"),
     "shakespeare": _LIMITS,
     "tinystories": ("shards", *_LIMITS),
     "fineweb-edu": ("shards", *_LIMITS),
@@ -83,6 +86,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 CORPORA: dict[str, str] = {
     "python": "the source of this Python's standard library: real text on every machine, no download",
     "text": "your own text: path names a file, a folder or a glob of .txt, .md, .py, .jsonl, .csv, .parquet, .arrow, …",
+    "tokens": "your own token files: of nanoGPT, llm.c, Megatron, OLMo or np.save; tokenizer names their vocabulary",
     "shakespeare": "TinyShakespeare, 1.1 MB of plays, by download",
     "tinystories": "stories for small models, 4 shards of 250 MB by download (needs pyarrow)",
     "fineweb-edu": "educational web pages, 14 shards of 2.2 GB by download (needs pyarrow)",
@@ -93,6 +97,9 @@ CORPORA: dict[str, str] = {
 }
 
 
+OWN = ("text", "tokens")  # what data.path names
+
+
 def open_corpus(
     name: str,
     path: Paths | None = None,
@@ -101,16 +108,17 @@ def open_corpus(
     seed: int = 1337,
     data_dir: str | os.PathLike[str] | None = None,
     **options: Any,
-) -> FileCorpus | SyntheticCorpus:
+) -> FileCorpus | TokenCorpus | SyntheticCorpus:
     """The corpus `name`, one of `CORPORA`.
 
     Args:
-        path: Your own text, for `text`: a file, a folder, a glob, or a list of them.
+        path: Your own text for `text`, your own token files for `tokens`: a file, a folder, a glob, or a list of them.
         val_fraction: Share that is held out, where the publisher held out none.
         seed: Chooses the split, and what a made corpus is made of.
         data_dir: Where downloads are kept; unset: `LAB_DATA_DIR`, else in the cache.
         options: What this corpus alone understands: `text_key` (the field of .jsonl, the column of .parquet),
-            `as_published` (whether a split that the names of files tell is kept, default true), `max_documents`,
+            `as_published` (whether a split that the names of files tell is kept, default true), `dtype` (of raw token
+            files, where it is not to be found out), `max_documents`,
             `max_bytes`, `shards` (files of a large corpus to download, default 1), and what a made corpus is made with.
 
     Raises `ValueError` for settings that cannot be, all at once, and for what cannot be found or downloaded.
@@ -132,6 +140,12 @@ def open_corpus(
         facts = {"source": "your own files", "path": [str(p) for p in as_list(path)]}
         facts |= {"published_split": found.held_out or None, "left_out": left_out_facts(found.left_out)}
         return FileCorpus(name, found.files, found.val_files, facts=facts, **split, **options)
+    if name == "tokens":
+        assert path is not None
+        found = find_ids(path, as_published=options.get("as_published", True))
+        facts = {"source": "your own token files", "path": [str(p) for p in as_list(path)]}
+        facts |= {"published_split": found.held_out or None, "left_out": left_out_facts(found.left_out)}
+        return TokenCorpus(name, found.files, found.val_files, val_fraction, options.get("dtype"), facts)
     published, shards = REMOTE_CORPORA[name], options.pop("shards", 1)
     if published.parquet:
         require_pyarrow(f"the corpus '{name}'")
@@ -157,9 +171,9 @@ def corpus_problems(name: str, path: Paths | None, val_fraction: float, options:
     if name not in CORPORA:
         return [f"data.corpus is {name!r}: {did_you_mean(name, CORPORA, end=' ')}there are {', '.join(CORPORA)}"]
     problems = []
-    if name == "text" and path is None:
-        problems.append("data.corpus is 'text', and data.path is not set: name a file, a folder, or a glob")
-    if name != "text" and path is not None:
+    if name in OWN and path is None:
+        problems.append(f"data.corpus is '{name}', and data.path is not set: name a file, a folder, or a glob")
+    if name not in OWN and path is not None:
         problems.append(
             f"data.path is {path!r}, and data.corpus is '{name}', which has no path: set data.corpus to text"
         )
@@ -180,6 +194,8 @@ def _option_problem(name: str, option: str, value: Any) -> str | None:
         return f"{where}: {did_you_mean(option, known, end=' ')}the corpus '{name}' understands {', '.join(known)}"
     if option == "text_key" and not isinstance(value, str):
         return f"{where} is {value!r}: it must be the name of a field"
+    if option == "dtype" and value not in DTYPES:
+        return f"{where} is {value!r}: it must be one of {', '.join(DTYPES)}"
     if option == "as_published" and not isinstance(value, bool):
         return f"{where} is {value!r}: it must be true (the split that the files' names tell) or false"
     if option == "shards" and not _is_count(value, len(REMOTE_CORPORA[name].files)):

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lab.data.baselines import kept, synthetic_baselines, text_baselines
+from lab.data.baselines import synthetic_baselines, text_baselines
 from lab.data.batches import Sequences, SyntheticSequences, TextSequences, sequences_per_epoch, step_batch
+from lab.data.cache import kept
 from lab.data.corpora import open_corpus
 from lab.data.corpus import Split
 from lab.data.settings import DataSettings, raise_problems
+from lab.data.tokencorpus import TokenCorpus, TokenSpan
 from lab.data.tokenfile import TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import Tokenizer, make_tokenizer
 from lab.data.vocabulary import CharTokenizer
@@ -99,6 +101,8 @@ class LabData:
     def tokenizer(self) -> Tokenizer:
         """The vocabulary, learned if need be. A made corpus has its own: its symbols."""
         kind, vocab_size = self.settings.tokenizer, self.settings.vocab_size
+        if isinstance(self.corpus, TokenCorpus):
+            return make_tokenizer(self.corpus.vocabulary(kind), None, vocab_size, self.settings.cache_dir)
         if not self._synthetic:
             return make_tokenizer(kind, self.corpus, vocab_size, self.settings.cache_dir)
         symbols = CharTokenizer(self.corpus.alphabet)
@@ -117,8 +121,10 @@ class LabData:
         return self.tokenizer.vocab_size
 
     @cached_property
-    def token_files(self) -> dict[Split, TokenFile]:
+    def token_files(self) -> Mapping[Split, TokenFile | TokenSpan]:
         """Both splits as ids on disk, tokenised if need be."""
+        if isinstance(self.corpus, TokenCorpus):
+            return self.corpus.spans(self.tokenizer, self.settings.cache_dir)
         return open_token_files(self.corpus, self.tokenizer, self.settings.cache_dir)
 
     def prepare(self) -> None:

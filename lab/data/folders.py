@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.checks import did_you_mean
-from lab.data.opening import ENDINGS, TOKEN_ENDINGS, is_packed, is_text, kind_of, split_name
+from lab.data.idformats import holds_ids
+from lab.data.opening import ENDINGS, TOKEN_ENDINGS, is_ids, is_packed, is_text, kind_of, split_name
 from lab.data.published import published_split
 from lab.data.text_files import read_pieces, read_values
 
@@ -24,6 +25,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 READ_BYTES = 64 << 20  # plain files up to this are read through before they are taken from a folder
 _NAMED = 3  # files that stand for all of their reason
+_OF_IDS = "of token ids (data.corpus: tokens reads them)"
 _DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")  # of `datasets`
 
 
@@ -38,6 +40,15 @@ class Found(NamedTuple):
     val_files: list[Path]
     held_out: str
     left_out: dict[str, list[str]]
+
+
+def find_ids(paths: Paths, *, as_published: bool = True) -> Found:
+    """The token files that `paths` stand for, as `find_text` finds text; an index (`.idx`) goes with its `.bin`."""
+    left_out: dict[str, list[str]] = defaultdict(list)
+    paths = [Path(one).with_suffix(".bin") if str(one).endswith(".idx") else one for one in as_list(paths)]
+    files = find_files(paths, is_ids, left_out)
+    left_out.pop(_OF_IDS, None)
+    return _as_published(files, left_out, as_published)
 
 
 def left_out_facts(left_out: dict[str, list[str]]) -> list[dict[str, Any]]:
@@ -67,13 +78,23 @@ def find_text(paths: Paths, text_key: str = "text", *, as_published: bool = True
     for folder in {one for one in map(Path, map(os.path.expanduser, as_list(paths))) if one.is_dir()}:
         taken = _leave_out(taken, folder, partial(_why_not, text_key=text_key), left_out)
         taken = _leave_out(taken, folder, partial(_why_beside, neighbours=taken), left_out)
+    for file in taken:
+        if split_name(file.name)[1] in TOKEN_ENDINGS and holds_ids(file):
+            raise ValueError(
+                f"data.path: {file} holds token ids, no text: set data.corpus to tokens, and data.tokenizer to the"
+                " vocabulary that they were made with, such as gpt2"
+            )
     if not taken:
         held = left_out_line(left_out_facts(left_out))
         raise ValueError(f"data.path: no text in {', '.join(map(str, as_list(paths)[:3]))}: it holds {held}")
-    root = common_folder(taken)
-    published = published_split(taken, root) if as_published else None
+    return _as_published(taken, left_out, as_published)
+
+
+def _as_published(files: list[Path], left_out: dict[str, list[str]], wanted: bool) -> Found:
+    root = common_folder(files)
+    published = published_split(files, root) if wanted else None
     if published is None:
-        return Found(taken, [], "", left_out)
+        return Found(files, [], "", left_out)
     left_out["of the test split, left alone"] += [_name(file, root) for file in published.test]
     left_out["outside of the published split"] += [_name(file, root) for file in published.outside]
     return Found(published.train, published.val, published.held_out, left_out)
@@ -109,7 +130,7 @@ def find_files(
         try:
             files = _expand(path, wanted, others)
             if not files:
-                problems.append(_why_none(path))
+                problems.append(_why_none(path, wanted))
         except OSError as error:
             problems.append(f"data.path: cannot look into {path}: {error.strerror or error}")
             continue
@@ -169,7 +190,7 @@ def _by_name(file: Path, wanted: Callable[[str], bool]) -> str | None:
     if not wanted(file.name):
         _, ending, packing = split_name(file.name)
         if ending in TOKEN_ENDINGS:
-            return "of token ids (data.corpus: tokens reads them)"
+            return _OF_IDS
         return f"with the ending {ending}{packing}" if ending or packing else "without an ending"
     return None if file.stat().st_size else "empty"
 
@@ -229,12 +250,14 @@ def _saved_files(folder: Path) -> set[str] | None:
         return None
 
 
-def _why_none(path: Path) -> str:
+def _why_none(path: Path, wanted: Callable[[str], bool]) -> str:
     """Why a path stands for no file."""
     if path.is_dir():
         held = Counter(file.suffix.lower() or "no ending" for file in path.rglob("*") if file.is_file())
         holds = ", ".join(f"{ending} ({n})" for ending, n in held.most_common(5)) or "nothing"
-        return f"data.path: no text in the folder {path}: looked for {', '.join(ENDINGS)}, and it holds {holds}"
+        looked = ", ".join(ending for ending in (*ENDINGS, *TOKEN_ENDINGS) if wanted(f"x{ending}"))
+        what = "text" if wanted is is_text else "token file"
+        return f"data.path: no {what} in the folder {path}: looked for {looked}, and it holds {holds}"
     if path.exists():
         return f"data.path: {path} is no regular file: text is read more than once, so store it in one first"
     if glob.has_magic(str(path)):

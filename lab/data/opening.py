@@ -54,6 +54,11 @@ def is_text(name: str) -> bool:
     return ending in _KIND_OF and not (packing and _KIND_OF[ending] in _MAPPED)
 
 
+def is_ids(name: str) -> bool:
+    """Whether a folder's file of that name is read as token ids."""
+    return split_name(name)[1:] in ((".bin", ""), (".npy", ""))
+
+
 def is_packed(file: Path) -> bool:
     """Whether the size of `file` says little about how much text it holds."""
     return bool(split_name(file.name)[2])

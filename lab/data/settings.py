@@ -18,10 +18,11 @@ class DataSettings:
     loader is one whole optimizer step.
 
     Args:
-        corpus: `python` (the standard library's source), `text` (your own, see `path`), `shakespeare`, `tinystories`,
-            `fineweb-edu`; or made: `markov`, `induction`, `copy`, `arithmetic`.
-        path: Your text for `corpus: text`: a file, a folder, a glob or a list of them. A split that the names of files
-            tell (train-…, validation-…) is kept.
+        corpus: `python` (the standard library's source), `text` and `tokens` (your own, see `path`), `shakespeare`,
+            `tinystories`, `fineweb-edu`; or made: `markov`, `induction`, `copy`, `arithmetic`.
+        path: Your text for `corpus: text`, your token files for `corpus: tokens` (`tokenizer` names their vocabulary):
+            a file, a folder, a glob or a list of them. A split that the names of files tell (train-…, validation-…) is
+            kept.
         tokenizer: `char`, `bytes`, `bpe` (learned from the corpus in seconds), `gpt2`, `r50k_base`, `p50k_base`,
             `cl100k_base`, `o200k_base`, or the path of a tokenizer.json.
         vocab_size: Ids of a `bpe` vocabulary; unset: 4096, or fewer where the text gives no more.

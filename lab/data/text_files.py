@@ -32,7 +32,7 @@ import orjson
 
 from lab.checks import did_you_mean
 from lab.data.corpus import Piece
-from lab.data.opening import is_packed, kind_of, split_name, unpacked
+from lab.data.opening import is_ids, is_packed, kind_of, split_name, unpacked
 from lab.data.tables import column_bytes, read_rows
 
 DOCUMENT_SEPARATOR = "<|endoftext|>"
@@ -155,9 +155,7 @@ def _characters(file: Path) -> Iterator[str]:
         chunk, done, more = chunk[len(mark) :], len(mark), True
         while more:
             if encoding == "utf-8" and (zero := chunk.find(b"\0")) >= 0:
-                raise ValueError(
-                    f"{file} is binary: byte {done + zero} is zero, as in no text; leave it out of data.path"
-                )
+                _binary(file, f"byte {done + zero} is zero, as in no text")
             try:
                 text = decoder.decode(cast(str, chunk), final=not chunk)  # typeshed has it take text only
             except UnicodeDecodeError as error:
@@ -330,12 +328,14 @@ def _cut(text: str) -> int:
 def _not_text(file: Path, encoding: str, byte: int, error: UnicodeDecodeError) -> NoReturn:
     wrong = error.object[error.start : error.start + 1].hex()
     if encoding == "utf-8" and _CONTROL.search(error.object):
-        raise ValueError(
-            f"{file} is binary: byte {byte} (0x{wrong}) is no UTF-8, and control characters, as in no text of another"
-            " encoding, stand beside it; leave it out of data.path"
-        ) from error
+        _binary(file, f"byte {byte} (0x{wrong}) is no UTF-8, and control characters are beside it, as in no text")
     remedy = f"iconv -f WINDOWS-1252 -t UTF-8 '{file}' > new.txt" if encoding == "utf-8" else "save it again as UTF-8"
     raise ValueError(
         f"{file} is not {encoding.upper()}: byte {byte} (0x{wrong}) {error.reason}; convert it ({remedy}, or"
         f" whatever encoding it is in), or leave it out of data.path"
     ) from error
+
+
+def _binary(file: Path, why: str) -> NoReturn:
+    ids = " (if it holds token ids, set data.corpus to tokens)" if is_ids(file.name) else ""
+    raise ValueError(f"{file} is binary: {why}; leave it out of data.path{ids}")

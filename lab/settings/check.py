@@ -13,7 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 
 from lab.checks import missing_extra
-from lab.data.folders import find_files
+from lab.data.folders import find_files, find_ids
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
 from lab.settings.groups import GROUPS
@@ -78,6 +78,8 @@ def check_files(data: Any) -> None:
     """Raise `ValueError` for a text or a tokenizer that is not there, before anything slow begins."""
     if data.corpus == "text" and data.path is not None:
         find_files(data.path)
+    if data.corpus == "tokens" and data.path is not None:
+        find_ids(data.path)
     if data.tokenizer.endswith(".json") and not Path(data.tokenizer).exists():
         raise ValueError(f"data.tokenizer is {data.tokenizer!r}: no such file")
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lab.commands.batch import main as batch
+from lab.commands.validate import main as validate
 from tests.fitting.test_lifecycle import finished, fit  # noqa: F401
 from tests.tiny import tiny_args
 
@@ -52,3 +55,26 @@ def test_a_folder_s_published_split_and_what_is_left_out_are_said(
     data = json.loads((tmp_path / "runs" / "tiny" / "data.json").read_text())
     assert data["val_slice"]["text"].startswith("validation of train validation test 0 ")
     assert [fact["count"] for fact in data["corpus"]["left_out"]] == [1, 1, 1]
+
+
+def test_token_files_are_trained_on_validated_forked_and_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [i for n in range(400) for i in (256, *f"document {n} of a few words".encode())]
+    for name, part in (("x_val_000000.bin", ids[:3000]), ("x_train_000001.bin", ids[3000:])):
+        header = np.zeros(256, dtype=np.int32)
+        header[:3] = 20240520, 1, len(part)
+        (tmp_path / name).write_bytes(header.tobytes() + np.array(part, dtype=np.uint16).tobytes())
+    tokens = ("--data.corpus=tokens", f"--data.path={tmp_path}/x_*.bin", "--data.tokenizer=bytes")
+    assert fit(*tiny_args(tmp_path), *tokens) == 0
+    assert "the published validation split" in " ".join(capsys.readouterr().out.split())
+    run = tmp_path / "runs" / "tiny"
+    assert validate([str(run)]) == 0
+    assert batch([str(run), "3"]) == 0
+    assert "document" in capsys.readouterr().out
+    assert fit("--resume", str(run), "--horizon.steps=14") == 0
+    assert fit("--fork", f"{run}@14", "--run.name=forked", f"--run.root={tmp_path}/runs", "--horizon.steps=4") == 0
+    (tmp_path / "x_val_000000.bin").unlink()
+    capsys.readouterr()
+    assert fit("--resume", str(run), "--horizon.steps=16") == 2
+    assert "its fingerprint differs" in capsys.readouterr().err

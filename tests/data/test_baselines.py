@@ -4,7 +4,6 @@ import lzma
 import math
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from lab.data import baselines
 from lab.data.baselines import (
-    kept,
     stream_pairs,
     text_baselines,
     token_baselines,
@@ -156,16 +154,3 @@ def test_of_a_long_text_all_parts_are_packed(monkeypatch: pytest.MonkeyPatch) ->
     val = np.repeat(np.arange(10), 1000)
     text = baselines._spread_bytes(val, np.ones(10, dtype=np.int64), lambda ids: bytes(ids.tolist()))
     assert text == b"".join(bytes([i]) * 50 for i in (0, 2, 5, 7))
-
-
-def test_kept_is_computed_once_and_again_when_torn(tmp_path: Path) -> None:
-    calls: list[int] = []
-
-    def compute() -> dict[str, int]:
-        calls.append(1)
-        return {"x": len(calls)}
-
-    path = tmp_path / "baselines.json"
-    assert [kept(path, compute), kept(path, compute)] == [{"x": 1}, {"x": 1}]
-    path.write_text(path.read_text()[:3])
-    assert kept(path, compute) == {"x": 2}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.data.cache import cache_root, locked, writing
+from lab.data.cache import cache_root, kept, locked, writing
 from lab.errors import WriteError
 
 
@@ -50,3 +50,16 @@ def test_a_full_disk_names_the_setting_and_leaves_no_file(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=r"no room to write .*data\.cache_dir"), writing(tmp_path / "ids.bin"):
         raise WriteError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert not (tmp_path / "ids.bin").exists()
+
+
+def test_kept_is_computed_once_and_again_when_torn(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def compute() -> dict[str, int]:
+        calls.append(1)
+        return {"x": len(calls)}
+
+    path = tmp_path / "baselines.json"
+    assert [kept(path, compute), kept(path, compute)] == [{"x": 1}, {"x": 1}]
+    path.write_text(path.read_text()[:3])
+    assert kept(path, compute) == {"x": 2}

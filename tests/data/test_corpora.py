@@ -200,7 +200,7 @@ class TestSettings:
         assert open_corpus("arithmetic", val_fraction=0.25).describe()["val_fraction"] == 0.25
 
     def test_every_corpus_is_described_and_can_be_asked_for(self) -> None:
-        assert set(CORPORA) == {"python", "text", *REMOTE_CORPORA, *SYNTHETIC}
+        assert set(CORPORA) == {"python", "text", "tokens", *REMOTE_CORPORA, *SYNTHETIC}
         for name in CORPORA:
             path = "x.txt" if name == "text" else None
             assert corpus_problems(name, path, 0.1, {}) == []
