@@ -16,22 +16,26 @@ class Piece(NamedTuple):
     starts: bool
 
 
-class Corpus(Protocol):
-    """Text in two splits. `has_documents`: an end-of-text token stands after each document; without, all is one stream
-    that has no end."""
+class Content(Protocol):
+    """What a text is known by. `has_documents`: an end-of-text token stands after each document; without, all is one
+    stream that has no end."""
+
+    @property
+    def has_documents(self) -> bool: ...
+    def fingerprint(self) -> str:
+        """sha256 of the content and of all that decides the splits: equal where both splits are."""
+
+
+class Corpus(Content, Protocol):
+    """Text in two splits."""
 
     @property
     def name(self) -> str: ...
-    @property
-    def has_documents(self) -> bool: ...
     def pieces(self, split: Split) -> Iterator[Piece]:
         """The text of `split` in one fixed order, a few MB at a time."""
 
     def size_bytes(self, split: Split) -> int:
         """How many bytes of UTF-8 that is."""
-
-    def fingerprint(self) -> str:
-        """sha256 of the content and of all that decides the splits: equal where both splits are."""
 
 
 def utf8_bytes(text: str) -> int:

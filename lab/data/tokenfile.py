@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from lab.data.cache import cache_root, locked, writing
-from lab.data.corpus import SPLITS, Corpus, Split
+from lab.data.corpus import SPLITS, Content, Corpus, Split
 from lab.data.progress import Progress
 from lab.data.tokenising import tokenised
 from lab.data.tokenizers import Tokenizer
@@ -47,7 +47,7 @@ class TokenFile:
         return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.tokens,))
 
 
-def token_folder(corpus: Corpus, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None) -> Path:
+def token_folder(corpus: Content, tokenizer: Tokenizer, cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Where the token files of this corpus under this tokenizer live."""
     key = f"{FORMAT}|{corpus.fingerprint()}|{corpus.has_documents}|{tokenizer.fingerprint}"
     return cache_root(cache_dir) / "tokens" / hashlib.sha256(key.encode()).hexdigest()[:32]

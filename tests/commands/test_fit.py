@@ -73,7 +73,7 @@ def test_token_files_are_trained_on_validated_forked_and_resumed(
     assert batch([str(run), "3"]) == 0
     assert "document" in capsys.readouterr().out
     assert fit("--resume", str(run), "--horizon.steps=14") == 0
-    assert fit("--fork", f"{run}@14", "--run.name=forked", f"--run.root={tmp_path}/runs", "--horizon.steps=4") == 0
+    assert fit("--fork", f"{run}@14", "--run.name=forked", f"--run.root={tmp_path}/runs", "--horizon.steps=18") == 0
     (tmp_path / "x_val_000000.bin").unlink()
     capsys.readouterr()
     assert fit("--resume", str(run), "--horizon.steps=16") == 2

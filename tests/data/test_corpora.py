@@ -202,7 +202,7 @@ class TestSettings:
     def test_every_corpus_is_described_and_can_be_asked_for(self) -> None:
         assert set(CORPORA) == {"python", "text", "tokens", *REMOTE_CORPORA, *SYNTHETIC}
         for name in CORPORA:
-            path = "x.txt" if name == "text" else None
+            path = "x.txt" if name in ("text", "tokens") else None
             assert corpus_problems(name, path, 0.1, {}) == []
 
     def test_a_misspelt_name(self) -> None:
