@@ -17,7 +17,7 @@ from lab.runs import Run, open_run
 from lab.runs.checkpoints import CheckpointInfo, check_file, last_intact, list_checkpoints
 from lab.runs.facts import dig
 from lab.runs.seams import Seams
-from lab.runs.status import last_status
+from lab.runs.status import last_status, other_format
 from lab.settings.arguments import Arguments
 
 CHOOSES_TEXT = {f"data.{name}" for name in ("corpus", "path", "corpus_options", "val_fraction", "seed")}
@@ -57,7 +57,7 @@ def find_origin(arguments: Arguments) -> tuple[Origin, Arguments]:
             f"--resume {resume}: a run goes on from its newest checkpoint; to branch off: --fork {resume}"
         )
     checkpoint = pick_checkpoint(run, step or None)
-    if (status := last_status(run)).state == "broken":
+    if (status := last_status(run)).state == "broken" and not other_format(run):  # which the fit refuses
         found = "what was decided of it" if status.levers else "nothing of what was decided of it, so that is done anew"
         print(f"run {run.name!r}: {status.reason}; the facts of its checkpoints hold {found}", file=sys.stderr)
     return Origin("resume" if resume else "fork", run, checkpoint), over_stored_configuration(run, arguments)

@@ -177,4 +177,5 @@ def another(runs: Path, folder: Path, name: str = "other", **data: Any) -> Path:
     config["model"]["optimizer"]["lr"] = 0.5
     config["data"] |= data
     path.write_text(yaml.safe_dump(config))
+    (folder / name / "seams.json").unlink()  # else it says what held, whatever config.yaml has become
     return folder / name

@@ -57,7 +57,7 @@ def test_a_large_batch_comes_in_parts(runs: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_targets_that_do_not_count_are_not_scored(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = LabData(corpus="arithmetic", context_length=16, batch_size=2)
-    monkeypatch.setattr(batches, "load_data", lambda run, download: data)
+    monkeypatch.setattr(batches, "load_data", lambda run, step=None, *, download=True: data)
     found = batch_text(Library(runs), "tiny", 0)
     _, targets = data.step_batch(0)
     ignored = targets.flatten(0, 1).numpy() < 0
