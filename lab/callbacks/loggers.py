@@ -28,7 +28,7 @@ def make_loggers(
     """The loggers of a run, with its configuration logged, and notes for the user.
 
     A resumed run goes on in the same dashboards: TensorBoard drops what an interrupted process wrote beyond
-    `start_step`, Weights & Biases gets the same run id.
+    `start_step`; Weights & Biases gets the same run id and drops nothing, so that there such steps come twice.
     """
     loggers: list[Logger] = []
     notes: list[str] = []
@@ -77,7 +77,7 @@ def _tensorboard(run: Run, start_step: int) -> TensorBoardLogger:
         version="",
         default_hp_metric=False,
         flush_secs=FLUSH_SECONDS,
-        purge_step=start_step or None,
+        purge_step=start_step,  # 0 too: with --load_fast=false the first writer that gives one drops nothing
     )
 
 

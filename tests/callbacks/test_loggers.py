@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto import wandb_internal_pb2
 
@@ -89,6 +90,19 @@ def test_tensorboard_shows_the_metrics_of_metrics_jsonl_without_doubled_steps(tr
         assert [step for step, _ in shown[name]] == steps, name
         assert [value for _, value in shown[name]] == pytest.approx(values, rel=1e-6)
     assert dict(shown["tokens"])[4] == 4 * 64
+
+
+def test_tensorboards_slow_reader_shows_no_step_twice_either(tracked: Path) -> None:
+    """The one behind `--load_fast=false`, which keeps numbers, pictures and texts alike as tensors."""
+    reader = plugin_event_accumulator.EventAccumulator(
+        str(tracked / "tensorboard"), size_guidance={plugin_event_accumulator.TENSORS: 0}
+    )
+    reader.Reload()
+    tags = set(reader.Tags()["tensors"]) - {"tokens"}  # told with every line, several of one step
+    assert {"val/loss", "train/loss", "samples/text_summary"} < tags
+    for tag in tags:
+        steps = [event.step for event in reader.Tensors(tag)]
+        assert steps == sorted(set(steps)), tag
 
 
 def test_tensorboard_knows_the_configuration(tracked: Path) -> None:
