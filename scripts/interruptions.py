@@ -4,7 +4,8 @@
 
 Each trial kills the process (SIGKILL, SIGTERM or SIGINT by turns) at a random moment, possibly several times, under
 settings that make resuming hard: dropout, gradient accumulation, validation and checkpoints on the same step. After-
-wards every checkpoint that was ever written is loaded with `torch.load(weights_only=True)`.
+wards every checkpoint that was ever written is loaded with `torch.load(weights_only=True)`. `scripts/storm.py` mixes
+signals with full disks, changed settings, forks and moves.
 """
 
 from __future__ import annotations

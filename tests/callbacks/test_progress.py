@@ -23,7 +23,8 @@ def fit_at(step: int, seconds: float = 0.0, *, is_main_process: bool = True) -> 
             total_steps=10,
             is_main_process=is_main_process,
             module=SimpleNamespace(measured={"train/loss": 2.5}, validated={"val/loss": 2.25}),
-            logbook=SimpleNamespace(clock=clock, tokens_per_step=100),
+            data=SimpleNamespace(tokens_per_step=100),
+            logbook=SimpleNamespace(clock=clock),
         ),
     )
 
