@@ -30,7 +30,8 @@ def free_bytes(folder: Path) -> int:
 
 def delete_newest_to_look_at(run: RunPaths) -> Path | None:
     """Delete the newest snapshot or bundle; what it was, None where there is none left."""
-    found = [(info.step, info.path) for info in (*list_snapshots(run), *list_bundles(run))]
+    found = [(info.step, info.path) for info in list_snapshots(run)]
+    found += [(info.step, info.path) for info in list_bundles(run)]
     if not found:
         return None
     _, path = max(found)
