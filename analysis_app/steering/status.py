@@ -16,6 +16,7 @@ from lab.runs.control import COMMANDS
 from lab.runs.facts import Facts, as_mapping, as_number, as_text, dig
 from lab.runs.metrics import METRICS
 from lab.runs.next_commands import RESUMABLE, resume
+from lab.runs.seams import told_changes
 from lab.runs.status import ACTIVE_STATES, Status
 
 STATUS_FIELDS = (
@@ -75,11 +76,12 @@ def run_facts(run: Run) -> dict[str, Any]:
     """What does not change: baselines of the loss, the length, the model's size, the settings that the curves show.
 
     `baselines`: {"nats_per_token": {name: loss}, "bits_per_byte": {…}}; `clip`: the threshold of the gradient norm;
-    `lr`: the schedule's peak; `metrics`: unit and how to read each; `memory_total`: bytes of the device. What
-    is not recorded, or damaged, is null.
+    `lr`: the schedule's peak; `seams`: where settings were changed on the way; `metrics`: unit and how to read each;
+    `memory_total`: bytes of the device. What is not recorded, or damaged, is null.
     """
     status = run.status()
     told = Facts.of(run)
+    changes = told.seams.changes if told.seams else ()
     return {
         "baselines": as_mapping(told.data.get("baselines")),
         "bytes_per_token": told.of_data("bytes_per_token"),
@@ -97,5 +99,6 @@ def run_facts(run: Run) -> dict[str, Any]:
         "command": status.command,
         "created": status.created,
         "parent": status.parent,
+        "seams": [{"step": s.step, "tokens": s.tokens, "changed": told_changes(s.changed)} for s in changes],
         "metrics": {name: asdict(metric) for name, metric in METRICS.items()},
     }

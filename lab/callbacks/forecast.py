@@ -26,13 +26,13 @@ class Reforecast(FitCallback):
     def start(self, fit: FitContext) -> None:
         """A resumed run has a curve already."""
         steps, losses = fit.logbook.run.metrics().series(metrics.VAL_LOSS)
-        now = fit.step
-        self._curve = [(step / fit.total_steps, loss) for step, loss in zip(steps, losses, strict=True) if step < now]
+        known = zip(steps, losses, strict=True) if fit.compares else ()
+        self._curve = [(_part(fit, step), loss) for step, loss in known if step < fit.step]
 
     def validated(self, fit: FitContext) -> None:
         """After the metrics log has written the validation."""
         step, total, schedule = fit.step, fit.total_steps, fit.module.schedule_config
-        self._curve.append((step / total, fit.module.validated[metrics.VAL_LOSS]))
+        self._curve.append((_part(fit, step), fit.module.validated[metrics.VAL_LOSS]))
         annealing = lr_factor(step, total, schedule) - lr_factor(total, total, schedule)
         try:
             found = reforecast(self._curve, self.said, annealing)
@@ -44,3 +44,8 @@ class Reforecast(FitCallback):
             metrics.FORECAST_HIGH: found.high,
         }
         fit.logbook.log(step, values)
+
+
+def _part(fit: FitContext, step: int) -> float:
+    """Of the run's tokens, those that were seen by then."""
+    return fit.logbook.seams.tokens_at(step) / fit.logbook.seams.tokens_at(fit.total_steps)

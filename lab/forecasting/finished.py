@@ -81,6 +81,9 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
         raise _LeftOut("it has another vocabulary")
     if dig(data, "validation", "tokens") != validation:
         raise _LeftOut("it was validated on another part of the text")
+    seams = run.seams()
+    if seams is not None and seams.decisive:
+        raise _LeftOut(f"it was {next(iter(seams.decisive))} of its own")
     config = run.config() or {}
     for name in MUST_AGREE:
         theirs = dig(config, *name.split("."))

@@ -24,6 +24,7 @@ from lab.runs.lines import Row
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.predictions import Predictions, outcomes, read_predictions
 from lab.runs.reference_texts import BundleInfo, read_bundle
+from lab.runs.seams import Seam
 from lab.runs.series import Columns, Series
 
 T = TypeVar("T")
@@ -118,6 +119,16 @@ class RunRecord:
         if (found := self.facts.tokens_per_step) and found > 0:
             return int(found)
         return self.status.tokens // self.status.step if self.status.tokens and self.status.step else None
+
+    @property
+    def stretches(self) -> tuple[Seam, ...]:
+        """What held from which step on."""
+        return self.facts.seams.all if self.facts.seams else ()
+
+    @property
+    def changes(self) -> tuple[Seam, ...]:
+        """Where settings were changed in the middle of the run."""
+        return tuple(seam for seam in self.stretches if seam.changed)
 
     @property
     def tokens(self) -> int | None:

@@ -16,7 +16,7 @@ from lab.runs.difference import by_seed, judge, paired_steps, spread_between_see
 from lab.runs.facts import text_of, vocabulary_of
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.run import Run, list_runs
-from lab.runs.seams import held_out_of
+from lab.runs.seams import Seams, held_out_of
 from lab.runs.statistics import Estimate, mean_interval
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -37,6 +37,7 @@ class Runs:
     configs: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     histories: dict[str, MetricsHistory] = field(default_factory=dict)
     data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seams: dict[str, Seams | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -53,7 +54,11 @@ def read(runs: Iterable[Run]) -> Runs:
             except (ValueError, OSError) as error:
                 found.notes.append(f"{name}: {error}.")
             getattr(found, what)[name] = value if value is not None or what == "configs" else _empty(what)
-        if found.configs[name] is None:
+        found.seams[name] = seams = run.seams()
+        config = found.configs[name]
+        if config is not None and seams is not None:  # one that was changed on its way is no run of its settings alone
+            found.configs[name] = config | seams.decisive
+        if config is None:
             found.notes.append(f"{name}: its configuration is not known, so it is a group of its own.")
         if not len(found.histories[name]):
             found.notes.append(f"{name}: no metrics yet, so nothing of it can be compared.")
@@ -185,7 +190,8 @@ def _same_batches(found: Runs, names: list[str], groups: list[Group], i: int, j:
 def _batches_of(found: Runs, run: str) -> tuple[Any, ...] | None:
     """What batch n follows from; None where data.json lacks it."""
     data = found.data[run]
-    parts = [data.get(name) for name in ("seed", "tokens_per_step", "context_length")]
+    seams = found.seams.get(run)
+    parts = [data.get("seed"), seams.reading if seams else None]
     parts += [(data.get(group) or {}).get("fingerprint") for group in ("corpus", "tokenizer")]
     return None if None in parts else tuple(map(str, parts))
 

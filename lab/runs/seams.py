@@ -109,6 +109,28 @@ class Seams:
         """Those at which settings changed."""
         return tuple(seam for seam in self.all if seam.changed)
 
+    @property
+    def reading(self) -> tuple[tuple[int, int, int, int], ...]:
+        """What batch n follows from: (step, sequence, sequences a step, context length) wherever these go on otherwise
+        than before."""
+        found: list[Seam] = []
+        for seam in self.all:
+            before = found[-1] if found else None
+            sizes = (seam.sequences_per_step, seam.context_length)
+            if (
+                before is None
+                or sizes != (before.sequences_per_step, before.context_length)
+                or before.sequence_at(seam.step) != seam.sequences
+                or before.text != seam.text
+            ):
+                found.append(seam)
+        return tuple((s.step, s.sequences, s.sequences_per_step, s.context_length) for s in found)
+
+    @property
+    def decisive(self) -> dict[str, str]:
+        """Where settings were changed that have a say in what the run becomes: `changed at step 8` → which."""
+        return {f"changed at step {s.step}": told_changes(s.decisive) for s in self.changes if s.decisive}
+
     def at(self, step: int) -> Seam:
         """What holds for the update from `step` to `step + 1`; before the first seam, what it says."""
         return self.all[max(0, bisect_right(self._steps, step) - 1)]

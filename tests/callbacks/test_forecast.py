@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from lab.callbacks.forecast import Reforecast
+from lab.runs.seams import Seam, Seams
 from lab.training.schedules import ScheduleConfig
 
 NAMES = {"forecast/final_val_loss", "forecast/low", "forecast/high"}
@@ -17,10 +18,12 @@ def fit_at(step: int, loss: float, logged: list[tuple[int, dict[str, float]]], b
     """A fit of 100 steps after a validation at `step`."""
     metrics = SimpleNamespace(series=lambda name: before)
     logbook = SimpleNamespace(
-        run=SimpleNamespace(metrics=lambda: metrics), log=lambda step, values: logged.append((step, values))
+        run=SimpleNamespace(metrics=lambda: metrics),
+        log=lambda step, values: logged.append((step, values)),
+        seams=Seams([Seam(0, 0, 0, 64, 16, 100)]),
     )
     module = SimpleNamespace(schedule_config=ScheduleConfig(kind="constant"), validated={"val/loss": loss})
-    return cast(Any, SimpleNamespace(step=step, total_steps=100, module=module, logbook=logbook))
+    return cast(Any, SimpleNamespace(step=step, total_steps=100, compares=True, module=module, logbook=logbook))
 
 
 def test_it_speaks_once_a_fifth_of_the_run_is_done() -> None:

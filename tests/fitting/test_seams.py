@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from analysis_app.steering.status import run_facts
 from lab.__main__ import main
 from lab.data.dataset import LabData
+from lab.forecasting.finished import finished_runs
 from lab.loading import load_data
 from lab.runs import Run, open_run
+from lab.runs.comparison import compare, read
 from lab.runs.events import Resumed, of_kind
+from lab.runs.facts import Facts
 from lab.runs.predictions import calibration, read_predictions
 from lab.runs.seams import Seams
 from tests.tiny import tiny_args
@@ -319,3 +323,38 @@ def test_how_closely_a_run_is_watched_closes_no_prediction(tmp_path: Path) -> No
     found = read_predictions(run)
     assert found is not None
     assert found.closed == {"step": 8, "why": "scored"}
+
+
+# ---------------------------------------------------------------- who reads the record
+
+
+def test_every_reader_asks_the_record(run: Run) -> None:
+    go_on(run, "--data.batch_size=8", "--horizon.steps=16")
+    facts = Facts.of(run)
+    assert facts.tokens_per_parameter == (512 + 8 * 128) / (facts.parameters or 0)
+    assert facts.epochs(8) == pytest.approx(32 / (run.data() or {})["sequences_per_epoch"])
+    assert main(["report", "tiny", "--root", str(run.path.parent)]) == 0
+    text = run.report_path.read_text()
+    assert "1,536 tokens in 16 steps, the last ones of 128" in text
+    told = run_facts(run)["seams"]
+    assert told == [{"step": 8, "tokens": 512, "changed": "data.batch_size: 4 → 8, horizon.steps: 8 → 16"}]
+    finished = finished_runs([run], corpus=text_of_run(run), tokenizer=vocabulary(run), validation=256, settings={})
+    assert finished.left_out["tiny"].startswith("it was changed at step 8")
+
+
+def test_a_comparison_tells_a_changed_run_from_one_of_its_settings(run: Run) -> None:
+    shutil.copytree(run.path, run.path.parent / "whole")
+    whole = open_run("whole", run.path.parent)
+    go_on(run, "--data.batch_size=8", "--horizon.steps=16")
+    again = read([run, whole])
+    told = compare(again, "val/loss", "tokens", None)
+    assert len(told["groups"]) == 2
+    assert told["settings"]["changed at step 8"] == {"A": "data.batch_size: 4 → 8, horizon.steps: 8 → 16"}
+
+
+def text_of_run(run: Run) -> str:
+    return str((run.data() or {})["corpus"]["fingerprint"])
+
+
+def vocabulary(run: Run) -> str:
+    return str((run.data() or {})["tokenizer"]["fingerprint"])

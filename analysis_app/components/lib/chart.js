@@ -10,8 +10,8 @@
 //   series     [{ name, data, colour, style, unit, format }]; style "smooth" (raw faint, moving average strong), "line"
 //              or "dots"
 //   lines      [{ value, label, colour }]: dashed reference lines
-//   markers    [{ step, tokens, time, kind, title, rows }]; kind: checkpoint, sample, pause, finding, cross; any other
-//              is a dot
+//   markers    [{ step, tokens, time, kind, title, rows }]; kind: checkpoint, sample, pause, finding, cross; seam: a
+//              thin line from top to bottom; any other is a dot
 //   x          "step", "tokens" or "time" (training seconds), called `xName` to the reader; logX, logY; smoothing
 //              0 … 0.999; height in pixels
 //   cursor     a place on x that stays marked, whose values stand in the legend; pick(x): a click; onMarker(marker): a

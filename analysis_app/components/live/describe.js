@@ -189,3 +189,16 @@ export function markersOf(events, place) {
   }
   return found;
 }
+
+/**
+ * Where settings were changed on the way, as thin lines.
+ * @param {Lab.Seam[]} seams
+ * @param {(step: number) => Record<Lab.Axis, number> | null} place where a step lies
+ * @returns {Lab.Marker[]}
+ */
+export function seamsOf(seams, place) {
+  return seams.flatMap(({ step, changed }) => {
+    const where = place(step);
+    return where ? [{ ...where, kind: "seam", title: `Changed: ${changed}`, rows: [["step", count(step)]] }] : [];
+  });
+}

@@ -3,7 +3,7 @@
 import { chartGroup, lineChart } from "../lib/chart.js";
 import { choice, fixed, h, tick } from "../lib/dom.js";
 import { brief } from "../lib/scale.js";
-import { markersOf } from "./describe.js";
+import { markersOf, seamsOf } from "./describe.js";
 
 const KEPT = "lab-live-view"; // how the charts are looked at, remembered in this browser
 /** @type {[metric: string, label: string, style: Lab.Curve["style"]][]} */
@@ -78,7 +78,7 @@ export class RunCharts {
   }
 
   /** @param {Lab.Facts} facts */
-  draw({ baselines, clip }) {
+  draw({ baselines, clip, seams = [] }) {
     const data = this.#data, forecast = data.get("forecast/final_val_loss");
     /** @type {Lab.Curve[]} */
     const series = [
@@ -90,7 +90,10 @@ export class RunCharts {
     const lines = Object.entries(baselines?.nats_per_token ?? {}).flatMap(([label, value]) =>
       typeof value === "number" ? [{ value, label: `${label} ${fixed(value, 2)}` }] : []
     );
-    this.lossChart.set({ series, lines, markers: markersOf(data.standing(data.events), (step) => data.place(step)) });
+    /** @param {number} step */
+    const place = (step) => data.place(step);
+    const markers = [...seamsOf(seams, place), ...markersOf(data.standing(data.events), place)];
+    this.lossChart.set({ series, lines, markers });
     const limit = clip ? [{ value: clip, label: `clip ${brief(clip)}`, colour: "--lab-amber" }] : [];
     SMALL.forEach(([metric, , style], i) =>
       this.smallCharts[i].set({ lines: metric === "train/grad_norm" ? limit : [],

@@ -12,7 +12,9 @@ declare namespace Lab {
   /** What does not change while a run trains. */
   type Facts = { baselines?: { nats_per_token?: Record<string, number | null> } | null; bytes_per_token?: number | null;
     corpus?: string | null; tokenizer?: string | null; parameters?: number | null; clip?: number | null;
-    memory_total?: number | null; metrics?: Record<string, { unit: string; how_to_read: string }> };
+    memory_total?: number | null; seams?: Seam[]; metrics?: Record<string, { unit: string; how_to_read: string }> };
+  /** Where settings were changed in the middle of a run; `changed` in words. */
+  type Seam = { step: number; tokens: number; changed: string };
   /** A line of events.jsonl; what it holds besides depends on its kind (lab/runs/events.py). */
   type RunEvent = { kind: string; step: number | null; wall: number; id?: string; command?: string;
     args?: { value?: number }; reason?: string; message?: string | null; error?: string; instrument?: string;

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 
-from lab.checks import is_number
 from lab.diagnosis.stability import Spike
 from lab.figures.loss import draw_loss
 from lab.report.document import Block, Paragraph, Picture, Section, Table, bullets
@@ -27,9 +26,11 @@ from lab.report.markup import code
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
 from lab.runs.events import Failed
+from lab.runs.seams import Seam, told_changes
 from lab.units import UNKNOWN, count
 
 MOST_SPIKES = 5
+MARK_LETTERS = 40
 GAP, LEAST_GAP = 0.05, 0.02  # validation over training loss, as a share and in nats, below which they are called alike
 SUDDEN = 0.15  # a fall whose middle half takes less of the run, and begins later, is called sudden
 EVENTS = {
@@ -61,10 +62,15 @@ def draw(record: RunRecord, found: list[Spike], dark: bool) -> Figure:
     """Both losses between the baselines, with phases above and events below."""
     train = record.train if len(record.train) else record.val
     end = float(train.steps[-1])
-    marks = [
+    changed = [seam for seam in record.changes if 0 < seam.step <= end]
+    marks = [(float(seam.step), words(seam)) for seam in changed]
+    marks += [
         (float(event.step), EVENTS[event.kind])
         for event in record.events
-        if event.kind in EVENTS and event.step is not None and 0 < event.step <= end
+        if event.kind in EVENTS
+        and event.step is not None
+        and 0 < event.step <= end
+        and not (event.kind == "resumed" and any(seam.step == event.step for seam in changed))
     ]
     for info in record.checkpoints:
         if "best" in info.aliases and info.step < end:
@@ -86,13 +92,20 @@ def draw(record: RunRecord, found: list[Spike], dark: bool) -> Figure:
     )  # fmt: skip
 
 
+def words(seam: Seam) -> str:
+    """What changed at a seam, as short as a mark in a picture has to be."""
+    told = told_changes(seam.decisive or seam.changed)
+    return told if len(told) <= MARK_LETTERS else f"{told[:MARK_LETTERS]}…"
+
+
 def _phases(record: RunRecord) -> list[Block]:
     stretches = phases(record)
     if not stretches or (len(stretches) == 1 and not stretches[0].level):
         return []
     rows = []
     for phase in stretches:
-        tokens = count(phase.end * record.tokens_per_step) if record.tokens_per_step else UNKNOWN
+        seen = record.facts.tokens(phase.end)
+        tokens = UNKNOWN if seen is None else count(seen)
         ended = f"below {phase.level}" if phase.level else "the run's end"
         rows.append((f"{phase.start:,} to {phase.end:,}", phase.learned, ended, tokens))
     caption = "Phases of learning: between which baselines of the held-out text the training loss was"
@@ -206,8 +219,8 @@ def _gap(record: RunRecord) -> str:
         why = ", because dropout acts in training only" if record.settings.get("model.config.dropout") else ""
         return f"Validation ended {percent(-gap)} **below** training ({loss(beside)}){why}."
     told = f"Validation ended {percent(gap)} above training ({loss(beside)})"
-    epochs = record.data.get("steps_per_epoch")
-    if is_number(epochs) and record.steps < epochs:
+    epochs = record.facts.epochs(record.steps)
+    if epochs is not None and epochs < 1:
         return f"{told}, though no text was seen twice: the held-out text is harder, or of another kind."
     return f"{told}: it predicts its training text better, and validation still improved."
 

@@ -105,12 +105,12 @@ def _seen(record: RunRecord) -> str:
     tokens = record.tokens
     if not tokens:
         return ""
-    per_epoch, per_parameter = dig(record.data, "steps_per_epoch"), record.parameters
+    times, per_parameter = record.facts.epochs(record.steps), record.parameters
     parts = [f"{count(tokens)} tokens in {plural(record.steps, 'step')}"]
     if record.tokens_per_step:
-        parts[0] += f" of {record.tokens_per_step:,}"
-    if is_number(per_epoch) and per_epoch > 0:
-        times = record.steps / per_epoch
+        several = any(seam.tokens_per_step != record.tokens_per_step for seam in record.stretches)
+        parts[0] += f", the last ones of {record.tokens_per_step:,}" if several else f" of {record.tokens_per_step:,}"
+    if times is not None:
         parts.append(
             f"the training text {number(times, 2)} times" if times >= 1 else f"{percent(times)} of the training text"
         )

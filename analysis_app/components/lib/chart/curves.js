@@ -121,9 +121,13 @@ function path(context, columns, up, width = 1, alpha = 1) {
 // ---------------------------------------------------------------- markers
 
 /** @param {Lab.Context} context @param {Lab.Axes} axes @param {Lab.Marker} marker */
-function mark(context, { across, bottom, x }, marker) {
+function mark(context, { across, top, bottom, x }, marker) {
   const at = across(marker[x]);
-  if (Number.isFinite(at))
+  if (!Number.isFinite(at)) return;
+  if (marker.kind === "seam") {
+    context.fillStyle = css("--lab-muted");
+    context.fillRect(Math.round(at), top, 1, bottom - top);
+  } else
     shape(context, marker.kind, at, bottom - 7, css(`--lab-${marker.kind}`) || css("--lab-muted"), 4.5);
 }
 
