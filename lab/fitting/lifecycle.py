@@ -12,9 +12,9 @@ from lab.errors import NonFiniteLoss, SettingsError, WriteError
 from lab.figures.schedule import draw_schedule
 from lab.files import write_json, write_whole
 from lab.fitting.decisions import Decisions, decide
+from lab.fitting.disk_space import room_notes
 from lab.fitting.listener import Listener
 from lab.fitting.origin import find_origin
-from lab.fitting.room import room_notes
 from lab.fitting.trainer import make_trainer, out_of_memory
 from lab.forecasting.finished import earlier_runs
 from lab.forecasting.kept import kept_plan, plan_path

@@ -20,7 +20,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from lab.files import writing_whole
 from lab.runs.checkpoint_state import read_state
-from lab.runs.room import in_room
+from lab.runs.disk_space import in_room
 
 RENAMED = {"Journal": "MetricsLog", "Probes": "ReferenceTexts"}  # callbacks in checkpoints of the first version
 

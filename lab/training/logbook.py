@@ -19,8 +19,8 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lab.errors import WriteError
 from lab.runs import EventWriter, MetricsWriter, Run, RunLock, StatusWriter
 from lab.runs.control import ControlChannel
+from lab.runs.disk_space import delete_newest_to_look_at, in_room
 from lab.runs.events import ENDS, Event, InstrumentFailed, Paused, Rewound, RoomMade, Unpaused
-from lab.runs.room import delete_newest_to_look_at, in_room
 from lab.runs.seams import Seams
 
 

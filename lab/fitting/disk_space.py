@@ -9,7 +9,7 @@ from lab.callbacks.checkpoints import KEEP
 from lab.errors import SettingsError
 from lab.model import count_parameters
 from lab.runs.cadence import Cadence
-from lab.runs.room import free_bytes
+from lab.runs.disk_space import free_bytes
 from lab.settings.parse import Settings
 from lab.units import byte_count
 

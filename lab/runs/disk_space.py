@@ -1,4 +1,4 @@
-"""Room on the disk: what of a run may go, so that what it needs can be written.
+"""Disk space: which files of a run are deleted where a full disk holds up what it needs.
 
 A run needs its curve, its events and a checkpoint to resume from. Snapshots and the bundles of reference texts are to
 look at; of these the newest go first, as the early ones lie denser where most happens.

@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import WriteError
 from lab.runs import Run
-from lab.runs.room import delete_newest_to_look_at, free_bytes, in_room
+from lab.runs.disk_space import delete_newest_to_look_at, free_bytes, in_room
 
 
 def full() -> WriteError:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import lab.fitting.room
+import lab.fitting.disk_space
 from lab.__main__ import main
 from lab.runs import open_run
 from lab.runs.events import CheckpointSaved, InstrumentFailed, RoomMade, of_kind
@@ -58,7 +58,7 @@ def test_what_is_only_to_look_at_gives_way_to_checkpoints(
 def test_where_no_checkpoint_has_room_nothing_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lab.fitting.room, "free_bytes", lambda folder: 3_000_000)
+    monkeypatch.setattr(lab.fitting.disk_space, "free_bytes", lambda folder: 3_000_000)
     assert main(["fit", *tiny_args(tmp_path, *WIDE)]) == 2
     assert "checkpoints need" in capsys.readouterr().err
     assert not (tmp_path / "runs" / "tiny").exists()
@@ -74,7 +74,7 @@ def test_where_no_checkpoint_has_room_nothing_is_begun(
     ],
 )
 def test_the_setting_that_makes_it_fit(planned: dict[str, int], missing: int, setting: str) -> None:
-    assert setting in lab.fitting.room.remedy(planned, missing)
+    assert setting in lab.fitting.disk_space.remedy(planned, missing)
 
 
 def test_a_dashboard_that_fails_does_not_end_the_training(
