@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from lab.console.terminal import guarded
+from lab.console.terminal import guarded, outlive_readers
 
 
 @guarded
 def main(argv: list[str]) -> int:
     """Exit code 0 completed or stopped as asked, 1 not finite, 2 a mistake, 129, 130 or 143 interrupted."""
+    outlive_readers()
     from lab.console.fit import TerminalListener, model_line
     from lab.console.format import console
     from lab.fitting.lifecycle import Fit

@@ -41,6 +41,29 @@ class Parser(argparse.ArgumentParser):
         self.error(f"{unknown[0]}: no such argument{f'; {hint}' if hint else ''}")
 
 
+class _Unfailing(io.FileIO):
+    """A file descriptor to which writing never fails: what cannot be written is dropped."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError:  # EPIPE: `| head` has seen enough; EIO: the terminal is gone; ENOSPC: the log's disk is full
+            return len(data)
+
+
+def outlive_readers() -> None:
+    """From here on nothing that is printed can end this process: hours of training outlast a terminal."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if type(stream) is io.TextIOWrapper:  # as Python opened it, not what a notebook or a test put in its place
+            stream.flush()
+            raw = _Unfailing(stream.fileno(), "wb", closefd=False)
+            # As Python opens them: `python -u` writes each piece at once.
+            binary: Any = raw if stream.write_through else io.BufferedWriter(raw)
+            written = (stream.line_buffering, stream.write_through)
+            setattr(sys, name, io.TextIOWrapper(binary, stream.encoding, stream.errors, None, *written))
+
+
 def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
     """A command that never ends in a traceback over a mistake in its input.
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 
 from lab.commands.batch import main as batch
 from lab.commands.validate import main as validate
+from lab.runs import open_run
 from tests.fitting.test_lifecycle import finished, fit  # noqa: F401
 from tests.tiny import tiny_args
 
@@ -31,6 +35,20 @@ def test_the_last_words_tell_what_it_is_worth(tmp_path: Path, capsys: pytest.Cap
         "tensorboard",
     ):
         assert word in out, word
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_run_outlives_whoever_reads_its_lines(tmp_path: Path, unbuffered: str) -> None:
+    command = [sys.executable, "-m", "lab", "fit", *tiny_args(tmp_path), "--run.name", "read"]
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        command, stdout=writer, stderr=writer, env=os.environ | {"PYTHONUNBUFFERED": unbuffered}, cwd=tmp_path
+    )
+    os.close(writer)
+    assert os.read(reader, 1)
+    os.close(reader)  # as `| head -1` does: whatever is printed now raises EPIPE
+    assert process.wait(240) == 0
+    assert open_run("read", tmp_path / "runs").status().state == "completed"
 
 
 def test_check_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

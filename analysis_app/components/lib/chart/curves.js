@@ -126,7 +126,9 @@ function mark(context, { across, top, bottom, x }, marker) {
   if (!Number.isFinite(at)) return;
   if (marker.kind === "seam") {
     context.fillStyle = css("--lab-muted");
+    context.globalAlpha = 0.5;
     context.fillRect(Math.round(at), top, 1, bottom - top);
+    context.globalAlpha = 1;
   } else
     shape(context, marker.kind, at, bottom - 7, css(`--lab-${marker.kind}`) || css("--lab-muted"), 4.5);
 }
