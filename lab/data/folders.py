@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -95,8 +95,8 @@ def _as_published(files: list[Path], left_out: dict[str, list[str]], wanted: boo
     published = published_split(files, root) if wanted else None
     if published is None:
         return Found(files, [], "", left_out)
-    left_out["of the test split, left alone"] += [_name(file, root) for file in published.test]
-    left_out["outside of the published split"] += [_name(file, root) for file in published.outside]
+    left_out["of the test split, left alone"] += [_name(file.absolute(), root) for file in published.test]
+    left_out["outside of the published split"] += [_name(file.absolute(), root) for file in published.outside]
     return Found(published.train, published.val, published.held_out, left_out)
 
 
@@ -128,9 +128,12 @@ def find_files(
             continue
         path = Path(one).expanduser()
         try:
-            files = _expand(path, wanted, others)
+            passed_over: dict[str, list[str]] = defaultdict(list)
+            files = _expand(path, wanted, passed_over)
             if not files:
-                problems.append(_why_none(path, wanted))
+                problems.append(_why_none(path, wanted, passed_over))
+            for reason, names in passed_over.items():
+                others[reason] += names
         except OSError as error:
             problems.append(f"data.path: cannot look into {path}: {error.strerror or error}")
             continue
@@ -198,10 +201,15 @@ def _by_name(file: Path, wanted: Callable[[str], bool]) -> str | None:
 def _why_not(file: Path, root: Path, text_key: str) -> str | None:
     """Why a text file of a folder is left out, as far as its content tells."""
     kind = kind_of(file)
+    saved = _saved_files(file.parent)
     if file.name in _DESCRIPTIONS:
+        if absent := [name for name in sorted(saved or ()) if not (file.parent / name).exists()]:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            raise ValueError(
+                f"data.path: {file.parent} has no {absent[0]}{more}, which its state.json names: save or fetch it again"
+            )
         return "describing the data"
     if kind == "arrow":
-        saved = _saved_files(file.parent)
         return None if saved is None or file.name in saved else "cached by datasets, not in state.json"
     try:
         if is_packed(file):
@@ -250,11 +258,10 @@ def _saved_files(folder: Path) -> set[str] | None:
         return None
 
 
-def _why_none(path: Path, wanted: Callable[[str], bool]) -> str:
+def _why_none(path: Path, wanted: Callable[[str], bool], passed_over: dict[str, list[str]]) -> str:
     """Why a path stands for no file."""
     if path.is_dir():
-        held = Counter(file.suffix.lower() or "no ending" for file in path.rglob("*") if file.is_file())
-        holds = ", ".join(f"{ending} ({n})" for ending, n in held.most_common(5)) or "nothing"
+        holds = left_out_line(left_out_facts(passed_over)) or "nothing"
         looked = ", ".join(ending for ending in (*ENDINGS, *TOKEN_ENDINGS) if wanted(f"x{ending}"))
         what = "text" if wanted is is_text else "token file"
         return f"data.path: no {what} in the folder {path}: looked for {looked}, and it holds {holds}"

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from lab.data.opening import content_of
+
 DTYPES = ("uint32", "uint16", "uint8")  # of raw ids, tried in this order
 _HEADER = 256  # int32
 _LLMC = {20240520: (1, "uint16", "gpt2"), 20240801: (7, "uint32", None)}  # magic: version, type, vocabulary
@@ -26,7 +28,6 @@ _EXAMPLES = 20240522  # llm.c's questions with several answers
 _NUMPY = b"\x93NUMPY"
 _INDEX = b"MMIDIDX\0\0"
 _INDEX_DTYPES = {1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 8: "uint16"}
-_OTHERS = {b"PK\3\4": "a zip archive", b"\x1f\x8b": "a gzip file", b"\x28\xb5\x2f\xfd": "a zstd file"}
 _SAMPLE = 1 << 20  # ids at either end that decide the type of raw ones
 
 
@@ -65,9 +66,8 @@ def open_ids(file: Path, vocab_size: int, dtype: str | None = None) -> IdFile:
         raise ValueError(f"{file} holds multiple-choice questions of llm.c, no text: leave it out of data.path")
     if file.suffix == ".bin" and index.exists():
         return _megatron(file, index)
-    for mark, what in _OTHERS.items():
-        if head.startswith(mark):
-            raise ValueError(f"{file} is {what}: unpack it, or leave it out of data.path")
+    if (what := content_of(head)) is not None:
+        raise ValueError(f"{file} is {what}, no file of token ids: unpack it, or leave it out of data.path")
     if is_readable(head):
         raise ValueError(f"{file} is text: set data.corpus to text, and it is tokenised")
     return IdFile(file, _raw(file, vocab_size, dtype))
@@ -146,15 +146,18 @@ def _saved_array(file: Path) -> np.ndarray:
 
 
 def _raw(file: Path, vocab_size: int, dtype: str | None) -> np.ndarray:
-    size = file.stat().st_size
-    for name in [dtype] if dtype else DTYPES:
+    size, read = file.stat().st_size, []
+    for name in [dtype] if dtype else [name for name in DTYPES if name != "uint8" or vocab_size <= 1 << 8]:
         width = np.dtype(name).itemsize
-        if size % width == 0 and (width > 1 or dtype or vocab_size <= 1 << 8):
-            ids = np.memmap(file, name, "r", 0, (size // width,))
-            if dtype or max(int(ids[:_SAMPLE].max()), int(ids[-_SAMPLE:].max())) < vocab_size:
-                return ids
+        if size % width:
+            read.append(f"its {size:,} bytes are no whole number of {name}")
+            continue
+        ids = np.memmap(file, name, "r", 0, (size // width,))
+        largest = max(int(ids[:_SAMPLE].max()), int(ids[-_SAMPLE:].max()))
+        if dtype or largest < vocab_size:
+            return ids
+        read.append(f"read as {name} it holds {largest:,}")
     raise ValueError(
         f"{file} is no file of token ids under this vocabulary of {vocab_size:,}: no header of llm.c, Megatron's or"
-        f" NumPy's, and read as {' or '.join([dtype] if dtype else DTYPES[:2])} it holds larger numbers; name another"
-        " data.tokenizer, or leave the file out of data.path"
+        f" NumPy's, and {' and '.join(read)}; name another data.tokenizer, or leave the file out of data.path"
     )

@@ -28,6 +28,17 @@ _KIND_OF = {ending: kind for kind, endings in _KINDS.items() for ending in endin
 ENDINGS = tuple(_KIND_OF)
 TOKEN_ENDINGS = (".bin", ".npy", ".idx")
 PACKINGS = (".gz", ".zst", ".bz2", ".xz")
+_MARKS = {  # how files begin whose content is no text as it stands
+    b"\x1f\x8b\x08": "a gzip file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"BZh9": "a bzip2 file",
+    b"\xfd7zXZ\0": "an xz file",
+    b"PK\3\4": "a zip archive",
+    b"PAR1": "a parquet file",
+    b"ARROW1\0": "an Arrow file",
+    b"\x93NUMPY": "an array of np.save",
+    b"%PDF": "a PDF",
+}
 _MAPPED = ("parquet", "arrow")  # read at random, so never packed as a whole
 
 
@@ -62,6 +73,11 @@ def is_ids(name: str) -> bool:
 def is_packed(file: Path) -> bool:
     """Whether the size of `file` says little about how much text it holds."""
     return bool(split_name(file.name)[2])
+
+
+def content_of(head: bytes) -> str | None:
+    """What a file is, by how it begins; none where that is no mark of a known kind."""
+    return next((what for mark, what in _MARKS.items() if head.startswith(mark)), None)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ import orjson
 
 from lab.checks import did_you_mean
 from lab.data.corpus import Piece
-from lab.data.opening import is_ids, is_packed, kind_of, split_name, unpacked
+from lab.data.opening import content_of, is_ids, is_packed, kind_of, split_name, unpacked
 from lab.data.tables import column_bytes, read_rows
 
 DOCUMENT_SEPARATOR = "<|endoftext|>"
@@ -337,5 +337,9 @@ def _not_text(file: Path, encoding: str, byte: int, error: UnicodeDecodeError) -
 
 
 def _binary(file: Path, why: str) -> NoReturn:
+    with unpacked(file) as raw:
+        what = content_of(raw.read(8))
+    if what is not None:
+        why = f"{'unpacked, it is' if is_packed(file) else 'it is'} {what}; unpack or convert it"
     ids = " (if it holds token ids, set data.corpus to tokens)" if is_ids(file.name) else ""
-    raise ValueError(f"{file} is binary: {why}; leave it out of data.path{ids}")
+    raise ValueError(f"{file} is binary: {why}{', or' if what else ';'} leave it out of data.path{ids}")

@@ -82,7 +82,7 @@ class TestWhichFiles:
         assert f"{folder / 'b.text'} does not exist; did you mean {folder / 'b.txt'}?" in lines[0]
         assert "no file matches" in lines[1]
         assert ".txt" in lines[2]
-        assert ".png (1)" in lines[2]
+        assert "1 with the ending .png (a.png)" in lines[2]
         assert "no regular file" in lines[3]
         assert "nnn" in lines[4]
 
@@ -146,6 +146,14 @@ class TestLeftOut:
         ):
             find_text(tmp_path)
 
+    def test_a_folder_of_empty_files_or_token_ids(self, tmp_path: Path) -> None:
+        write(tmp_path / "empty" / "a.txt", b"")
+        write(tmp_path / "ids" / "train.bin", b"x")
+        with pytest.raises(ValueError, match=r"no text in the folder .*it holds 1 empty \(a\.txt\)"):
+            find_text(tmp_path / "empty")
+        with pytest.raises(ValueError, match=r"it holds 1 of token ids \(data\.corpus: tokens reads them\)"):
+            find_text(tmp_path / "ids")
+
     def test_what_is_named_outright_is_taken(self, tmp_path: Path) -> None:
         files = [write(tmp_path / name, b"caf\xe9") for name in ("a.txt", ".hidden.txt", "c.c")]
         assert find_text(list(map(str, files))).files == files
@@ -173,6 +181,13 @@ class TestPublished:
         assert found.left_out["of the test split, left alone"] == ["test-00000-of-00001.jsonl"]
         assert found.left_out["hidden"] == [".gitattributes"]
         assert found.left_out["without an ending"] == ["LICENSE"]
+
+    def test_a_folder_named_from_where_one_stands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_all(tmp_path / "set", *(f"data/{split}-0.jsonl" for split in ("train", "validation", "test")), "notes.md")
+        monkeypatch.chdir(tmp_path)
+        found, same = find_text("set"), find_text(tmp_path / "set")
+        assert found.left_out == same.left_out
+        assert [file.absolute() for file in found.val_files] == same.val_files
 
     def test_a_corpus_keeps_it(self, tmp_path: Path) -> None:
         for split, n in (("train", 40), ("validation", 2), ("test", 3)):
@@ -224,6 +239,15 @@ class TestSavedToDisk:
             "describing the data": ["dataset_info.json", "state.json"],
             "cached by datasets, not in state.json": ["cache-1b5ad5db4d6a8c5f.arrow"],
         }
+
+    def test_a_part_that_is_not_there(self, tmp_path: Path) -> None:
+        self.save(tmp_path, ["x", "y"])
+        parts = [{"filename": f"data-0000{i}-of-00003.arrow"} for i in range(3)]
+        write(tmp_path / "state.json", json.dumps({"_data_files": parts}))
+        with pytest.raises(
+            ValueError, match=r"has no data-00000-of-00003\.arrow and 2 more, which its state\.json names"
+        ):
+            find_text(tmp_path)
 
     def test_a_dictionary_of_splits(self, tmp_path: Path) -> None:
         for split in ("train", "validation", "test"):

@@ -171,6 +171,16 @@ class TestPlainText:
         with pytest.raises(ValueError, match=r"a\.txt is binary: byte 3 "):
             documents(file)
 
+    def test_packed_twice_or_packed_columns_are_named(self, tmp_path: Path) -> None:
+        twice = gzip.compress(gzip.compress(os.urandom(500)))
+        with pytest.raises(
+            ValueError, match="is binary: unpacked, it is a gzip file; unpack or convert it, or leave it"
+        ):
+            documents(write(tmp_path / "a.txt.gz.gz", twice))
+        with pytest.raises(ValueError, match="it is a parquet file; unpack or convert it"):
+            documents(write(tmp_path / "a.txt", b"PAR1" + bytes(99)))
+        assert documents(write(tmp_path / "b.txt", "PAR1 is how parquet begins")) == ["PAR1 is how parquet begins"]
+
     def test_a_torn_gzip_file(self, tmp_path: Path) -> None:
         whole = gzip.compress(os.urandom(5000).hex().encode())
         with pytest.raises(ValueError, match=r"a\.txt\.gz is no whole gzip file"):

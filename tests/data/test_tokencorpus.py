@@ -117,7 +117,9 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"corpus_options\.dtype is 'float'"):
         open_corpus("tokens", str(tmp_path), dtype="float")
     (tmp_path / "a.txt").write_text("text")
-    with pytest.raises(ValueError, match=r"no token file in .*: looked for \.bin, \.npy, and it holds \.txt"):
+    with pytest.raises(
+        ValueError, match=r"no token file in .*: looked for \.bin, \.npy, and it holds 1 with the ending \.txt"
+    ):
         open_corpus("tokens", str(tmp_path))
 
 
