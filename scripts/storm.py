@@ -187,8 +187,7 @@ def change(sequence: Sequence, kind: str, rng: random.Random) -> list[str]:
     if kind == "fork":
         name, before = f"{sequence.name}-fork", read_notes(sequence.notes)
         sequence.name = name
-        with open(sequence.notes, "w", encoding="utf-8") as file:
-            file.writelines(json.dumps([n, *before[n]]) + "\n" for n in sorted(before) if n < step)
+        write_notes(sequence.notes, before, step)
         return ["--fork", f"{run.name}@{step}", "--run.root", str(sequence.root), "--run.name", name, *more]
     return ["--resume", sequence.name, "--run.root", str(sequence.root), *more]
 
@@ -199,13 +198,18 @@ def read_notes(path: Path) -> dict[int, list[object]]:
     return {row[0]: row[1:] for row in rows}
 
 
+def write_notes(path: Path, notes: dict[int, list[object]], end: int) -> None:
+    """What the steps before `end` read."""
+    path.write_text("".join(json.dumps([n, *notes[n]]) + "\n" for n in sorted(notes) if n < end), encoding="utf-8")
+
+
 def losses(run: Run) -> dict[int, str]:
     """Training loss of each step as exact bits."""
     return {n: float(x).hex() for n, x in zip(*run.metrics().series("train/loss"), strict=True)}
 
 
-def verify(sequence: Sequence, kind: str, code: int, at: int, truth: dict[int, str]) -> None:
-    """All that must hold after a leg."""
+def verify(sequence: Sequence, kind: str, code: int, begin: int, at: int, truth: dict[int, str]) -> None:
+    """All that must hold after a leg from step `begin` on, whose trouble came at `at`."""
     run, check = sequence.run, sequence.check
     status, saved = run.status(), [info.step for info in run.checkpoints()]
     completed = code == 0 and status.state == "completed"
@@ -215,10 +219,11 @@ def verify(sequence: Sequence, kind: str, code: int, at: int, truth: dict[int, s
         f"{kind}: state {status.state}, exit code {code}",
         completed or (status.state, code) == (expected.get(kind), wanted),
     )
-    newest = saved[-1] if saved else 0
-    promised = at - at % EVERY if kind == "SIGKILL" else status.step
+    newest = saved[-1] if saved else begin  # where the leg came from, of another run maybe
+    promised = at - at % EVERY if kind == "SIGKILL" else status.step or 0
     # A write in the background may be cut off by a kill: then the one before it is the newest.
-    check(f"newest checkpoint {newest}, step {at}", newest >= (promised or 0) - (EVERY if kind == "SIGKILL" else 0))
+    cut_off = EVERY if kind == "SIGKILL" else 0
+    check(f"newest checkpoint {newest}, step {at}", newest >= promised - cut_off)
     read = read_notes(sequence.notes)
     last = newest if kind == "SIGKILL" else status.step or 0
     tokens = sum(int(str(read[n][1])) for n in range(last))
@@ -246,12 +251,12 @@ def storm(root: Path, corpus: Path, truth: dict[int, str], rng: random.Random) -
         at = rng.randrange(begin + 1, max(begin + 2, sequence.total))
         code = leg(sequence, args, kind, at)
         sequence.done.append(f"{kind}@{at}")
-        verify(sequence, kind, code, at, truth)
+        verify(sequence, kind, code, begin, at, truth)
         if sequence.broken:
             break
         if not sequence.run.checkpoints():  # killed before the first one
             shutil.rmtree(sequence.run.path)
-            sequence.notes.unlink(missing_ok=True)
+            write_notes(sequence.notes, read_notes(sequence.notes), begin)
             continue
         begin = sequence.run.checkpoints()[-1].step
         changed = rng.choice(CHANGES)
