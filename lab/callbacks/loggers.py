@@ -41,8 +41,12 @@ def make_loggers(
                 f"Weights & Biases: {reason}; logging offline. Later: wandb sync {run.path / 'wandb'}/offline-run-*"
             )
         loggers.append(_weights_and_biases(run, offline=wandb == "offline" or reason is not None))
-    for logger in loggers:
-        logger.log_hyperparams(configuration)
+    for logger in [*loggers]:
+        try:
+            logger.log_hyperparams(configuration)
+        except OSError as error:
+            loggers.remove(logger)
+            notes.append(f"{type(logger).__name__}: {error}; the run goes on without it")
     return loggers, notes
 
 

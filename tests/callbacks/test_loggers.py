@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto import wandb_internal_pb2
 
 from lab.__main__ import main
-from lab.runs import open_run
+from lab.callbacks.loggers import make_loggers
+from lab.runs import create_run, open_run
 from tests.tiny import tiny_args
 
 EVERYTHING = {"scalars": 0, "images": 0, "histograms": 0, "tensors": 0}
@@ -146,3 +148,14 @@ def test_online_without_a_network_is_noticed_within_two_seconds(monkeypatch: pyt
     assert reason is not None
     assert "no connection" in reason
     assert time.monotonic() - begin < 2 + 1  # a second for importing wandb
+
+
+def test_a_dashboard_that_cannot_begin_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TensorBoardLogger, "log_hyperparams", refuse)
+    run = create_run(tmp_path, "full")
+    found, notes = make_loggers(run, tensorboard=True, wandb="off", start_step=0, configuration={})
+    assert found == []
+    assert "the run goes on without it" in notes[0]
