@@ -45,8 +45,15 @@ class Found(NamedTuple):
 def find_ids(paths: Paths, *, as_published: bool = True) -> Found:
     """The token files that `paths` stand for, as `find_text` finds text; an index (`.idx`) goes with its `.bin`."""
     left_out: dict[str, list[str]] = defaultdict(list)
-    paths = [Path(one).with_suffix(".bin") if str(one).endswith(".idx") else one for one in as_list(paths)]
-    files = find_files(paths, is_ids, left_out)
+    asked = [Path(one) for one in as_list(paths)]
+    if alone := [
+        one for one in asked if one.suffix == ".idx" and one.exists() and not one.with_suffix(".bin").exists()
+    ]:
+        raise ValueError(
+            f"data.path: {alone[0]} is an index, and the ids are in {alone[0].stem}.bin, which is not there"
+        )
+    named = [one.with_suffix(".bin") if one.suffix == ".idx" else one for one in asked]
+    files = find_files(named, is_ids, left_out)
     left_out.pop(_OF_IDS, None)
     return _as_published(files, left_out, as_published)
 
@@ -192,7 +199,8 @@ def _by_name(file: Path, wanted: Callable[[str], bool]) -> str | None:
         return "a link to nothing" if file.is_symlink() else "no regular file"
     if not wanted(file.name):
         _, ending, packing = split_name(file.name)
-        if ending in TOKEN_ENDINGS:
+        indexed = ending != ".idx" or file.with_suffix(".bin").exists()
+        if ending in TOKEN_ENDINGS and not packing and indexed:
             return _OF_IDS
         return f"with the ending {ending}{packing}" if ending or packing else "without an ending"
     return None if file.stat().st_size else "empty"

@@ -123,6 +123,16 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         open_corpus("tokens", str(tmp_path))
 
 
+def test_packed_token_files_and_an_index_alone_are_told(tmp_path: Path) -> None:
+    raw(tmp_path / "a.bin", stream(TEXTS))
+    (tmp_path / "b.bin.gz").write_bytes(b"x")
+    (tmp_path / "c.idx").write_bytes(b"MMIDIDX\0\0")
+    left_out = {one["reason"]: one["names"] for one in open_corpus("tokens", str(tmp_path)).describe()["left_out"]}
+    assert left_out == {"with the ending .bin.gz": ["b.bin.gz"], "with the ending .idx": ["c.idx"]}
+    with pytest.raises(ValueError, match=r"c\.idx is an index, and the ids are in c\.bin, which is not there"):
+        open_corpus("tokens", str(tmp_path / "c.idx"))
+
+
 def test_text_asked_of_token_files_is_refused_with_the_way(tmp_path: Path) -> None:
     file = llmc(tmp_path / "a.bin", stream(TEXTS))
     with pytest.raises(ValueError, match=r"a\.bin holds token ids, no text: set data\.corpus to tokens"):
