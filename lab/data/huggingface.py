@@ -11,17 +11,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lab.data.bpe import printable_bytes
 from lab.data.vocabulary import EOT, Tokenizer, valid_unicode
+from lab.files import read_json
 
 if TYPE_CHECKING:
     import tokenizers
 
 MOST_NAMED = 8  # characters that a message names
+MOST_IDS = 1 << 24  # of a vocabulary that no model bounds: a larger id is damage, and a table of so many rows
+TOKENIZER_CONFIG = "tokenizer_config.json"
 # Settings of the model that would make a token stand for something else than its bytes, or ids for chance.
 PLAIN = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")
 
@@ -118,6 +122,17 @@ def read_settings(settings: Mapping[str, Any], name: str, n_ids: int, ends: Sequ
         except KeyError as error:
             raise ValueError(f"its vocabulary is not byte-level: {error} in {token!r} stands for no byte") from None
     return HuggingFaceTokenizer(name, tokens, _end(ends, specials), specials, dict(settings))
+
+
+def ends_beside(folder: Path) -> Iterator[object]:
+    """What may end a text under the vocabulary of a folder, first what decides: as the model's files say by id, then as
+    the vocabulary's write it."""
+    for name in ("config.json", "generation_config.json"):
+        found = (read_json(folder / name) or {}).get("eos_token_id")
+        yield from found if isinstance(found, list) else [found]
+    for name in (TOKENIZER_CONFIG, "special_tokens_map.json"):
+        found = (read_json(folder / name) or {}).get("eos_token")
+        yield found.get("content") if isinstance(found, dict) else found
 
 
 def _problems(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -24,7 +24,8 @@ class DataSettings:
             a file, a folder, a glob or a list of them. A split that the names of files tell (train-…, validation-…) is
             kept.
         tokenizer: `char`, `bytes`, `bpe` (learned from the corpus in seconds), `gpt2`, `r50k_base`, `p50k_base`,
-            `cl100k_base`, `o200k_base`, or the path of a tokenizer.json.
+            `cl100k_base`, `o200k_base`, or the path of a tokenizer.json (this lab's, or Hugging Face's with byte-level
+            BPE).
         vocab_size: Ids of a `bpe` vocabulary; unset: 4096, or fewer where the text gives no more.
         context_length: Tokens a sequence has; unset: as many as the model has positions.
         batch_size: Sequences in one forward pass: what fits into memory. It changes no result.

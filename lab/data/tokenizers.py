@@ -21,7 +21,7 @@ from typing import Any
 from lab.data.bpe import PUBLISHED, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
 from lab.data.cache import cache_root, locked, writing
 from lab.data.corpus import Corpus, Split, utf8_bytes
-from lab.data.huggingface import HuggingFaceTokenizer
+from lab.data.huggingface import MOST_IDS, HuggingFaceTokenizer, ends_beside, read_settings
 from lab.data.progress import Progress, say
 from lab.data.vocabulary import EOT, FORMAT, ByteTokenizer, CharTokenizer, StreamDecoder, Tokenizer
 from lab.units import byte_count
@@ -154,28 +154,41 @@ def _read(corpus: Corpus, split: Split, what: str) -> Iterator[str]:
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> Tokenizer:
-    """The tokenizer stored in `path`: a file, or a folder (a run) that holds `tokenizer.json`.
+    """The tokenizer stored in `path`, in this lab's form or Hugging Face's: a file, or a folder that holds it as
+    `tokenizer.json`.
 
-    Raises `ValueError` when the file is missing, torn, or of another kind.
+    Raises `ValueError` when the file is missing, torn, of another kind, or has what cannot be obeyed.
     """
     file = Path(path)
     if file.is_dir():
         file = file / "tokenizer.json"
     try:
-        return from_json(file.read_text("utf-8"))
+        stored = _object(file.read_text("utf-8"))
+        if "model" in stored and "tokens" not in stored:
+            name = file.absolute().parent.name if file.stem == "tokenizer" else file.stem
+            return read_settings(stored, name, MOST_IDS, list(ends_beside(file.parent)))
+        return _from_object(stored)
     except OSError as error:
         raise ValueError(f"no tokenizer at {file}: {error.strerror}") from error
     except ValueError as error:
-        raise ValueError(f"{file} is no tokenizer of this lab: {error}") from error
+        raise ValueError(f"{file} is no tokenizer that opens here: {error}") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        stored = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error})") from error
+    return stored if isinstance(stored, dict) else {}
 
 
 def from_json(text: str) -> Tokenizer:
     """The tokenizer that `Tokenizer.to_json` wrote. Raises `ValueError` for anything else."""
-    try:
-        stored = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error})") from error
-    if not isinstance(stored, dict) or not isinstance(stored.get("tokens"), list):
+    return _from_object(_object(text))
+
+
+def _from_object(stored: dict[str, Any]) -> Tokenizer:
+    if not isinstance(stored.get("tokens"), list):
         raise ValueError("it has no table of tokens")
     if stored.get("format") != FORMAT:
         raise ValueError(f"its format is {stored.get('format')!r}, this version reads {FORMAT}")

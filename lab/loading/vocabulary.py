@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lab.data.bpe import published_bpe
-from lab.data.huggingface import read_settings
+from lab.data.huggingface import TOKENIZER_CONFIG, ends_beside, read_settings
 from lab.data.tokenizers import Tokenizer, load_tokenizer
 from lab.files import read_json
-from lab.model.gpt2_layout import CONFIG_FILE, GPT2_VOCABULARY
+from lab.model.gpt2_layout import GPT2_VOCABULARY
 
-TOKENIZER_FILE, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+TOKENIZER_FILE = "tokenizer.json"
 
 
 def read_vocabulary(folder: Path, n_ids: int) -> Tokenizer:
@@ -33,7 +33,7 @@ def read_vocabulary(folder: Path, n_ids: int) -> Tokenizer:
         settings = _older_form(path)
     if settings is not None:
         try:
-            return read_settings(settings, folder.resolve().name, n_ids, list(_ends(folder)))
+            return read_settings(settings, folder.resolve().name, n_ids, list(ends_beside(folder)))
         except ValueError as error:
             raise ValueError(f"{path} cannot be opened here: {error}") from None
     if n_ids != GPT2_VOCABULARY:
@@ -80,13 +80,3 @@ def _added(folder: Path, told: dict[str, Any]) -> Iterator[dict[str, Any]]:
         plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
         if isinstance(entry["content"], str):
             yield plain | entry | {"id": i}
-
-
-def _ends(folder: Path) -> Iterator[object]:
-    """What may end a text, first what decides: as the model's files say by id, then as the vocabulary's write it."""
-    for name in (CONFIG_FILE, "generation_config.json"):
-        found = (read_json(folder / name) or {}).get("eos_token_id")
-        yield from found if isinstance(found, list) else [found]
-    for name in (TOKENIZER_CONFIG, "special_tokens_map.json"):
-        found = (read_json(folder / name) or {}).get("eos_token")
-        yield found.get("content") if isinstance(found, dict) else found

@@ -88,7 +88,7 @@ def test_a_file_serves_as_kind(corpus: Any, tmp_path: Path) -> None:
     [
         ("", "not JSON"),
         ("[1]", "no table of tokens"),
-        ('{"model": {"vocab": {}}, "version": "1.0"}', "no table of tokens"),
+        ('{"model": {"vocab": {}}, "version": "1.0"}', "`tokenizers` cannot read it"),
         ('{"format": 99, "tokens": []}', "format is 99"),
         ('{"format": 1, "kind": "bpe", "tokens": ["YQ=="]}', "do not fit together"),
         ('{"format": 1, "kind": "x", "tokens": ["?"]}', "do not fit together"),
@@ -103,7 +103,26 @@ def test_foreign_files_are_refused(tmp_path: Path, content: str, said: str) -> N
 
 def test_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="no tokenizer of this lab"):
+    with pytest.raises(ValueError, match="no tokenizer that opens here"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_json_of_hugging_face(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer as Library
+    from tokenizers import models, pre_tokenizers, trainers
+
+    theirs = Library(models.BPE())
+    theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<pad>", "</s>"], initial_alphabet=alphabet)
+    theirs.train_from_iterator(["the first of the first " * 9], trainer)
+    theirs.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "</s>"}')
+    ours = make_tokenizer(str(tmp_path / "tokenizer.json"))
+    assert ours.encode("the first, né").tolist() == theirs.encode("the first, né").ids
+    assert (ours.name, ours.eot_id, ours.vocab_size) == (tmp_path.name, 1, theirs.get_vocab_size())
+    (tmp_path / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
+    with pytest.raises(ValueError, match="its model is 'WordPiece': only byte-level BPE is read"):
         load_tokenizer(tmp_path)
 
 
