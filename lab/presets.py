@@ -6,6 +6,7 @@ notebook's `lab.fit(…)` and the page's start form all lay them by `lay_over`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ FOLDERS = (".", "experiments", "model", "debug", "broken")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML as PyYAML reads it, except that a key given twice is a mistake: one of the two would be ignored."""
+    """YAML as PyYAML reads it, but 1e-3 is a number, and a key given twice a mistake: one would be ignored."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -29,6 +30,21 @@ class _StrictLoader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise yaml.MarkedYAMLError(None, None, f"{key!r} is given twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML in which a text that would be read as a number, such as the name `1e5`, stands in quotes."""
+
+
+# YAML 1.1 takes 1e-3 for a text, jsonargparse (and whoever writes it) for a number.
+_FLOAT = re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$")
+for _kind in (_StrictLoader, _Dumper):
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
+
+
+def as_yaml(settings: Mapping[str, Any]) -> str:
+    """Settings as YAML, which `--config` reads as they are."""
+    return yaml.dump(settings, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def configurations(*folders: str) -> dict[str, Path]:

@@ -18,6 +18,7 @@ from lab.runs.checkpoints import (
     step_path,
 )
 from lab.runs.events import CheckpointSaved
+from lab.runs.seams import as_plain
 from lab.training.callback import FitCallback, FitContext
 from lab.training.checkpoint_io import Written
 
@@ -133,7 +134,7 @@ class Checkpoints(FitCallback):
         Raises `WriteError` when the disk is full, at the latest with the next checkpoint; the earlier ones stay whole.
         """
         logbook, step, facts = fit.logbook, fit.step, fit.facts()
-        noted = logbook.status.noted()
+        noted = {**logbook.status.noted(), "seams": as_plain(logbook.seams)}
         val_loss = facts["losses"].get(metrics.VAL_LOSS, math.inf)
         best = val_loss < self._best
         self._best, self._saved = min(self._best, val_loss), step

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.runs import metrics
 from lab.runs.events import Event
 from lab.runs.facts import Facts
 from lab.runs.metrics_log import MetricsDelta
@@ -25,6 +26,13 @@ class Evidence:
 
     def __getitem__(self, name: str) -> Series:
         return self.columns[name]
+
+    @property
+    def validation(self) -> Series:
+        """val/loss, as far as it was measured on the text that is held out now."""
+        seams, measured = self.facts.seams, self[metrics.VAL_LOSS]
+        since = seams.validated_since if seams else 0
+        return measured.between(since) if since else measured
 
     def layers(self, name: str) -> dict[int, Series]:
         """The series of a metric that each layer has, by layer."""

@@ -28,7 +28,7 @@ def gap(evidence: Evidence, step: int) -> float | None:
 )
 def overfitting(evidence: Evidence, limits: Any) -> Found | None:
     """Validation loss rises while training loss falls."""
-    steps, values = evidence[metrics.VAL_LOSS].steps, evidence[metrics.VAL_LOSS].values
+    steps, values = evidence.validation.steps, evidence.validation.values
     if len(values) < 3:
         return None
     best = int(np.argmin(values))

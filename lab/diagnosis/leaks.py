@@ -94,7 +94,7 @@ def leakage(evidence: Evidence, limits: Any) -> Found | None:
     if share is not None and share > limits.leak_share:
         what = f"{share:.0%} of the validation stretches are in the training text, verbatim"
         return Found("alarm", what, 0, metrics.AUDIT_VAL_IN_TRAIN, share, limits.leak_share)
-    part = evidence[metrics.VAL_LOSS].tail(int(limits.leak_looks))
+    part = evidence.validation.tail(int(limits.leak_looks))
     steps, vals = part.steps, part.values
     text = evidence.facts.epochs(evidence.step) is not None  # a made corpus cannot leak
     early = (evidence.progress or 0) < limits.leak_progress

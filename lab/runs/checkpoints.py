@@ -45,7 +45,7 @@ class CheckpointInfo:
     kind: str = "regular"
     wall: float | None = None  # Unix seconds (UTC)
     aliases: tuple[str, ...] = ()  # of "last", "best"
-    noted: dict[str, Any] = field(default_factory=dict, repr=False)  # what run.json said of the run: see `last_status`
+    noted: dict[str, Any] = field(default_factory=dict, repr=False)  # of run.json and seams.json, for one that is lost
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -15,10 +15,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 from lab.checks import is_number
 from lab.files import read_json, read_yaml, write_json
+from lab.runs.checkpoints import list_checkpoints
 from lab.runs.configurations import matters
 from lab.runs.paths import RunPaths
 from lab.runs.status import last_status
@@ -131,6 +133,12 @@ class Seams:
         """Where settings were changed that have a say in what the run becomes: `changed at step 8` → which."""
         return {f"changed at step {s.step}": told_changes(s.decisive) for s in self.changes if s.decisive}
 
+    @property
+    def validated_since(self) -> int:
+        """The step from which on what is held out is what is held out now: losses before it are of another text."""
+        known = [seam for seam in self.all if seam.held_out is not None]
+        return next((after.step for one, after in reversed([*pairwise(known)]) if one.held_out != after.held_out), 0)
+
     def at(self, step: int) -> Seam:
         """What holds for the update from `step` to `step + 1`; before the first seam, what it says."""
         return self.all[max(0, bisect_right(self._steps, step) - 1)]
@@ -176,21 +184,28 @@ def told_changes(changed: Mapping[str, Mapping[str, Any]]) -> str:
 
 def write_seams(run: RunPaths, seams: Seams) -> None:
     """Write seams.json."""
-    write_json(run.seams_path, {"format": FORMAT, "seams": [asdict(seam) for seam in seams.all]})
+    write_json(run.seams_path, as_plain(seams))
+
+
+def as_plain(seams: Seams) -> dict[str, Any]:
+    """What seams.json holds, and the facts of every checkpoint too, for one that is damaged or gone."""
+    return {"format": FORMAT, "seams": [asdict(seam) for seam in seams.all]}
 
 
 def read_seams(run: RunPaths) -> Seams | None:
-    """What seams.json says; of a run without a whole one, what its other files tell: one stretch from step 0 on.
+    """What seams.json says; of a run without a whole one, what its newest checkpoint noted of it.
 
-    None where they don't. Nothing is raised, whatever the files hold.
+    Where none did, its other files tell: one stretch from step 0 on. None where they don't. Nothing is raised,
+    whatever the files hold.
     """
     try:
         content = read_json(run.seams_path)
-        if content is not None and content["format"] == FORMAT:
-            return Seams(map(_parse, content["seams"]))
-    except (ValueError, OSError, LookupError, TypeError, AttributeError):
-        pass
-    return _told_elsewhere(run)
+    except (ValueError, OSError):
+        content = None
+    if (found := _whole(content)) is not None:
+        return found
+    noted = (_whole(info.noted.get("seams")) for info in reversed(list_checkpoints(run)))
+    return next((seams for seams in noted if seams is not None), None) or _told_elsewhere(run)
 
 
 def held_out_of(data: Mapping[str, Any]) -> str | None:
@@ -199,6 +214,14 @@ def held_out_of(data: Mapping[str, Any]) -> str | None:
     text = beginning.get("text") if isinstance(beginning, Mapping) else None
     size = {k: v for k, v in size.items() if v is not None} if isinstance(size, Mapping) else size
     return None if text is None else sha256(repr((text, size)).encode()).hexdigest()[:16]
+
+
+def _whole(content: Any) -> Seams | None:
+    """The record that `as_plain` gave; None where it is anything else."""
+    try:
+        return Seams(map(_parse, content["seams"])) if content["format"] == FORMAT else None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def _parse(row: Mapping[str, Any]) -> Seam:

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lab.presets import find_settings, lay_over, nested, read_settings
+from lab.presets import as_yaml, find_settings, lay_over, nested, read_settings
 
 CONFIG_FLAGS = ("--config", "-c")
 
@@ -59,6 +57,11 @@ class Arguments:
     def words(self) -> list[str]:
         """The arguments again, as words."""
         return [word for one in self.given for word in one.words]
+
+    def plain_words(self) -> list[str]:
+        """The same with what stands in the files, as they were read, in place of their names."""
+        trees = (["--config", as_yaml(one.tree)] if one.tree is not None else one.words for one in self.given)
+        return [word for words in trees for word in words]
 
     def value(self, key: str) -> str | None:
         """The last value given to a flag; None where it was not given."""
@@ -125,7 +128,7 @@ def _file(name: str) -> Given:
 
 def _tree(tree: Mapping[str, Any], name: str | None = None) -> Given:
     plain = lay_over({}, tree)
-    return Given(["--config", yaml.safe_dump(plain)], tree=plain, file=name)
+    return Given(["--config", as_yaml(plain)], tree=plain, file=name)
 
 
 def _word(value: Any) -> str:

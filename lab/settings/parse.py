@@ -18,7 +18,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lab.data.datamodule import LabDataModule
 from lab.errors import SettingsError
-from lab.presets import nested
+from lab.presets import as_yaml, nested
 from lab.runs.configurations import flatten
 from lab.settings.arguments import Arguments, Given
 from lab.settings.check import problems_of
@@ -107,7 +107,7 @@ class Settings:
         self.values: Any = parse(self._parser, arguments)
         _keep_newest_horizon(self.values, arguments)
         self.tree = self._plain(self.values)
-        self.text: str = yaml.safe_dump(self.tree, sort_keys=False, allow_unicode=True)
+        self.text: str = as_yaml(self.tree)
         if self.values.data.context_length is None:
             self.values.data.context_length = self.values.model.config.context_length
         if problems := problems_of(self.values):
@@ -162,8 +162,8 @@ def parse(parser: LabParser, arguments: Arguments) -> Namespace:
     if problems := list(unknown_settings(parser, arguments)):
         raise SettingsError("\n".join(dict.fromkeys([*problems, *bad_values(parser, arguments)])))
     try:
-        # Else a preset's settings come with the path of its file among them, as `__path__`.
-        values = parser.parse_args(arguments.words()).clone(with_meta=False)
+        # Else the settings of a group's file come with its path among them, as `__path__`.
+        values = parser.parse_args(arguments.plain_words()).clone(with_meta=False)
         if empty := list(empty_values(parser, values)):
             raise SettingsError("\n".join(empty))
         return values

@@ -358,3 +358,16 @@ def text_of_run(run: Run) -> str:
 
 def vocabulary(run: Run) -> str:
     return str((run.data() or {})["tokenizer"]["fingerprint"])
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"\0" * 200, b'{"format": 1, "seams": [{"st'])
+@pytest.mark.parametrize("kind", ["resume", "fork"])
+def test_a_record_that_is_lost_is_that_of_the_newest_checkpoint(run: Run, kind: str, damage: bytes | None) -> None:
+    went_on = go_on(run, "--data.batch_size=8", "--horizon.steps=12", kind=kind)
+    held, texts, path = seams_of(went_on), [read_of(went_on, n) for n in (3, 10)], went_on.seams_path
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert seams_of(went_on).all == held.all
+    assert [read_of(went_on, n) for n in (3, 10)] == texts
+    again = go_on(went_on, "--data.batch_size=2", "--horizon.steps=16")
+    assert seams_of(again).all[:-1] == held.all
+    assert tokens_of(again)[16] == 8 * 64 + 4 * 128 + 4 * 32

@@ -105,3 +105,9 @@ def test_epochs_count_on() -> None:
     assert seams.epochs_at(100, steps_per_epoch=50) == 1  # as many sequences as 50 of today's steps read
     assert seams.epochs_at(150, steps_per_epoch=50) == 2
     assert replace(seams.last).tokens_at(110) == 7680
+
+
+def test_since_when_the_same_text_is_held_out() -> None:
+    marks = ["a", None, "a", "b", None, "b"]
+    seams = Seams(Seam(step, 64 * step, 4 * step, 64, 16, held_out=mark) for step, mark in enumerate(marks))
+    assert [seams.until(step).validated_since for step in (3, 4, 6)] == [0, 3, 3]

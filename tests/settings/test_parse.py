@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lab.__main__ import main
-from lab.presets import nested
+from lab.presets import nested, read_settings
 from lab.settings.arguments import Arguments
 from lab.settings.messages import takes_null
 from lab.settings.parse import Settings, build_parser, known_keys
@@ -87,7 +87,7 @@ def must_have_a_value() -> list[str]:
 
 
 def test_most_settings_must_have_a_value() -> None:
-    assert {"data.batch_size", "checkpoint.keep", "model.optimizer.lr", "seed_everything", "tensorboard"} < {
+    assert {"data.batch_size", "data.val_fraction", "model.optimizer.lr", "seed_everything", "tensorboard"} < {
         *must_have_a_value()
     }
 
@@ -120,6 +120,24 @@ def test_an_empty_value_in_the_file_of_a_group(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "model.yaml").write_text("n_layers: 1\nn_heads:\n")
     (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--model.config", str(tmp_path / "model.yaml"))
     assert "model.config.n_heads is None: expected a whole number" in line
+
+
+@pytest.mark.parametrize("group", ["checkpoint: {keep:}", "horizon: {tokens:}", "run: {name:}"])
+def test_an_empty_value_that_may_be_empty(group: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text(group)
+    arguments = Arguments.of([*tiny_args(tmp_path, name=None), "--config", str(tmp_path / "empty.yaml")])
+    assert Settings("fit", arguments).values.checkpoint.keep is None
+
+
+@pytest.mark.parametrize("text", ["1e5", "12e4567", "1.5e-3", "7", "yes", "2026-11-28", "null", "0x1f", "~", "1_0"])
+def test_a_text_that_looks_like_something_else_stays_one(text: str, tmp_path: Path) -> None:
+    asked = {"run.root": str(tmp_path), "run.note": text, "model.optimizer.lr": "1e-3", "horizon.steps": 3}
+    first = Settings("fit", Arguments.from_python("quickstart", asked))
+    kept = tmp_path / "config.yaml"
+    kept.write_text(first.text.replace("lr: 0.001", "lr: 1e-3"))
+    again = Settings("fit", Arguments.of(["--config", str(kept)]))
+    assert (again.values.run.note, again.values.model.optimizer.lr) == (text, 0.001)
+    assert Settings("fit", Arguments().over(read_settings(kept), str(kept))).text == first.text == again.text
 
 
 @pytest.mark.slow
