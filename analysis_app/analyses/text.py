@@ -46,15 +46,42 @@ def read_text(opened: Opened, text: str | None, at_least: int = 1) -> Source:
 
 
 def default_text(opened: Opened) -> str:
-    """The beginning of the run's probe text, which comes from its validation split; else a common sentence."""
+    """The beginning of the run's probe text, which comes from its validation split; else a common sentence.
+
+    Read again it has no more tokens than the context: an end-of-text id is left out, which would be typed as many, and
+    so is what is half a character.
+    """
     most = min(DEFAULT_TEXT_TOKENS, opened.model.config.context_length)
-    ids = probe_ids(opened)
-    if not ids:
+    ids = max(_between_specials(opened), key=lambda some: min(len(some), most))
+    if text := _read_within(opened, ids, most):
+        return text
+    try:
+        return _read_within(opened, opened.tokenizer.encode(DEFAULT_TEXT).tolist(), most)
+    except ValueError:  # an alphabet without these letters
+        return _read_within(opened, list(range(min(most, opened.tokenizer.vocab_size))), most)
+
+
+def _between_specials(opened: Opened) -> list[list[int]]:
+    """The probe tokens in stretches without a special one."""
+    special, stretches = set(opened.tokenizer.specials.values()), [list[int]()]
+    for i in probe_ids(opened):
+        if i in special:
+            stretches.append([])
+        else:
+            stretches[-1].append(i)
+    return stretches
+
+
+def _read_within(opened: Opened, ids: list[int], most: int) -> str:
+    """As much of the beginning of `ids` as is read back as `most` tokens at most, as text."""
+    for n in range(min(most, len(ids)), 0, -1):
+        text = opened.tokenizer.decode(ids[:n]).strip("\ufffd")
         try:
-            ids = opened.tokenizer.encode(DEFAULT_TEXT).tolist()
-        except ValueError:  # an alphabet without these letters
-            ids = list(range(min(most, opened.tokenizer.vocab_size)))
-    return opened.tokenizer.decode(ids[:most]).rstrip("\ufffd")
+            if len(opened.tokenizer.encode(text)) <= most:
+                return text
+        except ValueError:  # a vocabulary without the bytes of U+FFFD
+            continue
+    return ""
 
 
 def probe_ids(opened: Opened) -> list[int]:

@@ -18,7 +18,6 @@ from rich.text import Text
 from lab.console.format import named_lines
 from lab.console.predictions import interview, print_verdicts
 from lab.data.folders import left_out_line
-from lab.data.vocabulary import EOT
 from lab.fitting.lifecycle import Fit
 from lab.fitting.listener import Listener
 from lab.generation import stream_text
@@ -213,7 +212,9 @@ def sample_panel(model: Any, tokenizer: Any, opening: str) -> Panel:
 
 def opening_of(data: Any) -> str:
     """The first words of the validation text (of a made corpus, its first symbols): something to go on from."""
-    start = data.tokenizer.decode(data.sequences.val_stream(min(24, data.context_length // 2))).removeprefix(EOT)
+    start = data.tokenizer.decode(data.sequences.val_stream(min(24, data.context_length // 2)))
+    for broken in (*data.tokenizer.specials, "\ufffd"):  # typed, it would be more tokens than it was
+        start = start.replace(broken, "\n")
     lines = [line for line in start.splitlines() if line.strip()] or [start]
     line = next((line for line in lines if re.search(r"\w\w", line)), lines[0])  # "?" alone is no beginning
     return line[: line.rfind(" ")] if " " in line.strip() else line

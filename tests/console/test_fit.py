@@ -13,7 +13,7 @@ from lab.console.fit import data_line, opening_of
 def data(text: str) -> SimpleNamespace:
     """Validation text whose tokens are characters."""
     return SimpleNamespace(
-        tokenizer=SimpleNamespace(decode=lambda ids: "".join(map(chr, ids))),
+        tokenizer=SimpleNamespace(decode=lambda ids: "".join(map(chr, ids)), specials={"</s>": 1}),
         sequences=SimpleNamespace(val_stream=lambda n: np.array([ord(c) for c in text[:n]])),
         context_length=64,
     )
@@ -26,6 +26,8 @@ def data(text: str) -> SimpleNamespace:
         ("def size(config: GPTConfig) -> int:", "def size(config:"),
         ("\n\n.;.;.;\n!!", ".;.;.;"),
         ("\n\n\n", "\n\n\n"),
+        ("\ufffdto be</s>Or not", "to"),
+        ("\ufffdbe</s>Or not", "be"),
     ],
 )
 def test_the_first_words_are_words_where_there_are_any(text: str, opening: str) -> None:

@@ -38,5 +38,18 @@ def test_without_a_text_it_is_the_runs_own(library: Library) -> None:
         validation_ids(alone)
 
 
+@pytest.mark.parametrize("probe", [[256] + [200, 97] * 20, [*b"to be<", 256, *b"or not to be, that is"], [256] * 9])
+def test_it_fits_the_context_where_the_validation_text_has_ends_and_broken_characters(
+    probe: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_model(GPT(GPTConfig(n_layers=1, n_heads=1, d_model=8, context_length=16, vocab_size=257)).eval())
+    monkeypatch.setattr("analysis_app.analyses.text.probe_ids", lambda _: probe)
+    read = read_text(opened, None, at_least=2)
+    assert len(read.ids) <= 16
+    assert "<|endoftext|>" not in default_text(opened)
+    if 98 in probe:
+        assert default_text(opened) == "or not to be, th"
+
+
 def test_validation_text_in_pieces_of_the_context(library: Library, runs: Path) -> None:
     assert (validation_pieces(library.open("tiny")).numpy() == expected_pieces(runs)).all()
