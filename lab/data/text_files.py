@@ -41,6 +41,7 @@ _LONGEST_SEPARATOR = 1 << 12  # characters; a longer line is text
 PIECE_CHARACTERS = 1 << 21  # a document of web text or a small corpus is one piece, and some of them fit in memory
 LINE_BYTES = 64 << 20  # of .jsonl, whose lines are held whole; a longer one means that the file is one JSON value
 _CHUNK_BYTES = 1 << 20
+_NAME_LENGTH = 60  # of a column, in a message
 
 # The 32-bit marks begin with the 16-bit ones: longest first.
 _BYTE_ORDER_MARKS = (
@@ -280,7 +281,8 @@ def _field(row: Any, text_key: str, place: str) -> str | None:
 
 
 def _choose_key(text_key: str, keys: Sequence[str] | dict[str, Any]) -> str:
-    named = ", ".join(list(keys)[:12]) or "there is none"
+    keys = [" ".join(str(key).split())[:_NAME_LENGTH] for key in keys]  # without a header these are texts
+    named = ", ".join(keys[:12]) or "there is none"
     return f"{did_you_mean(text_key, keys, end=' ')}set data.corpus_options.text_key to one of: {named}"
 
 

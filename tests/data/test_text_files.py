@@ -307,6 +307,15 @@ class TestCsv:
         text = "word, and\nline " * 100_000
         assert documents(write(tmp_path / "a.csv", f'text,n\n"{text}",1\n')) == [text]
 
+    def test_without_a_header_it_is_refused_in_a_line(self, tmp_path: Path) -> None:
+        first = "It was the best\nof times, it was the worst of times, it was the age of wisdom"
+        with pytest.raises(
+            ValueError, match=r"has no column 'text' in its first line; .*one of: It was the best of"
+        ) as e:
+            documents(write(tmp_path / "a.csv", f'"{first}",1\n"other",2\n'))
+        assert "\n" not in str(e.value)
+        assert "wisdom" not in str(e.value)
+
     @pytest.mark.parametrize(
         ("content", "message"),
         [
