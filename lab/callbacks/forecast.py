@@ -26,8 +26,9 @@ class Reforecast(FitCallback):
     def start(self, fit: FitContext) -> None:
         """A resumed run has a curve already."""
         steps, losses = fit.logbook.run.metrics().series(metrics.VAL_LOSS)
+        since = fit.logbook.seams.validated_since
         known = zip(steps, losses, strict=True) if fit.compares else ()
-        self._curve = [(_part(fit, step), loss) for step, loss in known if step < fit.step]
+        self._curve = [(_part(fit, step), loss) for step, loss in known if since <= step < fit.step]
 
     def validated(self, fit: FitContext) -> None:
         """After the metrics log has written the validation."""

@@ -96,11 +96,13 @@ class RunRecord:
 
     @property
     def best(self) -> tuple[int, float] | None:
-        """`(step, value)` of the lowest validation loss."""
-        if not len(self.val):
+        """`(step, value)` of the lowest validation loss on the text that is held out now."""
+        seams = self.facts.seams
+        val = self.val.between(seams.validated_since) if seams else self.val
+        if not len(val):
             return None
-        at = int(self.val.values.argmin())
-        return int(self.val.steps[at]), float(self.val.values[at])
+        at = int(val.values.argmin())
+        return int(val.steps[at]), float(val.values[at])
 
     @property
     def steps(self) -> int:

@@ -10,6 +10,7 @@ from lab.callbacks.reference_texts import induction_finding
 from lab.report.run_record import RunRecord, parent_of, read_record
 from lab.runs import EventWriter, Run, create_run
 from lab.runs.events import Failed
+from lab.runs.seams import Seam, Seams, write_seams
 from tests.report.runs import MODEL, make_run, text_of
 
 
@@ -23,6 +24,18 @@ def test_the_numbers_are_the_runs_own(record: RunRecord) -> None:
     assert list(record.layers("stats/entropy")) == [0, 1]
     assert record.last_of_layers("stats/previous_token") == {0: 1.0, 1: 1.0}
     assert int(record.bundle["tokens"]) == 64 * 400
+
+
+def test_the_lowest_loss_is_of_what_is_held_out_now(run: Run) -> None:
+    seams = [Seam(0, 0, 0, 64, 16, held_out="was"), Seam(100, 6400, 400, 64, 16, held_out="is")]
+    write_seams(run, Seams(seams))
+    record = read_record(run)
+    record.val.values[0] = 0.0  # on the other text
+    assert record.best is not None
+    assert record.best[0] >= 100
+    write_seams(run, Seams(seams[:1]))
+    assert (again := read_record(run)).best is not None
+    assert again.val.steps[0] == 0
 
 
 def test_what_is_missing_is_said(tmp_path_factory: pytest.TempPathFactory) -> None:
