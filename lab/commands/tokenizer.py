@@ -137,11 +137,11 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _find(what: str, root: str) -> Tokenizer:
-    """The tokenizer of a file, of a known name, or of a run."""
+    """The tokenizer of a file or a folder, of a known name, or of a run."""
     from lab.data.tokenizers import FIXED, load_tokenizer, make_tokenizer
     from lab.runs import open_run
 
-    if Path(what).is_file() or what.endswith(".json"):
+    if Path(what).is_file() or what.endswith(".json") or Path(what, "tokenizer.json").is_file():
         return load_tokenizer(what)
     if what in FIXED:
         return make_tokenizer(what)

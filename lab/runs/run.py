@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import secrets
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,23 @@ def open_run(name_or_path: str | Path, root: str | Path = "runs", *, names_only:
         return run
     if not names_only and given and _looks_like_run(Run(Path(given))):
         return Run(Path(given).resolve())
+    if not names_only and (which := _published(given, root)):
+        raise ValueError(
+            f"{which} is a published model, no run of this lab: it has no batches, curve or optimizer to go on from;"
+            f" `python -m lab generate {shlex.quote(str(which))}` and the page open it"
+        )
     raise ValueError(_no_such_run(given, root))
+
+
+def _published(given: str, root: str | Path) -> Path | None:
+    """The folder of that path or name, where it holds a published model."""
+    for folder in (Path(given), Path(root) / given):
+        try:
+            if given and (folder / "config.json").is_file():
+                return folder
+        except (OSError, ValueError):  # no path at all
+            continue
+    return None
 
 
 def _no_such_run(given: str, root: str | Path) -> str:

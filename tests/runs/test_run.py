@@ -154,3 +154,13 @@ def test_a_run_reads_its_records(tmp_path: Path) -> None:
     assert run.data() == {"corpus": "python"}
     assert run.config() == {"model": {"n_layers": 4}}
     assert (run.checkpoints(), run.snapshots(), run.events(), run.samples()) == ([], [], [], [])
+
+
+def test_a_published_model_is_told_from_a_run(tmp_path: Path) -> None:
+    (tmp_path / "gpt").mkdir()
+    (tmp_path / "gpt" / "config.json").write_text("{}")
+    for asked in ("gpt", tmp_path / "gpt"):
+        with pytest.raises(ValueError, match=r"gpt is a published model, no run of this lab: .*lab generate .*gpt`"):
+            open_run(asked, tmp_path)
+    with pytest.raises(ValueError, match="there is no run in"):
+        open_run("gpt", tmp_path, names_only=True)
