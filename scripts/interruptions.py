@@ -36,10 +36,11 @@ class Trial:
 
 
 def fit(args: list[str]) -> subprocess.Popen[bytes]:
-    """A fit in a process that SIGINT interrupts: children of a background shell start with SIGINT ignored."""
+    """A fit that SIGINT and SIGHUP interrupt: children of a background shell, of nohup, start with them ignored."""
 
     def restore_interrupts() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
 
     return subprocess.Popen(
         [sys.executable, "-m", "lab", "fit", *args],

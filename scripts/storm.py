@@ -108,6 +108,7 @@ def leg(sequence: Sequence, args: list[str], kind: str, step: int) -> int:
             log = os.open(sequence.root / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1)
             os.dup2(log, 2)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored under nohup
             if kind == "disk":
                 refuse_snapshots()
             limit = ["--trainer.max_time={microseconds: 1}"] if kind == "max_time" else ["--trainer.max_time=null"]

@@ -14,7 +14,7 @@ from lab.model import GPTConfig
 
 # Every switch of the model with the values that tests meet. The first is GPT-2's.
 SWITCHES: dict[str, tuple[Any, ...]] = {
-    "mlp": ("gelu_tanh", "gelu", "swiglu", "relu2"),
+    "mlp": ("gelu_tanh", "gelu", "swiglu", "relu", "relu2"),
     "positions": ("learned", "rope", "none"),
     "n_kv_heads": (None, 2, 1),
     "norm": ("layernorm", "rmsnorm"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -79,9 +80,12 @@ class Checkpoints(FitCallback):
         self.save_if_new(fit, "final" if fit.step >= fit.total_steps else "interrupted")
 
     def failed(self, fit: FitContext, error: BaseException) -> None:
-        """Save the weights that an update with a number that is not finite would have ruined."""
+        """Save weights that an update which is not finite would ruin, and those that an error between steps left."""
         if isinstance(error, NonFiniteLoss):
             error.kept = self._keep_sound(fit)
+        elif fit.step and fit.between_steps and not isinstance(error, WriteError):
+            with contextlib.suppress(WriteError):  # the error itself is what is told
+                self.save_if_new(fit, "interrupted")
 
     def _keep_sound(self, fit: FitContext) -> str:
         """Save, unless the weights are of no use; in words what there is to go on from."""

@@ -83,7 +83,8 @@ class Fit:
                 self._train(logbook)
             except SystemExit:
                 if logbook.status.state in ACTIVE_STATES:
-                    step = self.run.status().step or origin.step
+                    saved = [info.step for info in self.run.checkpoints()]
+                    step = max([self.run.status().step or origin.step, *saved])
                     logbook.end("stopped", step, f"interrupted at step {step}")
                 raise
             except Exception as error:  # before the first step: a dashboard, a picture, a full disk

@@ -142,23 +142,22 @@ def model_from_gpt2(config: GPTConfig, stored: Mapping[str, Tensor]) -> GPT:
             given[HEAD], config = head, replace(config, tie_embeddings=False)
     # A configuration of a million layers costs no more than naming the first that is missing.
     n_stored = len({name.split(".")[1] for name in given if name.startswith("h.")})
-    names = _names(replace(config, n_layers=min(config.n_layers, n_stored + 1)))
+    config = replace(config, n_layers=min(config.n_layers, n_stored + 1))
+    names = _names(config)
     problems = [f"{name} is missing" for name in names.values() if name not in given]
     known = set(names.values())
     problems += [f"{name} is no weight of GPT-2's" for name in given if name not in known]
     problems += [f"{name} is {t.dtype}: only 16, 32 and 64-bit floats are read" for name, t in given.items() if _odd(t)]
-    if problems:
-        raise _misfit(problems)
     try:
         with torch.device("meta"):  # no memory for initial weights, and none of the caller's random numbers
             model = GPT(config)
     except RuntimeError as error:
         raise ValueError(f"{CONFIG_FILE} asks for sizes that no tensor has: {error}") from None
-    weights = {ours: _transpose(theirs, given[theirs]) for ours, theirs in names.items()}
-    problems = [
+    weights = {ours: _transpose(theirs, given[theirs]) for ours, theirs in names.items() if theirs in given}
+    problems += [
         f"{names[name]} is {list(weights[name].shape)}, {CONFIG_FILE} asks for {list(tensor.shape)}"
         for name, tensor in model.state_dict().items()
-        if weights[name].shape != tensor.shape
+        if name in weights and weights[name].shape != tensor.shape
     ]
     if problems:
         raise _misfit(problems)

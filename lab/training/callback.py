@@ -93,6 +93,12 @@ class FitContext:
         """Whether the training ends with this step, before its last one."""
         return self.trainer.should_stop
 
+    @property
+    def between_steps(self) -> bool:
+        """Whether no step is half done: the weights, and what the optimizer knows, are those of `step`."""
+        batches: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        return batches.started == batches.processed
+
     def stop(self, why: str) -> None:
         """End the training with the step that was just done; `why` completes "stopped at step 7 …"."""
         self.trainer.stop(why)

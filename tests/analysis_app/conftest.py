@@ -177,5 +177,9 @@ def another(runs: Path, folder: Path, name: str = "other", **data: Any) -> Path:
     config["model"]["optimizer"]["lr"] = 0.5
     config["data"] |= data
     path.write_text(yaml.safe_dump(config))
-    (folder / name / "seams.json").unlink()  # else it says what held, whatever config.yaml has become
+    # Else the record of seams, or its copy beside a checkpoint, says what held, whatever config.yaml has become.
+    (folder / name / "seams.json").unlink()
+    for facts in (folder / name / "checkpoints").glob("*.json"):
+        content = json.loads(facts.read_text())
+        facts.write_text(json.dumps(content | {"noted": {**content.get("noted", {}), "seams": None}}))
     return folder / name

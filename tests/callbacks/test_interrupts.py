@@ -67,7 +67,8 @@ def test_a_closed_terminal_saves(tmp_path: Path) -> None:
 
 
 CONTROLLING = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from lab.__main__ import main
 sys.exit(main(["fit", *sys.argv[1:]]))

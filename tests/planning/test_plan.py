@@ -84,12 +84,13 @@ def test_a_plan_with_a_pilot_then_the_fit_that_scores_it(desk: Path, capsys: pyt
         assert steps[0] == pytest.approx(0.2 * STEPS, abs=8)
         assert steps[-1] == STEPS
 
-    # It goes on: what was said stays said, and is held against the new end.
+    # It goes on: what was said of its first end stays said, and was scored once.
     assert main(["fit", "--resume", "one", "--run.root", str(desk / "runs"), "--horizon.steps", str(STEPS + 8)]) == 0
     again = read_predictions(run)
     assert again is not None
     assert again.sealed == sealed.sealed
-    assert again.of("person", "final_val_loss").outcome == run.metrics().latest("val/loss")  # type: ignore[union-attr]
+    assert again.closed
+    assert again.of("person", "final_val_loss").outcome == truth != run.metrics().latest("val/loss")  # type: ignore[union-attr]
     more = ["--resume", "one", "--run.root", str(desk / "runs"), "--horizon.steps", "500", "--predict.minutes", "1"]
     assert main(["fit", *more]) == 2
     assert "sealed" in capsys.readouterr().err

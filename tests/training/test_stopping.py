@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,17 @@ class Stops(L.Callback):
     def _stop(self, trainer: L.Trainer, *_: object) -> None:
         if trainer.global_step >= self.step:
             trainer.should_stop = True
+
+
+class Raises(L.Callback):
+    """Raises an error of that name at one step."""
+
+    def __init__(self, error: str, step: int = 5) -> None:
+        self.error, self.step = error, step
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            raise getattr(builtins, self.error)("of a user's own")
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +130,18 @@ def test_who_asked_for_the_end() -> None:
     trainer.stop("by SIGTERM")
     assert trainer.should_stop
     assert trainer.why_stopped() == "by SIGTERM"
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit", "KeyError"])
+def test_what_a_callback_breaks_off_between_two_steps_is_saved(
+    error: str, tmp_path: Path, alone: dict[int, str]
+) -> None:
+    args = tiny_args(tmp_path, *OFF, f"--trainer.callbacks+={__name__}.Raises", "--checkpoint.every=0", steps=STEPS)
+    with pytest.raises((SystemExit, RuntimeError)):
+        main(["fit", *args, f"--trainer.callbacks.error={error}"])
+    run = open_run(tmp_path / "runs" / "tiny")
+    assert [info.step for info in run.checkpoints()] == [5]
+    assert run.status().step == 5
+    again = ["--trainer.callbacks=null", "--run.root", str(tmp_path / "runs")]
+    assert main(["fit", "--resume", "tiny", *again]) == 0
+    assert losses(tmp_path / "runs" / "tiny") == alone
