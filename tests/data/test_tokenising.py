@@ -165,6 +165,7 @@ def test_who_stops_reading_ends_every_thread() -> None:
 
 
 ENDLESS = """
+import signal
 import sys
 from lab.data import tokenising
 from lab.data.bpe import train_bpe
@@ -183,6 +184,7 @@ class Endless:
     def fingerprint(self):
         return "endless"
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell starts its children with it ignored
 try:
     open_token_files(Endless(), train_bpe(["some words"], 260), sys.argv[1])
 except KeyboardInterrupt:
@@ -197,5 +199,8 @@ def test_ctrl_c_ends_it_at_once_with_nothing_half_made(tmp_path: Path) -> None:
         assert process.stdout.readline() == "reading\n"
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        try:
+            assert process.wait(120) == 130
+        finally:
+            process.kill()
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.name != ".lock"]
