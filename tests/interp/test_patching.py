@@ -23,7 +23,7 @@ def test_the_whole_difference_at_the_start_restores_all(config: GPTConfig) -> No
     found = activation_patching(lively(config), CLEAN, CORRUPT, answer=3, wrong=8)
     assert found.patched.shape == (2, 6)
     np.testing.assert_allclose(found.restored[0], [0, 0, 1, 0, 0, 0], atol=1e-3)
-    assert found.restored[1, 3] != pytest.approx(0, abs=1e-3)  # by then it has moved on
+    assert found.restored[1, 3] != pytest.approx(0, abs=1e-4)  # by then it has moved on; rounding is 1e-6
     assert found.metric == "logit of 3 less that of 8"
 
 
