@@ -7,7 +7,6 @@ answer in a fraction of a second.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 COMMANDS = {
@@ -67,7 +66,9 @@ def command() -> None:
         print("\ninterrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `lab --help | head -1`: the reader has what it wanted
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (Python flushes it once more when it ends)
+        from lab.console.terminal import discard_output
+
+        discard_output()
         sys.exit(0)
 
 

@@ -79,5 +79,5 @@ class Validation(FitCallback):
 
 def _mark(fit: FitContext) -> Tensor:
     """Some numbers of every weight, as bits (NaN equals itself so): enough to tell two models of one run apart."""
-    some = torch.cat([weight.detach().flatten()[:4].float().cpu() for weight in fit.model.parameters()])
+    some = torch.cat([weight.detach().flatten()[:4].float() for weight in fit.model.parameters()]).cpu()
     return some.view(torch.int32)

@@ -54,7 +54,7 @@ def facts_table(plan: Plan) -> Table:
     """What is planned: model, data, length."""
     lines = {
         "model": model_line(plan.settings.module.config),
-        "data": data_line(plan.settings.data.facts()),
+        "data": data_line(plan.decisions.facts),
         "horizon": plan.decisions.horizon,
     }
     if plan.choice:

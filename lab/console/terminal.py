@@ -64,6 +64,11 @@ def outlive_readers() -> None:
             setattr(sys, name, io.TextIOWrapper(binary, stream.encoding, stream.errors, None, *written))
 
 
+def discard_output() -> None:
+    """Drop what is still to be printed, after whoever read it has gone: Python's flush at exit must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
     """A command that never ends in a traceback over a mistake in its input.
 
@@ -83,8 +88,8 @@ def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
-        except BrokenPipeError:  # Python's own flush at exit must not fail again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:
+            discard_output()
             return 0
         except OSError as error:
             lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)]

@@ -129,12 +129,17 @@ def from_merges(vocabulary: dict[str, int]) -> BPETokenizer:
 
     That order is all tiktoken asks for: of two neighbouring pairs the one learned first is joined first.
     """
-    byte_of = {character: byte for byte, character in enumerate(printable_bytes())}
+    byte_of = byte_of_printable()
     tokens = [b""] * len(vocabulary)
     for token, i in vocabulary.items():
         tokens[i] = bytes(byte_of[character] for character in token)
     end = len(tokens)
     return BPETokenizer("bpe", [*tokens, EOT.encode()], end, {EOT: end}, GPT2_PATTERN)
+
+
+def byte_of_printable() -> dict[str, int]:
+    """The byte that each character of `printable_bytes` stands for."""
+    return {character: byte for byte, character in enumerate(printable_bytes())}
 
 
 def printable_bytes() -> Iterator[str]:

@@ -98,11 +98,12 @@ class FileCorpus:
         for text, starts in self._pieces(self.files):
             if starts:
                 cut, at, begun = held_out.cut_of(self._hash(text)), 0, False
-            part = _divide(text, cut, at)[split == "val"]
+            size = utf8_bytes(text)
+            part = _divide(text, size, cut, at)[split == "val"]
             if part:
                 yield Piece(part, not begun)
                 begun = True
-            at += utf8_bytes(text)
+            at += size
 
     def size_bytes(self, split: Split) -> int:
         """Bytes of text that `split` has."""
@@ -237,14 +238,15 @@ class FileCorpus:
             yield piece
 
 
-def _divide(text: str, cut: int, at: int) -> tuple[str, str]:
-    """A piece that begins at byte `at` of its document, as what lies before byte `cut` of that and what lies behind.
+def _divide(text: str, size: int, cut: int, at: int) -> tuple[str, str]:
+    """A piece of `size` bytes that begins at byte `at` of its document, as what lies before byte `cut` of that and what
+    lies behind.
 
     A character that the cut would divide goes behind it, unless it is the document's first.
     """
     if cut <= at:
         return "", text
-    if cut - at >= utf8_bytes(text):
+    if cut - at >= size:
         return text, ""
     before = text.encode("utf-8", "surrogatepass")[: cut - at].decode("utf-8", "ignore")
     before = before or ("" if at else text[0])

@@ -82,7 +82,7 @@ def find_text(paths: Paths, text_key: str = "text", *, as_published: bool = True
     """
     left_out: dict[str, list[str]] = defaultdict(list)
     taken = find_files(paths, is_text, left_out)
-    for folder in {one for one in map(Path, map(os.path.expanduser, as_list(paths))) if one.is_dir()}:
+    for folder in dict.fromkeys(one for one in map(Path, map(os.path.expanduser, as_list(paths))) if one.is_dir()):
         taken = _leave_out(taken, folder, partial(_why_not, text_key=text_key), left_out)
         taken = _leave_out(taken, folder, partial(_why_beside, neighbours=taken), left_out)
     for file in taken:
@@ -209,7 +209,8 @@ def _by_name(file: Path, wanted: Callable[[str], bool]) -> str | None:
 def _why_not(file: Path, root: Path, text_key: str) -> str | None:
     """Why a text file of a folder is left out, as far as its content tells."""
     kind = kind_of(file)
-    saved = _saved_files(file.parent)
+    # One small file, but a folder may hold a hundred thousand texts.
+    saved = _saved_files(file.parent) if kind == "arrow" or file.name in _DESCRIPTIONS else None
     if file.name in _DESCRIPTIONS:
         if absent := [name for name in sorted(saved or ()) if not (file.parent / name).exists()]:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""

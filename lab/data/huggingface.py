@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.data.bpe import printable_bytes
+from lab.data.bpe import byte_of_printable, printable_bytes
 from lab.data.vocabulary import EOT, Tokenizer, valid_unicode
 from lab.files import read_json
 
@@ -75,7 +75,7 @@ class HuggingFaceTokenizer(Tokenizer):
         plain = normalizer.normalize_str(text) if normalizer else text
         words = [word for word, _ in cutter.pre_tokenize_str(plain)] if cutter else [plain]
         if unknown := sorted(self._unknown.intersection("".join(words))):
-            byte_of = {character: byte for byte, character in enumerate(printable_bytes())}
+            byte_of = byte_of_printable()
             shown = ", ".join(f"0x{byte_of[c]:02X}" for c in unknown[:MOST_NAMED])
             shown += ", …" if len(unknown) > MOST_NAMED else ""
             raise ValueError(
@@ -114,7 +114,7 @@ def read_settings(settings: Mapping[str, Any], name: str, n_ids: int, ends: Sequ
         raise ValueError(f"the vocabulary has {len(ids)} tokens, the model knows {n_ids} ids")
     specials = {token: i for token, i in specials.items() if i < n_ids}
     tokens: list[bytes | None] = [None] * (1 + max([*ordinary.values(), *specials.values()]))
-    byte_of = {character: byte for byte, character in enumerate(printable_bytes())}
+    byte_of = byte_of_printable()
     written = specials.keys() | {token["content"] for token in added} - joined
     for token, i in (ordinary | specials).items():
         try:

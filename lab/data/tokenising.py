@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.data.corpus import Piece
+from lab.data.corpus import Piece, utf8_bytes
 from lab.data.tokenizers import Tokenizer
 from lab.data.vocabulary import Encode, valid_unicode
 from lab.limits import usable_threads
@@ -82,7 +82,7 @@ class _Encoder(threading.local):
             if ends:
                 parts += self._end
             documents += ends
-            n_bytes += len(text.encode("utf-8"))
+            n_bytes += utf8_bytes(text)
         return Encoded(np.concatenate(parts, dtype=self._tokenizer.dtype, casting="unsafe"), documents, n_bytes)
 
 

@@ -47,7 +47,7 @@ def _worst_layer(evidence: Evidence, limits: Any, name: str, bar: float, words: 
     layer, curve, begin = worst
     value = float(curve.values[-1])
     what = f"{value:.0%} of the MLP units of layer {layer} are units that {words}"
-    return Found("warning", what, int(curve.steps[begin]), f"{name}.layer{layer}", value, bar)
+    return Found("warning", what, int(curve.steps[begin]), metrics.of_layer(name, layer), value, bar)
 
 
 @ACTIVATIONS.rule(

@@ -83,9 +83,8 @@ def load(
             something else, weights that don't fit their configuration, a device that is not there.
     """
     device = _check_device(device)
-    torch.set_num_threads(
-        min(torch.get_num_threads(), usable_threads()[0])
-    )  # PyTorch does not see a container's limits
+    # PyTorch does not see a container's limits.
+    torch.set_num_threads(min(torch.get_num_threads(), usable_threads()[0]))
     try:
         found = open_run(run, root)
     except ValueError:

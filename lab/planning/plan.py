@@ -110,7 +110,7 @@ def _plan(settings: Settings, choice: Choice | None, say: Say) -> Plan:
             checkpoints=min((values.checkpoint.keep or KEEP) + 1, 99),
             snapshots=settings.group("snapshots").cadence.count(decisions.steps),
         ),
-        earlier_runs(values.run.root, data.facts(), flatten(settings.tree)),
+        earlier_runs(values.run.root, decisions.facts, flatten(settings.tree)),
         Floor.of(data.baselines),
         choice,
     )
