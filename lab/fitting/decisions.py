@@ -111,8 +111,8 @@ def _length(
 
 def _seconds_of(origin: Origin) -> float:
     """Training seconds up to the checkpoint."""
-    rows = origin.run.metrics().rows if origin.run else []
-    return max((row["time"] for row in rows if row["step"] <= origin.step and row.get("time") is not None), default=0.0)
+    steps, seconds = origin.run.metrics().series("time") if origin.run else ([], [])
+    return max((time for step, time in zip(steps, seconds, strict=True) if step <= origin.step), default=0.0)
 
 
 def _seams(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.callbacks.activations import MOST_POSITIONS, REPEATED, TEXTS
-from lab.callbacks.checkpoints import KEEP
+from lab.callbacks.checkpoints import KEEP, PER_RUN
+from lab.callbacks.metrics_log import MOST_LINES
 from lab.errors import SettingsError
 from lab.model import count_parameters
 from lab.runs.cadence import Cadence
@@ -23,24 +24,20 @@ SAMPLE = 2_000  # bytes
 def planned_bytes(settings: Settings, steps: int, begin: int = 0) -> dict[str, int]:
     """What a run of `steps` will write after step `begin`, in bytes: setting that makes it less → how much."""
     config, checkpoints = settings.module.config, settings.group("checkpoint")
-    weights, ahead = 4 * count_parameters(config)["total"], range(begin, steps + 1)
-
-    def looks(cadence: Cadence) -> int:
-        return sum(cadence.due(step, steps) for step in ahead)
-
-    snapshots, samples = looks(settings.group("snapshots").cadence), settings.group("samples")
-    every = checkpoints.every if checkpoints.every is not None else max(1, steps // 10)
+    weights = 4 * count_parameters(config)["total"]
+    snapshots, samples = settings.group("snapshots").cadence.count(steps, begin), settings.group("samples")
+    every = Cadence(checkpoints.every, PER_RUN).steps(steps)
     written = (steps - begin) // every + 1 if every else 1
     kept = min((checkpoints.keep or KEEP) + 2, written)  # with the best, and one that is not yet whole
     patterns = config.n_layers * config.n_heads * min(MOST_POSITIONS, config.context_length) ** 2 * (TEXTS + REPEATED)
     reference = settings.group("probes")
-    bundles = snapshots if reference.every is None else looks(reference.cadence)
-    lines = min(steps - begin, 20_000) * LINE
+    bundles = snapshots if reference.every is None else reference.cadence.count(steps, begin)
+    lines = min(steps - begin, MOST_LINES) * LINE
     return {
         "checkpoint.keep": kept * (STATES * weights + FRAME),
         "snapshots.every": snapshots * (weights + FRAME // 20),
         "probes.every": bundles * (patterns + FRAME // 5),
-        "samples.every": looks(samples.cadence) * SAMPLE,
+        "samples.every": samples.cadence.count(steps, begin) * SAMPLE,
         "tensorboard": lines + PICTURES if settings.values.tensorboard else 0,
         "log.every": lines,
     }

@@ -48,11 +48,8 @@ def rate_change(
     had = _read(OptimizerConfig, dig(held.settings, "model", "optimizer"))
     if was is None or had is None or not held.total_steps or origin.run is None:
         return None, None
-    step, old, new = (
-        origin.step,
-        next(iter(had.learning_rates().values())),
-        next(iter(optimizer.learning_rates().values())),
-    )
+    step = origin.step
+    old, new = (next(iter(config.learning_rates().values())) for config in (had, optimizer))
     scale = _scale(origin)
     now_scale = scale if origin.kind == "resume" else 1.0
     rise = Rise(*held.rise) if held.rise else None

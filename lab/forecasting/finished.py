@@ -101,5 +101,5 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
     except TypeError:
         raise _LeftOut("its model's configuration is of another version") from None
     curve = tuple((s / status.step, loss) for s, loss in zip(steps, losses, strict=True) if status.step)
-    seconds = max((row["time"] for row in history.rows if row.get("time") is not None), default=0.0)
+    seconds = max(history.series("time")[1], default=0.0)
     return Trained(parameters, status.tokens or 0, losses[-1], curve, seconds)

@@ -46,9 +46,9 @@ class Cadence:
             return False
         return step >= total_steps or (is_log_spaced(step, every) if self.early else step % every == 0)
 
-    def count(self, total_steps: int) -> int:
-        """How often in a run of `total_steps`, step 0 and the end included."""
-        return sum(self.due(step, total_steps) for step in range(total_steps + 1))
+    def count(self, total_steps: int, begin: int = 0) -> int:
+        """How often in a run of `total_steps` from step `begin` on, both ends included."""
+        return sum(self.due(step, total_steps) for step in range(begin, total_steps + 1))
 
     def problems(self, name: str, zero: str) -> list[str]:
         """What is wrong with `every`, the setting `name`; `zero` says what 0 is for."""

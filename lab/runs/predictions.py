@@ -188,7 +188,7 @@ def read_predictions(run: RunPaths) -> Predictions | None:
 def outcomes(history: MetricsHistory, *, sample_quality: float | None = None) -> dict[str, float | None]:
     """The outcomes by quantity, from the metrics of a complete run; None where they lack one."""
     losses = history.series(metrics.VAL_LOSS)[1]
-    seconds = max((row["time"] for row in history.rows if row.get("time") is not None), default=None)
+    seconds = max(history.series("time")[1], default=None)
     memory = history.series(metrics.PERF_MEMORY_BYTES)[1]
     return {
         "final_val_loss": losses[-1] if losses else None,
