@@ -115,6 +115,18 @@ class LrChanged(Event, kind="lr_changed"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decided(Event, kind="decided"):
+    """The run itself has decided `what` (of `lab.training.deciding`): `value` holds for the update after `step` and
+    from there on. On the disk before that update; a run that is resumed from before `step` takes it again there.
+    """
+
+    step: int
+    what: str
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(Event, kind="checkpoint"):
     """A checkpoint of `step` lies on the disk. `best`: its validation loss is the lowest so far."""
 
@@ -247,6 +259,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "bool": bool,
     "dict[str, Any]": dict,
     "tuple[str, ...]": (list, tuple),
+    "Any": object,
 }
 
 
@@ -278,7 +291,7 @@ def _fits(value: Any, annotation: str) -> bool:
         return bool(optional)
     if name == "Level":
         return value in LEVELS
-    return isinstance(value, _TYPES[name]) and (name == "bool" or not isinstance(value, bool))
+    return isinstance(value, _TYPES[name]) and (name in ("bool", "Any") or not isinstance(value, bool))
 
 
 class EventWriter(LineWriter):
@@ -288,8 +301,12 @@ class EventWriter(LineWriter):
         super().__init__(run.events_path)
 
     def write(self, event: Event) -> None:
-        """Append an event, with the time of now."""
+        """Append an event, with the time of now; a decision is forced to the disk, as what it rests on cannot be
+        measured again.
+        """
         self._append({"kind": event.kind, "step": event.step, "wall": now()} | event.payload())
+        if isinstance(event, Decided):
+            self._lines.force()
 
 
 @dataclass(frozen=True)

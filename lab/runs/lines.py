@@ -60,6 +60,10 @@ class LineAppender:
             raise explain_write_error(error, self.path, "the lines before are intact") from error
         self._torn = False
 
+    def force(self) -> None:
+        """Wait until all that was appended would outlive a power cut."""
+        os.fsync(self._descriptor)
+
     def close(self) -> None:
         """Close the file; closing twice is fine."""
         if self._descriptor >= 0:

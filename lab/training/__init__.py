@@ -2,5 +2,6 @@
 
 Reading order: `horizon` (the number of steps), `schedules`, `muon`, `optimizers`, `levers` (what the machine does best)
 with `keep_memory`, `step` (one optimizer step), `module` (Lightning's side of it), `bare` (the same without Lightning),
-`checkpoint_io`, `logbook`, `callback` (what callbacks see of a fit), `loop` (the short way through a step).
+`checkpoint_io`, `logbook`, `callback` (what callbacks see of a fit), `deciding` (what a run decides while it trains),
+`loop` (the short way through a step).
 """

@@ -16,7 +16,18 @@ import torch
 import lab
 from lab.__main__ import main
 from lab.runs import Run, open_run
-from lab.runs.events import KINDS, CommandRefused, Failed, Finding, LrChanged, Resumed, Rewound, RoomMade, of_kind
+from lab.runs.events import (
+    KINDS,
+    CommandRefused,
+    Decided,
+    Failed,
+    Finding,
+    LrChanged,
+    Resumed,
+    Rewound,
+    RoomMade,
+    of_kind,
+)
 from lab.runs.reference_texts import read_bundle
 from tests.tiny import write_corpus
 
@@ -70,7 +81,7 @@ def test_its_metrics_count_the_later_of_two_lines(run: Run) -> None:
 
 def test_its_events_are_read_with_what_they_say(run: Run) -> None:
     events = run.events()
-    assert {type(event) for event in events} == {*KINDS.values()} - {Failed, RoomMade}
+    assert {type(event) for event in events} == {*KINDS.values()} - {Failed, RoomMade, Decided}
     assert [event.as_row() for event in events] == [json.loads(line) for line in run.events_path.open()]
     assert of_kind(events, LrChanged)[0].to == 0.5
     assert of_kind(events, Resumed)[0].changed == {"horizon.steps": {"from": 100_000, "to": STEPS}}

@@ -35,7 +35,7 @@ FINDING = Finding(
 def example(kind: type[Event]) -> Event:
     """An event with a value in every field."""
     values = {"int": 3, "float": 0.5, "str": "x", "bool": True, "Level": "note", "dict[str, Any]": {"a": [1]}}
-    values["tuple[str, ...]"] = ("x", "y")
+    values |= {"tuple[str, ...]": ("x", "y"), "Any": {"steps": 7}}
     given = {name: values[str(f.type).partition(" | ")[0]] for name, f in kind.__dataclass_fields__.items()
              if name not in ("kind", "wall", "line")}  # fmt: skip
     return kind(**given)
