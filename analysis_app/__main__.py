@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
 from lab.checks import missing_extra
 
 PASSWORD_VARIABLE = "LAB_APP_PASSWORD"
+HOST_NAME = re.compile(r"[\w.-]+|\[[0-9a-fA-F:]+\]")
+ROOT_PATH = re.compile(r"(/[\w.~-]+)+/?|/")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,6 +28,17 @@ def main(argv: list[str] | None = None) -> int:
         "--password",
         default=os.environ.get(PASSWORD_VARIABLE),
         help=f"required by every route; needed for any other --host (default: ${PASSWORD_VARIABLE})",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name under which a proxy offers the page, as in the browser's address bar; may be given several times;"
+        " needs a --password",
+    )
+    parser.add_argument(
+        "--root-path", default="", metavar="/PATH", help="path under which a proxy offers the page, and passes it on"
     )
     args = parser.parse_args(argv)
     if problem := _problem(args):
@@ -42,6 +56,13 @@ def _problem(args: argparse.Namespace) -> str | None:
         return "--password is empty: choose one, or leave it out"
     if args.host not in LOOPBACK and args.password is None:
         return f"--host {args.host} lets others in: choose a --password too"
+    if args.allow_host and args.password is None:
+        return f"--allow-host {args.allow_host[0]} lets others in: choose a --password too"
+    for name in args.allow_host:
+        if not HOST_NAME.fullmatch(name):
+            return f"--allow-host {name} is no name of a host: give the name alone, such as lab.example.org"
+    if args.root_path and not ROOT_PATH.fullmatch(args.root_path):
+        return f"--root-path {args.root_path} is no path: give one such as /lab"
     if not 0 <= args.port <= 65535:
         return f"--port {args.port}: must lie between 0 and 65535"
     if Path(args.runs).exists() and not Path(args.runs).is_dir():
@@ -57,7 +78,7 @@ def _serve(args: argparse.Namespace) -> int:
 
     from analysis_app.server.app import create_app
 
-    app = create_app(args.runs, args.password)
+    app = create_app(args.runs, args.password, args.allow_host, args.root_path)
     config = uvicorn.Config(
         app,
         host=args.host,

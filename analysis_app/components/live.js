@@ -179,11 +179,13 @@ class Live {
     if (!this.#run) return;
     this.#cut.hidden = this.#link === "open" || !state.info;
     if (this.#cut.hidden) return;
+    this.root.dataset.state = "ready";
     const lost = this.#lostAt ?? Date.now();
     const since = Date.now() - lost > BROKEN_MS ? ` since ${clock(lost / 1000)}` : "";
     this.#cut.textContent = this.#link === "refused"
       ? `The server does not show this run: ${reason ?? "no reason given"}`
-      : `No connection to the page’s server${since}; trying again. The training does not depend on it.`;
+      : `No connection to the page’s server${since}; trying again. The training does not depend on it.${
+        this.#heardAt ? "" : " Behind a proxy: it has to pass WebSockets on."}`;
     this.#cut.dataset.link = this.#link;
   }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 # Read when Gradio is imported: nothing is asked of the network, no usage is reported.
@@ -21,6 +22,7 @@ from analysis_app.server import websocket
 from analysis_app.server.answers import add_error_answers
 from analysis_app.server.endpoints import add_endpoints
 from analysis_app.server.guard import Guard
+from analysis_app.server.proxy import Proxied
 from analysis_app.server.routes import analyses, diagnosis_quiz, generate, plan, runs, selection, training
 from analysis_app.steering.launch import Launcher
 
@@ -29,8 +31,19 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "Arial", "s
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
 
 
-def create_app(root: str | Path = "runs", password: str | None = None) -> FastAPI:
-    """The page and the routes over the runs under `root`; with `password` every request has to give it."""
+def create_app(
+    root: str | Path = "runs",
+    password: str | None = None,
+    allowed_hosts: Collection[str] = (),
+    root_path: str = "",
+) -> FastAPI:
+    """The page and the routes over the runs under `root`.
+
+    Args:
+        password: Every request has to give it.
+        allowed_hosts: Names under which a proxy offers the page.
+        root_path: Path under which a proxy offers the page, where it passes that path on.
+    """
     app = FastAPI(
         title="Analysis page of a pretraining lab",
         description="Look inside any checkpoint of any run.",
@@ -51,7 +64,8 @@ def create_app(root: str | Path = "runs", password: str | None = None) -> FastAP
 
     app.mount("/components", _Fresh(directory=ROOM / "components"))
     app.mount("/documents", _Fresh(directory=ROOM / "documents"))
-    app.add_middleware(Guard, password=password)
+    app.add_middleware(Guard, password=password, allowed_hosts=allowed_hosts)
+    app.add_middleware(Proxied, prefix=root_path)
     theme = gr.themes.Base(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=MONO)
     page = build_page(lambda: add_endpoints(library))
     mounted = gr.mount_gradio_app(

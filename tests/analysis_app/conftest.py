@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,12 @@ SETTLED = """() => {
   const panels = [...document.querySelectorAll(".tabitem .lab-panel")].filter((panel) => panel.offsetParent);
   return panels.length > 0 && panels.every((panel) => ["ready", "empty"].includes(panel.dataset.state));
 }"""
+
+
+def in_thread(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of `work`, in a loop of its own: a browser's may be running in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 class Person:
