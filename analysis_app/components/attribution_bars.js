@@ -28,13 +28,13 @@ export function mount(element) {
     const parts = attribution.parts.map((name, i) => ({ name, value: attribution.values.data[i * n + p] }));
     parts.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     const shown = parts.slice(0, SHOWN), largest = Math.max(1e-9, ...shown.map((part) => Math.abs(part.value)));
-    title.textContent = `After “${tokens[p]}” the first guess is “${attribution.targets[p]}”, with a logit of ${
+    title.textContent = `After “${tokens[p]}” the first guess is “${attribution.targets[p]}”, with a logit ${
       fixed(logit, 2)
-    }.`;
+    } above the vocabulary’s mean.`;
     replace(bars,
       ...shown.map(({ name, value }) => bar(named(name), [signed(value / largest)], [h("b", {}, fixed(value, 2))])));
     const sum = parts.reduce((total, part) => total + part.value, 0), off = Math.abs(sum - logit).toExponential(0);
-    check.textContent = `Sum check: all ${parts.length} parts add up to ${fixed(sum)}, the logit is ${
+    check.textContent = `Sum check: all ${parts.length} parts add up to ${fixed(sum)}, the logit less the mean is ${
       fixed(logit)
     } (off by ${off} here, by at most ${attribution.error.toExponential(0)} anywhere).`;
     found.root.dataset.sum = fixed(sum);

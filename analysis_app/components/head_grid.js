@@ -3,13 +3,14 @@
 import { paintPattern } from "./lib/canvas.js";
 import { idOf, longAnalysis, messageOf, wasAborted } from "./lib/client.js";
 import { colour } from "./lib/colour.js";
-import { choice, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
+import { choice, count, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { arrow } from "./lib/grid.js";
 import { actionsOf, of, panel } from "./lib/panel.js";
 import { head } from "./lib/patterns.js";
 import { asked, currentHead, lockHead, option, preview, selectHead, setOption, state } from "./lib/store.js";
 
-const ABLATION = "Δ loss without it", DEFAULT = "induction";
+const ABLATION = "Δ loss without it", OVER_VALIDATION = "Δ loss without it, over validation text";
+const ABLATIONS = [ABLATION, OVER_VALIDATION], DEFAULT = "induction";
 const RANDOM = ["previous token", "duplicate token", "induction"]; // measured on random tokens, not on the text
 
 /** @typedef {Pick<Lab.View, "request" | "ask" | "numbers">} Source */
@@ -53,7 +54,7 @@ class HeadGrid {
     [this.#view, this.#ablation] = [answer, null];
     this.#running?.abort();
     this.#build(answer);
-    if (this.#metric === ABLATION) this.#ablate();
+    if (ABLATIONS.includes(this.#metric)) this.#ablate();
   };
 
   /** @param {Lab.AttentionView} view */
@@ -70,7 +71,7 @@ class HeadGrid {
           ))
       ));
     }
-    this.#offer([...view.scores.map((score) => score.name), ...(this.ablates ? [ABLATION] : [])]);
+    this.#offer([...view.scores.map((score) => score.name), ...(this.ablates ? ABLATIONS : [])]);
     this.#paint();
     this.#mark();
   }
@@ -86,7 +87,7 @@ class HeadGrid {
         this.#metric, (name) => {
         this.#metric = name;
         setOption("metric", name, DEFAULT);
-        if (name === ABLATION) this.#ablate();
+        if (ABLATIONS.includes(name)) this.#ablate();
         else this.#paintScores();
       }));
   }
@@ -140,16 +141,26 @@ class HeadGrid {
 
   /** The score that colours the heads; null where none is chosen, or not computed yet. @returns {Lab.Score | null} */
   #score() {
-    if (this.#metric !== ABLATION) return this.#view?.scores.find((score) => score.name === this.#metric) ?? null;
-    return this.#ablation
-      && { name: ABLATION,
-        explanation:
-          "rise of this text’s loss, in nats, when its mean takes the head’s place; below 0 the text is predicted "
-          + "better without it", values: this.#ablation.heads, chance: null };
+    if (!ABLATIONS.includes(this.#metric)) {
+      return this.#view?.scores.find((score) => score.name === this.#metric) ?? null;
+    }
+    if (!this.#ablation) return null;
+    const { heads, mean_over: over, validation } = this.#ablation;
+    if (this.#metric === OVER_VALIDATION) {
+      return validation
+        && { name: OVER_VALIDATION,
+          explanation:
+            `rise of the loss on ${validation.pieces} pieces of validation text, in nats per token, when the head’s mean over other validation text `
+            + "takes its place", values: validation.heads, chance: null };
+    }
+    const place = over ? `its mean over ${count(over)} tokens of validation text` : "zero";
+    return { name: ABLATION, explanation: `rise of this text’s loss, in nats per token, when ${place} takes the head’s `
+      + "place; below 0 the text is predicted better without it", values: heads, chance: null };
   }
 
   #paintScores() {
-    const score = this.#score(), ablated = score?.name === ABLATION, data = score?.values.data ?? new Float32Array();
+    const score = this.#score(), ablated = ABLATIONS.includes(this.#metric),
+      data = score?.values.data ?? new Float32Array();
     const largest = Math.max(1e-6, ...data.map(Math.abs));
     const top = score?.top ?? (score && score.chance !== null && largest <= 1 ? 1 : largest);
     this.#each((tile, layer, index) => {
@@ -168,6 +179,8 @@ class HeadGrid {
       : "";
     this.#legend.textContent = score
       ? `${score.name}: ${score.explanation}.${chance}${random}`
+      : ablated && this.#ablation
+      ? "No validation text lies beside these weights."
       : "Rows of a picture read from columns; brighter means more.";
     this.panel.root.dataset.metric = score ? score.name : "none";
   }
@@ -186,7 +199,7 @@ class HeadGrid {
       }, signal);
       if (mine !== this.#view) return;
       this.#ablation = answer;
-      if (this.#metric === ABLATION) this.#paintScores();
+      if (ABLATIONS.includes(this.#metric)) this.#paintScores();
     } catch (error) {
       if (wasAborted(error) || mine !== this.#view) return;
       replace(this.#legend, `${messageOf(error)} (${idOf(error)}) `, h("button", { class: "lab-button", onclick: () =>
@@ -212,9 +225,21 @@ class HeadGrid {
     const rows = (this.#view?.scores ?? []).map((
       score,
     ) => /** @type {Lab.Row} */ ([score.name, fixed(score.values.data[at])]));
-    if (this.#ablation) rows.push([ABLATION, fixed(this.#ablation.heads.data[at])]);
+    if (this.#ablation) rows.push(...ablationRows(this.#ablation, at));
     showTip(event, `layer ${layer}, head ${index}`, rows);
   }
+}
+
+/** @param {Lab.AblationView} ablation @param {number} at @returns {Lab.Row[]} */
+function ablationRows({ heads, mean_over: over, zero_heads: zeroed, validation }, at) {
+  /** @type {Lab.Row[]} */
+  const rows = over ? [[ABLATION, fixed(heads.data[at])]] : [];
+  rows.push(["… with zero in its place", fixed(zeroed.data[at])]);
+  if (validation) {
+    rows.push(["… over validation text",
+      `${fixed(validation.heads.data[at])} ± ${fixed(validation.head_errors.data[at])}`]);
+  }
+  return rows;
 }
 
 /** Selects and locks a head; the one that is locked, no longer. @param {number} layer @param {number} index */

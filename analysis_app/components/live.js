@@ -185,7 +185,8 @@ class Live {
     this.#cut.textContent = this.#link === "refused"
       ? `The server does not show this run: ${reason ?? "no reason given"}`
       : `No connection to the page’s server${since}; trying again. The training does not depend on it.${
-        this.#heardAt ? "" : " Behind a proxy: it has to pass WebSockets on."}`;
+        this.#heardAt ? "" : " Behind a proxy: it has to pass WebSockets on."
+      }`;
     this.#cut.dataset.link = this.#link;
   }
 

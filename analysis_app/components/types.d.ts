@@ -82,7 +82,11 @@ declare namespace Lab {
     scores: Score[]; period: number | null };
   type RowView = { source: Source; layer: number; head: number; query: number; d_head: number; dot_products: Numbers;
     scores: Numbers; exponentials: Numbers; total: number; pattern: Numbers };
-  type AblationView = { source: Source; loss: number; heads: Numbers; mlps: Numbers };
+  /** heads, zero_heads: [layer, head]; mean_over: tokens whose mean takes a part's place, 0: a zero. */
+  type AblationView = { source: Source; loss: number; mean_over: number; heads: Numbers; mlps: Numbers;
+    zero_heads: Numbers; zero_mlps: Numbers; validation: AblationOverValidation | null };
+  type AblationOverValidation = { pieces: number; loss: number; heads: Numbers; mlps: Numbers; head_errors: Numbers;
+    mlp_errors: Numbers };
   /** norms, cosines: [quantity, layer, pos]; head_norms: [layer, head, pos]; counts: [site, edge + 1]. */
   type ActivationView = { source: Source; layer: number | null; head: number | null; quantities: string[];
     norms: Numbers; cosine_names: string[]; cosines: Numbers; head_norms: Numbers; dead_share: Numbers;

@@ -11,7 +11,7 @@ Whatever is run is run in evaluation mode, without gradients or autocast, uncomp
 state as they were. Bad input raises ValueError. Nothing here reads runs, files or tokenizers.
 """
 
-from lab.interp.ablation import Ablation, ablate
+from lab.interp.ablation import Ablation, PartMeans, ablate, part_means
 from lab.interp.attention import (
     PATTERN_SITES,
     ROW_SITES,

@@ -4,85 +4,106 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lab.checks import check_choice
-from lab.interp.arrays import Array
+from lab.interp.arrays import Array, to_array
 from lab.interp.cache import run_with_cache
 from lab.interp.forward import Tokens, check_tokens, forward, plain
 from lab.interp.taps import Edit, Site
 from lab.model import GPT, cross_entropy
 
-Mode = Literal["mean", "zero"]
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PartMeans:
+    """The mean output of every head and MLP over some text; see `part_means`."""
+
+    heads: Array  # [layer, head, d_head] of z
+    mlps: Array  # [layer, d_model]
+    tokens: int  # over how many
 
 
 @dataclass(frozen=True)
 class Ablation:
     """How much the loss rises without each part; see `ablate`."""
 
-    mode: Mode
+    mean_over: int  # tokens over which the means were taken that replaced the parts; 0: zeros replaced them
     loss: float  # nats per token with everything in place
     heads: Array  # [layer, head] nats per token more without it
     mlps: Array  # [layer]
+    head_errors: Array  # [layer, head] standard error of that rise over the texts; NaN for a single text
+    mlp_errors: Array  # [layer]
 
 
-def ablate(model: GPT, tokens: Tokens, mode: Mode = "mean", progress: Progress | None = None) -> Ablation:
-    """The rise in loss, in nats per token, when one head or one MLP at a time is replaced by a constant: heads `[layer,
-    head]`, MLPs `[layer]`.
+def part_means(model: GPT, tokens: Tokens) -> PartMeans:
+    """The mean output of every head and MLP over all positions of `tokens` `[batch, pos]`: what `ablate` puts in a
+    part's place. Take a text other than the one that is scored, some thousand tokens of the validation split.
+    """
+    model = plain(model)
+    checked = check_tokens(model.config, tokens, at_least=1)
+    # One text after the other: a cache of all of them could fill the memory.
+    caches = (run_with_cache(model, text.unsqueeze(0), ("z", "mlp_out")) for text in checked)
+    sums = [[cache.stack(site).double().sum(dim=(1, 2)) for site in ("z", "mlp_out")] for cache in caches]
+    heads, mlps = (torch.stack(part).sum(0).float() / checked.numel() for part in zip(*sums, strict=True))
+    return PartMeans(to_array(heads), to_array(mlps), checked.numel())
 
-    "mean" puts the part's mean over all of `tokens` `[batch, pos]` in its place, so that what it computes for this text
-    is lost but later layers see usual values; "zero" puts zeros, which may raise the loss by more than the part ever
-    lowered it (Wang et al. 2022, §2.1). Below 0: this text is predicted better without it. Of parts that do the same,
-    each alone shows little.
+
+def ablate(model: GPT, tokens: Tokens, means: PartMeans | None = None, progress: Progress | None = None) -> Ablation:
+    """The rise in loss on `tokens` `[batch, pos]`, in nats per token, when one head or one MLP at a time is replaced by
+    a constant: heads `[layer, head]`, MLPs `[layer]`.
+
+    With `means` the part's mean over another text takes its place, so that what it computes for this text is lost but
+    later layers see usual values; without, zeros do, which may raise the loss by more than the part ever lowered it
+    (Wang et al. 2022, §2.1). Means of the very text that is scored would hold what comes later in it. Below 0: this
+    text is predicted better without the part. Of parts that do the same, each alone shows little. The standard error is
+    that of the mean over texts of the paired difference.
 
     Costs 1 + n_layers · (n_heads + 1) forward passes; `progress(done, of)` is called after each. Raises ValueError for
     bad tokens and texts of one token.
     """
-    check_choice("mode", mode, get_args(Mode))
     model = plain(model)
     config = model.config
     checked = check_tokens(config, tokens, at_least=2)
-    cache = run_with_cache(model, checked, ("z", "mlp_out", "logits"))
-    device = cache.tokens.device
-    targets = checked[:, 1:].to(device)
-    baseline = float(cross_entropy(cache.logits[:, :-1], targets))
-    z_means = cache.stack("z").mean(dim=(1, 2))
-    mlp_means = cache.stack("mlp_out").mean(dim=(1, 2))
-    del cache
-    if mode == "zero":
-        z_means, mlp_means = torch.zeros_like(z_means), torch.zeros_like(mlp_means)
-    heads = np.zeros((config.n_layers, config.n_heads), dtype=np.float32)
-    mlps = np.zeros(config.n_layers, dtype=np.float32)
-    total = 1 + config.n_layers * (config.n_heads + 1)
-    done = 0
+    total, done = 1 + config.n_layers * (config.n_heads + 1), 0
 
-    def step() -> None:
+    def losses(edits: dict[Site, Callable[[Tensor], Tensor]]) -> Tensor:
         nonlocal done
+        logits = forward(model, checked, Edit(model, edits))[:, :-1]
         done += 1
         if progress is not None:
             progress(done, total)
+        return cross_entropy(logits, checked[:, 1:].to(logits.device), "none").double().mean(-1)
 
-    def rise(site: Site, edit: Callable[[Tensor], Tensor]) -> float:
-        logits = forward(model, checked, Edit(model, {site: edit}))
-        step()
-        return float(cross_entropy(logits[:, :-1], targets)) - baseline
-
-    step()
+    whole = losses({})
+    rises = []
     for layer in range(config.n_layers):
         for head in range(config.n_heads):
-            heads[layer, head] = rise(("z", layer), _replace_head(head, z_means[layer, head]))
-        mlps[layer] = rise(("mlp_out", layer), mlp_means[layer].expand_as)
-    return Ablation(mode, baseline, heads, mlps)
+            value = None if means is None else means.heads[layer, head]
+            rises.append(losses({("z", layer): _replace_head(head, value)}) - whole)
+        value = None if means is None else means.mlps[layer]
+        rises.append(losses({("mlp_out", layer): _replace(value)}) - whole)
+    found = torch.stack(rises).view(config.n_layers, config.n_heads + 1, -1)  # [layer, part, batch]
+    error = found.std(-1) / len(whole) ** 0.5 if len(whole) > 1 else torch.full(found.shape[:-1], torch.nan)
+    rise = found.mean(-1)
+    arrays = (to_array(part) for part in (rise[:, :-1], rise[:, -1], error[:, :-1], error[:, -1]))
+    return Ablation(0 if means is None else means.tokens, float(whole.mean()), *arrays)
 
 
-def _replace_head(head: int, value: Tensor) -> Callable[[Tensor], Tensor]:
+def _replace(value: Array | None) -> Callable[[Tensor], Tensor]:
+    def edit(out: Tensor) -> Tensor:
+        return torch.zeros_like(out) if value is None else torch.from_numpy(value).to(out).expand_as(out)
+
+    return edit
+
+
+def _replace_head(head: int, value: Array | None) -> Callable[[Tensor], Tensor]:
+    replace = _replace(value)
+
     def edit(z: Tensor) -> Tensor:
-        z[:, :, head] = value
+        z[:, :, head] = replace(z[:, :, head])
         return z
 
     return edit

@@ -25,21 +25,30 @@ class Attribution:
     labels: list[str]  # [part] embed, pos_embed, L0H0, …, 0_attn_bias, 0_mlp_out, …, ln_final_bias
     values: Array  # [part, batch, pos]
     targets: IntArray  # [batch, pos] the token whose logit it is
-    logits: Array  # [batch, pos] that logit, before any soft-cap, computed by the model's own final norm
+    logits: Array  # [batch, pos] that logit (less the mean logit, if centred), by the model's own final norm
+    centred: bool  # whether the mean over the vocabulary was taken off
     error: float  # the largest difference between that and the sum of the parts
 
 
 def direct_logit_attribution(
-    model: GPT, cache: ActivationCache, targets: npt.ArrayLike | None = None, versus: npt.ArrayLike | None = None
+    model: GPT,
+    cache: ActivationCache,
+    targets: npt.ArrayLike | None = None,
+    versus: npt.ArrayLike | None = None,
+    centred: bool = True,
 ) -> Attribution:
     """Split a token's logit at every position into what embeddings, each head, each MLP and the biases put there,
     `[part, batch, pos]` (Elhage et al. 2021; Wang et al. 2022, §3.1).
 
     The final residual stream is a sum and the head is linear, so the logit is one too, once the final norm's scale is
     held at its value for the whole stream. `targets` (an id, or ids that broadcast to `[batch, pos]`): by default the
-    model's first guess at each position. With `versus` the difference of the two tokens' logits, which leaves out what
-    helps both. Effects through later layers are not in it. `error` says how well the parts add up: some 1e-6 times the
-    logit.
+    model's first guess at each position. Effects through later layers are not in it. `error` says how well the parts
+    add up: some 1e-6 times the logit.
+
+    A softmax is blind to what is added to all logits alike, so with `centred` the mean over the vocabulary is taken off
+    the token's logit and off every part: what lifts all tokens supports none (as TransformerLens centres the
+    unembedding). With `versus` the difference of the two tokens' logits, which leaves out what helps both, centred or
+    not. Logits are those before any soft-cap.
 
     Raises ValueError under post-norm, where the stream is no sum. Needs `ATTRIBUTION_SITES`.
     """
@@ -47,8 +56,10 @@ def direct_logit_attribution(
     model = plain(model)
     chosen = cache.logits.argmax(-1) if targets is None else _token_ids(cache, targets)
     with analysing(model):
-        unembedding = model.head.weight
+        unembedding = model.head.weight[: model.config.vocab_size]  # rows beyond it stand for no token
         wanted = unembedding[chosen].float()
+        if centred and versus is None:
+            wanted = wanted - unembedding.float().mean(0)
         if versus is not None:
             wanted = wanted - unembedding[_token_ids(cache, versus)].float()
         labels, parts = _parts(model, cache, wanted)
@@ -56,7 +67,12 @@ def direct_logit_attribution(
         logits = (model.ln_final(cache["resid_post", -1]).float() * wanted).sum(-1)
     values = torch.stack(parts)
     return Attribution(
-        labels, to_array(values), to_integers(chosen), to_array(logits), float((values.sum(0) - logits).abs().max())
+        labels,
+        to_array(values),
+        to_integers(chosen),
+        to_array(logits),
+        centred,
+        float((values.sum(0) - logits).abs().max()),
     )
 
 

@@ -20,9 +20,10 @@ def test_the_parts_add_up_to_the_logit_before_any_soft_cap(config: GPTConfig) ->
     tokens = random_tokens(config)
     cache = run_with_cache(model, tokens, ATTRIBUTION_SITES)
     targets = torch.roll(tokens, -1, dims=1)
-    found = direct_logit_attribution(model, cache, targets.numpy())
+    found = direct_logit_attribution(model, cache, targets.numpy(), centred=False)
     np.testing.assert_array_equal(found.targets, targets.numpy())
     assert found.error < 1e-4
+    assert not found.centred
     np.testing.assert_allclose(found.values.sum(0), found.logits, atol=1e-4)
     cap = config.logit_softcap
     capped = found.logits if cap is None else cap * np.tanh(found.logits / cap)
@@ -40,7 +41,7 @@ def test_a_head_is_credited_with_what_it_adds() -> None:
     model = lively(config)
     tokens = random_tokens(config)
     cache = run_with_cache(model, tokens)
-    found = direct_logit_attribution(model, cache, targets=7)
+    found = direct_logit_attribution(model, cache, targets=7, centred=False)
 
     def without(z: torch.Tensor) -> torch.Tensor:
         z[:, :, 2] = 0
@@ -68,6 +69,23 @@ def test_the_first_guess_is_the_default_and_versus_a_difference() -> None:
     difference = direct_logit_attribution(model, cache, targets=best, versus=3)
     np.testing.assert_allclose(difference.values, default.values - other.values, atol=1e-4)
     np.testing.assert_allclose(difference.logits, default.logits - other.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("config", all_pairs_configs(norm_position="pre"), ids=describe)
+def test_centred_over_the_vocabulary_nothing_supports_all_tokens(config: GPTConfig) -> None:
+    model = lively(config)
+    cache = run_with_cache(model, random_tokens(config), ATTRIBUTION_SITES)
+    of_all = [direct_logit_attribution(model, cache, token) for token in range(config.vocab_size)]
+    assert all(found.error < 1e-4 for found in of_all)
+    np.testing.assert_allclose(np.mean([found.values for found in of_all], axis=0), 0, atol=1e-4)
+    raw = [direct_logit_attribution(model, cache, token, centred=False) for token in range(config.vocab_size)]
+    mean = np.mean([found.values for found in raw], axis=0)
+    np.testing.assert_allclose(of_all[3].values, raw[3].values - mean, atol=1e-4)
+    # The probabilities are the same: a logit less the mean of all of them.
+    given = torch.tensor(np.stack([found.logits for found in of_all], -1))
+    cap = config.logit_softcap
+    if cap is None:
+        np.testing.assert_allclose(given.softmax(-1), cache.logits.softmax(-1), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ ANALYSES: dict[str, Callable[[GPT, ActivationCache], object]] = {
     "in_context_score": lambda model, cache: interp.in_context_score(interp.token_losses(cache)),
     "induction_loss": lambda model, cache: interp.induction_loss(cache, 6),
     "ablate": lambda model, cache: interp.ablate(model, cache.tokens),
+    "part_means": lambda model, cache: interp.part_means(model, cache.tokens),
     "activation_patching": lambda model, cache: interp.activation_patching(
         model, cache.tokens[0], cache.tokens[1], answer=1
     ),
