@@ -10,6 +10,10 @@ import sys
 from pathlib import Path
 
 from lab.checks import missing_extra
+from lab.data.cache import cache_root
+from lab.neighbours import Others
+from lab.waiting import watch_neighbours
+from lab.waiting_trial import prepare
 
 PASSWORD_VARIABLE = "LAB_APP_PASSWORD"
 HOST_NAME = re.compile(r"[\w.-]+|\[[0-9a-fA-F:]+\]")
@@ -41,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         "--root-path", default="", metavar="/PATH", help="path under which a proxy offers the page, and passes it on"
     )
     args = parser.parse_args(argv)
+    prepare(cache_root())
     if problem := _problem(args):
         print(f"error: {problem}", file=sys.stderr)
         return 2
@@ -78,6 +83,7 @@ def _serve(args: argparse.Namespace) -> int:
 
     from analysis_app.server.app import create_app
 
+    watch_neighbours(Others(low_priority=True))
     app = create_app(args.runs, args.password, args.allow_host, args.root_path)
     config = uvicorn.Config(
         app,

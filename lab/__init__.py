@@ -25,5 +25,6 @@ _ROOMS = {"fit": "lab.fitting", "load": "lab.loading"}
 def __getattr__(name: str) -> Any:
     """Import a room, and with it torch, only when its function is asked for (PEP 562)."""
     if name in _ROOMS:
+        import_module("lab.waiting_trial").prepare(import_module("lab.data.cache").cache_root())
         return getattr(import_module(_ROOMS[name]), name)
     raise AttributeError(f"module 'lab' has no attribute {name!r}")

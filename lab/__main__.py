@@ -23,6 +23,8 @@ COMMANDS = {
     "batch": "the text of the batch that step N learns from: batch RUN N",
     "tokenizer": "train a BPE vocabulary, or show what one does to a text: tokenizer train|show",
 }
+COMPUTING = {"fit": True, "plan": True, "validate": False, "generate": False}
+"""Commands that compute with several threads → whether they try which way these work best, where that is not known."""
 EPILOG = """\
 RUN is a name under the runs folder (--root, default `runs`), a path, or `last`.
 Each command explains itself: python -m lab COMMAND --help
@@ -46,6 +48,11 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if argv[0] not in COMMANDS:
         return refuse(argv[0])
+    if argv[0] in COMPUTING and not {"-h", "--help", "--check"} & {*argv}:
+        from lab.data.cache import cache_root
+        from lab.waiting_trial import prepare
+
+        prepare(cache_root(), trial=COMPUTING[argv[0]])
     return importlib.import_module(f"lab.commands.{argv[0]}").main(argv[1:])  # type: ignore[no-any-return]
 
 

@@ -38,6 +38,7 @@ MODULES = {  # of `scripts.benchmarks`, which hold the `run` of each
     "ablate": "ablation",
     "forecast": "forecast",
     "diagnose": "diagnosis",
+    "neighbour": "neighbour",
 }
 
 
@@ -51,19 +52,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", default=["A", "B", "Bd", "C"], choices=["A", "B", "Bd", "C"])
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each recipe")
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="of neighbour: another version to compare with")
     parser.add_argument("--quick", action="store_true", help="tiny work, a few seconds: does everything run?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     args = parser.parse_args(argv)
     unknown = [name for name in args.benchmarks if name not in MODULES]
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(MODULES)}")
+    if args.beside is not None:
+        if not (args.beside / "lab" / "__main__.py").is_file():
+            parser.error(f"--beside {args.beside}: no checkout of this project; `git worktree add` makes one")
+        args.beside = args.beside.resolve()
     return args
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run what is asked for, print a table each, write the JSON."""
     args = parse(argv)
-    options = Options(tuple(args.threads), args.device, args.quick, tuple(args.workloads), args.seeds)
+    options = Options(tuple(args.threads), args.device, args.quick, tuple(args.workloads), args.seeds, args.beside)
     console = Console(width=None if sys.stdout.isatty() else 160)
     machine = describe_machine(args.device)
     console.print(", ".join(f"{name} {value or 'n/a'}" for name, value in machine.items()))

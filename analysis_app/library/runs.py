@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis_app.library.checkpoints import WeightsRow, published_weights, weights_of
-from analysis_app.library.opened import Opened
+from analysis_app.library.opened import Opened, Turn
 from analysis_app.library.result_cache import ResultCache
 from lab.loading import find_weights, list_weights, load
 from lab.runs import Run, list_runs, metrics, open_run
@@ -136,7 +136,7 @@ class Library:
             self._failed[key] = str(error)
             raise
         size = sum(p.numel() * p.element_size() for p in loaded.model.parameters())
-        return Opened(loaded, key, size, threading.RLock(), self.results)
+        return Opened(loaded, key, size, Turn(), self.results)
 
     def _make_room(self) -> None:
         while len(self._opened) > 1 and sum(o.size for o in self._opened.values()) > self.budget_bytes:

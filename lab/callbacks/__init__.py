@@ -1,6 +1,7 @@
 """A fit's callbacks: each decides *when*; `lab.interp`, `lab.figures` and `lab.runs` do the work.
 
 Reading order: `metrics_log`, `validation`, `snapshots`, `checkpoints`, `interrupts`, `run_control`, `progress`;
-`instrument` (what all instruments share) and `instruments` (all of them, in the order in which they look);
-`dashboards` and `loggers` (where numbers and pictures go). `faults` is for `configs/broken` alone.
+`neighbours` (giving way to other programs); `instrument` (what all instruments share) and `instruments` (all of them,
+in the order in which they look); `dashboards` and `loggers` (where numbers and pictures go). `faults` is for
+`configs/broken` alone.
 """

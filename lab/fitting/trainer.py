@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
@@ -9,12 +10,14 @@ from lightning.pytorch.loggers import Logger
 from lab.callbacks.forecast import Reforecast
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.neighbours import Neighbours
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.run_control import RunControl
 from lab.data.dataset import LabData
 from lab.fitting.decisions import Decisions
 from lab.fitting.origin import Origin
 from lab.forecasting.law import Forecast
+from lab.limits import THREADS_VARIABLE
 from lab.settings.parse import Settings
 from lab.training.callback import FitContext, attach
 from lab.training.checkpoint_io import LabCheckpointIO
@@ -52,8 +55,11 @@ def make_trainer(
     )
     checkpoints, samples = settings.group("checkpoint"), settings.group("samples")
     bars = [LabProgressBar()] if bar and settings.group("trainer")["enable_progress_bar"] is not False else []
+    wanted, levers = settings.group("levers"), decisions.levers
+    fewer = wanted.threads is None and not os.environ.get(THREADS_VARIABLE)
     callbacks = [
         settings.group("log"),
+        Neighbours(levers.threads, levers.give_way and levers.device == "cpu", fewer),
         *(settings.group(instrument.group) for instrument in INSTRUMENTS),
         settings.group("validation"),
         Reforecast(forecast),

@@ -27,6 +27,7 @@ from lab.runs.checkpoints import (
     unusable_files,
 )
 from lab.runs.snapshots import read_snapshot
+from lab.waiting import watch_neighbours
 
 MODULE_PREFIX = "model."  # of the network's weights in a training checkpoint
 MOST_NAMED = 5  # weights that a message about a misfit names
@@ -85,6 +86,7 @@ def load(
     device = _check_device(device)
     # PyTorch does not see a container's limits.
     torch.set_num_threads(min(torch.get_num_threads(), usable_threads()[0]))
+    watch_neighbours()
     try:
         found = open_run(run, root)
     except ValueError:

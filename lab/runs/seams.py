@@ -26,7 +26,9 @@ from lab.runs.paths import RunPaths
 from lab.runs.status import last_status
 
 FORMAT = 1
-OF_MACHINE = tuple(f"levers.{name}" for name in ("device", "threads", "keep_memory", "compile", "attention", "fused"))
+OF_MACHINE = tuple(
+    f"levers.{name}" for name in ("device", "threads", "give_way", "keep_memory", "compile", "attention", "fused")
+)
 """Levers that a machine moves, and that change no more than the last bits of a loss."""
 
 

@@ -22,6 +22,7 @@ from lab.model.layers import DropoutKernel, byte_exact
 from lab.model.loss import CHUNKED_VOCABULARY, LossKernel
 from lab.training.keep_memory import can_keep_freed_memory, keep_freed_memory
 from lab.training.machine import emulated_bf16, native_bf16
+from lab.waiting import SLEEP, adopted, watch_neighbours
 
 PRECISIONS = {"32": "32-true", "16": "16-mixed", "bf16": "bf16-mixed", "64": "64-true"}
 """Lightning's short names for precisions, spelt out."""
@@ -43,6 +44,8 @@ class LeverConfig:
             CPU, where the allocator is glibc's.
         compile: torch.compile the network, in place. None: no. Costs half a minute before the first step;
             pays off in long runs on a GPU.
+        give_way: On a CPU, while other programs want its processors: let waiting threads sleep, and try fewer of
+            them where a step still takes long. The number of threads stays where it is set.
     """
 
     threads: int | None = None
@@ -51,6 +54,7 @@ class LeverConfig:
     dropout: DropoutKernel = "auto"
     keep_memory: bool | None = None
     compile: bool | None = None
+    give_way: bool = True
 
     def __post_init__(self) -> None:
         problems = []
@@ -83,6 +87,7 @@ class Levers:
     keep_memory: bool
     compile: bool
     reasons: dict[str, str] = field(default_factory=dict)
+    give_way: bool = True
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """`{lever: {"value": …, "reason": …}}`, for run.json."""
@@ -95,6 +100,8 @@ class Levers:
     def apply(self, model: GPT) -> None:
         """Set threads, memory and kernels; compile, where asked, in place (state dict names stay)."""
         torch.set_num_threads(self.threads)
+        if self.give_way and self.device == "cpu":
+            watch_neighbours()
         if self.keep_memory:
             keep_freed_memory()
         model.set_attention_kernel(self.attention)
@@ -166,6 +173,7 @@ def choose_levers(
         keep_memory=decide("keep_memory", *best_memory(kind)),
         compile=decide("compile", False, "costs half a minute; levers.compile=true for long runs on a GPU"),
         reasons=reasons,
+        give_way=wanted.give_way,
     )
 
 
@@ -244,6 +252,11 @@ def best_threads(asked: int | None, recorded: int | None) -> tuple[int, str]:
         return asked, "asked for"
     if why != THREADS_VARIABLE and not hasattr(os, "sched_getaffinity"):
         return torch.get_num_threads(), "PyTorch's choice"  # on macOS it knows slow cores from fast ones
+    if adopted and why != THREADS_VARIABLE:
+        found = adopted[-1]
+        sleep = ", those that wait asleep" if found.policy == SLEEP else ""
+        if sleep or found.threads < threads:
+            return min(threads, found.threads), f"the fastest in a trial on this machine{sleep}"
     return threads, why
 
 

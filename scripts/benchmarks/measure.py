@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ class Options:
         quick: Tiny work, a few seconds in all: checks that everything runs and says nothing about speed.
         workloads: Of `train`: which ones.
         seeds: Of `recipe`: how many runs.
+        beside: Of `neighbour`: another checkout of this project, to be compared with.
     """
 
     threads: tuple[int, ...] = (1,)
@@ -39,6 +41,7 @@ class Options:
     quick: bool = False
     workloads: tuple[str, ...] = ("A", "B", "Bd", "C")
     seeds: int = 3
+    beside: Path | None = None
 
 
 @dataclass(frozen=True)
