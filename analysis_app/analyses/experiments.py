@@ -86,7 +86,7 @@ def _line(run: Run, history: MetricsHistory, metric: str, at_common: dict[str, f
         "tokens": status.tokens,
         "minutes": None if seconds is None else seconds / 60,
         "parameters": None if config is None else count_parameters(config)["total"],
-        "flops_per_token": None if config is None else flops_per_token(config),  # of training
+        "flops_per_token": None if config is None else flops_per_token(config, _record(run.data).get("context_length")),
         "at_common": at_common,  # losses where all runs have seen as many tokens
         "curve": found,
         "problem": problem,  # why something of it is missing

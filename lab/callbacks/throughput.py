@@ -7,31 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from lab.callbacks.instrument import Instrument
 from lab.model import flops_per_token
 from lab.runs import metrics
 from lab.runs.cadence import Cadence
 from lab.training.callback import FitContext
 from lab.training.machine import peak_memory
+from lab.training.peaks import peak_flops
 from lab.training.step import StepBatch
-
-# Dense tensor-core FLOP/s from the vendors' data sheets, bf16/fp16 and fp32 (TF32 left aside): the parts of a name
-# that identify a device, the more specific ones first.
-PEAK_FLOPS: tuple[tuple[str, float, float], ...] = (
-    ("H200", 989e12, 67e12),
-    ("H100 PCIe", 756e12, 51e12),
-    ("H100", 989e12, 67e12),
-    ("A100", 312e12, 19.5e12),
-    ("L40S", 362e12, 91.6e12),
-    ("L4", 121e12, 30.3e12),
-    ("A10G", 70e12, 31.5e12),
-    ("RTX 4090", 165e12, 82.6e12),
-    ("RTX 3090", 71e12, 35.6e12),
-    ("V100", 125e12, 15.7e12),
-    ("Tesla T4", 65e12, 8.1e12),
-)
 
 
 class Throughput(Instrument):
@@ -109,7 +92,8 @@ class Throughput(Instrument):
         }
         peak = peak_flops(fit.module.device, fit.precision)
         if peak is not None:
-            done = float(flops_per_token(fit.model.config)) * fit.data.tokens_per_step / fit.n_processes
+            each = flops_per_token(fit.model.config, fit.data.context_length)
+            done = float(each) * fit.data.tokens_per_step / fit.n_processes
             values[metrics.PERF_MFU] = done / seconds / peak
         self._forget()
         fit.logbook.log(fit.step, values)
@@ -117,14 +101,3 @@ class Throughput(Instrument):
     def _forget(self) -> None:
         self._training = self._loading = 0.0
         self._steps = 0
-
-
-def peak_flops(device: torch.device, precision: str) -> float | None:
-    """The most FLOP/s that the device can do in this precision; None where no data sheet is known here."""
-    if device.type != "cuda":
-        return None
-    name = torch.cuda.get_device_name(device)
-    for part, half, single in PEAK_FLOPS:
-        if part in name:
-            return half if "16" in precision else single
-    return None

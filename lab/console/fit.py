@@ -79,7 +79,7 @@ def introduction(fit: Fit) -> Table:
     epochs = fit.settings.data.epochs_seen(decisions.steps)
     rows = {
         "run": str(fit.run.path),
-        "model": model_line(module.config),
+        "model": model_line(module.config, fit.settings.data.context_length),
         "data": data_line(fit.facts),
         # many passes over a small text are how a model learns it by heart
         "horizon": decisions.horizon + ("" if epochs is None else f": {epochs:.2g} passes over the text"),
@@ -116,10 +116,10 @@ def reading_line(fit: Fit) -> str:
     return line + ("" if sizes[0] == sizes[1] else f": {sizes[1]}, before {sizes[0]}")
 
 
-def model_line(config: GPTConfig) -> str:
-    """The model in one line: shape, size, cost."""
+def model_line(config: GPTConfig, context: int | None = None) -> str:
+    """The model in one line: shape, size, cost of a token in sequences of `context` tokens (None: the model's)."""
     shape = f"{config.n_layers} layers, {config.n_heads} heads, {config.d_model} wide, context {config.context_length}"
-    total, flops = count_parameters(config)["total"], float(flops_per_token(config))
+    total, flops = count_parameters(config)["total"], float(flops_per_token(config, context))
     size = f"{total / 1e6:.2f}M" if total >= 1e5 else f"{total:,}"
     return f"{shape}: {size} parameters, {flops / 1e6:.2f} MFLOP a token"
 

@@ -53,7 +53,7 @@ def section(console: Console, heading: str, body: Any) -> None:
 def facts_table(plan: Plan) -> Table:
     """What is planned: model, data, length."""
     lines = {
-        "model": model_line(plan.settings.module.config),
+        "model": model_line(plan.settings.module.config, plan.settings.data.context_length),
         "data": data_line(plan.decisions.facts),
         "horizon": plan.decisions.horizon,
     }
