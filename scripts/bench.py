@@ -3,6 +3,7 @@
     python scripts/bench.py                          all benchmarks, one thread (about an hour)
     python scripts/bench.py train --workloads A B --threads 1 2
     python scripts/bench.py overhead startup --json result.json
+    python scripts/bench.py startup --beside ../before       how much faster than another checkout
     python scripts/bench.py --quick                  whether everything runs; says nothing about speed
 
 Ratios first: times depend on the machine and its other users, ratios of what ran by turns hardly do. `n/a` is what is
@@ -35,6 +36,7 @@ MODULES = {  # of `scripts.benchmarks`, which hold the `run` of each
     "overhead": "overhead",
     "startup": "startup",
     "instruments": "instruments",
+    "looks": "looks",
     "ablate": "ablation",
     "forecast": "forecast",
     "diagnose": "diagnosis",
@@ -52,7 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", default=["A", "B", "Bd", "C"], choices=["A", "B", "Bd", "C"])
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each recipe")
-    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="of neighbour: another version to compare with")
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another version, of neighbour and looks")
     parser.add_argument("--quick", action="store_true", help="tiny work, a few seconds: does everything run?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     args = parser.parse_args(argv)

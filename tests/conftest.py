@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from scripts.page_server import BROWSER_FLAGS, find_chromium
+from tests.tiny import keep_all_looks
 
 CHROMIUM_FIX = "run ./scripts/test, or install Chromium (Debian: apt-get install chromium) or set LAB_CHROMIUM"
 
@@ -42,6 +43,12 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["LAB_CACHE_DIR"]
     else:
         os.environ["LAB_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _all_looks() -> None:
+    """No look gives way, however busy the machine is: what a run leaves out is tested with a clock of its own."""
+    keep_all_looks()
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,10 @@ from analysis_app.analyses.declaration import Answer, Array
 from lab.runs import MetricsHistory, Run, metrics
 from lab.runs.events import INDUCTION_HEAD, Finding, of_kind
 from lab.runs.series import extremes
+from lab.runs.validation import curve_metric
 
 MAX_POINTS = 40_000  # of one curve; more are thinned, and every spike stays
-LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS)
+LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_SUBSET_LOSS, metrics.VAL_SUBSET_LOSS_ERROR)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def landmarks(run: Run, history: MetricsHistory) -> list[Answer]:
     if onset := next((finding for finding in findings if finding.rule == INDUCTION_HEAD), None):
         why = f"head {onset.layer}.{onset.head} puts half of its attention there from here on"
         found.append(("induction onset", onset.step, why))
-    if best := history.best(metrics.VAL_LOSS):
+    if best := history.best(curve_metric(history)):
         found.append(("best val", best[0], f"the lowest validation loss, {best[1]:.3f}"))
     found.sort(key=lambda landmark: landmark[1])
     return [{"name": name, "step": step, "why": why} for name, step, why in found]

@@ -2,6 +2,7 @@
 
 import { analysis, get, idOf, messageOf } from "./lib/client.js";
 import { ago, bytes, count, fixed, h, replace, short } from "./lib/dom.js";
+import { curveLoss, valText } from "./lib/validation.js";
 import { panel } from "./lib/panel.js";
 import { select, state } from "./lib/store.js";
 
@@ -33,9 +34,9 @@ export function mount(element) {
       h("table", { class: "lab-table" }, h("thead", {}, head), body)));
 
   function fill() {
-    const best = Math.min(...weights().map((w) => w.val_loss ?? Infinity));
+    const best = Math.min(...weights().map((w) => curveLoss(w) ?? Infinity));
     rows = new Map([...weights()].reverse().map((w) => {
-      const key = JSON.stringify([w, w.val_loss === best]), node = rows.get(key) ?? row(w, w.val_loss === best);
+      const isBest = curveLoss(w) === best, key = JSON.stringify([w, isBest]), node = rows.get(key) ?? row(w, isBest);
       node.querySelector(".lab-age")?.replaceChildren(ago(w.wall));
       return [key, node];
     }));
@@ -75,7 +76,7 @@ function setRows(body, rows) {
 
 /** @param {Lab.Weights} w @param {boolean} best whether its validation loss is the lowest */
 function row(w, best) {
-  const cells = [count(w.step), short(w.tokens), fixed(w.train_loss), fixed(w.val_loss), fixed(w.probe_loss)];
+  const cells = [count(w.step), short(w.tokens), fixed(w.train_loss), valText(w), fixed(w.probe_loss)];
   const compare = h("button", { class: "lab-button", title: "compare the selected weights with these" }, "as B");
   return h("tr", { class: w.problem ? "lab-damaged" : "lab-row", tabindex: w.problem ? null : 0,
     data: { file: w.file, step: w.step ?? "" }, title: w.file },

@@ -118,7 +118,9 @@ class OverlayChart {
 /** Where all are comparable: after as many tokens each. @param {Lab.OverlayView} overlay */
 function lossesOf({ common_tokens: tokens, metric, runs }) {
   if (tokens === null) return [];
-  const loss = metric in (runs[0]?.at_common ?? {}) ? metric : "val/loss";
+  // Of runs of other lengths only the subset was read at the same point.
+  const onPart = runs.length > 1 && runs.every(({ at_common: at }) => (at["val/subset_loss"] ?? null) !== null);
+  const loss = metric in (runs[0]?.at_common ?? {}) ? metric : onPart ? "val/subset_loss" : "val/loss";
   return [
     h("span", { class: "lab-note" }, `${loss} after ${short(tokens)} tokens, which all have seen`),
     ...runs.map(({ name, at_common: at }) =>

@@ -2,6 +2,7 @@
 
 import { chosen, comparable, MOST, swatchOf, toggle } from "./lib/chosen_runs.js";
 import { count, fixed, h, replace, short } from "./lib/dom.js";
+import { valText } from "./lib/validation.js";
 import { panel } from "./lib/panel.js";
 import { state } from "./lib/store.js";
 
@@ -39,7 +40,7 @@ function row({ name, state: status, step, total_steps: total, tokens, losses }, 
   const swatch = swatchOf(name);
   if (!on) swatch.style.background = "transparent";
   const numbers = [`${count(step)}${total ? ` of ${count(total)}` : ""}`, short(tokens), fixed(losses.train_loss),
-    fixed(losses.val_loss)];
+    valText(losses)];
   return h("tr", { class: name === state.selection.run ? "lab-chosen" : null }, h("td", {}, box),
     h("td", {}, h("label", { for: box.id }, swatch, name)), h("td", {}, status),
     ...numbers.map((text) => h("td", { class: "lab-number" }, text)));

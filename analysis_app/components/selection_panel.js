@@ -1,6 +1,7 @@
 // The sidebar: run, snapshot, comparison, text, layer and head, and a link to exactly this view.
 
 import { choice, copyButton, count, fact, fixed, h, replace, short } from "./lib/dom.js";
+import { valText } from "./lib/validation.js";
 import { bodyOf } from "./lib/panel.js";
 import { currentText, dismissNotes, on, published, select, selectHead, state } from "./lib/store.js";
 
@@ -107,7 +108,7 @@ function snapshots(place, { steps, weights }) {
   const row = weights.find((w) => w.step === steps[at] && !w.problem), facts = place.querySelector(".lab-facts");
   if (facts) {
     replace(facts, fact("step", count(steps[at])), fact("tokens", short(row?.tokens)),
-      fact("train", fixed(row?.train_loss, 2)), fact("val", fixed(row?.val_loss, 2)));
+      fact("train", fixed(row?.train_loss, 2)), fact("val", valText(row, 2)));
   }
 }
 

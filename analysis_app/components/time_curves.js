@@ -3,6 +3,7 @@
 
 import { chartGroup, lineChart } from "./lib/chart.js";
 import { choice, h, replace } from "./lib/dom.js";
+import { validationOf } from "./lib/validation.js";
 import { player, timeline } from "./lib/frame_player.js";
 import { actionsOf, panel } from "./lib/panel.js";
 import { Series, seriesOf } from "./lib/series.js";
@@ -97,7 +98,7 @@ class TimeCurves {
     /** @type {Lab.Curve[]} */
     const series = [
       { name: "train", data: seriesOf(curves["train/loss"]), colour: "--lab-train", style: "smooth" },
-      { name: "val", data: seriesOf(curves["val/loss"]), colour: "--lab-val", style: "dots" },
+      ...validationOf((name) => seriesOf(curves[name])),
     ];
     if (token && token < (player.start?.tokens.length ?? 0)) {
       const own = player.frames.map((frame) => frame.token_loss.data[token - 1]);

@@ -2,6 +2,7 @@
 // far that is. Space plays, arrows move, Home and End go to the ends.
 
 import { clip, count, fact, fixed, h, replace, short } from "./lib/dom.js";
+import { valText } from "./lib/validation.js";
 import { player, timeline } from "./lib/frame_player.js";
 import { panel } from "./lib/panel.js";
 import { currentText, select, state } from "./lib/store.js";
@@ -87,7 +88,7 @@ function wanted() {
 function factsOf({ step, token_loss: { data } }) {
   const row = state.info?.weights.find((w) => w.step === step && !w.problem);
   return [fact("step", count(step)), fact("tokens seen", short(row?.tokens)),
-    fact("train loss", fixed(row?.train_loss)), fact("val loss", fixed(row?.val_loss)),
+    fact("train loss", fixed(row?.train_loss)), fact("val loss", valText(row)),
     fact("loss of this text", fixed(data.reduce((a, b) => a + b, 0) / data.length)),
     fact("snapshot", `${player.at + 1} of ${player.frames.length}`)];
 }

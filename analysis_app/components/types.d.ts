@@ -11,8 +11,8 @@ declare namespace Lab {
   type Run = { name: string; kind: string; state: string; step: number | null; total_steps: number | null;
     tokens: number | null; losses: Record<string, number | null> };
   type Weights = { file: string; step: number | null; kind: string; tokens: number | null; train_loss: number | null;
-    val_loss: number | null; probe_loss: number | null; wall: number | null; size: number; sha256: string;
-    aliases: string[]; problem: string | null };
+    val_loss: number | null; val_subset_loss?: number | null; probe_loss: number | null; wall: number | null;
+    size: number; sha256: string; aliases: string[]; problem: string | null };
   type Model = { n_layers: number; n_heads: number; d_model: number; d_mlp: number; context_length: number;
     vocab_size: number; n_parameters: number; tokenizer: string; default_text: string };
   /** What the server says of the selected run. */
@@ -179,8 +179,8 @@ declare namespace Lab {
   /** A curve as the server sends it. */
   type CurveColumns = { step: Numbers; tokens: Numbers; minutes: Numbers; value: Numbers };
   type Axis = "step" | "tokens" | "time";
-  type Curve = { name: string; data: Series; colour?: string; style?: "smooth" | "line" | "dots"; unit?: string;
-    format?: (x: number) => string };
+  type Curve = { name: string; data: Series; band?: Series; colour?: string; style?: "smooth" | "line" | "dots";
+    unit?: string; format?: (x: number) => string };
   /** A reference line. */
   type Line = { value: number; label: string; colour?: string };
   type Marker = { step: number; tokens: number; time: number; kind: string; title?: string; rows?: Row[];

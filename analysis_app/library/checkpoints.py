@@ -21,7 +21,8 @@ class WeightsRow:
     kind: str
     tokens: int | None = None
     train_loss: float | None = None
-    val_loss: float | None = None
+    val_loss: float | None = None  # on the whole validation split
+    val_subset_loss: float | None = None  # on the subset that is read while a run trains
     probe_loss: float | None = None
     wall: float | None = None  # Unix seconds
     size: int = 0  # bytes
@@ -57,6 +58,7 @@ def _row(info: CheckpointInfo, problem: str | None) -> WeightsRow:
         tokens=info.tokens,
         train_loss=info.losses.get(metrics.TRAIN_LOSS),
         val_loss=info.losses.get(metrics.VAL_LOSS),
+        val_subset_loss=info.losses.get(metrics.VAL_SUBSET_LOSS),
         probe_loss=info.probe_loss,
         wall=info.wall,
         size=info.size,

@@ -21,7 +21,11 @@ from lab.runs.paths import NEWEST, check_name
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
 OPEN_CORPORA = 4
-LOSSES = {"train_loss": metrics.TRAIN_LOSS, "val_loss": metrics.VAL_LOSS}
+LOSSES = {
+    "train_loss": metrics.TRAIN_LOSS,
+    "val_loss": metrics.VAL_LOSS,
+    "val_subset_loss": metrics.VAL_SUBSET_LOSS,
+}
 
 
 class NotFoundError(ValueError):

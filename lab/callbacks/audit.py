@@ -104,8 +104,8 @@ def text_facts(data: LabDataModule) -> dict[str, float]:
         return {}
     train = data.token_files["train"].array()[:READ_TOKENS]
     at = np.linspace(0, data.sequences.n_val - 1, min(STRETCHES, data.sequences.n_val)).astype(int)
-    found = [data.sequences.val(int(i), int(i) + 1) for i in at]
-    stretches = [tokens[0][targets[0] >= 0][:STRETCH_TOKENS].astype(train.dtype).tobytes() for tokens, targets in found]
+    found = zip(*data.sequences.val_rows(at), strict=True)
+    stretches = [tokens[targets >= 0][:STRETCH_TOKENS].astype(train.dtype).tobytes() for tokens, targets in found]
     counts, there = np.zeros(data.vocab_size, dtype=np.int64), [False] * len(stretches)
     for start in range(0, len(train), PART_TOKENS):  # a part at a time: memory does not grow with the text
         part = np.asarray(train[start : start + PART_TOKENS + STRETCH_TOKENS])

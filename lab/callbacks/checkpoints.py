@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lab.callbacks.validation import Validation
 from lab.errors import NonFiniteLoss, WriteError
@@ -25,6 +27,7 @@ from lab.training.checkpoint_io import Written
 
 KEEP = 2  # of the newest: should one be damaged, there is one more
 PER_RUN = 10  # checkpoints of a run where nothing is set: a crash then costs at most a tenth of it
+LEAST_PER_RUN = 5  # where validations are rarer than this, checkpoints don't wait for them
 
 
 class Checkpoints(FitCallback):
@@ -51,7 +54,7 @@ class Checkpoints(FitCallback):
         if problems:
             raise ValueError("\n".join(problems))
         self.every, self.keep, self.milestones = every, keep, milestones
-        self._best = math.inf
+        self._best, self._best_by = math.inf, metrics.VAL_LOSS
         self._saved = -1
 
     def start(self, fit: FitContext) -> None:
@@ -128,18 +131,32 @@ class Checkpoints(FitCallback):
 
     def steps_between(self, fit: FitContext) -> int:
         """0 for none; where unset, at steps that are validated too, else none could be best."""
-        validation = fit.find(Validation)
-        unit = validation.cadence.steps(fit.total_steps) if validation else 1
-        return Cadence(self.every, PER_RUN).steps(fit.total_steps, unit or 1)
+        return fit.looks.nth.get("checkpoint", 1) * self.planned(fit).steps(fit.total_steps)
+
+    def planned(self, fit: FitContext) -> Cadence:
+        """When checkpoints are taken, as long as the budget leaves none out."""
+        total, validation = fit.total_steps, fit.find(Validation)
+        if self.every is not None or validation is None:
+            return Cadence(self.every, PER_RUN, early=False)
+        unit = validation.steps_between(total)
+        if unit > total // LEAST_PER_RUN:  # a run that is hardly validated may still be interrupted
+            unit = validation.cadence.steps(total)
+        return Cadence(Cadence(None, PER_RUN).steps(total, unit or 1), PER_RUN, early=False)
 
     def save(self, fit: FitContext, kind: str) -> None:
         """Write a checkpoint of this moment, in the background where training goes on.
 
         Raises `WriteError` when the disk is full, at the latest with the next checkpoint; the earlier ones stay whole.
         """
+        with fit.looks.timed("checkpoint"):
+            self._save(fit, kind)
+
+    def _save(self, fit: FitContext, kind: str) -> None:
         logbook, step, facts = fit.logbook, fit.step, fit.facts()
         noted = {**logbook.status.noted(), "seams": as_plain(logbook.seams)}
-        val_loss = facts["losses"].get(metrics.VAL_LOSS, math.inf)
+        by, val_loss = curve_loss(facts["losses"])
+        if by != self._best_by and val_loss < math.inf:  # losses on another part of the split do not compare
+            self._best, self._best_by = math.inf, by
         best = val_loss < self._best
         self._best, self._saved = min(self._best, val_loss), step
         fit.save(step_path(logbook.run.checkpoints_dir, step))
@@ -153,10 +170,16 @@ class Checkpoints(FitCallback):
         if kind in ("final", "interrupted"):  # no step follows, and the file is wanted on the disk
             self.finish(fit)
 
-    def state_dict(self) -> dict[str, float]:
-        """The best validation loss so far."""
-        return {"best": self._best}
+    def state_dict(self) -> dict[str, Any]:
+        """The best validation loss so far, and on what it was measured."""
+        return {"best": self._best, "best_by": self._best_by}
 
-    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the best validation loss back from a checkpoint."""
-        self._best = state_dict["best"]
+        self._best, self._best_by = state_dict["best"], state_dict.get("best_by", metrics.VAL_LOSS)
+
+
+def curve_loss(losses: Mapping[str, float]) -> tuple[str, float]:
+    """Of what was measured of some weights the value on the validation curve, and which metric that is."""
+    by = metrics.VAL_SUBSET_LOSS if metrics.VAL_SUBSET_LOSS in losses else metrics.VAL_LOSS
+    return by, losses.get(by, math.inf)

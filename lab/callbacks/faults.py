@@ -160,10 +160,16 @@ class FaultySequences:
         return self._label(tokens, targets)
 
     def val(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those of `val_rows` with the numbers start..stop-1."""
+        return self.val_rows(np.arange(start, stop))
+
+    def val_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Validation sequences, or training sequences in their place."""
-        if self.how.leak:
-            return self._label(*self.original.train(np.arange(start, stop)))
-        return self._label(*self.original.val(start, stop))
+        return self._label(*(self.original.train(rows) if self.how.leak else self.original.val_rows(rows)))
+
+    def val_subset(self, n: int) -> np.ndarray | None:
+        """The original's choice."""
+        return self.original.val_subset(n)
 
     def val_stream(self, n: int) -> np.ndarray:
         """As it is: reference texts have no fault."""

@@ -6,6 +6,7 @@ from lab.errors import NotEnough
 from lab.forecasting.curve import reforecast
 from lab.forecasting.law import Forecast
 from lab.runs import metrics
+from lab.runs.validation import curve_metric, on_whole_or_subset
 from lab.training.callback import FitCallback, FitContext
 from lab.training.schedules import lr_factor
 
@@ -25,7 +26,8 @@ class Reforecast(FitCallback):
 
     def start(self, fit: FitContext) -> None:
         """A resumed run has a curve already."""
-        steps, losses = fit.logbook.run.metrics().series(metrics.VAL_LOSS)
+        history = fit.logbook.run.metrics()
+        steps, losses = history.series(curve_metric(history))
         since = fit.logbook.seams.validated_since
         known = zip(steps, losses, strict=True) if fit.compares else ()
         self._curve = [(_part(fit, step), loss) for step, loss in known if since <= step < fit.step]
@@ -33,10 +35,13 @@ class Reforecast(FitCallback):
     def validated(self, fit: FitContext) -> None:
         """After the metrics log has written the validation."""
         step, total, schedule = fit.step, fit.total_steps, fit.module.schedule_config
-        self._curve.append((_part(fit, step), fit.module.validated[metrics.VAL_LOSS]))
+        loss = on_whole_or_subset(fit.module.validated)
+        assert loss is not None
+        self._curve = [point for point in self._curve if point[0] < _part(fit, step)] + [(_part(fit, step), loss)]
+        error = fit.module.validated.get(metrics.VAL_SUBSET_LOSS_ERROR, 0.0) / loss if loss else 0.0
         annealing = lr_factor(step, total, schedule) - lr_factor(total, total, schedule)
         try:
-            found = reforecast(self._curve, self.said, annealing)
+            found = reforecast(self._curve, self.said, annealing, error)
         except NotEnough:
             return
         values = {

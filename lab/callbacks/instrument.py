@@ -11,7 +11,9 @@ from typing import ClassVar
 
 from lab.callbacks.dashboards import Dashboards
 from lab.runs.cadence import Cadence
+from lab.runs.events import PutOff
 from lab.training.callback import FitCallback, FitContext
+from lab.training.looking import BrokenOff
 from lab.training.step import StepBatch
 
 
@@ -51,7 +53,11 @@ class Instrument(FitCallback):
 
     def due(self, fit: FitContext, step: int) -> bool:
         """Whether to look at the weights after `step` updates."""
-        return fit.is_main_process and self.cadence.due(step, fit.total_steps)
+        return fit.is_main_process and self.planned(fit).due(step, fit.total_steps, fit.looks.nth.get(self.group, 1))
+
+    def planned(self, fit: FitContext) -> Cadence:
+        """When it looks in this run, as long as the budget leaves nothing out."""
+        return self.cadence
 
     def draws(self, fit: FitContext, step: int) -> bool:
         """Whether a look at `step` may end in pictures."""
@@ -74,13 +80,16 @@ class Instrument(FitCallback):
         self.look_if_due(fit)
 
     def look_if_due(self, fit: FitContext) -> None:
-        """Look, unless it is not the time."""
-        if self.due(fit, fit.step):
+        """Look, unless it is not the time, or a signal ends the run."""
+        if self.due(fit, fit.step) and not fit.interrupted():
             self.look_safely(fit)
 
     def look_safely(self, fit: FitContext) -> None:
         """Look; never raises but for an interrupt."""
         try:
-            self.look(fit)
+            with fit.looks.timed(self.group):
+                self.look(fit)
+        except BrokenOff as why:
+            fit.logbook.event(PutOff(step=fit.step, look=self.group, reason=f"{self.group} broken off: {why}"))
         except Exception as error:
             fit.logbook.failure(self.group, fit.step, error)

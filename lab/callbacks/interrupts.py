@@ -21,7 +21,9 @@ class Interrupts(FitCallback):
     """Turns the first SIGINT, SIGTERM or SIGHUP into a clean stop after the step in progress.
 
     Saving from inside a KeyboardInterrupt is not exact: it lands in the middle of a backward pass or an update. So the
-    handler only takes a note, and the training loop acts on it where a checkpoint is whole. Outside of the training
+    handler only takes a note, and the training loop acts on it where a checkpoint is whole. A look that is under way is
+    broken off (`lab.training.callback.FitContext.interrupted`), so that even a long validation delays it no more than a
+    batch does. Outside of the training
     loop (the data is prepared, the last words are printed) there is nothing to finish: the process leaves with the
     exit code that shells expect: 130, 143 or 129. SIGHUP stays ignored where it is, as under `nohup`.
 
@@ -72,6 +74,7 @@ class Interrupts(FitCallback):
     def start(self, fit: FitContext) -> None:
         """Listen again: Lightning installs a handler of its own for SIGTERM when it sets up."""
         self._training = True
+        fit.interrupted = lambda: self.signal is not None
         self._listen()
 
     def after_step(self, fit: FitContext) -> None:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from lab.runs import metrics
+from lab.runs.validation import on_whole_or_subset
 from lab.training.callback import FitCallback, FitContext
 
 REFRESH_SECONDS = 0.25  # between two drawings of about 1 ms each: at worst 0.4 % of a core
@@ -91,7 +92,7 @@ class LabProgressBar(FitCallback):
 
     def validated(self, fit: FitContext) -> None:
         """Show the newest validation loss, and don't count the validation's seconds as training speed."""
-        self._val_loss = fit.module.validated.get(metrics.VAL_LOSS)
+        self._val_loss = on_whole_or_subset(fit.module.validated)
         self._mark = None
 
     def say(self, text: str) -> None:

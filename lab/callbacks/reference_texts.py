@@ -25,6 +25,7 @@ from lab.interp import (
     token_losses,
 )
 from lab.runs import metrics
+from lab.runs.cadence import Cadence
 from lab.runs.events import INDUCTION_HEAD, MILESTONE, Finding
 from lab.runs.reference_texts import delete_bundles_beyond, encode_pattern, write_bundle
 from lab.training.callback import FitContext
@@ -72,12 +73,10 @@ class ReferenceTexts(Instrument):
         super().__init__(every)
         self._induction_head: str | None = None
 
-    def due(self, fit: FitContext, step: int) -> bool:
+    def planned(self, fit: FitContext) -> Cadence:
         """At the snapshots' steps, unless a cadence is set."""
         snapshots = fit.find(Snapshots)
-        if self.every is None and snapshots is not None and snapshots.every != 0:
-            return fit.is_main_process and snapshots.cadence.due(step, fit.total_steps)
-        return super().due(fit, step)
+        return snapshots.cadence if self.every is None and snapshots and snapshots.every != 0 else self.cadence
 
     def draws(self, fit: FitContext, step: int) -> bool:
         """At few of the looks: the pictures take longer than the rest."""

@@ -38,8 +38,9 @@ class Snapshots(FitCallback):
 
     def after_step(self, fit: FitContext) -> None:
         """After the update (and the validation of the same step)."""
-        if self.cadence.due(fit.step, fit.total_steps):
+        if self.cadence.due(fit.step, fit.total_steps, fit.looks.nth.get("snapshots", 1)) and not fit.interrupted():
             try:
-                write_snapshot(fit.logbook.run, fit.step, fit.model.state_dict(), **fit.facts())
+                with fit.looks.timed("snapshots"):
+                    write_snapshot(fit.logbook.run, fit.step, fit.model.state_dict(), **fit.facts())
             except WriteError as error:
                 fit.logbook.failure("snapshots", fit.step, error)

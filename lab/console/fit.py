@@ -24,6 +24,7 @@ from lab.generation import stream_text
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import Run, metrics
 from lab.runs.next_commands import on_run, resume
+from lab.runs.validation import on_whole_or_subset
 from lab.settings.groups import PredictConfig
 from lab.units import byte_count
 
@@ -129,8 +130,10 @@ def data_line(facts: dict[str, Any]) -> str:
     of a folder is left out."""
     named = f"{facts['corpus']['name']}, {facts['tokenizer']['kind']} tokenizer of {facts['vocab_size']:,}"
     splits, validated = facts["splits"], facts["validation"]["tokens"]
+    subset = facts.get("val_subset")
+    on_the_way = f", while it trains on {subset['windows']:,} of the windows" if subset else ""
     if not splits:
-        return f"{named}: made as it is read, without end; validated on {validated:,} tokens"
+        return f"{named}: made as it is read, without end; validated on {validated:,} tokens{on_the_way}"
     n_windows = facts["validation"].get("random_windows")
     windows = "" if n_windows is None else f"{n_windows:,} random windows, "
     held_out, n_bytes = splits["val"]["bytes"], sum(split["bytes"] for split in splits.values())
@@ -141,7 +144,7 @@ def data_line(facts: dict[str, Any]) -> str:
     return (
         f"{named}: {splits['train']['tokens']:,} tokens to learn from\n"
         f"held out: {held_out / n_bytes:.1%} of the text ({byte_count(held_out)} of {byte_count(n_bytes)}){published},"
-        f" validated on {windows}{validated:,} tokens of it"
+        f" validated on {windows}{validated:,} tokens of it{on_the_way}"
         + (f"\n{n:,} lines of <|endoftext|> separate its documents" if (n := corpus.get("separators")) else "")
         + (f"\nleft out: {left_out_line(left_out)}" if (left_out := corpus.get("left_out")) else "")
     )
@@ -154,7 +157,7 @@ def print_summary(console: Console, module: Any, data: Any, run: Run) -> None:
     """The end of a completed run: losses beside the baselines, predictions scored, a sample, what to try next."""
     losses = module.validated
     console.print()
-    if metrics.VAL_LOSS in losses:
+    if on_whole_or_subset(losses) is not None:
         console.print(scoreboard(losses, data.baselines))
     print_verdicts(console, run, data)
     opening = opening_of(data)
@@ -173,8 +176,8 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
         table.add_column(name, justify="right")
     table.add_column("")
     rows = [(name, nats.get(name), bits.get(name)) for name in BASELINES if name in nats or name in bits]
-    own_bits = losses.get(metrics.VAL_BITS_PER_BYTE)
-    own = ("this model", losses[metrics.VAL_LOSS], own_bits)
+    own_bits = on_whole_or_subset(losses, metrics.VAL_BITS_PER_BYTE)
+    own = ("this model", on_whole_or_subset(losses), own_bits)
     everyone = sorted([*rows, own], key=lambda r: -(r[2] if r[2] is not None else float("inf")))
     for name, loss, bpb in everyone:
         is_own = name == own[0]
@@ -184,9 +187,17 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
             number(loss, 3),
             number(math.exp(loss) if loss is not None else None, 1),
             number(bpb, 3),
-            Text("validation split" if is_own else f"{beaten}{BASELINES[name]}", style="" if is_own else "dim"),
+            Text(measured_on(losses) if is_own else f"{beaten}{BASELINES[name]}", style="" if is_own else "dim"),
         )
     return table
+
+
+def measured_on(losses: dict[str, float]) -> str:
+    """What a validation loss is of, and how sure it is as that."""
+    if metrics.VAL_LOSS in losses:
+        return "validation split"
+    error = losses.get(metrics.VAL_SUBSET_LOSS_ERROR)
+    return "random windows of the validation split" + ("" if error is None else f", ± {error:.3f} nats")
 
 
 def verdict(own: float | None, other: float | None) -> str:

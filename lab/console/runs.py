@@ -30,6 +30,7 @@ from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
 from lab.runs.events import Event
 from lab.runs.facts import as_mapping, as_number, as_text, baselines_of, dig
 from lab.runs.next_commands import RESUMABLE, on_run, resume
+from lab.runs.validation import SUBSET_OF, curve_metric
 from lab.visible import visible
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_BITS_PER_BYTE)
 MODEL_SHAPE = "{n_layers} layers, {n_heads} heads, {d_model} wide; context {context_length}, vocab {vocab_size}"
 NARROW = 72  # a terminal with fewer columns gets step and validation loss only, and the names stay readable
 LAST_EVENTS = 8
+ON_SUBSET = "*"  # behind a validation loss that is not of the whole split
 START_HINT = "python -m lab fit --config quickstart"
 
 
@@ -48,7 +50,7 @@ def summary(run: Run) -> Status:
     if not status.losses:
         with suppress(OSError):  # unreadable: the row stays, without numbers
             metrics = run.metrics()
-            status.losses.update({name: metrics.latest(name) for name in LOSSES})
+            status.losses.update({name: metrics.latest(name) for name in (*LOSSES, *SUBSET_OF.values())})
     return status
 
 
@@ -71,7 +73,7 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
         style = STATE_STYLES[status.state]
         numbers = (
             progress(status, count, percent=False),
-            *(number(status.losses.get(name)) for name in LOSSES),
+            *(_marked(status.losses, name) for name in LOSSES),
             count(status.tokens_per_second),
             "–" if status.started is None else duration(time.time() - status.started),
         )
@@ -80,6 +82,8 @@ def print_table(runs: Iterable[Run], console: Console | None = None) -> None:
         if remark := status.reason or (status.message if status.state == "failed" else None):
             remarks.append(Text.assemble((visible(run.name), "bold"), ": ", (visible(remark), style)))
     console.print(table)
+    if any(_marked(summary(run).losses, name).endswith(ON_SUBSET) for run in runs for name in LOSSES):
+        remarks.insert(0, Text(f"{ON_SUBSET} on a random subset of the validation split", style="dim"))
     if remarks:
         console.print()
     for line in remarks:
@@ -112,6 +116,13 @@ def print_run(run: Run, console: Console | None = None) -> None:
             continue
         console.print(Rule(Text(heading, style="bold"), align="left", characters="─", style="dim"))
         console.print(named_lines((visible(label), visible(str(value))) for label, value in lines))
+
+
+def _marked(losses: Mapping[str, float | None], name: str) -> str:
+    """A loss as text; with a mark where it was measured on the subset alone."""
+    if losses.get(name) is not None or name not in SUBSET_OF or losses.get(SUBSET_OF[name]) is None:
+        return number(losses.get(name))
+    return f"{number(losses[SUBSET_OF[name]])}{ON_SUBSET}"
 
 
 Lines = list[tuple[str, str]]
@@ -151,7 +162,7 @@ def _setting_lines(run: Run, data: Mapping[str, Any]) -> Lines:
 
 def _loss_lines(run: Run, history: MetricsHistory, data: Mapping[str, Any]) -> Lines:
     lines: Lines = []
-    for name in LOSSES:
+    for name in (*LOSSES, *SUBSET_OF.values()):
         values = history.series(name)[1]
         best = history.best(name)
         if best:
@@ -159,7 +170,7 @@ def _loss_lines(run: Run, history: MetricsHistory, data: Mapping[str, Any]) -> L
             curve = f"{sparkline(values)}  {number(values[0])} → {number(values[-1])}{lowest}"
             lines.append((name, curve))
     for unit, name in (("nats_per_token", metrics.VAL_LOSS), ("bits_per_byte", metrics.VAL_BITS_PER_BYTE)):
-        reached = history.latest(name)
+        reached = history.latest(curve_metric(history, name) if history.latest(name) is None else name)
         known = baselines_of(data, unit).items()
         if known:
             beaten = [" ✓" if reached is not None and reached < value else "" for _, value in known]

@@ -138,6 +138,15 @@ class Sequences(Protocol):
         """(tokens, targets), int64 `[stop - start, context]`, of validation sequences start..stop-1."""
         ...
 
+    def val_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(tokens, targets), int64 `[n, context]`, of the validation sequences with these numbers."""
+        ...
+
+    def val_subset(self, n: int) -> np.ndarray | None:
+        """The numbers of `n` validation sequences drawn at random, the same in all runs on the same held-out text;
+        None where there are no more than that."""
+        ...
+
     def val_stream(self, n: int) -> np.ndarray:
         """The first `n` ids of the validation split in a row (fewer where it has fewer), int64."""
         ...
@@ -166,7 +175,7 @@ class TextSequences:
         self.windows = random_windows(len(val), context_length, val_tokens, val_key)
         self._val_targets = len(val) - 1 if val_tokens is None else min(val_tokens, len(val) - 1)
         self.n_val = -(-self._val_targets // context_length)
-        self._train, self._val = train, val
+        self._train, self._val, self._val_key = train, val, val_key
         self._window = np.arange(context_length + 1)
 
     def train(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -175,11 +184,22 @@ class TextSequences:
         return ids[:, :-1], ids[:, 1:]
 
     def val(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        context, rows = len(self._window) - 1, np.arange(start, stop)
+        return self.val_rows(np.arange(start, stop))
+
+    def val_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        context = len(self._window) - 1
         at = (rows if self.windows is None else self.windows[rows])[:, None] * context + self._window
         ids = self._val[np.minimum(at, len(self._val) - 1)].astype(np.int64)
         counted = rows[:, None] * context + self._window[1:] <= self._val_targets
         return ids[:, :-1], np.where(counted, ids[:, 1:], IGNORED)
+
+    def val_subset(self, n: int) -> np.ndarray | None:
+        if n >= self.n_val:
+            return None
+        if self.windows is not None:  # in the order of the key already: the first of them are the same windows
+            return np.arange(n)
+        context = len(self._window) - 1
+        return random_windows(len(self._val), context, n * context, self._val_key)
 
     def val_stream(self, n: int) -> np.ndarray:
         return self._val[:n].astype(np.int64)
@@ -201,7 +221,13 @@ class SyntheticSequences:
         return self._sequences("train", indices)
 
     def val(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._sequences("val", np.arange(start, stop))
+        return self.val_rows(np.arange(start, stop))
+
+    def val_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._sequences("val", rows)
+
+    def val_subset(self, n: int) -> np.ndarray | None:
+        return None if n >= self.n_val else np.arange(n)  # each is made from its number: the first are as random as any
 
     def val_stream(self, n: int) -> np.ndarray:
         tokens, _ = self.val(0, min(self.n_val, -(-n // self._context)))

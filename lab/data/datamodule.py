@@ -44,7 +44,7 @@ class LabDataModule(LabData, L.LightningDataModule):
         return StepStream(self)
 
     def val_dataloader(self) -> ValBatches:
-        """The whole validation split in order, `(tokens, targets)` int64 `[batch, context_length]`."""
+        """What `val_part` names of the validation split, `(tokens, targets)` int64 `[batch, context_length]`."""
         return ValBatches(self)
 
 
@@ -63,23 +63,22 @@ class StepStream:
 
 
 class ValBatches:
-    """The validation loader: every sequence once, in order; rank r of W processes takes every W-th batch from r on.
+    """The validation loader: every sequence of `val_part` once; rank r of W processes takes every W-th batch from r on.
 
     All have equally many: a process that has none left gets one whose targets are all -1.
     """
 
     def __init__(self, data: LabDataModule) -> None:
         self._data = data
+        self._rows = np.arange(data.sequences.n_val) if data.val_part is None else data.val_part
 
     def __len__(self) -> int:
-        return math.ceil(math.ceil(self._data.sequences.n_val / self._data.batch_size) / self._data.world_size)
+        return math.ceil(math.ceil(len(self._rows) / self._data.batch_size) / self._data.world_size)
 
     def __iter__(self) -> Iterator[Batch]:
         data, source = self._data, self._data.sequences
         for i in range(len(self)):
             start = (i * data.world_size + data.rank) * data.batch_size
-            spare = start >= source.n_val
-            tokens, targets = (
-                source.val(0, 1) if spare else source.val(start, min(start + data.batch_size, source.n_val))
-            )
+            spare = start >= len(self._rows)
+            tokens, targets = source.val_rows(self._rows[:1] if spare else self._rows[start : start + data.batch_size])
             yield as_tensor(tokens), as_tensor(np.full_like(targets, -1) if spare else targets)

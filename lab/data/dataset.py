@@ -40,6 +40,8 @@ class LabData:
         self.settings = DataSettings(**settings)
         self.begin = (0, 0)
         """From which step on these settings hold, and which sequence is the first that it reads."""
+        self.val_part: np.ndarray | None = None
+        """The numbers of the validation sequences that are read at present; None: all, the whole split."""
 
     @property
     def context_length(self) -> int:
@@ -233,17 +235,24 @@ class LabData:
             return None
         return "an earlier version of the lab split it, by number of documents or characters; now it is split by bytes"
 
-    def _val_pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The tokens that validation predicts, each with the one before it, in chunks."""
-        for start in range(0, self.sequences.n_val, 1024):
-            tokens, targets = self.sequences.val(start, min(start + 1024, self.sequences.n_val))
+    def _val_pairs(self, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The tokens that validation predicts, each with the one before it, in chunks; `rows`: of these sequences."""
+        rows = np.arange(self.sequences.n_val) if rows is None else rows
+        for start in range(0, len(rows), 1024):
+            tokens, targets = self.sequences.val_rows(rows[start : start + 1024])
             yield tokens[targets >= 0], targets[targets >= 0]
+
+    def val_counts(self, rows: np.ndarray | None = None) -> tuple[int, int]:
+        """(targets, their bytes) of the validation split, or of its sequences with these numbers."""
+        return self._val_counts if rows is None else self._count(rows)
 
     @cached_property
     def _val_counts(self) -> tuple[int, int]:
-        """(targets, their bytes) of the validation split."""
+        return self._count(None)
+
+    def _count(self, rows: np.ndarray | None) -> tuple[int, int]:
         tokens = n_bytes = 0
-        for _, targets in self._val_pairs():
+        for _, targets in self._val_pairs(rows):
             tokens += len(targets)
             n_bytes += int(self.tokenizer.byte_lengths[targets].sum())
         return tokens, n_bytes

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lab.runs import metrics
 from lab.runs.events import Event
 from lab.runs.facts import Facts
 from lab.runs.metrics_log import MetricsDelta
 from lab.runs.series import Columns, Series
+from lab.runs.validation import curve_metric
 
 
 class Evidence:
@@ -28,9 +28,14 @@ class Evidence:
         return self.columns[name]
 
     @property
+    def validation_metric(self) -> str:
+        """What the validation curve is: `val/subset_loss` or `val/loss`. A rule compares along one of them only."""
+        return curve_metric(self.columns)
+
+    @property
     def validation(self) -> Series:
-        """val/loss, as far as it was measured on the text that is held out now."""
-        seams, measured = self.facts.seams, self[metrics.VAL_LOSS]
+        """The validation curve, as far as it was measured on the text that is held out now."""
+        seams, measured = self.facts.seams, self[self.validation_metric]
         since = seams.validated_since if seams else 0
         return measured.between(since) if since else measured
 

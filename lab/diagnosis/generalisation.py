@@ -15,7 +15,7 @@ GENERALISATION = Family("generalisation")
 
 def gap(evidence: Evidence, step: int) -> float | None:
     """How far the training loss around `step` lies below the validation loss there, relative to the latter."""
-    val = evidence[metrics.VAL_LOSS].at(step)
+    val = evidence[evidence.validation_metric].at(step)
     train = evidence[metrics.TRAIN_LOSS].near(step, evidence.span(0.02, 5))
     return None if val is None or train is None or val <= 0 else 1 - train / val
 
@@ -46,9 +46,10 @@ def overfitting(evidence: Evidence, limits: Any) -> Found | None:
     level: Level = "alarm" if rise > limits.overfit_far else "warning"
     epochs = evidence.facts.epochs(int(steps[best]))
     after = f" (after {epochs:.1f} epochs)" if epochs else ""
-    what = f"val/loss has risen from {values[best]:.2f} at step {int(steps[best])}{after} to {values[-1]:.2f}"
+    metric = evidence.validation_metric
+    what = f"{metric} has risen from {values[best]:.2f} at step {int(steps[best])}{after} to {values[-1]:.2f}"
     bar = float((1 + limits.overfit_rise) * values[best])
-    return Found(level, what, int(steps[best]), metrics.VAL_LOSS, float(values[-1]), bar)
+    return Found(level, what, int(steps[best]), metric, float(values[-1]), bar)
 
 
 @GENERALISATION.rule(
@@ -65,7 +66,7 @@ def memorised(evidence: Evidence, limits: Any) -> Found | None:
     if not len(curve) or curve.values[-1] < limits.copied_share * length:
         return None
     copied = float(curve.values[-1])
-    vals = evidence[metrics.VAL_LOSS]
+    vals = evidence[evidence.validation_metric]
     apart = gap(evidence, int(vals.steps[-1])) if len(vals) else None
     if copied * per_token < limits.copied_bytes or apart is None or apart < limits.copied_gap:
         return None

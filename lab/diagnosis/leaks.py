@@ -59,11 +59,12 @@ def labels(evidence: Evidence, limits: Any) -> Found | None:
 )
 def too_good(evidence: Evidence, limits: Any) -> Found | None:
     """The loss is too low, too early."""
-    floor, vals = evidence.facts.baseline("floor"), evidence[metrics.VAL_LOSS]
+    name = evidence.validation_metric
+    floor, vals = evidence.facts.baseline("floor"), evidence[name]
     if floor and len(vals) and vals.values[-1] < limits.below_floor * floor:
-        what = f"val/loss is {vals.values[-1]:.3f}, and the text's own entropy is {floor:.3f}"
+        what = f"{name} is {vals.values[-1]:.3f}, and the text's own entropy is {floor:.3f}"
         bar = limits.below_floor * floor
-        return Found("alarm", what, int(vals.steps[-1]), metrics.VAL_LOSS, float(vals.values[-1]), bar)
+        return Found("alarm", what, int(vals.steps[-1]), name, float(vals.values[-1]), bar)
     bigram, curve = evidence.facts.baseline("bigram"), evidence[metrics.TRAIN_LOSS]
     epochs = evidence.facts.epochs(evidence.step)
     if (
@@ -105,8 +106,9 @@ def leakage(evidence: Evidence, limits: Any) -> Found | None:
     if len(pairs) < len(vals) or any(t - v < max(limits.leak_nats, limits.leak_below * t) for t, v in pairs):
         return None
     train, val = pairs[-1]
-    what = f"val/loss ({val:.2f}) lies {1 - val / train:.0%} below train/loss ({train:.2f}), and there is no dropout"
-    return Found("warning", what, int(steps[0]), metrics.VAL_LOSS, 1 - val / train, limits.leak_below)
+    name = evidence.validation_metric
+    what = f"{name} ({val:.2f}) lies {1 - val / train:.0%} below train/loss ({train:.2f}), and there is no dropout"
+    return Found("warning", what, int(steps[0]), name, 1 - val / train, limits.leak_below)
 
 
 @LEAKS.rule(

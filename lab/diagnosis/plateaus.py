@@ -23,7 +23,7 @@ def resting(evidence: Evidence, baseline: str, share: float, limits: Any) -> tup
     level, span = evidence.facts.baseline(baseline), evidence.span(share, 20)
     if not level or evidence.step < span:
         return None
-    metric, steps, curve = metrics.VAL_LOSS, evidence.validation.steps, evidence.validation.values
+    metric, steps, curve = evidence.validation_metric, evidence.validation.steps, evidence.validation.values
     if (steps >= evidence.step - span).sum() < LEAST_VALIDATIONS:
         metric, steps = metrics.TRAIN_LOSS, evidence[metrics.TRAIN_LOSS].steps
         curve = window_mean(evidence[metrics.TRAIN_LOSS].values, max(10, len(steps) // 20) - 1)

@@ -33,7 +33,7 @@ def non_finite(evidence: Evidence, limits: Any) -> Found | None:
         if match:
             name, value, step = match[1], match[2], int(match[3])
             return Found("alarm", f"{name} is {value} at step {step}", step, name)
-    for name in (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.TRAIN_GRAD_NORM):
+    for name in (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_SUBSET_LOSS, metrics.TRAIN_GRAD_NORM):
         if lost := evidence[name].lost:
             return Found("alarm", f"{name} is not a finite number at step {lost[0]}", lost[0], name)
     return None

@@ -15,6 +15,7 @@ from lab.figures.style import FONT, SMALL_SIZE, Label, Theme, label_at_right, ne
 Floats = NDArray[np.float64]
 HEADROOM = 0.07  # of a figure's height, above the curves for the names of phases
 LETTER_WIDTH = 0.0125  # of a figure's width, a letter of the small size
+BAND = 2.0  # standard errors: 19 of 20 times the value that was estimated lies inside
 MARK_WIDTH = 0.025  # of a figure's width, a name that stands upright
 
 
@@ -24,6 +25,8 @@ def draw_loss(
     *,
     trend: ArrayLike | None = None,
     val: tuple[ArrayLike, ArrayLike] | None = None,
+    val_error: ArrayLike | None = None,
+    val_name: str = "val",
     baselines: Mapping[str, float] | None = None,
     unit: str = "nats per token",
     log_x: bool = False,
@@ -40,6 +43,8 @@ def draw_loss(
         train: Training loss at each `[n]`; NaN leaves a gap. Each is one batch's, hence the scatter.
         trend: The line through it `[n]`, such as `lab.runs.series.trend`; None: the losses themselves.
         val: Steps and losses of the validations.
+        val_error: Their standard errors; a band of twice that is drawn around them.
+        val_name: What they are called.
         baselines: Losses to compare with, by name: uniform, unigram, bigram, xz, entropy, …
         unit: Of all of them.
         phases: Stretches `(from, to, name)`, shaded in turn and named along the top where there is room.
@@ -56,7 +61,7 @@ def draw_loss(
     figure, axes = new_figure(colors)
     labels = _draw_train(axes, x, y, y if trend is None else np.asarray(trend, dtype=float), colors.colors[0])
     if val is not None and np.size(val[0]):
-        labels += _draw_val(axes, val, colors.colors[1], colors.background)
+        labels += _draw_val(axes, val, val_error, val_name, colors.colors[1], colors.background)
     labels += _draw_baselines(axes, colors, baselines or {})
     shown = x if val is None else np.concatenate([x, np.asarray(val[0], dtype=float)])
     _set_axes(axes, shown, log_x and bool((shown > 0).any()), log_y and bool((y > 0).any()))
@@ -72,10 +77,15 @@ def _draw_train(axes: Axes, x: Floats, y: Floats, trend: Floats, color: str) -> 
     return [_label("train", trend, color)]
 
 
-def _draw_val(axes: Axes, val: tuple[ArrayLike, ArrayLike], color: str, background: str) -> list[Label]:
+def _draw_val(
+    axes: Axes, val: tuple[ArrayLike, ArrayLike], error: ArrayLike | None, name: str, color: str, background: str
+) -> list[Label]:
+    if error is not None:
+        values, half = np.asarray(val[1], dtype=float), BAND * np.asarray(error, dtype=float)
+        axes.fill_between(val[0], values - half, values + half, color=color, alpha=0.18, linewidth=0)
     axes.plot(*val, color=color, linewidth=0.8, alpha=0.6)
     axes.plot(*val, "o", color=color, markersize=5, markeredgecolor=background, zorder=3, clip_on=False)
-    return [_label("val", np.asarray(val[1], dtype=float), color)]
+    return [_label(name, np.asarray(val[1], dtype=float), color)]
 
 
 def _draw_baselines(axes: Axes, colors: Theme, baselines: Mapping[str, float]) -> list[Label]:

@@ -76,12 +76,21 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
     changed |= moved_levers(stored.levers if stored else {}, levers)
     optimizer, schedule = module.optimizer_config, module.schedule_config
     rate, module.rise = rate_change(origin, before.last, optimizer, schedule, steps) if before else (None, None)
-    facts = data.facts()
+    facts = data.facts() | subset_facts(settings)
     seams = _seams(settings, origin, before, changed, steps, facts, rate)
     data.begin = (seams.last.step, seams.last.sequences)
     held_out = before.last.held_out if before else None
     compares = origin.kind == "new" or (origin.kind == "resume" and held_out in (None, seams.last.held_out))
     return Decisions(steps, sentence, levers, facts, seams, changed, compares, rate)
+
+
+def subset_facts(settings: Settings) -> dict[str, Any]:
+    """What data.json says of the part of the validation split that looks read; nothing where that is all of it."""
+    rows = settings.group("validation").subset(settings.data)
+    if rows is None:
+        return {}
+    tokens, n_bytes = settings.data.val_counts(rows)
+    return {"val_subset": {"windows": len(rows), "tokens": tokens, "bytes": n_bytes}}
 
 
 def _changes(before: Seams | None, settings: Settings) -> dict[str, tuple[Any, Any]]:

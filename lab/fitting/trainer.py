@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lab.callbacks.forecast import Reforecast
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
+from lab.callbacks.looks import LooksBudget
 from lab.callbacks.neighbours import Neighbours
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.run_control import RunControl
@@ -59,6 +60,7 @@ def make_trainer(
     fewer = wanted.threads is None and not os.environ.get(THREADS_VARIABLE)
     callbacks = [
         settings.group("log"),
+        LooksBudget(),
         Neighbours(levers.threads, levers.give_way and levers.device == "cpu", fewer),
         *(settings.group(instrument.group) for instrument in INSTRUMENTS),
         settings.group("validation"),

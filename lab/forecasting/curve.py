@@ -24,12 +24,15 @@ SPREAD = 0.032  # relative standard deviation of the forecast at 30 % of a run; 
 LEAST = 0.002
 
 
-def reforecast(curve: Sequence[tuple[float, float]], said: Forecast | None = None, annealing: float = 0.0) -> Forecast:
+def reforecast(
+    curve: Sequence[tuple[float, float]], said: Forecast | None = None, annealing: float = 0.0, error: float = 0.0
+) -> Forecast:
     """The final validation loss of a run whose curve so far is `(part of the run done, validation loss)`, ascending.
 
     Args:
         said: What was forecast before the start.
         annealing: By how much the learning rate will still fall, as a part of its peak.
+        error: Relative standard error of the curve as that of the whole split, where it is a subset's.
 
     Raises `NotEnough` before a fifth of the run, or where no loss is finite.
     """
@@ -40,7 +43,7 @@ def reforecast(curve: Sequence[tuple[float, float]], said: Forecast | None = Non
     if part >= 1:
         return Forecast(loss, loss, loss, "the run is complete")
     value = _continued(curve) * (1 - ANNEALED * max(0.0, annealing))
-    spread = max(LEAST, SPREAD * math.sqrt((1 - part) / 0.7))
+    spread = math.hypot(max(LEAST, SPREAD * math.sqrt((1 - part) / 0.7)), error)
     method = f"its own curve up to {part:.0%}"
     if said is not None and said.high > said.low:
         theirs = (said.high - said.low) / (2 * Z80 * said.value)

@@ -11,6 +11,7 @@ from lab.forecasting.law import Trained
 from lab.model import GPTConfig
 from lab.runs import Run, list_runs, metrics
 from lab.runs.facts import dig
+from lab.runs.validation import curve_metric
 
 NEWEST_RUNS = 40  # of which finished ones are looked for: reading one takes some milliseconds
 MUST_AGREE = (
@@ -90,9 +91,12 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
         if name in settings and theirs != settings[name]:
             raise _LeftOut(f"its {name} is {theirs}")
     history = run.metrics()
-    steps, losses = history.series(metrics.VAL_LOSS)
-    if not losses or status.step is None or steps[-1] != status.step:
-        raise _LeftOut("its loss at the end was not measured, or is not finite")
+    ends, whole = history.series(metrics.VAL_LOSS)
+    if not whole or status.step is None or ends[-1] != status.step:
+        raise _LeftOut("its loss at the end was not measured on the whole split, or is not finite")
+    steps, losses = history.series(curve_metric(history))
+    # A subset's curve lies beside the whole split's by about the same factor all along: at the end both are known.
+    scale = whole[-1] / losses[-1] if steps[-1] == status.step and losses[-1] else 1.0
     weights = run.snapshots() or run.checkpoints()
     if not weights:
         raise _LeftOut("nothing tells the shape of its model: it has neither snapshots nor checkpoints")
@@ -100,6 +104,6 @@ def _trained(run: Run, corpus: str, tokenizer: str, validation: int, settings: M
         parameters = computing_parameters(GPTConfig(**weights[-1].model_config))
     except TypeError:
         raise _LeftOut("its model's configuration is of another version") from None
-    curve = tuple((s / status.step, loss) for s, loss in zip(steps, losses, strict=True) if status.step)
+    curve = tuple((s / status.step, scale * loss) for s, loss in zip(steps, losses, strict=True) if status.step)
     seconds = max(history.series("time")[1], default=0.0)
-    return Trained(parameters, status.tokens or 0, losses[-1], curve, seconds)
+    return Trained(parameters, status.tokens or 0, whole[-1], curve, seconds)

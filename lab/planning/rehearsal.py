@@ -23,6 +23,8 @@ from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.loggers import close_loggers, make_loggers
+from lab.callbacks.looks import LooksBudget
+from lab.callbacks.looks import planned as planned_looks
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
@@ -36,9 +38,11 @@ from lab.settings.parse import Settings
 from lab.training.callback import FitCallback, FitContext, LightningAdapter, attach, callbacks_of
 from lab.training.levers import Levers
 from lab.training.logbook import Logbook
+from lab.training.looking import LOOKS_SHARE, VALIDATION_SHARE, allotted, fits
 from lab.training.machine import held_memory, recent_peak, restart_peak
 from lab.training.module import PretrainingModule
 from lab.training.step import StepBatch
+from lab.training.validating import window_losses
 
 FEWEST_STEPS, SECONDS = 12, 6.0  # the rehearsal ends once it has done both
 MOST_SECONDS = 45.0  # where steps are long, it ends here with fewer
@@ -115,7 +119,7 @@ class Stopwatch(FitCallback):
         self.times: dict[int, dict[int, float]] = {}
         self.drawn: dict[int, dict[int, float]] = {}
         """Of these seconds, those that went into pictures: the first looks all have some, the later ones few."""
-        self.validation, self.validation_seconds = Validation(0), 0.0
+        self.validation, self.window_seconds = Validation(0), 0.0
         self._since: float | None = None
         self._begin = time.perf_counter()
 
@@ -124,10 +128,11 @@ class Stopwatch(FitCallback):
         callbacks = callbacks_of(trainer)
         adapters = [callback for callback in callbacks if isinstance(callback, LightningAdapter)]
         self.fit = adapters[0].fit
-        self.watched = [c for c in self.fit.callbacks if not isinstance(c, Checkpoints | LabProgressBar)]
+        left_out = Checkpoints | LabProgressBar | LooksBudget
+        self.watched = [callback for callback in self.fit.callbacks if not isinstance(callback, left_out)]
         for callback in self.watched:
             if isinstance(callback, Validation):
-                self.validation = Validation(callback.every, callback.at_start)
+                self.validation = Validation(callback.every, callback.at_start, callback.windows)
                 callback.every = 0  # a little of it is measured here instead: the whole may take minutes
             for moment in ("start", "after_step"):
                 setattr(callback, moment, self._timed(callback, getattr(callback, moment)))
@@ -168,7 +173,7 @@ class Stopwatch(FitCallback):
 
     def start(self, fit: FitContext) -> None:
         """Validate for a moment, before the first step."""
-        self.validation_seconds = validation_seconds(fit.module, fit.data, self.levers)
+        self.window_seconds = window_seconds(fit.module, fit.data, self.levers)
         self._begin = time.perf_counter()
 
     def before_step(self, fit: FitContext, batch: StepBatch) -> None:
@@ -205,8 +210,24 @@ class Stopwatch(FitCallback):
                     pictured = sum(callback.draws(self.fit, n) for n in planned)
                     seconds += over_a_run([drawn[n] for n in sorted(drawn)], pictured)
                 found[getattr(callback, "group", "snapshots")] = seconds
-        validations = sum(self.validation.due(n, steps) for n in range(steps + 1))
-        return found | {"validation": self.validation_seconds * validations}
+        budgeted, run = planned_looks(self.fit), steps * self.step_seconds()
+        found |= within(LOOKS_SHARE, run, {name: found[name] for name in found if name in budgeted})
+        validation = {"validation": self.validation_windows(steps) * self.window_seconds}
+        return found | (within(VALIDATION_SHARE, run, validation) if self.validation.every is None else validation)
+
+    def validation_windows(self, steps: int) -> int:
+        """Windows that all validations of a run of `steps` read, where the budget leaves none out."""
+        validation, n_whole = self.validation, self.fit.data.sequences.n_val
+        rows = validation.subset(self.fit.data)
+        count = validation.cadence.count(steps) - (not validation.at_start)
+        return count * n_whole if rows is None else count * len(rows) + (n_whole if count else 0)
+
+
+def within(share: float, run: float, found: dict[str, float]) -> dict[str, float]:
+    """Seconds of looks as the budget lets them be: `share` of a run of `run` seconds at most."""
+    total = sum(found.values())
+    part = 1.0 if fits(share, run, 0.0, total) else allotted(share, run) / total
+    return {name: part * seconds for name, seconds in found.items()}
 
 
 def over_a_run(seen: list[float], count: int) -> float:
@@ -231,8 +252,8 @@ def schedule_of(callback: FitCallback, fit: FitContext) -> Callable[[int], bool]
 
 
 @torch.no_grad()
-def validation_seconds(module: PretrainingModule, data: LabDataModule, levers: Levers) -> float:
-    """Seconds of one pass over the validation split, from the first batches of it."""
+def window_seconds(module: PretrainingModule, data: LabDataModule, levers: Levers) -> float:
+    """Seconds that validation takes for a window, from the first batches of the validation split."""
     times: list[float] = []
     loader = data.val_dataloader()
     module.eval()
@@ -240,9 +261,9 @@ def validation_seconds(module: PretrainingModule, data: LabDataModule, levers: L
     for tokens, targets in loader:
         start = time.perf_counter()
         with levers.autocast():
-            float(module.model.loss(tokens.to(module.device), targets.to(module.device), reduction="sum"))
+            float(window_losses(module.model, tokens.to(module.device), targets.to(module.device))[0].sum())
         times.append(time.perf_counter() - start)
         if time.perf_counter() - begin > VALIDATING_SECONDS:
             break
     module.train()
-    return statistics.median(times[1:] or times) * len(loader)
+    return statistics.median(times[1:] or times) * len(loader) / data.sequences.n_val

@@ -23,7 +23,7 @@ from lab.report.sections.findings import problems
 from lab.report.sections.forecast import predictions, quantity_name
 from lab.report.sections.goals import guessed
 from lab.report.user_text import user_texts_in
-from lab.runs import list_runs, metrics
+from lab.runs import list_runs
 from lab.runs.configurations import group_by_configuration
 from lab.runs.facts import dig, text_of, vocabulary_of
 from lab.runs.predictions import BY, Predictions, calibration
@@ -113,7 +113,7 @@ def _trained(records: list[RunRecord], left_out: int) -> Section:
         rows.append(
             (
                 code(record.name, 60), record.status.state, count(record.parameters), count(record.tokens),
-                loss(record.val.last), loss(record.of(metrics.VAL_BITS_PER_BYTE).last), duration(record.seconds),
+                loss(record.final_val), loss(record.final_bits), duration(record.seconds),
             )
         )  # fmt: skip
     heads = ("run", "state", "parameters", "tokens", "val loss", "bits/byte", "time")
@@ -134,11 +134,11 @@ def _scaling(done: list[RunRecord]) -> list[Section]:
     groups: dict[tuple[str, str], list[RunRecord]] = defaultdict(list)
     for record in done:
         text, vocabulary = text_of(record.data), vocabulary_of(record.data)
-        if text and vocabulary and record.parameters and record.tokens and record.val.last is not None:
+        if text and vocabulary and record.parameters and record.tokens and record.final_val is not None:
             groups[text, vocabulary].append(record)
     sections = []
     for group in groups.values():
-        points = [Point(r.name, r.parameters or 1, r.tokens or 1, float(r.val.last or 0)) for r in group]
+        points = [Point(r.name, r.parameters or 1, r.tokens or 1, float(r.final_val or 0)) for r in group]
         if len({point.compute for point in points}) < 2 or min(point.loss for point in points) <= 0:
             continue
         named = dig(group[0].data, "corpus", "name"), dig(group[0].data, "tokenizer", "name")
@@ -188,7 +188,7 @@ def _draw(points: list[Point], law: Law | None, corpus: str, dark: bool) -> Figu
 
 def _seeds(done: list[RunRecord]) -> Section:
     """Configurations trained with several seeds: a difference between runs has to exceed their spread."""
-    losses = {r.name: float(r.val.last) for r in done if r.config and r.val.last is not None and not r.status.parent}
+    losses = {r.name: float(r.final_val) for r in done if r.config and r.final_val is not None and not r.status.parent}
     configs = {record.name: record.config for record in done if record.name in losses}
     rows = []
     for group in group_by_configuration(configs):

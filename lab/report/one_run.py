@@ -23,7 +23,7 @@ from lab.report.sections.losses import losses
 from lab.report.sections.model_and_data import model_and_data
 from lab.report.sections.next_experiments import next_experiments
 from lab.report.sections.samples import samples
-from lab.runs import Run, metrics
+from lab.runs import Run
 from lab.units import count, duration
 
 SECTIONS: tuple[Callable[[RunRecord], Section], ...] = (
@@ -85,9 +85,9 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     known = [
         ("parameters", count(record.parameters) if record.parameters else None),
         ("tokens", count(record.tokens) if record.tokens else None),
-        ("validation loss", loss(val.last) if len(val) else None),
+        ("validation loss", loss(record.final_val) if len(val) else None),
         ("training loss", loss(record.train.last) if len(record.train) and not len(val) else None),
-        ("bits per byte", loss(bits) if (bits := record.of(metrics.VAL_BITS_PER_BYTE).last) is not None else None),
+        ("bits per byte", loss(record.final_bits) if record.final_bits is not None else None),
         ("training time", duration(record.seconds) if record.seconds else None),
         ("findings", str(found) if found else None),
     ]
@@ -114,11 +114,12 @@ def _outcome(record: RunRecord) -> str:
     where = "the lowest of the run"
     if step != int(record.val.steps[-1]):
         where = f"its lowest, {loss(lowest)}, at step {step:,}"
-    return f"The validation loss ended at **{loss(record.val.last)}** nats per token ({where})."
+    on = f" {record.measured_on}" if record.measured_on else ""
+    return f"The validation loss ended at **{loss(record.final_val)}** nats per token{on} ({where})."
 
 
 def _against_baselines(record: RunRecord) -> str:
-    last = record.val.last
+    last = record.final_val
     known = {name: value for name, value in record.baselines.items() if name != "floor"}
     if last is None or not known:
         return ""

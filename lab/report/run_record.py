@@ -12,6 +12,7 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lab.diagnosis import Evidence, Finding, apply_rules, diagnose, limits_of
@@ -25,7 +26,8 @@ from lab.runs.metrics_log import MetricsHistory
 from lab.runs.predictions import Predictions, outcomes, read_predictions
 from lab.runs.reference_texts import BundleInfo, read_bundle
 from lab.runs.seams import Seam
-from lab.runs.series import Columns, Series
+from lab.runs.series import Columns, Floats, Series
+from lab.runs.validation import curve_metric, errors_of, result_metric
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -91,8 +93,40 @@ class RunRecord:
 
     @property
     def val(self) -> Series:
-        """Validation losses."""
-        return self.of(metrics.VAL_LOSS)
+        """The validation curve: on the subset that looks read, or on the whole split (`val_metric`)."""
+        return self.of(self.val_metric)
+
+    @cached_property
+    def val_metric(self) -> str:
+        """What the validation curve is: `val/subset_loss` or `val/loss`."""
+        return curve_metric(self.columns)
+
+    @property
+    def val_errors(self) -> Floats | None:
+        """Standard errors of the validation curve where it is the subset's, one for each of its points."""
+        errors = errors_of(self.columns, self.val_metric)
+        if self.val_metric == metrics.VAL_LOSS or not np.array_equal(errors.steps, self.val.steps):
+            return None
+        return errors.values
+
+    @property
+    def final_val(self) -> float | None:
+        """The newest validation loss, on the whole split where that was read then."""
+        return self.of(result_metric(self.columns)).last
+
+    @property
+    def final_bits(self) -> float | None:
+        """The newest bits per byte, of the whole split where that was read then."""
+        return self.of(result_metric(self.columns, metrics.VAL_BITS_PER_BYTE)).last
+
+    @property
+    def measured_on(self) -> str:
+        """What the newest validation loss was measured on, with its standard error, to be put behind it."""
+        metric = result_metric(self.columns)
+        error = errors_of(self.columns, metric).last
+        if metric == metrics.VAL_LOSS:
+            return "on the whole validation split" if len(self.of(metrics.VAL_SUBSET_LOSS)) else ""
+        return "on a random subset of the validation split" + ("" if error is None else f", ± {error:.3f}")
 
     @property
     def best(self) -> tuple[int, float] | None:

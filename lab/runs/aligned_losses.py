@@ -11,7 +11,11 @@ from typing import Literal
 from lab.runs import metrics
 from lab.runs.metrics_log import MetricsHistory
 
-LOSSES = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_BITS_PER_BYTE)
+LOSSES = (
+    *(metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_BITS_PER_BYTE),
+    *(metrics.VAL_SUBSET_LOSS, metrics.VAL_SUBSET_BITS_PER_BYTE),
+)
+PER_TOKEN = (metrics.TRAIN_LOSS, metrics.VAL_LOSS, metrics.VAL_SUBSET_LOSS)
 WINDOW = 0.1  # of training so far: the stretch over which a metric of single batches is averaged
 
 Axis = Literal["step", "tokens", "time"]

@@ -41,14 +41,20 @@ class Cadence:
         return -(-least // unit) * unit
 
     def due(self, step: int, total_steps: int, nth: int = 1) -> bool:
-        """Whether `step` is one of them; `nth`: of those at even distances only every nth."""
-        if (every := nth * self.steps(total_steps)) == 0:
+        """Whether `step` is one of them; `nth`: of those at even distances only every nth; 0: of all only the last."""
+        if (every := self.steps(total_steps)) == 0:
             return False
-        return step >= total_steps or (is_log_spaced(step, every) if self.early else step % every == 0)
+        if step >= total_steps or nth == 0:
+            return step >= total_steps
+        return is_log_spaced(step, nth * every) if self.early else step % (nth * every) == 0
 
-    def count(self, total_steps: int, begin: int = 0) -> int:
+    def count(self, total_steps: int, begin: int = 0, nth: int = 1) -> int:
         """How often in a run of `total_steps` from step `begin` on, both ends included."""
-        return sum(self.due(step, total_steps) for step in range(begin, total_steps + 1))
+        if (every := nth * self.steps(total_steps)) == 0 or begin >= total_steps:
+            return int(self.due(total_steps, total_steps))
+        multiples = (total_steps - 1) // every - (begin - 1) // every
+        early = range(min(every, total_steps).bit_length() + 1) if self.early else ()
+        return 1 + multiples + sum(begin <= 1 << i < min(every, total_steps) for i in early)
 
     def problems(self, name: str, zero: str) -> list[str]:
         """What is wrong with `every`, the setting `name`; `zero` says what 0 is for."""

@@ -10,14 +10,15 @@ from typing import Any
 
 from lab.checks import did_you_mean
 from lab.runs import metrics
-from lab.runs.aligned_losses import LOSSES, Axis, compare_losses
+from lab.runs.aligned_losses import PER_TOKEN, Axis, compare_losses
 from lab.runs.configurations import SEEDS, Group, config_differences, flatten, group_by_configuration, matters
 from lab.runs.difference import by_seed, judge, paired_steps, spread_between_seeds
-from lab.runs.facts import text_of, vocabulary_of
+from lab.runs.facts import dig, text_of, vocabulary_of
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.run import Run, list_runs
 from lab.runs.seams import Seams, held_out_of
 from lab.runs.statistics import Estimate, mean_interval
+from lab.runs.validation import SUBSET_OF
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -75,12 +76,13 @@ def choose_metric(found: Runs, asked: str | None) -> str:
     Raises ValueError for a metric that no run has.
     """
     vocabularies = _kinds(found, vocabulary_of)
-    metric = asked or (metrics.VAL_BITS_PER_BYTE if len(vocabularies) > 1 else metrics.VAL_LOSS)
+    whole = metrics.VAL_BITS_PER_BYTE if len(vocabularies) > 1 else metrics.VAL_LOSS
+    metric = asked or _validation_metric(found, whole)
     known = sorted({name for history in found.histories.values() for name in history.names()})
     if asked and known and asked not in known:
         hint = did_you_mean(asked, known, f"there are {', '.join(name for name in known if '.' not in name)}")
         raise ValueError(f"--metric {asked!r}: none of these runs has it; {hint}")
-    if len(vocabularies) > 1 and metric in LOSSES[:2]:
+    if len(vocabularies) > 1 and metric in PER_TOKEN:
         found.notes.append("The vocabularies differ: losses per token do not compare, --metric val/bits_per_byte does.")
     if len(_kinds(found, text_of)) > 1:
         found.notes.append("The runs learned from different texts: no loss compares between them.")
@@ -90,6 +92,28 @@ def choose_metric(found: Runs, asked: str | None) -> str:
             " Vary --seed_everything alone to leave it out."
         )
     return metric
+
+
+def _validation_metric(found: Runs, whole: str) -> str:
+    """The loss on the whole split where all runs have it at the same point, else on the subset where all have that."""
+    histories = [history for history in found.histories.values() if len(history)]
+    ends = [last["tokens"] for history in histories if (last := _last_with(history, whole)) is not None]
+    level = len(ends) == len(histories) and (not ends or min(ends) >= (1 - LATE) * max(ends))
+    subset = SUBSET_OF[whole]
+    if level or not all(history.series(subset)[0] for history in histories):
+        return whole
+    sizes = {dig(data, "val_subset", "windows") for data in found.data.values()}
+    found.notes.append(
+        f"Compared on {subset}, what all of them read while they trained"
+        + (": the same random windows of the held-out text." if len(sizes) == 1 else ", of different sizes.")
+        + f" {whole} was measured at their ends alone."
+    )
+    return subset
+
+
+def _last_with(history: MetricsHistory, metric: str) -> dict[str, Any] | None:
+    """The newest row that has the metric."""
+    return next((row for row in reversed(history.rows) if row.get(metric) is not None), None)
 
 
 def _kinds(found: Runs, of: Callable[[dict[str, Any]], str | None]) -> set[str]:

@@ -127,6 +127,15 @@ class Decided(Event, kind="decided"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PutOff(Event, kind="put_off"):
+    """A look that was due at `step` was left out or broken off: `look` is its name, `reason` why in a sentence."""
+
+    step: int
+    look: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(Event, kind="checkpoint"):
     """A checkpoint of `step` lies on the disk. `best`: its validation loss is the lowest so far."""
 

@@ -43,8 +43,37 @@ TRAIN_LOSS = _declare(
 VAL_LOSS = _declare(
     "val/loss",
     "nats per token",
-    "sum of -ln p(target) over the validation split / number of its targets",
+    "sum of -ln p(target) over the whole validation split / number of its targets",
     "The loss on text never trained on: falling with train/loss is learning, rising while that falls is memorising.",
+    "lower",
+)
+VAL_LOSS_ERROR = _declare(
+    "val/loss_error",
+    "nats per token",
+    "standard error of val/loss, from the spread of its windows' losses",
+    "How far the loss on another held-out text of this kind and size would lie away. Two models validated on the same "
+    "windows differ by far less by chance.",
+)
+VAL_SUBSET_LOSS = _declare(
+    "val/subset_loss",
+    "nats per token",
+    "val/loss on a fixed random subset of the validation split's windows, the same in all runs on this text",
+    "The curve of a run while it trains. Runs on one text compare on it exactly, window by window; val/loss is "
+    "within two of its standard errors, 19 times in 20.",
+    "lower",
+)
+VAL_SUBSET_LOSS_ERROR = _declare(
+    "val/subset_loss_error",
+    "nats per token",
+    "standard error of val/subset_loss as an estimate of val/loss: spread of the windows' losses / sqrt(windows), less "
+    "the share of the split that was read",
+    "The band around the curve is twice that, up and down. It moves a whole curve, not one point against the next.",
+)
+VAL_SUBSET_BITS_PER_BYTE = _declare(
+    "val/subset_bits_per_byte",
+    "bits per byte",
+    "val/subset_loss / ln 2 / bytes per token of the subset",
+    "val/bits_per_byte on the subset.",
     "lower",
 )
 VAL_PERPLEXITY = _declare(

@@ -22,6 +22,7 @@ from lab.runs import metrics
 from lab.runs.lines import now
 from lab.runs.metrics_log import MetricsHistory
 from lab.runs.paths import RunPaths
+from lab.runs.validation import curve_metric
 
 FORMAT = 1
 COVERAGE = 0.8
@@ -187,11 +188,13 @@ def read_predictions(run: RunPaths) -> Predictions | None:
 
 def outcomes(history: MetricsHistory, *, sample_quality: float | None = None) -> dict[str, float | None]:
     """The outcomes by quantity, from the metrics of a complete run; None where they lack one."""
-    losses = history.series(metrics.VAL_LOSS)[1]
+    steps, losses = history.series(curve_metric(history))
+    ends, whole = history.series(metrics.VAL_LOSS)
+    final = whole if ends and (not steps or ends[-1] >= steps[-1]) else losses
     seconds = max(history.series("time")[1], default=None)
     memory = history.series(metrics.PERF_MEMORY_BYTES)[1]
     return {
-        "final_val_loss": losses[-1] if losses else None,
+        "final_val_loss": final[-1] if final else None,
         "minutes": None if seconds is None else seconds / 60,
         "peak_memory_bytes": max(memory, default=None),
         "overfit": float(losses[-1] > (1 + OVERFIT_RISE) * min(losses)) if losses else None,

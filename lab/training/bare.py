@@ -13,13 +13,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from lab.data.batches import as_tensor
 from lab.data.datamodule import LabDataModule
 from lab.model import GPT, GPTConfig
 from lab.runs import metrics
 from lab.training.levers import Levers
 from lab.training.optimizers import OptimizerConfig, build_optimizer
 from lab.training.schedules import ScheduleConfig, lr_factor
-from lab.training.step import step_seed, summed_loss, take_step
+from lab.training.step import step_seed, take_step
+from lab.training.validating import WindowSums, window_losses
 
 WHOLE = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
 """Precisions in which the weights are stored, too."""
@@ -89,16 +91,15 @@ class BareTraining:
         self.model.eval()
         source = self.data.sequences
         n = source.n_val if most_tokens is None else min(source.n_val, max(1, most_tokens // self.data.context_length))
-        nats, counted = 0.0, 0
+        sums = WindowSums(self.device)
         rows = np.linspace(0, source.n_val - 1, n).round().astype(int)
         for start in range(0, n, self.data.batch_size):
-            batch = zip(*(source.val(row, row + 1) for row in rows[start : start + self.data.batch_size]), strict=True)
-            x, y = (torch.from_numpy(np.concatenate(part)).to(self.device) for part in batch)
+            batch = source.val_rows(rows[start : start + self.data.batch_size])
+            x, y = (as_tensor(part).to(self.device) for part in batch)
             with self.levers.autocast():
-                total, count = summed_loss(self.model, x, y)
-            nats, counted = nats + float(total), counted + int(count)
+                sums.add(*window_losses(self.model, x, y))
         self.model.train()
-        return nats / counted
+        return sums.loss()
 
 
 def seconds_per_step(config: GPTConfig, optimizer: OptimizerConfig, data: LabDataModule, levers: Levers) -> float:

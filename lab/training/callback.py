@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import lightning as L
+import numpy as np
 import torch
 
 from lab.data.datamodule import LabDataModule
@@ -20,6 +21,7 @@ from lab.model import GPT
 from lab.model.reference import reference_loss
 from lab.training.checkpoint_io import LabCheckpointIO
 from lab.training.logbook import Logbook
+from lab.training.looking import BrokenOff, LookTimes
 from lab.training.module import PretrainingModule
 from lab.training.step import StepBatch
 from lab.training.stopping import StoppableTrainer
@@ -57,6 +59,10 @@ class FitContext:
         self.say = say or (lambda text: print(text, file=sys.stderr))
         self.cache: dict[str, Any] = {}
         """What instruments share at one step; emptied before the next."""
+        self.looks = LookTimes()
+        """What looks and steps have taken, and how often a look is left out."""
+        self.interrupted: Callable[[], bool] = lambda: False
+        """Whether a signal has come, and the run is to be saved within seconds: looks are left out, or broken off."""
 
     @property
     def model(self) -> GPT:
@@ -103,17 +109,32 @@ class FitContext:
         """End the training with the step that was just done; `why` completes "stopped at step 7 …"."""
         self.trainer.stop(why)
 
-    def validate(self) -> None:
-        """One pass over the validation loader, as Lightning's own loop would do it; `module.validated` then has it."""
+    def validate(self, part: np.ndarray | None = None) -> None:
+        """One pass over the validation split, as Lightning's own loop would do it; `module.validated` then has it.
+
+        Args:
+            part: The numbers of the sequences to read; None: all.
+
+        Raises `BrokenOff` where a callback has ended it before its end.
+        """
         # The validation loop borrows the trainer's note of which batch is being logged; the training loop needs it.
-        connector = self.trainer._logger_connector
+        connector, hook = self.trainer._logger_connector, self.module._current_fx_name
         first_loop_iter = connector._first_loop_iter
         self.trainer.validating = True
+        self.data.val_part = part
         loop = self.trainer.fit_loop.epoch_loop.val_loop
         loop.restarting = False  # after a checkpoint was loaded it would go on where that one's validation was
-        loop.run()
-        self.trainer.training = True
-        connector._first_loop_iter = first_loop_iter
+        loop._combined_loader = None  # its length is that of another part
+        try:
+            loop.run()
+        except BrokenOff:
+            loop._on_evaluation_model_train()
+            self.module._current_fx_name = hook
+            raise
+        finally:
+            self.data.val_part = None
+            self.trainer.training = True
+            connector._first_loop_iter = first_loop_iter
 
     def facts(self) -> dict[str, Any]:
         """What is noted beside weights written now, their loss on a fixed slice of validation text included."""

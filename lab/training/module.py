@@ -7,7 +7,6 @@ a checkpoint never falls between two micro-batches, and a validation every n mea
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -17,13 +16,14 @@ import lightning as L
 import torch
 from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
-from torchmetrics import SumMetric
 
+from lab.data.dataset import LabData
 from lab.model import GPT, GPTConfig
 from lab.runs import metrics
 from lab.training.optimizers import OptimizerConfig, adopt_hyperparameters, build_optimizer
 from lab.training.schedules import Rise, ScheduleConfig, lr_factor
-from lab.training.step import StepBatch, refuse_non_finite, step_seed, summed_loss, take_step
+from lab.training.step import StepBatch, refuse_non_finite, step_seed, take_step
+from lab.training.validating import WindowSums, measured, window_losses
 
 
 class PretrainingModule(L.LightningModule):
@@ -63,13 +63,12 @@ class PretrainingModule(L.LightningModule):
         self.measured: dict[str, float] = {}
         """What the newest step measured: `train/loss` (nats per token), `train/grad_norm` (unclipped), `train/lr`."""
         self.validated: dict[str, float] = {}
-        """What the newest validation measured: `val/loss`, `val/perplexity`, `val/bits_per_byte`."""
+        """What was measured of the newest weights validated, on the subset, on the whole split or on both (`val/…`)."""
         self.validated_at = -1
         """Optimizer steps done at that validation."""
         self.on_micro_batch: Callable[[int], None] | None = None
         """Called after the backward pass of each micro-batch with its number; gradients hold the sum so far."""
-        self.val_nats = SumMetric(nan_strategy="disable")
-        self.val_count = SumMetric(nan_strategy="disable")
+        self._sums = WindowSums(torch.device("cpu"))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits `[batch, pos, vocab_size]` of int64 tokens `[batch, pos]`."""
@@ -159,30 +158,22 @@ class PretrainingModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums from nothing."""
-        for total in (self.val_nats, self.val_count):
-            # A split may hold 1e8 tokens and float32 stops counting at 1.7e7. Apple's GPUs know no float64.
-            total.set_dtype(torch.float32 if self.device.type == "mps" else torch.float64)
-            total.reset()
+        self._sums = WindowSums(self.device)
 
     def validation_step(self, batch: StepBatch, batch_idx: int) -> None:
-        """Add one batch's nats and counted targets; targets `[batch, pos]` of -1 are padding."""
-        for total, value in zip((self.val_nats, self.val_count), summed_loss(self.model, *batch), strict=True):
-            total.update(value.to(total.dtype))
+        """Add one batch's windows; targets `[batch, pos]` of -1 are padding."""
+        self._sums.add(*window_losses(self.model, *batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Token-weighted mean over the split: a short last batch counts by its tokens, not as a batch."""
-        nats, count = self.val_nats.compute(), self.val_count.compute()
-        loss = float(nats / count)
-        self.validated = {
-            metrics.VAL_LOSS: loss,
-            metrics.VAL_PERPLEXITY: float(torch.exp(torch.tensor(min(loss, 80.0)))),
-        }
-        bytes_per_token = getattr(getattr(self.trainer, "datamodule", None), "val_bytes_per_token", None)
-        if bytes_per_token:
-            self.validated[metrics.VAL_BITS_PER_BYTE] = loss / (bytes_per_token * math.log(2))
+        """The mean loss per token and its standard error, under the name of what was read (`lab.runs.metrics`)."""
+        self._sums.values = self.trainer.strategy.reduce(self._sums.values, reduce_op="sum")
+        data = getattr(self.trainer, "datamodule", None)
+        found = measured(self._sums, data if isinstance(data, LabData) else None)
+        before = self.validated if self.validated_at == self.trainer.global_step else {}
+        self.validated = before | found
         self.validated_at = self.trainer.global_step
         # For Lightning's own callbacks under `trainer.callbacks` (EarlyStopping, …); the lab's read `validated`.
-        self.log_dict({k: torch.tensor(v, dtype=torch.float32) for k, v in self.validated.items()}, logger=False)
+        self.log_dict({k: torch.tensor(v, dtype=torch.float32) for k, v in found.items()}, logger=False)
 
     def losses_at(self, step: int) -> dict[str, float]:
         """What is known of the weights after `step` updates: the last training loss, and a validation of them."""

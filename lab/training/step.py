@@ -76,11 +76,6 @@ def take_step(
     return measured | {metrics.TRAIN_LR: optimizer.param_groups[0]["lr"]}
 
 
-def summed_loss(model: GPT, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Nats of all counted targets `[batch, pos]` together, and how many they are: what a validation adds up."""
-    return model.loss(tokens, targets, reduction="sum"), (targets != IGNORED).sum()
-
-
 def refuse_non_finite(name: str, value: Tensor, step: int) -> float:
     """The number, which the device is waited for once to read. Raises `NonFiniteLoss`."""
     if not math.isfinite(number := float(value)):

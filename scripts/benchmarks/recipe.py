@@ -120,8 +120,8 @@ def _lab(command: list[str], folder: Path) -> Result:
     lines = [orjson.loads(line) for line in open_run("last", folder).metrics_path.read_bytes().splitlines()]
     validating, before = 0.0, 0.0
     for line in lines:  # as written: a validation has a line of its own, after that of the step it follows
-        if "val/loss" in line:
+        if "val/loss" in line or "val/subset_loss" in line:
             validating += line["time"] - before
-            val_loss = line["val/loss"]
+            val_loss = line.get("val/loss", line.get("val/subset_loss"))
         before = line["time"]
     return Result(val_loss, lines[-1]["time"] - validating, whole)

@@ -12,11 +12,14 @@ from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.validation import Validation
 from lab.runs import open_run
 from lab.runs.events import CheckpointSaved, of_kind
+from lab.training.looking import LookTimes
 from tests.callbacks.fits import OFF, fit
 
 
 def between(checkpoints: Checkpoints, total: int, validation: Validation | None) -> int:
-    return checkpoints.steps_between(cast(Any, SimpleNamespace(total_steps=total, find=lambda kind: validation)))
+    return checkpoints.steps_between(
+        cast(Any, SimpleNamespace(total_steps=total, find=lambda kind: validation, looks=LookTimes()))
+    )
 
 
 def test_unset_a_tenth_of_the_run_at_steps_that_are_validated() -> None:

@@ -23,7 +23,10 @@ class Counting:
         return tokens, tokens + 1
 
     def val(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        tokens, targets = self.train(np.arange(start, stop))
+        return self.val_rows(np.arange(start, stop))
+
+    def val_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        tokens, targets = self.train(rows)
         return -tokens, -targets
 
     def val_stream(self, n: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from lab.runs.events import (
     Failed,
     Finding,
     LrChanged,
+    PutOff,
     Resumed,
     Rewound,
     RoomMade,
@@ -81,7 +82,7 @@ def test_its_metrics_count_the_later_of_two_lines(run: Run) -> None:
 
 def test_its_events_are_read_with_what_they_say(run: Run) -> None:
     events = run.events()
-    assert {type(event) for event in events} == {*KINDS.values()} - {Failed, RoomMade, Decided}
+    assert {type(event) for event in events} == {*KINDS.values()} - {Failed, RoomMade, Decided, PutOff}
     assert [event.as_row() for event in events] == [json.loads(line) for line in run.events_path.open()]
     assert of_kind(events, LrChanged)[0].to == 0.5
     assert of_kind(events, Resumed)[0].changed == {"horizon.steps": {"from": 100_000, "to": STEPS}}

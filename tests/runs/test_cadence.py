@@ -31,7 +31,23 @@ def test_no_gap_is_wider_than_every(every: int, total: int) -> None:
     found = steps(Cadence(every, 1), total)
     assert (found[0], found[-1]) == (0, total)
     assert all(later - earlier <= every for earlier, later in pairwise(found))
-    assert Cadence(every, 1).count(total) == len(found)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60), st.integers(1, 300), st.integers(0, 320), st.integers(0, 5), st.booleans())
+def test_how_often_is_counted_without_going_through_the_steps(
+    every: int, total: int, begin: int, nth: int, early: bool
+) -> None:
+    cadence = Cadence(every, 1, early=early)
+    begin = min(begin, total)
+    assert cadence.count(total, begin, nth) == sum(step >= begin for step in steps(cadence, total, nth))
+    assert {*steps(cadence, total, 2 * nth)} >= {*steps(cadence, total, 0)}
+
+
+def test_of_every_second_one_all_are_among_the_others() -> None:
+    cadence = Cadence(5, 1, early=False)
+    assert {*steps(cadence, 100, 4)} < {*steps(cadence, 100, 2)} < {*steps(cadence, 100)}
+    assert steps(cadence, 100, 0) == [100]
 
 
 @given(st.integers(1, 5000), st.integers(1, 200), st.integers(1, 20))

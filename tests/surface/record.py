@@ -12,7 +12,9 @@ def main(names: list[str]) -> int:
     """Make and write the named lists, all without names; 2 for a name that there is not."""
     os.environ["OMP_NUM_THREADS"] = "1"
     from tests.surface.lists import LISTS, difference, write
+    from tests.tiny import keep_all_looks
 
+    keep_all_looks()
     if unknown := set(names) - LISTS.keys():
         print(f"no list {', '.join(sorted(unknown))}: there are {', '.join(LISTS)}", file=sys.stderr)
         return 2

@@ -7,8 +7,8 @@
 //   chart.set({ logY: true });
 //
 // Options, all of which `set` changes:
-//   series     [{ name, data, colour, style, unit, format }]; style "smooth" (raw faint, moving average strong), "line"
-//              or "dots"
+//   series     [{ name, data, colour, style, unit, format, band }]; style "smooth" (raw faint, moving average strong),
+//              "line" or "dots"; band: standard errors, drawn twice as wide up and down
 //   lines      [{ value, label, colour }]: dashed reference lines
 //   markers    [{ step, tokens, time, kind, title, rows }]; kind: checkpoint, sample, pause, finding, cross; seam: a
 //              thin line from top to bottom; any other is a dot

@@ -36,14 +36,18 @@ export class CurrentNumbers {
 
 /** @param {import("./run_data.js").RunData} data @param {Lab.Facts} facts @param {number} smoothing @returns {Row[]} */
 function losses(data, { bytes_per_token: perToken }, smoothing) {
-  const train = data.get("train/loss"), val = data.latest("val/loss"), bits = data.latest("val/bits_per_byte");
+  const train = data.get("train/loss"), whole = data.latest("val/loss"), part = data.latest("val/subset_loss");
+  const onPart = part && (whole?.step ?? -1) < part.step, val = onPart ? part : whole;
+  const bits = data.latest(onPart ? "val/subset_bits_per_byte" : "val/bits_per_byte");
+  const error = onPart ? `± ${fixed(data.latest("val/subset_loss_error")?.value)}, ` : "";
   const smooth = train.n ? train.smoothed(smoothing)[train.n - 1] : NaN, known = Number.isFinite(smooth);
   const own = known && perToken ? smooth / Math.LN2 / perToken : null;
   const [ends, low, high] = ["final_val_loss", "low", "high"].map((name) => data.latest(`forecast/${name}`)?.value);
   const forecast = low !== undefined && high !== undefined && low < high;
   return [
     ["train loss", known ? fixed(smooth) : "no number", trend(train, smoothing), "train/loss"],
-    ["val loss", fixed(val?.value), val ? `at step ${count(val.step)}` : "not measured yet", "val/loss"],
+    [onPart ? "val loss, subset" : "val loss", fixed(val?.value),
+      val ? `${error}at step ${count(val.step)}` : "not measured yet", onPart ? "val/subset_loss" : "val/loss"],
     ["perplexity", brief(Math.exp(val?.value ?? smooth)), val ? "of the validation text" : "of the training text",
       "val/perplexity"],
     ["bits per byte", brief(bits?.value ?? own), bits || !own ? "" : "of the training text", "val/bits_per_byte"],

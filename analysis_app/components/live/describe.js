@@ -160,6 +160,7 @@ const HAPPENED = {
     return `Saved a checkpoint${kind && kind !== "regular" ? ` (${kind})` : ""}`;
   },
   lr_changed: rate,
+  put_off: (e) => `Left out: ${e.reason ?? e.look}`,
   decided: (e) => `Decided: ${e.reason ?? e.what}`,
   rewound: (e) => `Went back${Number.isInteger(e.rewound_from) ? ` from step ${count(e.rewound_from)}` : ""}`,
   command_answered: (e) => `Did as asked: ${asked(e)}`,

@@ -2,6 +2,7 @@
 
 import { chartGroup, lineChart } from "../lib/chart.js";
 import { choice, fixed, h, tick } from "../lib/dom.js";
+import { validationOf } from "../lib/validation.js";
 import { brief } from "../lib/scale.js";
 import { markersOf, seamsOf } from "./describe.js";
 
@@ -83,7 +84,7 @@ export class RunCharts {
     /** @type {Lab.Curve[]} */
     const series = [
       { name: "train", data: data.get("train/loss"), colour: "--lab-train", style: "smooth", format: fixed },
-      { name: "val", data: data.get("val/loss"), colour: "--lab-val", style: "dots", format: fixed },
+      ...validationOf((name) => data.get(name)),
     ];
     if (forecast.n)
       series.push({ name: "forecast of the end", data: forecast, colour: "--lab-muted", style: "line" });

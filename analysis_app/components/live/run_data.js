@@ -2,7 +2,8 @@
 
 import { Series } from "../lib/series.js";
 
-const KEPT = ["train/loss", "val/loss", "val/bits_per_byte", "train/grad_norm", "train/lr", "train/clipped",
+const KEPT = ["train/loss", "val/loss", "val/bits_per_byte", "val/subset_loss", "val/subset_loss_error",
+  "val/subset_bits_per_byte", "train/grad_norm", "train/lr", "train/clipped",
   "perf/tokens_per_second", "perf/memory_bytes", "stats/update_ratio", "forecast/final_val_loss", "forecast/low",
   "forecast/high"];
 const BY_LAYER = "stats/update_ratio";

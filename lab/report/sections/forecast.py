@@ -103,7 +103,7 @@ def _forecasts(record: RunRecord) -> list[Block]:
     series, total = record.of(metrics.FORECAST_FINAL_VAL_LOSS), record.status.total_steps
     if not len(series) or not total:
         return []
-    final = record.val.last if record.ended_well else None
+    final = record.final_val if record.ended_well else None
     low, high = record.of(metrics.FORECAST_LOW), record.of(metrics.FORECAST_HIGH)
     rows = []
     for share in SHARES:

@@ -9,6 +9,7 @@ from lab.report.run_record import RunRecord
 from lab.report.sections.attention import strongest
 from lab.runs import metrics
 from lab.runs.next_commands import fork
+from lab.runs.validation import on_whole_or_subset
 
 UNUSED = 0.1  # share of dead units from which on pruning is proposed
 SETTLED = 0.6  # share of positions at which a depth must agree with the final guess
@@ -24,7 +25,7 @@ def _fine_tuning(record: RunRecord) -> str:
     if not record.checkpoints:
         return ""
     best = next((info for info in record.checkpoints if "best" in info.aliases), record.checkpoints[-1])
-    value = best.losses.get(metrics.VAL_LOSS)
+    value = on_whole_or_subset(best.losses)
     known = f" (validation {loss(value)})" if isinstance(value, float) else ""
     text = f"--data.corpus text --data.path YOUR.txt --data.tokenizer {quoted(record.run.tokenizer_path)}"
     command = fork(record.run, best.step, text, f"--horizon.steps {best.step + max(1, best.step // 2)}")

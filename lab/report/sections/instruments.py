@@ -113,8 +113,9 @@ def _of_noise(record: RunRecord) -> list[Sign]:
 
 def _silent(record: RunRecord, spoke: set[str]) -> str:
     """Which instruments measured and showed nothing with a step, and which did not measure."""
-    silent = [name for name, metric in MEASURED.items() if len(record.of(metric)) and name not in spoke]
-    off = [name for name in ("reference texts", "validation", "gradient norm") if not len(record.of(MEASURED[name]))]
+    kept = {**MEASURED, "validation": record.val_metric}
+    silent = [name for name, metric in kept.items() if len(record.of(metric)) and name not in spoke]
+    off = [name for name in ("reference texts", "validation", "gradient norm") if not len(record.of(kept[name]))]
     off += [] if record.samples else ["samples"]
     told = f"Measured without showing anything first: {listed(silent)}." if silent else ""
     told += f" Not measured: {listed(off)}." if off else ""

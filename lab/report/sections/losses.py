@@ -26,6 +26,7 @@ from lab.report.markup import code
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
 from lab.runs.events import Failed
+from lab.runs.facts import dig
 from lab.runs.seams import Seam, told_changes
 from lab.units import UNKNOWN, count
 
@@ -50,12 +51,25 @@ def losses(record: RunRecord) -> Section:
         return Section("The loss curve", [Paragraph("No loss was logged that is a number: there is no curve to show.")])
     found = loss_spikes(record)
     caption = (
-        "Training loss of each step (faint), its moving average, and validation loss. Shaded: the phases of the table"
-        " below. Dotted lines: events."
+        f"Training loss of each step (faint), its moving average, and validation loss{_on_what(record)}. Shaded: the"
+        " phases of the table below. Dotted lines: events."
     )
     blocks: list[Block] = [Picture("loss", lambda dark: draw(record, found, dark), caption)]
     blocks += bullets(list(_sentences(record, found)))
     return Section("The loss curve", [*blocks, *_phases(record), *_spikes(found)])
+
+
+def _on_what(record: RunRecord) -> str:
+    """What the validation curve was measured on, where that is not the whole split, and what its band is."""
+    errors = record.val_errors
+    if record.val_metric == metrics.VAL_LOSS or errors is None:
+        return ""
+    windows = dig(record.data, "val_subset", "windows")
+    n = f"{windows:,} random windows" if isinstance(windows, int) else "a random subset"
+    return (
+        f" on {n} of the held-out text, the same at every step and in all runs on it (standard error"
+        f" {errors[-1]:.3f} nats at the end; the band is twice that: inside lies the whole split's loss)"
+    )
 
 
 def draw(record: RunRecord, found: list[Spike], dark: bool) -> Figure:
@@ -88,6 +102,7 @@ def draw(record: RunRecord, found: list[Spike], dark: bool) -> Figure:
         named.append((phase.start, phase.end, name))
     return draw_loss(
         train.steps, train.values, trend=smooth(train).values, val=(record.val.steps, record.val.values),
+        val_error=record.val_errors, val_name="val, subset" if record.val_metric != metrics.VAL_LOSS else "val",
         baselines=record.baselines, phases=named, marks=sorted(marks), title=f"{record.name}: loss", dark=dark,
     )  # fmt: skip
 
@@ -155,10 +170,10 @@ def _start(record: RunRecord) -> str:
 
 
 def _end(record: RunRecord) -> str:
-    last, ended = record.val.last, smooth(record.train).last
+    last, ended = record.final_val, smooth(record.train).last
     if last is None:
         return f"There was no validation; the training loss ended at about {loss(ended)}." if ended is not None else ""
-    bits = record.of(metrics.VAL_BITS_PER_BYTE).last
+    bits = record.final_bits
     rivals = {name: value for name, value in record.baselines.items() if name != "floor"}
     beaten = [name for name, value in rivals.items() if last < value]
     missed = [name for name in rivals if name not in beaten]

@@ -67,9 +67,10 @@ function names(context, { right, top }, levels) {
 const STROKES = { smooth: [1, 0.3], dots: [1.25, 0.55], line: [1.6, 1] };
 
 /** @param {Lab.Context} context @param {Lab.Axes} axes @param {Lab.Curve} curve @param {number} smoothing */
-function draw(context, { across, up, x }, { data, colour = "--lab-accent", style = "line" }, smoothing) {
+function draw(context, { across, up, x }, { data, band, colour = "--lab-accent", style = "line" }, smoothing) {
   const [from, to] = data.between(x, across.low, across.high), xs = data.x(x), { y } = data;
   context.strokeStyle = context.fillStyle = css(colour);
+  if (band?.n) shade(context, { across, up, x }, data, band, from, to);
   context.lineJoin = "round";
   const look = style === "smooth" && !(smoothing > 0) ? "line" : style;
   path(context, thin(xs, y, data.low, data.high, from, to, across), up, ...STROKES[look]);
@@ -84,6 +85,31 @@ function draw(context, { across, up, x }, { data, colour = "--lab-accent", style
   const end = data.n - 1, last = data.lastIndex;
   if (end > 0 && last < end)
     shape(context, "cross", across(xs[Math.max(0, last)]), last < 0 ? 20 : up(y[last]), css("--lab-bad"), 6);
+}
+
+/**
+ * Two standard errors up and down: where the whole lies, of which the curve is a sample, 19 times in 20.
+ * @param {Lab.Context} context
+ * @param {Lab.Axes} axes
+ * @param {import("../series.js").Series} data
+ * @param {import("../series.js").Series} band
+ * @param {number} from
+ * @param {number} to
+ */
+function shade(context, { across, up, x }, data, band, from, to) {
+  const xs = data.x(x), steps = data.x("step"), known = [];
+  for (let i = from; i < to; i++) {
+    const error = 2 * band.y[band.nearest("step", steps[i])];
+    if (error >= 0 && !Number.isNaN(data.y[i])) known.push([across(xs[i]), data.y[i], error]);
+  }
+  if (!known.length) return;
+  context.globalAlpha = 0.16;
+  context.beginPath();
+  for (const [at, value, error] of known) context.lineTo(at, up(value + error));
+  // On a logarithmic axis nothing lies below 0.
+  for (const [at, value, error] of known.reverse()) context.lineTo(at, up(Math.max(value - error, value / 10)));
+  context.fill();
+  context.globalAlpha = 1;
 }
 
 /**
