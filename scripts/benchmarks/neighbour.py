@@ -28,7 +28,7 @@ from scripts.benchmarks.measure import Options, Row
 from scripts.benchmarks.workloads import library_text
 from scripts.page_server import BROWSER_FLAGS, find_chromium
 
-SETTLE, WINDOW, PHASE = 8.0, 12.0, 3.0  # seconds: to adapt, that are measured, for which a neighbour comes or goes
+SETTLE, WINDOW, PHASE = 8.0, 10.0, 3.0  # seconds: to adapt, that are measured, for which a neighbour comes or goes
 STARTED_STEPS = 5
 CHOSEN = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # a user's choice would be measured instead
 MODEL = {

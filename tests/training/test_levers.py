@@ -16,6 +16,7 @@ from lab.training.levers import (
     best_precision,
     choose_levers,
 )
+from lab.waiting import SLEEP, SPIN, Measured
 
 TINY = GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=11)
 
@@ -169,3 +170,32 @@ def test_the_loss_goes_by_the_vocabulary_and_dropout_by_its_probability() -> Non
     assert (small.loss, small.dropout) == ("whole", "torch")
     elsewhere = choose_levers(config=large, device="cuda")
     assert (elsewhere.loss, elsewhere.dropout, elsewhere.keep_memory) == ("whole", "torch", False)
+
+
+@pytest.mark.usefixtures("_threads")
+def test_others_are_watched_for_unless_the_user_says_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[str] = []
+    monkeypatch.setattr(levers, "watch_neighbours", lambda: watched.append("on"))
+    choose_levers(LeverConfig(give_way=False), config=TINY, device="cpu").apply(GPT(TINY))
+    assert not watched
+    choose_levers(config=TINY, device="cpu").apply(GPT(TINY))
+    assert watched == ["on"]
+
+
+@pytest.mark.parametrize(
+    ("usable", "found", "asked", "threads", "why"),
+    [
+        ("two cores", Measured(SPIN, 1), None, 1, "the fastest in a trial on this machine"),
+        ("two cores", Measured(SLEEP, 2), None, 2, "the fastest in a trial on this machine, those that wait asleep"),
+        ("two cores", Measured(SPIN, 2), None, 2, "two cores"),
+        ("two cores", Measured(SPIN, 1), 2, 2, "asked for"),
+        ("OMP_NUM_THREADS", Measured(SPIN, 1), None, 2, "OMP_NUM_THREADS"),
+    ],
+)
+def test_the_trial_counts_where_the_user_has_not_chosen(
+    usable: str, found: Measured, asked: int | None, threads: int, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(levers, "usable_threads", lambda: (2, usable))
+    monkeypatch.setattr(levers, "adopted", [found])
+    chosen = choose_levers(LeverConfig(threads=asked), device="cpu")
+    assert (chosen.threads, chosen.reasons["threads"]) == (threads, why)
