@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from lab.callbacks.compiling import CompileBeside
 from lab.callbacks.forecast import Reforecast
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
@@ -58,10 +59,12 @@ def make_trainer(
     bars = [LabProgressBar()] if bar and settings.group("trainer")["enable_progress_bar"] is not False else []
     wanted, levers = settings.group("levers"), decisions.levers
     fewer = wanted.threads is None and not os.environ.get(THREADS_VARIABLE)
+    beside = levers.compile == "beside"
     callbacks = [
         settings.group("log"),
         LooksBudget(),
         Neighbours(levers.threads, levers.give_way and levers.device == "cpu", fewer),
+        *([CompileBeside(levers, settings.values.data.cache_dir)] if beside else []),
         *(settings.group(instrument.group) for instrument in INSTRUMENTS),
         settings.group("validation"),
         Reforecast(forecast),

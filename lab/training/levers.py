@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -42,8 +42,9 @@ class LeverConfig:
         dropout: torch, bytes (one random byte a number, p rounded to 1/256), or auto: bytes on a CPU.
         keep_memory: Keep freed memory for the next step instead of giving it back to the system. None: on a
             CPU, where the allocator is glibc's.
-        compile: torch.compile the network, in place. None: no. Costs half a minute before the first step;
-            pays off in long runs on a GPU.
+        compile: true: torch.compile the network, in place, half a minute before the first step; for long runs on a
+            GPU. beside (CPU): a second process compiles, and the run changes over to compiled steps once they are
+            ready, within a minute or two. None: no.
         give_way: On a CPU, while other programs want its processors: let waiting threads sleep, and try fewer of
             them where a step still takes long. The number of threads stays where it is set.
     """
@@ -53,11 +54,13 @@ class LeverConfig:
     loss: LossKernel = "auto"
     dropout: DropoutKernel = "auto"
     keep_memory: bool | None = None
-    compile: bool | None = None
+    compile: bool | Literal["beside"] | None = None
     give_way: bool = True
 
     def __post_init__(self) -> None:
         problems = []
+        if self.compile not in (None, True, False, "beside"):
+            problems.append(f"levers.compile is {self.compile!r}: choose true, false or beside")
         if self.threads is not None and self.threads < 1:
             problems.append(f"levers.threads is {self.threads}: give a number of at least 1")
         for name, choices in (("attention", Kernel), ("loss", LossKernel), ("dropout", DropoutKernel)):
@@ -85,7 +88,7 @@ class Levers:
     fused: bool
     threads: int
     keep_memory: bool
-    compile: bool
+    compile: bool | Literal["beside"]
     reasons: dict[str, str] = field(default_factory=dict)
     give_way: bool = True
 
@@ -98,7 +101,7 @@ class Levers:
         return [f"{name} {_shown(getattr(self, name))} ({why})" for name, why in self.reasons.items()]
 
     def apply(self, model: GPT) -> None:
-        """Set threads, memory and kernels; compile, where asked, in place (state dict names stay)."""
+        """Set threads, memory and kernels; compile, where asked for before the first step, in place."""
         torch.set_num_threads(self.threads)
         if self.give_way and self.device == "cpu":
             watch_neighbours()
@@ -107,7 +110,7 @@ class Levers:
         model.set_attention_kernel(self.attention)
         model.set_loss_kernel(self.loss)
         model.set_dropout_kernel(self.dropout)
-        if self.compile:
+        if self.compile is True:
             model.compile()
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -136,11 +139,13 @@ def choose_levers(
         recorded: `as_dict()` of the run that is resumed. Kept where the device is of the same kind, so that
             the numbers stay the same; the reason then says what the machine would take. Threads are not kept.
 
-    Raises ValueError for a precision that the device cannot compute in.
+    Raises ValueError for what the device cannot do.
     """
     wanted = wanted or LeverConfig()
     name = str(device or best_device())
     kind = torch.device(name).type
+    if wanted.compile == "beside" and kind != "cpu":
+        raise ValueError(f"levers.compile is beside: that is for a CPU; on {name} take true, or leave it out")
     recorded = recorded if recorded and recorded.get("device", {}).get("value") == name else {}
     asked = {
         **{lever: None if value == "auto" else value for lever, value in vars(wanted).items()},
@@ -171,7 +176,7 @@ def choose_levers(
         fused=decide("fused", *best_fused(kind)),
         threads=threads,
         keep_memory=decide("keep_memory", *best_memory(kind)),
-        compile=decide("compile", False, "costs half a minute; levers.compile=true for long runs on a GPU"),
+        compile=decide("compile", False, "pays off in long runs: levers.compile=beside on a CPU, true on a GPU"),
         reasons=reasons,
         give_way=wanted.give_way,
     )

@@ -96,6 +96,17 @@ def test_fp16_on_a_cpu_is_refused_where_lightning_would_take_another() -> None:
 def test_impossible_settings_are_all_named() -> None:
     with pytest.raises(ValueError, match=r"levers\.threads is 0.*\n.*levers\.attention is 'flash'"):
         LeverConfig(threads=0, attention="flash")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"levers\.compile is 'later': choose true, false or beside"):
+        LeverConfig(compile="later")  # type: ignore[arg-type]
+
+
+def test_compiling_beside_is_for_a_cpu_and_leaves_the_first_steps_as_they_are() -> None:
+    with pytest.raises(ValueError, match=r"levers\.compile is beside: that is for a CPU; on cuda take true"):
+        choose_levers(LeverConfig(compile="beside"), config=TINY, device="cuda")
+    chosen, model = choose_levers(LeverConfig(compile="beside", threads=1), config=TINY, device="cpu"), GPT(TINY)
+    chosen.apply(model)
+    assert model._compiled_call_impl is None
+    assert "compile beside (asked for)" in chosen.lines()
 
 
 @pytest.mark.parametrize(
