@@ -55,6 +55,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> type[Soon]:
 
 
 def fit(folder: Path, *more: str) -> Path:
+    folder.mkdir(exist_ok=True)
     assert main(["fit", *tiny_args(folder, *more)]) == 0
     return folder / "runs" / "tiny"
 
@@ -68,11 +69,11 @@ def test_steps_before_are_as_they_would_be_and_a_resumed_run_changes_over_where_
 ) -> None:
     plain, run = losses(fit(tmp_path / "plain", *QUIET)), fit(tmp_path / "beside", *BESIDE)
     assert decided(run) == [(6, True)]
-    assert "step 6: steps are compiled from here on, after 0 s of compiling beside" in capsys.readouterr().err
+    assert "step 6: steps are compiled from here on, after" in capsys.readouterr().err
     assert soon.made[0].ended
     assert (soon.made[0].graph.batch_size, soon.made[0].graph.context_length) == (4, 16)
     first = losses(run)
-    assert [step for step in first if first[step] == plain[step]] == [*range(1, 7)]
+    assert [step for step in first if first[step] == plain[step]] == [*range(6)]
 
     for checkpoint in [*(run / "checkpoints").glob("step-*8*"), *(run / "checkpoints").glob("step-*12*")]:
         checkpoint.unlink()
