@@ -20,6 +20,7 @@ import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ from lab.training.levers import Levers
 
 FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch keeps what it compiled; unset: below /tmp
 COMPILERS = ("g++", "clang++", "c++")
-OPTIONS = {"cpp.dynamic_threads": True}  # as many threads as the training has at that step, not as it began with
+OPTIONS: dict[str, Any] = {"cpp.dynamic_threads": True}  # as many threads as a step has, not as the run began with
 NICENESS = 10  # of the process beside: a tenth of a core that the training fills, all of one that it leaves
 
 

@@ -15,7 +15,14 @@ from lab.runs.events import Decided, InstrumentFailed, of_kind
 from lab.training.compiling import Graph
 from tests.tiny import losses, tiny_args
 
-QUIET = ("--validation.every=0", "--snapshots.every=0", "--probes.every=0", "--checkpoint.every=4", "--log.every=1")
+QUIET = (
+    "--validation.every=0",
+    "--snapshots.every=0",
+    "--probes.every=0",
+    "--checkpoint.every=4",
+    "--checkpoint.keep=9",
+    "--log.every=1",
+)
 BESIDE = (*QUIET, "--levers.compile", "beside")
 
 
