@@ -13,12 +13,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lab.deferred import install
+
 if TYPE_CHECKING:
     from lab.fitting import fit as fit
     from lab.loading import load as load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "fit", "load"]
+install()
 _ROOMS = {"fit": "lab.fitting", "load": "lab.loading"}
 
 

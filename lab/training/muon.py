@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from lab.training.uncompiled import uncompiled
+
 Scale = Literal["original", "match_rms_adamw"]
 
 # The quintic a·x + b·x³ + c·x⁵, applied five times, sends every singular value between about 0.003 and 1 into
@@ -55,6 +57,7 @@ def update_scale(rows: int, columns: int, scale: Scale) -> float:
     return math.sqrt(max(1.0, rows / columns))
 
 
+@uncompiled
 class Muon(torch.optim.Optimizer):
     """One optimizer over parameter groups of two kinds.
 

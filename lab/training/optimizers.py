@@ -15,6 +15,7 @@ from lab.model.layers import SwiGLU
 from lab.training.levers import best_fused
 from lab.training.machine import native_bf16
 from lab.training.muon import Muon, Scale
+from lab.training.uncompiled import uncompiled
 
 Name = Literal["adamw", "muon"]
 
@@ -98,6 +99,11 @@ class OptimizerConfig:
         ]
 
 
+@uncompiled
+class AdamW(torch.optim.AdamW):
+    """PyTorch's."""
+
+
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """One optimizer over all parameters that learn; the device is that of the parameters.
 
@@ -125,7 +131,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     else:
         # `fused` comes with the groups: given to AdamW itself it would leave unscaling fp16 gradients to the
         # kernel, and they would be clipped while still scaled.
-        optimizer = torch.optim.AdamW(groups)
+        optimizer = AdamW(groups)
     optimizer.register_load_state_dict_pre_hook(_refuse_another_optimizer)
     return optimizer
 
