@@ -3,10 +3,10 @@
 That is more than half of the time until a fit's first step. `install` is called by `import lab`, before any file can
 import Lightning. Two means:
 
-- A package is *put off* (`PUT_OFF`): it can be imported, and so can its files, but its own `__init__`, which imports all
-  of them, runs only when it is asked for a name that is not in the table. It is then complete, whoever asks.
-- While Lightning is imported, `torch._dynamo` is a stand-in (`_stand_in`) with the two names that Lightning wants of it.
-  Later it is what PyTorch makes of it: what compiles imports it.
+- A package is *put off* (`PUT_OFF`): it and its files can be imported, but its own `__init__`, which imports all of
+  them, runs only when it is asked for a name that is not in the table. It is then complete, whoever asks.
+- While Lightning is imported, `torch._dynamo` is a stand-in with the two names that Lightning wants of it. Later it is
+  what PyTorch makes of it: what compiles imports it.
 """
 
 from __future__ import annotations
@@ -66,9 +66,8 @@ def in_full(module: ModuleType) -> ModuleType:
     """The module itself, after its code has run."""
     with _running:
         if isinstance(module, Deferred):
-            assert module.__spec__ is not None and module.__spec__.loader is not None
             module.__class__ = ModuleType  # type: ignore[assignment]
-            module.__spec__.loader.loader.exec_module(module)  # type: ignore[attr-defined]
+            module.__spec__.loader.loader.exec_module(module)  # type: ignore[union-attr]
     return module
 
 

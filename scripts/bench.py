@@ -54,7 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", default=["A", "B", "Bd", "C"], choices=["A", "B", "Bd", "C"])
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each recipe")
-    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another version, of neighbour and looks")
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another version, of neighbour, looks, startup")
     parser.add_argument("--quick", action="store_true", help="tiny work, a few seconds: does everything run?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     args = parser.parse_args(argv)

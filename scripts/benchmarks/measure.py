@@ -33,7 +33,7 @@ class Options:
         quick: Tiny work, a few seconds in all: checks that everything runs and says nothing about speed.
         workloads: Of `train`: which ones.
         seeds: Of `recipe`: how many runs.
-        beside: Of `neighbour` and `looks`: another checkout of this project, to be compared with.
+        beside: Of `neighbour`, `looks` and `startup`: another checkout of this project, to be compared with.
     """
 
     threads: tuple[int, ...] = (1,)
