@@ -1,4 +1,4 @@
-"""What is put off comes in full as soon as it is asked for, and what Lightning was given in place of it tells the truth."""
+"""What is put off comes in full once it is asked for; what Lightning was given in its place tells the truth."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from functools import partial
 
+from lab import figures
 from lab.callbacks.activations import Activations, reference_activations, token_labels
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
-from lab.figures.attention import draw_attention, draw_head_grid, draw_head_scores
 from lab.interp import attention_patterns, head_scores
 from lab.training.callback import FitContext
 
@@ -54,14 +54,14 @@ class AttentionMaps(Instrument):
         patterns = attention_patterns(found.text)[:, 0]
         dashboards.picture(
             "attention/text",
-            lambda: draw_head_grid(patterns, title="Attention on a validation text", remark=when),
+            lambda: figures.draw_head_grid(patterns, title="Attention on a validation text", remark=when),
             step,
         )
         if found.repeated is not None:
             repeated = attention_patterns(found.repeated)[:, 0]
             dashboards.picture(
                 "attention/repeated",
-                lambda: draw_head_grid(
+                lambda: figures.draw_head_grid(
                     repeated,
                     title="Attention on random tokens, written twice",
                     remark=f"{when}; an induction head draws a stripe {found.period} - 1 tokens under the diagonal",
@@ -75,7 +75,7 @@ class AttentionMaps(Instrument):
         }
         dashboards.picture(
             "attention/scores",
-            lambda: draw_head_scores(scores, numbers=False, remark=f"{when}; chance: attending evenly"),
+            lambda: figures.draw_head_scores(scores, numbers=False, remark=f"{when}; chance: attending evenly"),
             step,
         )
         self._draw_asked_for(dashboards, found, fit, when)
@@ -92,6 +92,6 @@ class AttentionMaps(Instrument):
             labels = token_labels(fit.data, found.text.tokens[0].tolist())
             dashboards.picture(
                 f"attention/layer{layer}.head{head}",
-                partial(draw_attention, pattern, labels, title=f"Layer {layer}, head {head}", remark=when),
+                partial(figures.draw_attention, pattern, labels, title=f"Layer {layer}, head {head}", remark=when),
                 fit.step,
             )

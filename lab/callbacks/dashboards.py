@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
-from tensorboard.compat.proto.summary_pb2 import Summary
 
-from lab.figures.canvas import rendered
+from lab import figures
 from lab.units import short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from tensorboard.compat.proto.summary_pb2 import Summary
 
 MOST_WANDB_BINS = 512  # of a histogram; Weights & Biases refuses more
 
@@ -47,12 +48,11 @@ class Dashboards:
         """An image; it is not even drawn where there is no dashboard."""
         if not self:
             return
-        pixels = rendered(draw())
+        pixels = figures.rendered(draw())
         for logger in self.loggers:
             if isinstance(logger, TensorBoardLogger):
                 # `add_image` would convert it to floats and back and compress harder: twice the time.
-                summary = Summary(value=[Summary.Value(tag=name, image=as_png(pixels))])
-                logger.experiment._get_file_writer().add_summary(summary, step)
+                logger.experiment._get_file_writer().add_summary(as_summary(name, pixels), step)
             elif is_wandb(logger):
                 import wandb
 
@@ -107,12 +107,16 @@ class Dashboards:
         logger.log_metrics({**values, "tokens": self.tokens_at(step)}, step)
 
 
-def as_png(pixels: NDArray[np.uint8]) -> Summary.Image:
+def as_summary(name: str, pixels: NDArray[np.uint8]) -> Summary:
     """An image `[height, width, 3]` as TensorBoard stores it."""
+    from PIL import Image
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     height, width = pixels.shape[:2]
-    return Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue())
+    png = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=buffer.getvalue())
+    return Summary(value=[Summary.Value(tag=name, image=png)])
 
 
 def is_wandb(logger: Logger) -> bool:

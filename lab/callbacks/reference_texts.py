@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from lab import figures
 from lab.callbacks.activations import Activations, reference_activations, token_labels
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.instrument import Instrument
 from lab.callbacks.snapshots import Snapshots
 from lab.diagnosis import THRESHOLDS
-from lab.figures.predictions import draw_logit_lens, draw_token_loss
-from lab.figures.residual import draw_residual_norms
 from lab.files import sweep_temporaries
 from lab.interp import (
     LogitLens,
@@ -201,10 +200,12 @@ def draw(
 ) -> None:  # fmt: skip
     """The pictures of the first text."""
     when = dashboards.when(step)
-    dashboards.picture("predictions/token_loss", lambda: draw_token_loss(losses, labels, vocab_size, remark=when), step)
+    dashboards.picture(
+        "predictions/token_loss", lambda: figures.draw_token_loss(losses, labels, vocab_size, remark=when), step
+    )
     dashboards.picture(
         "predictions/logit_lens",
-        lambda: draw_logit_lens(
+        lambda: figures.draw_logit_lens(
             guesses.tolist(), lens.top_probabilities[:, 0, :, 0], labels, lens.labels, targets=labels[1:],
             remark=f"{when}; first guess for the next token at each depth",
         ),
@@ -213,6 +214,8 @@ def draw(
     shown = {name: norms.values[norms.labels.index(name), :, 0] for name in ("resid_post", "attn_out", "mlp_out")}
     dashboards.picture(
         "residual/norms",
-        lambda: draw_residual_norms(shown, labels, remark=f"{when}; L2 norms, bars: mean of all tokens but the first"),
+        lambda: figures.draw_residual_norms(
+            shown, labels, remark=f"{when}; L2 norms, bars: mean of all tokens but the first"
+        ),
         step,
     )

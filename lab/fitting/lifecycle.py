@@ -6,10 +6,10 @@ from typing import Any
 
 from lightning.pytorch.utilities.memory import is_oom_error
 
+from lab import figures
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.loggers import close_loggers, make_loggers
 from lab.errors import NonFiniteLoss, SettingsError, WriteError
-from lab.figures.schedule import draw_schedule
 from lab.files import write_json, write_whole
 from lab.fitting.decisions import Decisions, decide
 from lab.fitting.disk_space import room_notes
@@ -209,7 +209,7 @@ def schedule_figure(settings: Settings, total_steps: int) -> Any:
     every = max(1, total_steps // SCHEDULE_POINTS)
     steps = sorted({*range(0, total_steps, every), total_steps - 1})
     factors = [lr_factor(s, total_steps, module.schedule_config) for s in steps]
-    return draw_schedule(
+    return figures.draw_schedule(
         steps,
         {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()},
         phases=module.schedule_config.phases(total_steps),
