@@ -13,3 +13,5 @@ Rooms, each importing only from those before it:
 
 It knows the trainer only by the run directories: nothing of training is imported here.
 """
+
+import lab  # before Gradio: puts off what that imports and the page does not use

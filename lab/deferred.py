@@ -1,12 +1,13 @@
-"""Puts off what Lightning imports and no run here uses: TorchDynamo with SymPy, and most of torchmetrics.
+"""Puts off what Lightning and Gradio import and nothing here uses: TorchDynamo, SymPy, most of torchmetrics, pandas.
 
-That is more than half of the time until a fit's first step. `install` is called by `import lab`, before any file can
-import Lightning. Two means:
+That is more than half of the time until a fit's first step, and a third of that until the page answers. `install` is
+called by `import lab`, before any file can import these. Three means:
 
 - A package is *put off* (`PUT_OFF`): it and its files can be imported, but its own `__init__`, which imports all of
   them, runs only when it is asked for a name that is not in the table. It is then complete, whoever asks.
 - While Lightning is imported, `torch._dynamo` is a stand-in with the two names that Lightning wants of it. Later it is
   what PyTorch makes of it: what compiles imports it.
+- Gradio writes a file of types beside each of its components whenever it is imported; it is left as it was installed.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ PUT_OFF: dict[str, dict[str, Callable[[str], Any]]] = {
     },
     "torchmetrics.utilities": {"rank_zero_warn": _from("torchmetrics.utilities.prints")},
     "torchmetrics.wrappers": {},
+    "pandas": {},  # Gradio's cache imports it
     PLOT: {  # it imports matplotlib, for annotations
         "_AX_TYPE": lambda _: object,
         "_PLOT_OUT_TYPE": lambda _: object,
@@ -49,6 +51,8 @@ PUT_OFF: dict[str, dict[str, Callable[[str], Any]]] = {
     },
 }
 """Module → the names that may be asked of it without running it, and what is answered."""
+FIRST = ("pandas",)
+"""Those whose own `__init__` has to run before their files."""
 
 
 class Deferred(ModuleType):
@@ -57,7 +61,7 @@ class Deferred(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if known := PUT_OFF[self.__name__].get(name):
             return known(name)
-        if name.startswith("__") and name != "__all__":  # what tools ask of every module that there is
+        if name.startswith("__") and name not in ("__all__", "__version__"):  # what tools ask of every module
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return getattr(in_full(self), name)
 
@@ -112,6 +116,26 @@ class _WithoutDynamo(_Loader):
             del sys.modules[DYNAMO]
 
 
+class _WithoutTypeFiles(_Loader):
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the code, and leave out what writes the files."""
+        self.loader.exec_module(module)
+        module.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]
+
+
+class _Already(_Loader):
+    """Of a file that was imported while its package came in full: it stays that module."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = sys.modules[spec.name]
+        self.spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It has run."""
+        module.__spec__ = self.spec
+
+
 class _IsCompiled(type):
     def __instancecheck__(cls, instance: object) -> bool:
         real = sys.modules.get(f"{DYNAMO}.eval_frame")  # unless it is imported, nothing was compiled
@@ -140,6 +164,10 @@ class _Finder:
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """None for every other module."""
+        package = sys.modules.get(name.rpartition(".")[0])
+        if isinstance(package, Deferred) and package.__name__ in FIRST:
+            in_full(package)
+            return ModuleSpec(name, _Already(None)) if name in sys.modules else None  # type: ignore[arg-type]
         loader = LOADERS.get(name)
         if loader is None or (spec := PathFinder.find_spec(name, path, target)) is None or spec.loader is None:
             return None
@@ -147,7 +175,11 @@ class _Finder:
         return spec
 
 
-LOADERS: dict[str, type[_Loader]] = {"lightning": _WithoutDynamo, **dict.fromkeys(PUT_OFF, _Later)}
+LOADERS: dict[str, type[_Loader]] = {
+    "lightning": _WithoutDynamo,
+    "gradio.component_meta": _WithoutTypeFiles,
+    **dict.fromkeys(PUT_OFF, _Later),
+}
 
 
 def install() -> None:

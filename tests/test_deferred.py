@@ -79,3 +79,32 @@ def test_a_metric_plots() -> None:
 def test_lightning_imported_first_stays_as_it_is() -> None:
     code = "import torch._dynamo, lightning, torchmetrics, lab; print(torch._dynamo.OptimizedModule.__module__)"
     assert said_by(code) == "torch._dynamo.eval_frame"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "import pandas as pd; print(type(pd.DataFrame({'a': [1]})).__name__)",
+        "from pandas import DataFrame as found; print(found.__name__)",
+        "import pandas.core.frame as files; import pandas; print(files.DataFrame.__name__ * (files.DataFrame is"
+        " pandas.DataFrame and files is pandas.core.frame and files.__spec__.name == 'pandas.core.frame'))",
+        "from pandas.core.frame import DataFrame as found; print(found.__name__)",
+    ],
+)
+def test_pandas_is_there_for_whoever_uses_it(asked: str) -> None:
+    pytest.importorskip("pandas")
+    assert said_by(f"import sys, lab, pandas; print('pandas.core' in sys.modules); {asked}") == "False\nDataFrame"
+
+
+@pytest.mark.slow
+def test_gradio_comes_without_pandas_and_writes_no_files_of_types() -> None:
+    code = """
+        import sys, lab
+        from pathlib import Path
+        read = []
+        sys.addaudithook(lambda event, given: read.append(str(given[0])) if event == "open" else None)
+        import gradio
+        print("pandas.core" in sys.modules, [name for name in read if name.endswith(".pyi")])
+        print(gradio.HTML("text").change is not None)
+    """
+    assert said_by(code) == "False []\nTrue"
