@@ -56,6 +56,24 @@ def test_the_cache_writes_what_the_reference_writes(quick: list[dict[str, Any]])
     assert agreement == [1.0]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1000)
+def test_startup_is_measured_beside_another_checkout(tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    assert bench.main(["startup", "--quick", "--beside", str(ROOT), "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())["rows"]
+    names = ["--help", "runs, 10 of them", "fit to its first step on pico", "the page's first answer"]
+    assert [(row["workload"], row["variant"]) for row in rows] == [(n, v) for n in names for v in ("beside", "lab")]
+    assert all(row["ratio"] > 0 and row["milliseconds"] > 0 for row in rows)
+    assert [row["ratio"] for row in rows if row["variant"] == "beside"] == [1.0] * 4
+
+
+def test_what_is_no_checkout_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["startup", "--beside", str(tmp_path)])
+    assert f"--beside {tmp_path}: no checkout of this project" in capsys.readouterr().err
+
+
 def build_adder(start: int) -> Any:
     """A process of next to no work."""
     return lambda n: start + n
