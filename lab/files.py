@@ -173,7 +173,8 @@ def read_yaml(path: Path) -> dict[str, Any] | None:
     import yaml  # 15 ms that most readers of a run do not need
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it: 7 times as fast
+        content = yaml.load(path.read_text(encoding="utf-8"), loader)
     except FileNotFoundError:
         return None
     except OSError as error:

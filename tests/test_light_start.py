@@ -72,7 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_that_read_runs(place: Path, command: str, unused: set[str]) -> None:
     words = command.split()
     root = [] if words[-1] == "--help" else ["--root", str(place / "runs")]
-    assert not unused & loaded("lab.__main__", *words, *root)
+    assert sorted(unused & loaded("lab.__main__", *words, *root)) == []
 
 
 @pytest.mark.slow
@@ -83,7 +83,8 @@ def test_commands_that_read_runs(place: Path, command: str, unused: set[str]) ->
         ("plan --help", {*NEVER, *DASHBOARDS, *PICTURES, *PAGE}),
         ("fit --tensorboard false", {*NEVER, *DASHBOARDS, *PAGE}),
         ("fit --tensorboard true", {*NEVER, *PAGE, "grpc"}),
-        ("plan --measure false", {*NEVER, *DASHBOARDS, *PICTURES, *PAGE}),
+        # It counts memory on fake tensors, for which PyTorch imports its compiler.
+        ("plan --measure false", {*TABLES, *DASHBOARDS, *PICTURES, *PAGE}),
         ("validate tiny", {*NEVER, *DASHBOARDS, *PICTURES, *PAGE}),
     ],
 )
@@ -96,7 +97,7 @@ def test_commands_that_train(place: Path, command: str, unused: set[str]) -> Non
             place, "--data.cache_dir", str(place / "cache"), steps=2, name="-".join((words[0], words[-1]))
         )
         words = [words[0], *settings, *words[1:]]
-    assert not unused & loaded("lab.__main__", *words)
+    assert sorted(unused & loaded("lab.__main__", *words)) == []
 
 
 @pytest.mark.slow
@@ -109,4 +110,4 @@ def test_the_page(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     found = set(json.loads(done.stdout.splitlines()[-1]))
-    assert not {*NEVER, *DASHBOARDS, *TRAINING, "matplotlib"} & found
+    assert sorted({*NEVER, *DASHBOARDS, *TRAINING, "matplotlib"} & found) == []
