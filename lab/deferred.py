@@ -171,7 +171,7 @@ class _Finder:
         loader = LOADERS.get(name)
         if loader is None or (spec := PathFinder.find_spec(name, path, target)) is None or spec.loader is None:
             return None
-        spec.loader = loader(spec.loader)
+        spec.loader = loader(spec.loader)  # type: ignore[assignment]
         return spec
 
 

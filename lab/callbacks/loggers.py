@@ -90,7 +90,7 @@ def _weights_and_biases(run: Run, *, offline: bool) -> Logger:
     from lightning.pytorch.loggers import WandbLogger
 
     run.wandb_dir.mkdir(exist_ok=True)
-    return WandbLogger(
+    logger = WandbLogger(
         save_dir=run.path,
         project=PROJECT,
         name=run.name,
@@ -100,6 +100,9 @@ def _weights_and_biases(run: Run, *, offline: bool) -> Logger:
         mode="offline" if offline else "online",  # `offline` alone is not seen once W&B has read its settings
         log_model=False,
     )
+    # Lightning passes it on without being asked, and W&B warns of it whenever it is given.
+    logger._wandb_init.pop("anonymous", None)
+    return logger
 
 
 def why_offline() -> str | None:

@@ -17,7 +17,7 @@ from wandb.proto import wandb_internal_pb2
 from lab.__main__ import main
 from lab.callbacks.loggers import make_loggers
 from lab.runs import create_run, open_run
-from tests.tiny import tiny_args
+from tests.tiny import lab, tiny_args
 
 EVERYTHING = {"scalars": 0, "images": 0, "histograms": 0, "tensors": 0}
 BLOCK = 32768
@@ -159,3 +159,10 @@ def test_a_dashboard_that_cannot_begin_is_left_out(tmp_path: Path, monkeypatch: 
     found, notes = make_loggers(run, tensorboard=True, wandb="off", start_step=0, configuration={})
     assert found == []
     assert "the run goes on without it" in notes[0]
+
+
+@pytest.mark.slow
+def test_offline_wandb_warns_of_nothing(tmp_path: Path) -> None:
+    done = lab("fit", *tiny_args(tmp_path, "--wandb", "offline", steps=2))
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in (done.stdout + done.stderr).lower()
