@@ -50,11 +50,13 @@ take_turn() {
     done
     echo $$ >.venv.lock/process
     trap 'end_turn' EXIT
-    trap 'end_turn; exit 130' INT TERM
+    trap 'exit 130' INT TERM
 }
 
+# A .venv that this set-up began and did not finish goes: what was downloaded lies in the installer's cache.
 end_turn() {
     trap - EXIT INT TERM
+    [ -z "${BEGUN:-}" ] || rm -rf .venv
     rm -rf .venv.lock
 }
 
@@ -62,12 +64,24 @@ end_turn() {
 
 has_pip() { "$VENV_PYTHON" -m pip --version >/dev/null 2>&1; }
 
-# A .venv whose Python has gone, or that came from another machine, is made anew. Without pip: see choose_installer.
+# What compiled packages are made for: the version of Python, the system, the processor.
+made_for() { "$VENV_PYTHON" -c 'import os, sys; print(*sys.version_info[:2], sys.platform, os.uname().machine)'; }
+
+# Whether .venv works here. One that came from another machine may start, by a Python of that machine's path, and find
+# no packages, or none that load. One in which an installer was killed holds packages with files missing, which
+# installers take for installed. A .venv that these scripts did not make has no note of what it is for, and is kept.
+venv_fits() {
+    runs_well "$VENV_PYTHON" || return 1
+    [ ! -e .venv/made-for ] || { [ ! -e .venv/unfinished ] && made_for | cmp -s - .venv/made-for; }
+}
+
+# A .venv that does not fit is made anew. Without pip: see choose_installer.
 make_venv() {
-    runs_well "$VENV_PYTHON" && return
+    venv_fits && return
     python=$(find_python) || return 1
     say "making .venv with $("$python" --version)"
-    reason=$("$python" -m venv --clear --without-pip .venv 2>&1) && return
+    BEGUN=yes
+    reason=$("$python" -m venv --clear --without-pip .venv 2>&1) && made_for >.venv/made-for && return
     say "$reason"
     say "No virtual environment could be made. Debian, Ubuntu: sudo apt-get install python3-venv"
     return 1
@@ -82,14 +96,19 @@ some_pip() {
     fi
 }
 
+# Whether "$1" is a uv that chooses among torch's builds (0.6.9 and newer).
+is_uv() { "$1" pip install --help 2>/dev/null | grep -q -e --torch-backend; }
+
 # INSTALL becomes the command that installs: uv (one on the path, one in .venv, or one that pip brings), else pip.
 choose_installer() {
     INSTALL=
     if [ "${LAB_INSTALLER:-uv}" = uv ]; then
-        if uv --version >/dev/null 2>&1; then
+        if is_uv uv; then
             INSTALL="uv pip install"
-        elif [ -x .venv/bin/uv ] || some_pip install --quiet uv >/dev/null 2>&1 && [ -x .venv/bin/uv ]; then
+        elif [ -x .venv/bin/uv ] || reason=$(some_pip --retries 1 install --quiet uv 2>&1) && [ -x .venv/bin/uv ]; then
             INSTALL=".venv/bin/uv pip install"
+        elif is_common "$reason"; then
+            return 1
         fi
     fi
     if [ -n "$INSTALL" ]; then
@@ -124,6 +143,34 @@ hand_on_pips_settings() {
     [ -z "$more" ] || export UV_INDEX="${UV_INDEX:-$more}" UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"
 }
 
+# ---------------------------------------------------------------- why an installation failed
+
+# free_room FOLDER: MB that are left on its disk.
+free_room() { df -Pk "$1" | awk 'END { print int($4 / 1024) }'; }
+
+# is_common WORDS: says the reason of a failure and its remedy in a line, where an installer's words tell it.
+is_common() {
+    case $1 in
+        *"No space left on device"*) say "A disk is full: make room (uv's cache: uv cache clean), then run this again: $0" ;;
+        *ertificate*) say "A certificate is not trusted: SSL_CERT_FILE=/path/to/your/company.pem $0" ;;
+        *"client error (Connect)"* | *"operation timed out"* | *Connection*Error* | *Connect*Timeout* | *ProxyError*)
+            say "The index of packages cannot be reached. Connect to the network, then run this again: $0" \
+                "(behind a proxy: HTTPS_PROXY=http://HOST:PORT $0)" ;;
+        *"SOCKS support"*) say "pip cannot use a SOCKS proxy: name one for HTTP (HTTPS_PROXY=http://HOST:PORT $0), or install uv" ;;
+        *"Failed to build"* | *"build backend"*)
+            say "A package has no build for $("$VENV_PYTHON" --version) on $(uname -sm), and cannot be built here:" \
+                "take another Python, such as LAB_PYTHON=python3.13 $0" ;;
+        *) return 1 ;;
+    esac
+}
+
+tell_failure() {
+    ! is_common "$1" || return 0
+    [ -z "$1" ] || say "$1"
+    say "The installation failed; the lines above say why. Run this again to go on: $0"
+    say "(by pip instead of uv: LAB_INSTALLER=pip $0)"
+}
+
 # ---------------------------------------------------------------- installing
 
 # What an installation depends on: the project file, and the folder that the editable install points to.
@@ -135,24 +182,44 @@ mark_installed() { fingerprint >".venv/installed-$1"; }
 
 has_gpu() { nvidia-smi -L >/dev/null 2>&1 || [ -e /dev/kfd ]; }
 
-# The build of torch: BACKEND becomes uv's word for it. PyPI's build for Linux on x86-64 is made for NVIDIA's GPUs and
+# plan REQUIREMENT OPTION …: what uv would install.
+plan() {
+    requirement=$1
+    shift
+    # shellcheck disable=SC2086  # a command of several words
+    $INSTALL --dry-run "$@" --editable "$requirement" 2>&1
+}
+
+# The newest CPU build of torch in the folders of wheels that pip is configured with, as `torch==…+cpu`; else nothing.
+# shellcheck disable=SC2086
+torch_on_disk() { $INSTALL --dry-run --no-index --no-deps torch 2>&1 | sed -n 's/^ + \(torch==.*+cpu\)$/\1/p'; }
+
+# The build of torch: BACKEND becomes uv's options for it. PyPI's build for Linux on x86-64 is made for NVIDIA's GPUs and
 # five times the download. Where there is none the CPU's is asked for, else the one that fits the driver; where that
-# source cannot be reached, PyPI's it is. PLAN becomes what uv is going to install.
+# source cannot be reached, one on disk or PyPI's it is. PLAN becomes what uv is going to install.
 choose_torch() {
     BACKEND=
-    # shellcheck disable=SC2086  # a command of several words
-    PLAN=$($INSTALL --dry-run --editable "$1" 2>&1) || { say "$PLAN" && return 1; }
+    PLAN=$(plan "$1") || { tell_failure "$PLAN" && return 1; }
     case $PLAN in *"+ nvidia-"*) ;; *) return 0 ;; esac
     if has_gpu; then wanted=auto; else wanted=cpu; fi
-    # shellcheck disable=SC2086
-    if plan=$(UV_HTTP_RETRIES=1 $INSTALL --torch-backend $wanted --dry-run --editable "$1" 2>&1); then
-        PLAN=$plan BACKEND="--torch-backend $wanted"
+    torch_on_disk >.venv.lock/torch
+    if better=$(UV_HTTP_RETRIES=1 plan "$1" --torch-backend $wanted); then
+        PLAN=$better BACKEND="--torch-backend $wanted"
+    elif [ $wanted = cpu ] && [ -s .venv.lock/torch ] && better=$(plan "$1" --constraint .venv.lock/torch); then
+        PLAN=$better BACKEND="--constraint .venv.lock/torch"
     elif [ $wanted = cpu ]; then
         say "download.pytorch.org, which has torch without CUDA, cannot be reached: this takes the build with it"
     fi
 }
 
-# Says what the plan costs, and whether the disk has the room. Sizes as measured in November 2026.
+# The folder of uv's cache, or the nearest one above it that is there.
+cache_folder() {
+    folder=$(${INSTALL%% pip*} cache dir 2>/dev/null) || folder=.
+    until [ -d "${folder:-.}" ]; do folder=$(dirname "$folder"); done
+    echo "${folder:-.}"
+}
+
+# Says what the plan costs, and whether the disks have the room. Sizes as measured in November 2026.
 announce() {
     count=$(printf '%s\n' "$PLAN" | grep -c '^ + ') || :
     case $PLAN in
@@ -161,11 +228,16 @@ announce() {
         *) room=100 cost="little to download" ;;
     esac
     say "installing $count packages into .venv: $cost"
-    free=$(df -Pk . | awk 'END { print int($4 / 1024) }')
-    if [ "$free" -lt $room ]; then
-        say "$PWD has $free MB of room left, the installation needs about $room MB. Make room, or move the project."
+    cache=$(cache_folder)
+    for folder in "$PWD" "$cache"; do
+        free=$(free_room "$folder")
+        [ "$free" -lt $room ] || continue
+        say "$folder has $free MB of room left, the installation needs about $room MB. Make room, or move the project" \
+            "(another folder for uv's cache: UV_CACHE_DIR)."
         return 1
-    fi
+    done
+    # On one disk uv links the files of its cache, else it copies them, and warns unless it is told to.
+    [ "$(df -P . | awk 'END { print $1 }')" = "$(df -P "$cache" | awk 'END { print $1 }')" ] || export UV_LINK_MODE=copy
 }
 
 # A line every ten seconds where no terminal shows the installer's own progress, until the file is gone.
@@ -177,43 +249,44 @@ tick() {
     done
 }
 
-# install REQUIREMENT: progress on a terminal, a line now and then elsewhere; errors always. pip comes along.
+# install REQUIREMENT: progress on a terminal, a line now and then elsewhere; errors always. pip comes along, one that
+# installs dependency groups.
 install() {
     choose_installer || return 1
     BACKEND=
     case $INSTALL in
         *uv*) choose_torch "$1" && announce || return 1 ;;
-        *) say "installing into .venv by pip: about five minutes" ;;
+        *) say "installing into .venv by pip: about five minutes; where torch comes with CUDA 2.9 GB to download, else 0.4" ;;
     esac
-    quiet=
-    if [ ! -t 2 ]; then
-        quiet=--quiet
+    : >.venv/unfinished
+    : >.venv.lock/errors
+    # shellcheck disable=SC2086
+    if [ -t 2 ]; then
+        $INSTALL $BACKEND 'pip>=25.1' --editable "$1"
+    else
         : >.venv.lock/installing
         tick &
+        $INSTALL --quiet $BACKEND 'pip>=25.1' --editable "$1" 2>.venv.lock/errors
     fi
-    # shellcheck disable=SC2086
-    $INSTALL $quiet $BACKEND pip --editable "$1"
     set -- $?
     rm -f .venv.lock/installing
-    return "$1"
+    [ "$1" -eq 0 ] || { tell_failure "$(cat .venv.lock/errors)" && return 1; }
+    rm .venv/unfinished
 }
 
 # set_up project | set_up docs | set_up test: .venv holds the project (and what its site or its tests need); instant
 # when it does already. The extra `test` includes `docs`. Cut short and run again, it goes on.
 set_up() {
-    is_installed "$1" && runs_well "$VENV_PYTHON" && return
+    is_installed "$1" && venv_fits && return
     take_turn || return 1
-    is_installed "$1" && runs_well "$VENV_PYTHON" && end_turn && return
+    is_installed "$1" && venv_fits && end_turn && return
     make_venv || return 1
     case $1 in
         project) requirement=".[page,wandb]" ;;
         *) requirement=".[page,wandb,$1]" ;;
     esac
-    if ! install "$requirement"; then
-        say "The installation failed; the lines above say why. Run this again to go on: $0"
-        say "(behind a proxy: HTTPS_PROXY=http://HOST:PORT; by pip instead of uv: LAB_INSTALLER=pip)"
-        return 1
-    fi
+    install "$requirement" || return 1
+    BEGUN=
     mark_installed "$1"
     mark_installed project
     [ "$1" != test ] || mark_installed docs

@@ -57,7 +57,7 @@ def test_attentions_and_hidden_states_are_those_of_transformers(config: GPTConfi
 
 @EVERY_SHAPE
 def test_activations_under_shared_names_are_those_of_transformer_lens(config: GPTConfig, tmp_path: Path) -> None:
-    pytest.importorskip("transformer_lens", reason="transformer-lens is not installed: the `peers` extra has it")
+    pytest.importorskip("transformer_lens", reason="transformer-lens is not installed: pip install --group peers")
     from transformer_lens.model_bridge import TransformerBridge
 
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)

@@ -12,7 +12,7 @@ from lab.exporting import save_gpt2
 from lab.model import GPT, GPTConfig
 from tests.variants import TINY
 
-bridge = pytest.importorskip("transformer_lens.model_bridge", reason="needs the extra 'peers'")
+bridge = pytest.importorskip("transformer_lens.model_bridge", reason="pip install --group peers")
 transformers = pytest.importorskip("transformers")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ["cat", "chmod", "cksum", "cmp", "cp", "dirname", "grep", "id", "mkdir", "sh", "env", "awk", "df", "du", "rm"]
-NEEDED += ["cut", "sed", "sleep"]
+NEEDED += ["cut", "sed", "sleep", "uname"]
 
 # Makes environments out of itself, notes what pip is asked for, and is a real Python for everything else.
 WORKING = """\
@@ -33,10 +33,10 @@ TOO_OLD = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'Python 3.10.1' || exit 1\n
 
 
 class Machine:
-    """A project with the scripts in it, and a PATH on which only the named programs are."""
+    """A project with the scripts, in a folder with a space in its name, and a PATH of the named programs alone."""
 
     def __init__(self, folder: Path) -> None:
-        self.project, self.bin, self.log = folder / "project", folder / "bin", folder / "log"
+        self.project, self.bin, self.log = folder / "a project", folder / "bin", folder / "log"
         (self.project / "scripts").mkdir(parents=True)
         (self.project / "tests").mkdir()
         self.bin.mkdir()
@@ -134,9 +134,10 @@ def test_without_a_usable_python_it_says_how_to_get_one(machine: Machine, others
 def test_lab_python_names_the_python_and_must_be_right(machine: Machine) -> None:
     machine.put("python3", SHIM)
     chosen = machine.put("another", WORKING)
-    refused = machine.run("quickstart", LAB_PYTHON="/nowhere/python")
-    assert refused.returncode == 1
-    assert "LAB_PYTHON=/nowhere/python" in refused.stderr
+    for python in ("/nowhere/python", str(machine.put("old", TOO_OLD))):
+        refused = machine.run("quickstart", LAB_PYTHON=python)
+        assert refused.returncode == 1
+        assert refused.stderr == f"LAB_PYTHON={python} is no Python of version 3.11 or newer that runs.\n"
     assert machine.run("quickstart", LAB_PYTHON=str(chosen)).returncode == 0
 
 
@@ -153,7 +154,7 @@ def test_tests_get_their_extras_then_pytest_with_its_arguments(machine: Machine)
     assert machine.run("test", "tests/model", "-k", "cache").returncode == 0
     tests, peers, run = machine.asked()
     assert tests.endswith("--editable .[page,wandb,test]")
-    assert peers.endswith("--editable .[test,peers]")
+    assert peers.endswith("--editable .[test] --group peers")
     assert run == "-m pytest --numprocesses 2 --dist loadfile tests/model -k cache"
     machine.run("quickstart")
     assert machine.asked() == [FIT], "what the tests need includes the project"
@@ -189,7 +190,7 @@ def test_peers_that_cannot_be_installed_do_not_keep_the_tests_from_running(machi
     machine.put("python3", failing)
     done = machine.run("test")
     assert done.returncode == 0
-    assert "pip install -e '.[test,peers]'" in done.stderr
+    assert "pip install -e '.[test]' --group peers" in done.stderr
     machine.run("test")
     assert machine.asked() == ["-m pytest --numprocesses 2 --dist loadfile"], "tried once"
 
@@ -199,12 +200,17 @@ def test_peers_that_cannot_be_installed_do_not_keep_the_tests_from_running(machi
 # Notes what it is asked for; its plan is the one for a machine with CUDA unless the CPU's build is asked for.
 UV = """\
 #!/bin/sh
-[ "$1" != --version ] || exit 0
+[ "$*" != "pip install --help" ] || { echo "${UV_KNOWS:---torch-backend}"; exit 0; }
+[ "$*" != "cache dir" ] || { echo "$CACHE"; exit 0; }
 echo "uv $*" >>"$LOG"
 case "$*" in
-    *--torch-backend*--dry-run*) [ -z "$UNREACHABLE" ] && echo " + torch==2.13.0+cpu" ;;
-    *--dry-run*) printf '%s\\n' " + torch==2.13.0" " + nvidia-cublas==13.1" ;;
-    *) [ -z "$UV_FAILS" ] && echo "$UV_DEFAULT_INDEX|$UV_FIND_LINKS|$UV_INDEX|$SSL_CERT_FILE" >>"$LOG.handed" ;;
+    *--dry-run*--torch-backend*) [ -z "$UNREACHABLE" ] && echo " + torch==2.13.0+cpu" ;;
+    *--no-index*) echo "$ON_DISK" ;;
+    *--dry-run*--constraint*) [ -z "$NOT_IN_BOUNDS" ] && sed 's/^/ + /' .venv.lock/torch ;;
+    *--dry-run*) [ -z "$REFUSES" ] || { echo "$REFUSES"; exit 2; }
+        printf '%s\\n' " + torch==2.13.0" " + nvidia-cublas==13.1" ;;
+    *) [ -z "$UV_FAILS" ] || { echo "$UV_FAILS" >&2; exit 2; }
+        echo "$UV_DEFAULT_INDEX|$UV_FIND_LINKS|$UV_INDEX|$SSL_CERT_FILE|$UV_LINK_MODE" >>"$LOG.handed" ;;
 esac
 """
 
@@ -235,6 +241,17 @@ def test_where_the_cpus_build_cannot_be_reached_it_is_said_what_comes_instead(wi
     assert "about 2.9 GB to download" in said
 
 
+def test_a_cpus_build_on_disk_is_taken_where_no_other_can_be_reached_and_the_bounds_allow_it(with_uv: Machine) -> None:
+    on_disk = {"UNREACHABLE": "yes", "ON_DISK": " + torch==2.13.0+cpu"}
+    asked, said = installed(with_uv, **on_disk)
+    assert "--constraint .venv.lock/torch" in asked
+    assert "about 0.4 GB to download" in said
+    shutil.rmtree(with_uv.project / ".venv")
+    asked, said = installed(with_uv, **on_disk, NOT_IN_BOUNDS="yes")
+    assert "--constraint" not in asked
+    assert "about 2.9 GB to download" in said
+
+
 def test_with_a_gpu_torch_fits_the_driver(with_uv: Machine) -> None:
     with_uv.put("nvidia-smi", "#!/bin/sh\n")
     assert "--torch-backend auto" in installed(with_uv)[0]
@@ -249,7 +266,7 @@ def test_without_uv_pip_brings_it_and_without_that_pip_installs(machine: Machine
     machine.put("python3", WORKING)
     done = machine.run("quickstart", LAB_INSTALLER="uv")
     assert done.returncode == 0, done.stderr
-    assert [line for line in machine.asked() if line.endswith("pip --editable .[page,wandb]")]
+    assert [line for line in machine.asked() if line.endswith("pip>=25.1 --editable .[page,wandb]")]
 
 
 def test_what_pip_is_configured_with_is_handed_on(with_uv: Machine) -> None:
@@ -263,7 +280,7 @@ global.index-url='https://mirror.example/simple'
     telling = WORKING.replace('"-m pip")', f'"-m pip") [ "$*" = "${{*%config list}}" ] || cat <<E\n{configured}E\n')
     with_uv.put("python3", telling)
     installed(with_uv)
-    assert Path(f"{with_uv.log}.handed").read_text().strip().split("|") == [
+    assert Path(f"{with_uv.log}.handed").read_text().strip().split("|")[:4] == [
         "https://mirror.example/simple",
         "/opt/wheels",
         "https://one.example/simple https://two.example/simple",
@@ -278,6 +295,115 @@ def test_a_disk_without_the_room_is_said_before_anything_is_fetched(with_uv: Mac
     assert done.returncode == 1
     assert "has 500 MB of room left, the installation needs about 1400 MB" in done.stderr
     assert all("--dry-run" in line for line in with_uv.asked() if line.startswith("uv"))
+
+
+def test_a_uv_that_is_too_old_to_choose_torchs_build_is_passed_over(with_uv: Machine) -> None:
+    done = with_uv.run("quickstart", LAB_INSTALLER="uv", UV_KNOWS="--link-mode")
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in with_uv.asked() if line.startswith("uv")]
+    assert [line for line in with_uv.asked() if line.endswith("pip>=25.1 --editable .[page,wandb]")]
+
+
+DF = """#!/bin/sh
+for folder; do :; done
+case $folder in . | *project) disk=a room=9999999 ;; *) disk=b room=${ROOM:-9999999} ;; esac
+printf '%s\\n' "Filesystem 1024-blocks Used Available" "/dev/$disk 9 9 $room 1% /"
+"""
+
+
+def test_a_cache_on_another_disk_is_copied_from_and_needs_room_too(with_uv: Machine) -> None:
+    (with_uv.bin / "df").unlink()
+    with_uv.put("df", DF)
+    installed(with_uv, CACHE="/usr")
+    assert Path(f"{with_uv.log}.handed").read_text().strip().endswith("|copy")
+    shutil.rmtree(with_uv.project / ".venv")
+    done = with_uv.run("quickstart", LAB_INSTALLER="uv", CACHE="/usr/not/there/yet", ROOM="512000")
+    assert done.returncode == 1
+    assert "/usr has 500 MB of room left" in done.stderr
+
+
+# ---------------------------------------------------------------- a line for what fails, and nothing half-made
+
+NO_NETWORK = """error: Request failed after 3 retries in 3.4s
+  cause: error sending request for url (https://pypi.org/simple/orjson/)
+  cause: client error (Connect)
+  cause: dns error"""
+NO_BUILD = "  x Failed to build `matplotlib==3.9.0`\n  |-> The build backend returned an error"
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (NO_NETWORK, "behind a proxy: HTTPS_PROXY="),
+        (NO_BUILD, "take another Python"),
+        ("cause: failed to write: No space left on device (os error 28)", "make room"),
+        ("cause: invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE="),
+    ],
+)
+@pytest.mark.parametrize("at", ["REFUSES", "UV_FAILS"])
+def test_what_is_common_is_said_in_a_line_with_the_remedy(with_uv: Machine, words: str, remedy: str, at: str) -> None:
+    done = with_uv.run("quickstart", LAB_INSTALLER="uv", **{at: words})
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert remedy in last
+    assert "quickstart" in last
+    assert "cause" not in done.stderr
+    assert "backend" not in done.stderr
+    assert not list(with_uv.project.glob(".venv*"))
+
+
+def test_what_is_not_common_is_said_in_the_installers_words(with_uv: Machine) -> None:
+    done = with_uv.run("quickstart", LAB_INSTALLER="uv", REFUSES="error: No solution found")
+    assert "error: No solution found" in done.stderr
+    assert "Run this again to go on" in done.stderr
+
+
+def test_without_network_and_uv_pip_is_not_waited_for(machine: Machine) -> None:
+    alone = (
+        'case "$*" in *" uv") echo "NewConnectionError(: Failed to establish a new connection)" >&2; exit 1 ;; esac; '
+    )
+    machine.put("python3", WORKING.replace('"-m pip")', f'"-m pip") {alone}'))
+    done = machine.run("quickstart", LAB_INSTALLER="uv")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == [line for line in done.stderr.splitlines() if "cannot be reached" in line]
+    assert not list(machine.project.glob(".venv*"))
+
+
+def test_an_environment_that_a_failed_set_up_found_stays(with_uv: Machine) -> None:
+    installed(with_uv)
+    (with_uv.project / "pyproject.toml").write_text("[project]\nname = 'changed'\n")
+    assert with_uv.run("quickstart", LAB_INSTALLER="uv", REFUSES=NO_NETWORK).returncode == 1
+    assert (with_uv.project / ".venv/bin/python").exists()
+
+
+def test_an_interrupted_set_up_leaves_nothing_half_made(machine: Machine) -> None:
+    machine.put("python3", WORKING.replace('[ -z "$PIP_FAILS" ]', "kill -TERM $PPID; sleep 1"))
+    done = machine.run("quickstart")
+    assert done.returncode == 130
+    assert not list(machine.project.glob(".venv*"))
+
+
+@pytest.mark.parametrize("trace", ["unfinished", "made-for"])
+def test_a_venv_that_was_cut_short_or_came_from_another_machine_is_made_anew(machine: Machine, trace: str) -> None:
+    machine.put("python3", WORKING)
+    machine.run("quickstart")
+    (machine.project / ".venv" / trace).write_text("3 9 darwin arm64\n")
+    (machine.project / ".venv/stale").touch()
+    done = machine.run("quickstart")
+    assert "making .venv" in done.stderr
+    assert len(machine.asked()) == 2
+    machine.run("quickstart")
+    assert machine.asked() == [FIT]
+
+
+def test_a_venv_that_the_scripts_did_not_make_is_kept(machine: Machine) -> None:
+    machine.put("python3", WORKING)
+    (machine.project / ".venv/bin").mkdir(parents=True)
+    shutil.copy(machine.bin / "python3", machine.project / ".venv/bin/python")
+    done = machine.run("quickstart", PIP_FAILS="yes")
+    assert done.returncode == 1
+    assert (machine.project / ".venv/bin/python").exists()
+    assert machine.run("quickstart").returncode == 0
 
 
 # ---------------------------------------------------------------- two set-ups, folders that cannot be written
