@@ -6,8 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from lab.data.bpe import PUBLISHED, tiktoken_holds
 from lab.data.corpora import SYNTHETIC
 from lab.presets import find_settings
 from lab.runs.configurations import flatten
@@ -39,7 +41,8 @@ def shrunk(args: list[str], folder: Path, *, steps: int = 3) -> list[str]:
     """`args` of a fit, and after them what makes it a matter of a second, under `folder`.
 
     What a configuration is about stays: the optimizer, the schedule, the model's switches, a made corpus, a text of
-    one's own. Another corpus gives way to a text of a few kilobytes, and a tokenizer that is downloaded to bytes.
+    one's own. Another corpus gives way to a text of a few kilobytes, and a tokenizer that is downloaded to bytes;
+    with a text of one's own it stays, and must be there already.
     """
     settings = given(args)
     changed = {
@@ -71,6 +74,7 @@ def _own_text(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     kind = settings.get("data.tokenizer", "bpe")
     changed: dict[str, Any] = {"data.vocab_size": 270} if kind == "bpe" else {}
     if settings.get("data.corpus") == "text":
+        require_vocabulary(kind)
         return changed
     text = folder / "corpus.txt"
     if not text.exists():
@@ -88,3 +92,9 @@ def _without_horizon(args: list[str]) -> list[str]:
         else:
             kept.append(flag)
     return kept
+
+
+def require_vocabulary(name: str) -> None:
+    """Skips where a published vocabulary is not on this machine: no test asks the network for it."""
+    if name in PUBLISHED and not tiktoken_holds(name):
+        pytest.skip(f"no vocabulary '{name}': set TIKTOKEN_CACHE_DIR to a folder where tiktoken has put it")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import socket
 import time
 from itertools import pairwise
@@ -18,6 +17,7 @@ from lab.data import bpe
 from lab.data.bpe import BPETokenizer, fast_pattern, from_merges, published_bpe, train_bpe
 from lab.data.tokenizers import from_json
 from lab.data.vocabulary import EOT
+from tests.shrunk import require_vocabulary
 
 MIXED = [
     "def f(x):\n    return x ** 2  # it's O(1)\n\n\n\tdone\r\n",
@@ -40,8 +40,7 @@ def trained() -> BPETokenizer:
 
 @pytest.fixture(scope="module")
 def gpt2() -> BPETokenizer:
-    if not os.environ.get("TIKTOKEN_CACHE_DIR"):
-        pytest.skip("no GPT-2 vocabulary: set TIKTOKEN_CACHE_DIR to a folder where tiktoken has put it")
+    require_vocabulary("gpt2")
     return published_bpe("gpt2")
 
 

@@ -17,6 +17,7 @@ from lab.exporting import save_gpt2
 from lab.loading import load
 from lab.loading.huggingface import load_gpt2
 from lab.model import GPT, GPTConfig
+from tests.shrunk import require_vocabulary
 from tests.variants import TINY
 
 SHAPES: list[dict[str, Any]] = [
@@ -191,12 +192,7 @@ def test_a_vocabulary_rounded_up_loses_the_ids_that_no_token_has(tmp_path: Path)
 
 
 def test_a_published_gpt2_gets_its_vocabulary(tmp_path: Path) -> None:
-    from lab.data.bpe import published_bpe
-
-    try:
-        published_bpe("gpt2", timeout=5)
-    except ValueError:
-        pytest.skip("no gpt2 vocabulary: set TIKTOKEN_CACHE_DIR to a folder that holds it")
+    require_vocabulary("gpt2")
     save_theirs(tmp_path, 50257)
     _, tokenizer = load(tmp_path)
     assert tokenizer.encode("Hello world").tolist() == [15496, 995]
