@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+PATIENCE = 1500.0
+"""Seconds after which a process counts as hanging."""
 
 
 @dataclass
@@ -65,7 +67,7 @@ def losses(run: Path) -> dict[int, str]:
     return {step: str(sorted(values.items())) for step, values in found.items()}
 
 
-def wait_for_step(run: Path, step: int, process: subprocess.Popen[bytes], seconds: float = 90.0) -> None:
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> None:
     """Return when metrics.jsonl has reached `step`, or the process has ended."""
     deadline = time.monotonic() + seconds
     metrics = run / "metrics.jsonl"
@@ -75,7 +77,7 @@ def wait_for_step(run: Path, step: int, process: subprocess.Popen[bytes], second
         time.sleep(0.02)
 
 
-def wait_until_at_work(run: Path, process: subprocess.Popen[bytes], seconds: float = 90.0) -> None:
+def wait_until_at_work(run: Path, process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> None:
     """Return when run.json names this very process: before that, Python itself may still be starting up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
@@ -101,7 +103,7 @@ def trial(number: int, root: Path, args: list[str], steps: int, truth: dict[int,
             break
         number_to_send = SIGNALS[(number + k) % len(SIGNALS)]
         process.send_signal(number_to_send)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
         sent.append(number_to_send.name)
         expected = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number_to_send]
         if json.loads((run / "run.json").read_text())["state"] == "completed":
@@ -116,7 +118,7 @@ def trial(number: int, root: Path, args: list[str], steps: int, truth: dict[int,
         else:
             resumed_from.append(json.loads((run / "checkpoints" / "last.json").read_text())["step"])
             process = fit(["--resume", name, "--run.root", str(root)])
-    _, err = process.communicate(timeout=300) if process.poll() is None else (b"", b"")
+    _, err = process.communicate(timeout=PATIENCE) if process.poll() is None else (b"", b"")
     state = json.loads((run / "run.json").read_text())["state"]
     if state != "completed":
         return Trial(sent, resumed_from, False, f"{state}, exit code {process.returncode}: {err.decode()[-800:]}")
@@ -138,7 +140,7 @@ def loadable(root: Path) -> int:
 def run_trials(trials: int, root: Path, args: list[str], steps: int, seed: int = 0) -> list[Trial]:
     """The run left alone, then `trials` interrupted ones."""
     process = fit([*args, "--run.name", "truth"])
-    _, err = process.communicate(timeout=600)
+    _, err = process.communicate(timeout=PATIENCE)
     if process.returncode != 0:
         raise SystemExit(f"the uninterrupted run failed: {err.decode()[-2000:]}")
     truth, rng, results = losses(root / "truth"), random.Random(seed), []

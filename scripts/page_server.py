@@ -33,7 +33,7 @@ class Server:
     def stop(self) -> None:
         """End it, and wait until it has ended."""
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait()
 
 
 def start_server(runs: str | Path, *more: str) -> Server:

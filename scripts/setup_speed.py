@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -27,6 +28,12 @@ def received() -> float:
     return sum(int(line.split(":")[1].split()[0]) for line in lines if not line.strip().startswith("lo:")) / 1e6
 
 
+def processor() -> float:
+    """Processor seconds of the programs that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def megabytes(folder: Path) -> float:
     """What the files under a folder take on the disk, those that are linked once."""
     files = {(s.st_dev, s.st_ino): s.st_blocks for p in folder.rglob("*") if (s := p.lstat())}
@@ -34,13 +41,13 @@ def megabytes(folder: Path) -> float:
 
 
 def set_up(installer: str, folder: Path) -> dict[str, float]:
-    """Set up the project in `folder`: seconds until the plan stood, seconds of all, MB downloaded, MB of .venv."""
+    """Set up the project in `folder`: seconds until the plan stood and of all, processor seconds, MB."""
     caches = {"UV_CACHE_DIR": str(folder / "uv"), "PIP_CACHE_DIR": str(folder / "pip"), "LAB_INSTALLER": installer}
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         (folder / "project" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / "project" / name)
-    before, start, planned = received(), time.perf_counter(), 0.0
+    before, worked, start, planned = received(), processor(), time.perf_counter(), 0.0
     process = subprocess.Popen(
         SET_UP, cwd=folder / "project", env=os.environ | caches, stderr=subprocess.PIPE, text=True
     )
@@ -52,8 +59,13 @@ def set_up(installer: str, folder: Path) -> dict[str, float]:
     if process.wait():
         raise SystemExit("the set-up failed")
     took = time.perf_counter() - start
-    size = megabytes(folder / "project/.venv")
-    return {"until the plan": planned, "all": took, "MB downloaded": received() - before, "MB in .venv": size}
+    return {
+        "until the plan": planned,
+        "all": took,
+        "processor": processor() - worked,
+        "MB downloaded": received() - before,
+        "MB in .venv": megabytes(folder / "project/.venv"),
+    }
 
 
 def largest(packages: Path, n: int = 8) -> list[tuple[str, float]]:
@@ -81,8 +93,9 @@ def main() -> None:
                     print("  largest, MB:", ", ".join(f"{n} {size:.0f}" for n, size in largest(packages)))
     for installer, results in taken.items():
         print(installer, {key: [round(one[key], 1) for one in results] for key in results[0]})
-    pairs = zip(taken["uv"], taken["pip"], strict=True)
-    print(f"pip : uv {statistics.median(pip['all'] / uv['all'] for uv, pip in pairs):.1f}")
+    for key in ("all", "processor"):
+        ratios = [pip[key] / uv[key] for uv, pip in zip(taken["uv"], taken["pip"], strict=True)]
+        print(f"pip : uv, {key}: {statistics.median(ratios):.1f}")
 
 
 if __name__ == "__main__":

@@ -181,7 +181,6 @@ def make_run_of_readme(page: str, desk: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # up to forty commands, one after another
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh") or blocks(page, "python")])
 def test_every_command_and_example_works_in_the_order_of_the_page(page: str, desk: Path) -> None:
     make_run_of_readme(page, desk)

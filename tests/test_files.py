@@ -19,6 +19,7 @@ import torch
 
 from lab.errors import WriteError
 from lab.files import link_whole, read_json, read_yaml, sweep_temporaries, write_json, write_whole, writing_whole
+from tests.patience import PATIENCE
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -120,7 +121,7 @@ BY_DISK = FULL_DISK.format(
 
 def check_full_disk(folder: Path, code: str, cause: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), str(folder)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", textwrap.dedent(code), str(folder)], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     whole, lines = done.stdout.splitlines()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 CODE = sorted(path for room in ("lab", "analysis_app", "scripts") for path in (ROOT / room).rglob("*.py"))
 READ_BY_PEOPLE = sorted(
@@ -66,13 +68,13 @@ def sets_docstring(node: ast.AST) -> bool:
 
 def tool(*words: str) -> str:
     """What a checker prints; empty when it is content."""
-    found = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=900)
+    found = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     return "" if found.returncode == 0 else found.stdout + found.stderr
 
 
 def test_rooms_import_only_from_the_floors_beneath() -> None:
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert found.returncode == 0, found.stdout + found.stderr
     assert "0 broken" in found.stdout
 
@@ -83,7 +85,6 @@ def test_ruff_has_nothing_to_say() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_types_are_right() -> None:
     assert not (found := tool("mypy")), found
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 pytest.importorskip("hatchling")
 ROOT = Path(__file__).parents[1]
 TEXT = "the cat sat on the mat and the dog ran\n" * 450
@@ -28,7 +30,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
     built = subprocess.run(
-        [sys.executable, "-c", build, str(folder)], cwd=ROOT, check=True, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", build, str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     return folder / built.stdout.split()[-1]
 
@@ -50,7 +57,7 @@ class Installed:
     def run(self, *words: str, hide: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         sitecustomize = self.packages / "sitecustomize.py"
         sitecustomize.write_text(HIDING.format(names=hide))
-        return subprocess.run(self.command(*words), **self.where(), capture_output=True, text=True, timeout=240)
+        return subprocess.run(self.command(*words), **self.where(), capture_output=True, text=True, timeout=PATIENCE)
 
     def command(self, *words: str) -> list[str]:
         return [str(self.bin / "python"), "-m", *words]
@@ -106,8 +113,8 @@ def test_the_page_opens(installed: Installed) -> None:
         assert process.stdout
         line = next(line for line in process.stdout if " is at " in line)
         url = line.split(" is at ")[1].split("/  ")[0]
-        with urllib.request.urlopen(f"{url}/api/train/options", timeout=60) as answer:
+        with urllib.request.urlopen(f"{url}/api/train/options", timeout=PATIENCE) as answer:
             assert {one["name"] for one in json.load(answer)["configurations"]} >= {"quickstart", "experiments/markov"}
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait()

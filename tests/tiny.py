@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 WORDS = "the cat sat on a mat and then it ran to the door where a dog was asleep in the warm sun".split()  # noqa: SIM905
 
 
@@ -59,7 +61,7 @@ def lab(*args: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env=env,
-        timeout=kwargs.pop("timeout", 300),
+        timeout=kwargs.pop("timeout", PATIENCE),
         **kwargs,
     )
 

@@ -19,6 +19,7 @@ from analysis_app.library import Library
 from lab.loading import load
 from lab.runs import open_run
 from scripts.page_server import Server, serving
+from tests.patience import PAGE_PATIENCE, PATIENCE
 from tests.tiny import lab, tiny_args, write_corpus
 
 MARKUP = "<img src=x onerror=hacked()>"
@@ -67,7 +68,7 @@ def server(runs: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx.Client]:
     """A client of the server's routes."""
-    with httpx.Client(base_url=server.url, timeout=120) as found:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as found:
         yield found
 
 
@@ -96,7 +97,7 @@ def _serve(route: Any) -> None:
 def bare_page(browser: Any) -> Iterator[Any]:
     """A page that has the project's modules and colours and nothing else on it; no server, nothing uncaught."""
     found = browser.new_page(viewport={"width": 900, "height": 700})
-    found.set_default_timeout(20_000)
+    found.set_default_timeout(PAGE_PATIENCE)
     problems: list[str] = []
     found.on("pageerror", lambda error: problems.append(str(error)))
     found.route(f"{NOWHERE}/**", _serve)
@@ -124,7 +125,7 @@ class Person:
     def __init__(self, context: Any, url: str) -> None:
         self.url = url
         self.page = context.new_page()
-        self.page.set_default_timeout(60_000)  # a busy machine is slow, not wrong
+        self.page.set_default_timeout(PAGE_PATIENCE)
         self.problems: list[str] = []
         self.requests: list[str] = []
         self.page.on("console", self._console)

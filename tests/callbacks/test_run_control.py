@@ -21,9 +21,9 @@ from lab.runs.control import send_command, wait_for_answer
 from lab.runs.events import LrChanged, Unpaused, of_kind
 from lab.runs.metrics_log import Row
 from lab.training.schedules import ScheduleConfig, lr_factor
+from tests.patience import PATIENCE
 from tests.tiny import losses, tiny_args
 
-PATIENCE = 120  # seconds, for a machine that is busy with other things
 QUIET = ("--validation.every=0", "--checkpoint.every=0", "--snapshots.every=0", "--probes.every=0")
 QUIET += ("--attention_maps.every=0", "--activation_histograms.every=0", "--samples.every=0", "--log.every=1")
 STEPS = 100_000

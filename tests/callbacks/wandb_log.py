@@ -30,7 +30,7 @@ def records(path: Path) -> Iterator[bytes]:
             yield parts
 
 
-def history(run: Path, patience: float = 20.0) -> list[dict[str, Any]]:
+def history(run: Path, patience: float = 120.0) -> list[dict[str, Any]]:
     """The logged rows of the newest offline run in a run directory, once its last record is on the disk."""
     from wandb.proto.wandb_internal_pb2 import Record
 

@@ -14,6 +14,7 @@ from lab.commands.batch import main
 from lab.data.datamodule import LabDataModule
 from lab.files import write_json
 from lab.runs import Run, create_run
+from tests.patience import PATIENCE
 
 DOCUMENTS = [f"Document {i}: " + " ".join(f"né→🙂 {i * j}" for j in range(30)) for i in range(40)]
 
@@ -150,4 +151,4 @@ def test_mistakes_are_one_line(text: Path, capsys: pytest.CaptureFixture[str]) -
 def test_lightning_is_not_imported() -> None:
     code = "import lab.commands.batch, lab.commands.generate, lab.data.dataset, lab.loading, sys\n"
     code += "sys.exit('lightning' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=PATIENCE).returncode == 0

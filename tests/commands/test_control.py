@@ -13,6 +13,7 @@ import pytest
 from lab.commands.control import main
 from lab.runs import EventWriter, Run, StatusWriter, create_run
 from lab.runs.control import ControlChannel
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def trained(root: Path) -> Iterator[Run]:
     ready = threading.Event()
     thread = threading.Thread(target=train)
     thread.start()
-    ready.wait(60)
+    ready.wait(PATIENCE)
     yield run
     over.set()
     thread.join()

@@ -15,6 +15,7 @@ from lab.commands.batch import main as batch
 from lab.commands.validate import main as validate
 from lab.runs import open_run
 from tests.fitting.test_lifecycle import finished, fit  # noqa: F401
+from tests.patience import PATIENCE
 from tests.tiny import tiny_args
 
 
@@ -47,7 +48,7 @@ def test_a_run_outlives_whoever_reads_its_lines(tmp_path: Path, unbuffered: str)
     os.close(writer)
     assert os.read(reader, 1)
     os.close(reader)  # as `| head -1` does: whatever is printed now raises EPIPE
-    assert process.wait(240) == 0
+    assert process.wait(PATIENCE) == 0
     assert open_run("read", tmp_path / "runs").status().state == "completed"
 
 

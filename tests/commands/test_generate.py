@@ -25,6 +25,7 @@ from lab.loading import load
 from lab.model import GPT, GPTConfig
 from lab.runs import Run, create_run
 from lab.runs.snapshots import write_snapshot
+from tests.patience import PATIENCE
 
 CONFIG = GPTConfig(n_layers=1, n_heads=2, d_model=32, context_length=64, vocab_size=257)
 
@@ -188,7 +189,7 @@ def test_ctrl_c_ends_the_text_and_says_so(run: Run) -> None:
         assert process.stdout
         process.stdout.read(40)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert out.endswith(b"\n")
     last = err.decode().strip().splitlines()[-1]
@@ -201,7 +202,7 @@ def test_a_closed_pipe_is_no_mistake(run: Run) -> None:
         assert process.stdout
         process.stdout.read(10)
         process.stdout.close()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr
         assert process.stderr.read() == b""
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from lab.data.tokenfile import TokenFile, open_token_files, token_folder
 from lab.data.tokenizers import Tokenizer, make_tokenizer
 from lab.data.vocabulary import EOT, ByteTokenizer, CharTokenizer
 from lab.files import TEMPORARY_PREFIX
+from tests.patience import PATIENCE
 
 
 def expected_ids(texts: list[str], tokenizer: Tokenizer, documents: bool) -> list[int]:
@@ -171,7 +171,10 @@ class Slow(ListCorpus):
 
     def documents(self, split):
         Slow.reads += 1
-        for text in super().documents(split):
+        for n, text in enumerate(super().documents(split)):
+            if n == 20 and {stops}:
+                print("ready", flush=True)
+                time.sleep(1e9)
             time.sleep({pause})
             yield text
 
@@ -181,23 +184,22 @@ print(files["train"].tokens, Slow.reads)
 """
 
 
-def slow_build(folder: Path, pause: float) -> subprocess.Popen[str]:
-    code = SLOW_BUILD.format(here=str(Path(__file__).parent), cache=str(folder), pause=pause)
+def slow_build(folder: Path, pause: float = 0.0, *, stops: bool = False) -> subprocess.Popen[str]:
+    """A build of token files in a process of its own; one that stops says so half-way, and waits there."""
+    code = SLOW_BUILD.format(here=str(Path(__file__).parent), cache=str(folder), pause=pause, stops=stops)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
 def test_killed_in_the_middle_the_next_starts_over(tmp_path: Path) -> None:
-    process = slow_build(tmp_path, 0.05)
-    deadline = time.monotonic() + 30
-    while not any(tmp_path.rglob(f"{TEMPORARY_PREFIX}*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.3)
+    process = slow_build(tmp_path, stops=True)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert list(tmp_path.rglob(f"{TEMPORARY_PREFIX}*"))
     assert not list(tmp_path.rglob("*.bin"))
-    finished = slow_build(tmp_path, 0.0)
-    out, _ = finished.communicate(timeout=60)
+    finished = slow_build(tmp_path)
+    out, _ = finished.communicate(timeout=PATIENCE)
     (train,) = tmp_path.rglob("train.bin")
     assert train.stat().st_size == 2 * int(out.split()[0])
     assert not list(tmp_path.rglob(f"{TEMPORARY_PREFIX}*"))
@@ -205,7 +207,7 @@ def test_killed_in_the_middle_the_next_starts_over(tmp_path: Path) -> None:
 
 def test_builders_at_the_same_time_do_the_work_once(tmp_path: Path) -> None:
     builders = [slow_build(tmp_path, 0.01) for _ in range(3)]
-    said = [builder.communicate(timeout=120)[0].split() for builder in builders]
+    said = [builder.communicate(timeout=PATIENCE)[0].split() for builder in builders]
     assert all(builder.returncode == 0 for builder in builders)
     (tokens,) = {tokens for tokens, _ in said}
     assert sorted(reads == "0" for _, reads in said) == [False, True, True]

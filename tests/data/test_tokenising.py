@@ -24,6 +24,7 @@ from lab.data.corpus import Piece
 from lab.data.huggingface import read_settings
 from lab.data.tokenising import tokenised
 from lab.data.vocabulary import EOT, ByteTokenizer, CharTokenizer, Tokenizer, valid_unicode
+from tests.patience import PATIENCE
 
 LEARNED = "the cat sat on the mat, and that's that; 1234 return  self\n\n    def naïve(世界): pass\r\n" * 20
 
@@ -200,7 +201,7 @@ def test_ctrl_c_ends_it_at_once_with_nothing_half_made(tmp_path: Path) -> None:
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(120) == 130
+            assert process.wait(PATIENCE) == 130
         finally:
             process.kill()
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and file.name != ".lock"]

@@ -15,6 +15,7 @@ from lab.__main__ import main
 from lab.errors import NonFiniteLoss
 from lab.fitting.listener import Listener
 from lab.presets import lay_over, nested
+from tests.patience import PATIENCE
 from tests.tiny import losses, tiny_args
 
 CELL = """
@@ -92,7 +93,7 @@ def test_in_a_notebook(tmp_path: Path) -> None:
     book = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(f"configuration = {tiny(tmp_path)!r}"), nbformat.v4.new_code_cell(CELL)]
     )
-    nbclient.NotebookClient(book, timeout=240, kernel_name="python3").execute()
+    nbclient.NotebookClient(book, timeout=PATIENCE, kernel_name="python3").execute()
     assert (tmp_path / "runs" / "tiny" / "run.json").exists()
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 pytestmark = pytest.mark.javascript
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +45,7 @@ def tool(*words: str) -> subprocess.CompletedProcess[str]:
     """What a checker of `node_modules` says of the scripts."""
     environment = os.environ | {"PATH": PATH, "DPRINT_CACHE_DIR": str(ROOT / "node_modules" / ".cache" / "dprint")}
     command = [str(TOOLS / words[0]), *words[1:]]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 # ---------------------------------------------------------------- types

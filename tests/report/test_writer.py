@@ -15,6 +15,7 @@ from lab.report import Writer, user_texts_in
 from lab.report.document import Document, Paragraph, Picture, Section, UserText
 from lab.report.user_text import is_unchanged, marked, sign, texts_in
 from lab.runs import Run
+from tests.patience import PATIENCE
 from tests.report.test_user_text import ODD
 
 NAMES = ["learned", "notes"]
@@ -117,7 +118,7 @@ def test_both_files_with_pictures_and_without_torch(run: Run) -> None:
         "run = open_run(sys.argv[1]); w = Writer(report_on(run)); w.markdown(run.report_path);"
         "w.page(run.report_path.with_suffix('.html'), {}); print(w.not_drawn, 'torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout.strip(), done.returncode) == ("[] False", 0), done.stderr
     written = run.report_path.read_text()
     pictures = re.findall(r"!\[.*?\]\((report/[a-z-]+\.png)\)", written)

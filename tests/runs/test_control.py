@@ -13,6 +13,7 @@ import pytest
 from lab.runs import EventWriter, Run, StatusWriter
 from lab.runs.control import COMMANDS, ControlChannel, command_problem, send_command, wait_for_answer
 from lab.runs.events import CommandAnswered, CommandRefused
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_waiting_for_an_answer_from_another_thread(live: Run, channel: ControlCh
 
     thread = threading.Thread(target=trainer)
     thread.start()
-    answer = wait_for_answer(live, identity, timeout=5)
+    answer = wait_for_answer(live, identity, timeout=PATIENCE)
     thread.join()
     assert isinstance(answer, CommandRefused)
     assert answer.reason == "not now"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lab.runs import Cursor, EventReader, EventWriter, Run, SampleWriter
 from lab.runs.events import Failed, Resumed, Started
 from lab.runs.lines import LineAppender, LineReader
+from tests.patience import PATIENCE
 
 
 def test_samples(run: Run) -> None:
@@ -132,6 +133,6 @@ def test_two_processes_can_append_without_mixing(tmp_path: Path, start_process: 
     """
     path = tmp_path / "lines"
     for process in [start_process(code, path, letter) for letter in "ab"]:
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     lines = path.read_bytes().split(b"\n")[:-1]
     assert sorted(lines) == [b"a" * 100] * 2000 + [b"b" * 100] * 2000

@@ -13,7 +13,7 @@ from lab.runs import Run, RunLock
 
 HOLD = """
     import sys, time; from pathlib import Path; from lab.runs import Run, RunLock
-    RunLock(Run(Path(sys.argv[1]))).acquire(); print("ready", flush=True); time.sleep(60)
+    RunLock(Run(Path(sys.argv[1]))).acquire(); print("ready", flush=True); time.sleep(1e6)
 """
 
 
@@ -45,8 +45,8 @@ def test_a_worker_forked_by_the_trainer_does_not_keep_the_lock(run: Run, start_p
         worker = os.fork()
         if worker == 0:
             os.close(1)
-            time.sleep(60)
-        Path(sys.argv[1], "worker").write_text(str(worker)); print("ready", flush=True); time.sleep(60)
+            time.sleep(1e6)
+        Path(sys.argv[1], "worker").write_text(str(worker)); print("ready", flush=True); time.sleep(1e6)
     """
     trainer = start_process(code, run.path)
     worker = int((run.path / "worker").read_text())

@@ -8,6 +8,7 @@ import sys
 import time
 
 from lab.runs.processes import process_start, this_machine
+from tests.patience import PATIENCE
 
 
 def test_a_process_keeps_its_start_and_another_has_its_own() -> None:
@@ -23,7 +24,7 @@ def test_a_process_keeps_its_start_and_another_has_its_own() -> None:
 
 def test_a_zombie_is_gone() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while process_start(process.pid) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,12 +25,13 @@ from lab.runs import Run, StatusWriter
 from lab.runs import status as status_module
 from lab.runs.heartbeats import STALE_SECONDS
 from lab.runs.status import FINAL_STATES, TRANSITIONS, read_status
+from tests.patience import PATIENCE
 
 TRAIN = """
     import sys, time; from pathlib import Path; from lab.runs import Run, StatusWriter
     status = StatusWriter(Run(Path(sys.argv[1])), heartbeat_seconds=0.1)
     status.update(state="running", step=7)
-    print("ready", flush=True); time.sleep(60)
+    print("ready", flush=True); time.sleep(1e6)
 """
 
 
@@ -41,7 +43,7 @@ def rewrite(run: Run, **changes: Any) -> None:
     run.status_path.write_text(json.dumps(content(run) | changes))
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -92,7 +94,7 @@ def test_a_change_of_state_is_there_at_once_and_progress_soon(run: Run) -> None:
         assert content(run)["state"] == "running"
         for step in range(1000):
             status.update(step=step)
-        wait_until(lambda: content(run)["step"] == 999, 2.0)
+        wait_until(lambda: content(run)["step"] == 999)
 
 
 def test_progress_is_written_at_most_twice_a_second(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,11 +103,10 @@ def test_progress_is_written_at_most_twice_a_second(run: Run, monkeypatch: pytes
     monkeypatch.setattr(status_module, "write_whole", lambda *a, **k: (writes.append(1), original(*a, **k))[1])
     with StatusWriter(run) as status:
         began = time.monotonic()
-        while time.monotonic() < began + 1.2:
+        while len(writes) < 5:
             status.update(step=1)
             time.sleep(0.001)
-        assert 2 <= len(writes) <= 4  # the first, and one every half second
-    assert len(writes) <= 5
+        assert time.monotonic() - began > 1.4  # the first two may come at once, the others are half a second apart
 
 
 def test_losses_are_merged_and_numbers_of_every_kind_are_taken(run: Run) -> None:
@@ -137,11 +138,9 @@ def test_resuming_carries_on(run: Run) -> None:
 def test_the_heartbeat_goes_on_while_the_main_thread_is_busy(run: Run) -> None:
     with StatusWriter(run, heartbeat_seconds=0.1):
         seen = set()
-        end = time.monotonic() + 1.0
-        while time.monotonic() < end:  # holds the interpreter, like Python code between two kernels
+        while len(seen) < 4:  # holds the interpreter, like Python code between two kernels
             sum(range(20_000))
             seen.add(content(run)["heartbeat"])
-    assert len(seen) >= 3
 
 
 def test_closing_ends_the_heartbeat(run: Run) -> None:
@@ -181,7 +180,7 @@ def test_a_disk_that_is_full_from_the_start_is_an_error(run: Run) -> None:
         [sys.executable, "-c", textwrap.dedent(code), str(run.path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert "WriteError: could not write" in done.stderr
@@ -231,7 +230,7 @@ def test_a_suspended_trainer_is_stale_though_alive(run: Run, start_process: Any)
     rewrite(run, heartbeat_monotonic=time.monotonic() - STALE_SECONDS - 1)
     status = run.status()
     assert status.state == "stale"
-    assert "no heartbeat for 16 s" in str(status.reason)
+    assert re.search(r"no heartbeat for \d\d s", str(status.reason))
     assert f"process {process.pid} is alive" in str(status.reason)
     process.send_signal(signal.SIGCONT)
     wait_until(lambda: run.status().state == "running")

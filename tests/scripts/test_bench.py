@@ -13,6 +13,7 @@ import pytest
 
 from scripts import bench
 from scripts.benchmarks.measure import Row, TimedProcess, compare, contention, percentile, run_by_turns
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = {"benchmark", "workload", "variant", "threads", "ratio", "milliseconds", "tokens_per_second"}
@@ -24,7 +25,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     file = tmp_path_factory.mktemp("bench") / "rows.json"
     command = [sys.executable, str(ROOT / "scripts/bench.py"), "--quick", "--json", str(file)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=900, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "ratio" in done.stdout
@@ -35,14 +36,12 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1000)
 def test_every_benchmark_yields_rows_with_the_promised_columns(quick: list[dict[str, Any]]) -> None:
     assert {row["benchmark"] for row in quick} == set(bench.MODULES)
     assert all(set(row) >= COLUMNS for row in quick)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1000)
 def test_low_precision_learns_what_fp32_learns(quick: list[dict[str, Any]]) -> None:
     parity = {row["variant"]: row["value"] for row in quick if row["unit"].startswith("val loss")}
     assert parity["lab, fp32"] == pytest.approx(parity["reference"], abs=1e-4)
@@ -50,7 +49,6 @@ def test_low_precision_learns_what_fp32_learns(quick: list[dict[str, Any]]) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1000)
 def test_the_cache_writes_what_the_reference_writes(quick: list[dict[str, Any]]) -> None:
     agreement = [row["value"] for row in quick if row["unit"].startswith("share of equal tokens")]
     assert agreement == [1.0]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 TELL = '#!/bin/sh\necho "data=$LAB_DATA_DIR tiktoken=$TIKTOKEN_CACHE_DIR ci=$CI args=$*"\n'
 
@@ -25,7 +27,7 @@ def clone(folder: Path) -> Path:
 def run(project: Path, *args: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if k not in ("LAB_DATA_DIR", "TIKTOKEN_CACHE_DIR", "CI")}
     return subprocess.run(
-        [str(project / ".ci/run"), *args], env=clean, cwd="/", capture_output=True, text=True, timeout=60
+        [str(project / ".ci/run"), *args], env=clean, cwd="/", capture_output=True, text=True, timeout=PATIENCE
     )
 
 
@@ -50,7 +52,7 @@ def pytest_with_plugin(folder: Path, test: str) -> subprocess.CompletedProcess[s
     (folder / "test_it.py").write_text("import pytest\n" + test)
     environment = os.environ | {"PYTHONPATH": str(ROOT / ".ci"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-p", "required_tests", str(folder)]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_a_skipped_test_that_is_required_fails_with_its_reason_and_other_skips_do_not(tmp_path: Path) -> None:

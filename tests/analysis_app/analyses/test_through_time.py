@@ -25,6 +25,7 @@ from lab.interp import attention_patterns, previous_token_score, repeated_random
 from lab.runs import open_run
 from lab.runs.reference_texts import decode_pattern, read_bundle
 from scripts.page_server import Server
+from tests.patience import PATIENCE
 
 TEXT = "the cat sat"
 
@@ -154,7 +155,7 @@ def test_learned_is_from_when_on_the_loss_stays_low() -> None:
 
 
 def post(server: Server, **body: Any) -> list[dict]:
-    answer = httpx.post(f"{server.url}/api/analyze/time", json=body, timeout=60)
+    answer = httpx.post(f"{server.url}/api/analyze/time", json=body, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     return [json.loads(line) for line in answer.text.splitlines()]
 

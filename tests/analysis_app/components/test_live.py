@@ -22,12 +22,12 @@ from lab.runs.control import ControlChannel
 from lab.runs.events import ENDS, SampleWritten
 from scripts.page_server import Server, start_server
 from tests.analysis_app.conftest import MARKUP, Person
+from tests.patience import PAGE_PATIENCE, PATIENCE
 from tests.tiny import write_corpus
 
 pytestmark = pytest.mark.browser
 
 LIVE = "(document.querySelector('[data-panel=live]') ?? { dataset: {} })"
-PATIENCE = 120_000  # milliseconds: a fit starts in some five seconds, on a busy machine in many more
 
 
 class Watcher(Person):
@@ -36,7 +36,7 @@ class Watcher(Person):
     def __init__(self, context: Any, server: Server) -> None:
         super().__init__(context, server.url)
         self.server = server
-        self.page.set_default_timeout(PATIENCE)
+        self.page.set_default_timeout(PAGE_PATIENCE)
 
     def status(self, state: str) -> None:
         """Wait until the tab shows the run in that state."""
@@ -192,7 +192,7 @@ def lose_the_server(watcher: Watcher, run: Run) -> None:
     """Killed and started again on the same port: the trainer trains on, the page comes back by itself."""
     old, port = watcher.server, urlsplit(watcher.url).port
     old.process.kill()
-    old.process.wait(20)
+    old.process.wait(PATIENCE)
     watcher.wait("!document.querySelector('.lab-cut').hidden")
     assert "No connection to the page’s server" in str(watcher.page.text_content(".lab-cut"))
     step = run.status().step or 0
@@ -234,7 +234,6 @@ def mine(browser: Any, live_server: Server, folder: Path) -> Run:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_run_from_the_form_is_steered(watcher: Watcher, mine: Run) -> None:
     page = watcher.page
     watcher.open("live", run=mine.name)
@@ -250,7 +249,6 @@ def test_a_run_from_the_form_is_steered(watcher: Watcher, mine: Run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_server_is_killed_then_the_trainer_and_the_run_goes_on(watcher: Watcher, mine: Run) -> None:
     watcher.open("live", run=mine.name)
     watcher.status("running")

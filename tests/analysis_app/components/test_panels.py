@@ -274,6 +274,7 @@ def test_weights_that_turn_out_damaged_are_greyed(person: Person, runs: Path, tm
         person.wait("document.querySelector('.lab-proof').dataset.reproduces === 'true'")
         assert page.locator(".lab-tag").count() >= 2  # last, best
     finally:
+        person.page.close()  # before its server ends, which the page would tell on the console
         server.stop()
 
 

@@ -16,6 +16,7 @@ from analysis_app.library import opened as opened_module
 from analysis_app.library.opened import LOW_PRIORITY, Turn
 from analysis_app.library.result_cache import ResultCache
 from lab.waiting import Pressure
+from tests.patience import PATIENCE
 
 Found = TypeVar("Found")
 
@@ -25,7 +26,7 @@ def test_others_have_their_turn_between_two_steps() -> None:
     served, started = threading.Event(), threading.Event()
 
     def other() -> None:
-        started.wait(60)
+        started.wait(PATIENCE)
         with opened.lock:
             served.set()
 
@@ -38,7 +39,7 @@ def test_others_have_their_turn_between_two_steps() -> None:
         while not served.is_set() and steps < 60_000:
             tell(steps, 0)
             steps += 1
-    thread.join(60)
+    thread.join(PATIENCE)
     assert served.is_set()
 
 
@@ -46,7 +47,7 @@ def in_a_thread(work: Callable[[], Found]) -> Found:
     found: list[Found] = []
     thread = threading.Thread(target=lambda: found.append(work()))
     thread.start()
-    thread.join(60)
+    thread.join(PATIENCE)
     return found[0]
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from scripts.page_server import Server, start_server
+from tests.patience import PATIENCE
 
 TEXT = "the cat sat"
 
@@ -56,7 +57,7 @@ def test_a_password_guards_every_route_and_ctrl_c_ends_it(tmp_path: Path) -> Non
             assert httpx.get(server.url + path, auth=("me", "open")).status_code == 401, path
             assert httpx.get(server.url + path, auth=("me", "sesame")).status_code == 200, path
         server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(20) in (0, -signal.SIGINT)
+        assert server.process.wait(PATIENCE) in (0, -signal.SIGINT)
     finally:
         server.stop()
 
@@ -71,14 +72,16 @@ def test_a_password_guards_every_route_and_ctrl_c_ends_it(tmp_path: Path) -> Non
     ],
 )
 def test_arguments_that_cannot_be(args: list[str], said: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "analysis_app", *args], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis_app", *args], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 2
     assert said in done.stderr
 
 
 def test_nothing_of_training_is_imported() -> None:
     code = "import sys, analysis_app.server.app; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     loaded = done.stdout.split()
     never = ("lightning", "lab.training", "lab.callbacks", "lab.settings", "lab.fitting")
     bad = [name for name in loaded if name.startswith(never)]

@@ -17,6 +17,7 @@ from analysis_app.library import Library
 from lab.generation import Sampling, stream
 from scripts.page_server import Server
 from tests.analysis_app.conftest import STEPS
+from tests.patience import PATIENCE
 
 gradio_client = pytest.importorskip("gradio_client")
 
@@ -51,7 +52,7 @@ def test_answers_are_those_of_the_services(page: Any, runs: Path) -> None:
 
 def test_writing_comes_in_pieces(page: Any, runs: Path) -> None:
     job = page.submit(run="tiny", text="the ", max_tokens=8, temperature=1.0, seed=3, api_name="/generate")
-    job.result(timeout=120)
+    job.result(timeout=PATIENCE)
     model, tokenizer = lab.load("tiny", root=runs)
     expected = [step.token for step in stream(model, tokenizer.encode("the "), Sampling(8, 1.0, seed=3))]
     outputs = job.outputs()

@@ -13,20 +13,21 @@ import pytest
 
 from analysis_app.server.app import create_app
 from scripts.page_server import Server, start_server
+from tests.patience import PATIENCE
 
 
 def test_a_body_that_is_too_long_is_refused_before_it_is_read(server: Server) -> None:
     long = b'{"run": "tiny", "text": "' + b"x" * (5 * 2**20) + b'"}'
     where, json = f"{server.url}/api/analyze/attention", {"Content-Type": "application/json"}
-    answer = httpx.post(where, content=long, headers=json, timeout=60)
+    answer = httpx.post(where, content=long, headers=json, timeout=PATIENCE)
     assert answer.status_code == 413
     chunks = (long[i : i + 65536] for i in range(0, len(long), 65536))
     try:
-        answer = httpx.post(where, content=chunks, headers=json, timeout=60)
+        answer = httpx.post(where, content=chunks, headers=json, timeout=PATIENCE)
         assert answer.status_code >= 400
     except httpx.HTTPError:
         pass  # the server hung up
-    assert httpx.get(f"{server.url}/api/health", timeout=60).status_code == 200
+    assert httpx.get(f"{server.url}/api/health", timeout=PATIENCE).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def every_path(root: Path) -> set[tuple[str, str]]:
 def test_no_route_answers_without_the_password(locked: Server, tmp_path: Path) -> None:
     paths = every_path(tmp_path)
     assert {path for _, path in paths} >= {"/api/health", "/api/generate", "/api/analyze/patching", "/gradio_api/info"}
-    with httpx.Client(base_url=locked.url, timeout=60) as client:
+    with httpx.Client(base_url=locked.url, timeout=PATIENCE) as client:
         for method, path in sorted(paths):
             assert client.request(method, path).status_code == 401, (method, path)
 
@@ -62,7 +63,7 @@ def test_no_websocket_opens_without_the_password(locked: Server) -> None:
     key = base64.b64encode(b"sixteen byte key").decode()
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key}
     for path in ("/ws/runs/tiny", "/gradio_api/ws", "/"):
-        assert httpx.get(locked.url + path, headers=upgrade, timeout=60).status_code in (401, 403), path
+        assert httpx.get(locked.url + path, headers=upgrade, timeout=PATIENCE).status_code in (401, 403), path
 
 
 def test_gradio_client_gives_the_password(locked: Server) -> None:

@@ -10,6 +10,7 @@ import pytest
 from analysis_app.server import jobs
 from analysis_app.server.jobs import GivenUpError, follow
 from lab.interp.ablation import Progress
+from tests.patience import PATIENCE
 
 
 def test_progress_then_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +41,7 @@ def test_work_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def work(tell: Progress) -> None:
         tell(1, 1000)
-        go_on.wait(60)
+        go_on.wait(PATIENCE)
         try:
             tell(2, 1000)
         except GivenUpError:
@@ -51,4 +52,4 @@ def test_work_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     assert next(events)["done"] == 1
     cast(Any, events).close()  # as a server does when the browser has gone
     go_on.set()
-    assert ended.wait(60)
+    assert ended.wait(PATIENCE)

@@ -18,8 +18,7 @@ from analysis_app.steering.cursor import CHUNK_BYTES
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.events import Started
 from scripts.page_server import Server, start_server
-
-PATIENCE = 60
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")

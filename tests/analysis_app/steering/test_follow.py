@@ -15,6 +15,7 @@ from analysis_app.steering import follow
 from analysis_app.steering.cursor import Place
 from analysis_app.steering.follow import Feeds
 from lab.runs import MetricsWriter, Run, create_run
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_a_change_of_the_files_wakes_who_waits(run: Run, monkeypatch: pytest.Mon
             seen = feed.version
             MetricsWriter(run).write(1, 10, 1.0, {"train/loss": 3.0})
             while feed.version == seen:
-                await feed.changed(seen, feed.status_version, timeout=30)
+                await feed.changed(seen, feed.status_version, timeout=PATIENCE)
             assert '"train/loss"' in (await feed.next(place)).messages[0]
 
     run_apart(waits())

@@ -10,6 +10,7 @@ import pytest
 from analysis_app.steering.launch import Launcher
 from analysis_app.steering.status import run_status
 from lab.runs import Run
+from tests.patience import PATIENCE
 
 
 def test_a_start_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +19,7 @@ def test_a_start_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "analysis_app.steering.launch._lab", lambda *words: ["sh", "-c", "echo 'error: no room'; exit 2"]
     )
     launcher.launch("fox", "new", [])
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while (failed := launcher.last("fox")) is None or failed.alive:
         assert time.monotonic() < end
         time.sleep(0.05)

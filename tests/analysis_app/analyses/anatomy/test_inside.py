@@ -12,6 +12,7 @@ from analysis_app.analyses.anatomy.inside import inside
 from analysis_app.library import Library
 from lab import interp
 from scripts.page_server import Server
+from tests.patience import PATIENCE
 
 TEXT = "the cat sat"
 
@@ -28,7 +29,7 @@ def test_each_step_of_attention_shows_what_the_cache_holds(library: Library, run
 
 
 def test_the_routes(server: Server) -> None:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE) as client:
         body = {"run": "tiny", "text": TEXT}
         whole = client.post("/api/analyze/anatomy", json=body).json()
         assert [part["key"] for part in whole["parts"][:3]] == ["text", "tokens", "embed"]

@@ -17,9 +17,9 @@ from lab.runs import Run
 from lab.runs.processes import process_start
 from scripts.page_server import Server, start_server
 from tests.analysis_app.server.test_websocket import Page
+from tests.patience import PATIENCE
 from tests.tiny import write_corpus
 
-PATIENCE = 180
 TINY: dict[str, Any] = {
     "n_layers": 2,
     "n_heads": 2,
