@@ -51,7 +51,7 @@ def run(options: Options) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="lab-forecast-") as folder:
         file = Path(folder) / "forecast.jsonl"
         series = "quick" if quick else "test"
-        deadline = time.monotonic() + (1e9 if not quick else 600.0)
+        deadline = float("inf")
         losses(file, series, range(1 if quick else TARGETS), 1 if quick else 2, deadline)
         costs(file, series, range(0 if quick else COSTS), deadline)
         return [*size_rows(2 if quick else SIZES), *rows_of(read(file))]
