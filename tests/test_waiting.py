@@ -27,6 +27,7 @@ from lab.waiting import (
     machine,
     read_kept,
 )
+from tests.patience import PATIENCE
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP is Linux's")
 
@@ -65,7 +66,7 @@ def test_libgomp_is_loaded_with_what_was_measured_unless_the_user_chose(
     environment = {name: os.environ[name] for name in ours} | {"OMP_DISPLAY_ENV": "VERBOSE", **own}
     environment["LAB_CACHE_DIR"] = str(keep(tmp_path / "cache", **kept))
     command = [sys.executable, "-m", "lab", "generate", "nothing", "--root", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE)
     assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr  # what libgomp says of itself when it is loaded
 
 

@@ -20,6 +20,7 @@ from lab.runs.events import Decided, of_kind
 from lab.training.callback import FitContext
 from lab.training.step import StepBatch
 from lab.waiting import SLEEP, SPIN, Pressure
+from tests.patience import PATIENCE
 from tests.tiny import losses, tiny_args
 
 SPINNING, SLEEPING, ONE = ((2, SPIN), (2, SLEEP), (1, SLEEP))
@@ -134,7 +135,7 @@ def fit(*args: str, comes: int = 4, goes: int = 15, die_at: int = -1) -> int:
 def test_a_killed_run_repeats_what_it_decided_although_the_others_are_gone(tmp_path: Path) -> None:
     arguments = tiny_args(tmp_path, *QUIET, steps=30)
     code = f"from tests.callbacks.test_neighbours import fit; fit(*{arguments!r}, die_at=14)"
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=PATIENCE)
     assert done.returncode == -signal.SIGKILL
     run = Run(tmp_path / "runs" / "tiny")
     wanted = [(event.step, event.value["threads"]) for event in of_kind(run.events(), Decided)]

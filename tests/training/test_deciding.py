@@ -20,6 +20,7 @@ from lab.runs import Run
 from lab.runs.events import Decided, Event, Resumed, Rewound, Started
 from lab.training.callback import FitContext
 from lab.training.deciding import Deciding, on_record
+from tests.patience import PATIENCE
 from tests.tiny import losses, tiny_args
 
 STEPS = 30
@@ -67,7 +68,7 @@ def fit(*args: str, every: int = 4, die_at: int | None = None) -> int:
 def killed(*args: str, every: int = 4, die_at: int) -> None:
     """The same in a process of its own, ended by kill -9 after the decision of step `die_at`, before its update."""
     code = f"from tests.training.test_deciding import fit; fit(*{args!r}, every={every}, die_at={die_at})"
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=PATIENCE)
     assert done.returncode == -signal.SIGKILL
 
 

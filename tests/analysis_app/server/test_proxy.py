@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from analysis_app.server.proxy import OWN_ADDRESS, Proxied, route_path
 from scripts.page_server import Server, start_server
 from tests.analysis_app.conftest import in_thread
+from tests.patience import PATIENCE
 
 AUTH = ("me", "sesame")
 
@@ -87,7 +88,7 @@ def test_the_named_host_may_post_and_others_may_not(open_to_a_name: Server) -> N
             json={"run": "tiny", "text": "the cat"},
             headers={"Origin": origin, "Sec-Fetch-Site": "same-origin"},
             auth=AUTH,
-            timeout=60,
+            timeout=PATIENCE,
         )
         return answer.status_code, str(answer.json().get("error", ""))
 
@@ -99,13 +100,15 @@ def test_the_named_host_may_post_and_others_may_not(open_to_a_name: Server) -> N
 
 
 def test_the_cookie_of_the_first_answer_opens_what_comes_without_the_password(open_to_a_name: Server) -> None:
-    first = httpx.get(f"{open_to_a_name.url}/api/health", auth=AUTH, timeout=60)
+    first = httpx.get(f"{open_to_a_name.url}/api/health", auth=AUTH, timeout=PATIENCE)
     cookie = first.headers["set-cookie"].partition(";")[0]
-    assert httpx.get(f"{open_to_a_name.url}/api/health", headers={"Cookie": cookie}, timeout=60).status_code == 200
+    assert (
+        httpx.get(f"{open_to_a_name.url}/api/health", headers={"Cookie": cookie}, timeout=PATIENCE).status_code == 200
+    )
     websockets = pytest.importorskip("websockets.sync.client")
     url = open_to_a_name.url.replace("http", "ws") + "/ws/runs/tiny"
     with websockets.connect(url, additional_headers={"Cookie": cookie}) as line:
-        assert json.loads(line.recv(timeout=60))["type"] == "hello"
+        assert json.loads(line.recv(timeout=PATIENCE))["type"] == "hello"
     with pytest.raises(Exception, match="403"), websockets.connect(url):
         pass
 
@@ -149,10 +152,10 @@ def behind(request: pytest.FixtureRequest, runs: Path, tmp_path: Path, open_to_a
     process = subprocess.Popen([nginx, "-c", str(tmp_path / "nginx.conf")], stderr=subprocess.PIPE)
     transport = httpx.HTTPTransport(retries=10)
     with httpx.Client(transport=transport) as client:
-        assert client.get(f"http://127.0.0.1:{port}/", auth=AUTH, timeout=60).status_code in (200, 404)
+        assert client.get(f"http://127.0.0.1:{port}/", auth=AUTH, timeout=PATIENCE).status_code in (200, 404)
     yield f"http://127.0.0.1:{port}{where}"
     process.terminate()
-    process.wait(60)
+    process.wait(PATIENCE)
     if server is not open_to_a_name:
         server.stop()
 
