@@ -9,7 +9,7 @@ from lab.report.document import Block, Paragraph, Picture, Section, Table, bulle
 from lab.report.formatting import percent, plural
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
-from lab.runs.events import Paused, Resumed, Rewound, Unpaused
+from lab.runs.events import Decided, Paused, Resumed, Rewound, Unpaused
 from lab.runs.facts import dig
 from lab.units import UNKNOWN, byte_count, count, duration
 
@@ -35,7 +35,7 @@ def hardware(record: RunRecord) -> Section:
     if panels:
         caption = "Speed and memory over the run."
         blocks.append(Picture("hardware", lambda dark: draw_curves(panels, dark=dark), caption))
-    blocks += bullets([_speed(record), _memory(record), _bottleneck(record), _breaks(record)])
+    blocks += bullets([_speed(record), _memory(record), _bottleneck(record), _others(record), _breaks(record)])
     return Section("Hardware", blocks or [Paragraph("Nothing was recorded of the machine.")])
 
 
@@ -130,6 +130,17 @@ def _bottleneck(record: RunRecord) -> str:
         if 1 - share > BESIDE:
             told[-1] += " (larger `--validation.every`, `--probes.every`, `--samples.every` reduce it)"
     return f"{'; '.join(told)}." if told else ""
+
+
+def _others(record: RunRecord) -> str:
+    """What the run decided about its threads, because other programs wanted the processors or had gone."""
+    decided = [event for event in record.events_of(Decided) if event.what == "threads"]
+    if not decided:
+        return ""
+    threads = [n for event in decided if isinstance(n := dig(event.value, "threads"), int)]
+    fewest = f", with {plural(min(threads), 'thread')} at the least" if threads else ""
+    changes = f"{plural(len(decided), 'change')} of its threads, the first at step {decided[0].step:,}{fewest}"
+    return f"Other programs wanted the processors: {changes} (the events `decided` say why)."
 
 
 def _breaks(record: RunRecord) -> str:

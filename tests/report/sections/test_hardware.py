@@ -9,6 +9,7 @@ import pytest
 
 from lab.report.run_record import RunRecord
 from lab.report.sections.hardware import hardware, share_in_steps
+from lab.runs.events import Decided
 from lab.runs.series import Columns
 from tests.report.runs import text_in, with_metrics
 
@@ -42,6 +43,16 @@ def test_the_time_outside_of_steps(record: RunRecord) -> None:
     assert "training time went into validation, instruments and checkpoints (larger `--validation.every`" in text_in(
         hardware(record)
     )
+
+
+def test_what_was_decided_beside_other_programs_is_told(record: RunRecord) -> None:
+    assert "Other programs" not in text_in(hardware(record))
+    ways = ((40, 2, "sleep"), (60, 1, "sleep"), (90, 2, "spin"))
+    decided = [
+        Decided(step=step, what="threads", value={"threads": n, "waiting": way}, reason="") for step, n, way in ways
+    ]
+    text = text_in(hardware(replace(record, events=[*record.events, *decided])))
+    assert "3 changes of its threads, the first at step 40, with 1 thread at the least" in text
 
 
 def test_nothing_recorded_is_said(record: RunRecord) -> None:
