@@ -42,6 +42,10 @@ MODEL = {
 TINY = {"model.config.n_layers": 1, "model.config.n_heads": 2, "model.config.d_model": 32, "data.batch_size": 4}
 
 
+class Missing(Exception):
+    """What a neighbour needs is not on this machine."""
+
+
 class Side:
     """A checkout's run, in a process of its own."""
 
@@ -135,7 +139,7 @@ def run(options: Options) -> list[Row]:
                 try:
                     with neighbour(side):
                         speeds[side.name] = side.speed(settle, window)
-                except LookupError as missing:
+                except Missing as missing:
                     rows.append(Row("neighbour", "quickstart's model", title, note=str(missing)))
             quiet = quiet or speeds
             rows += [_row(title, name, speed, quiet, speeds) for name, speed in speeds.items()]
@@ -160,7 +164,7 @@ Neighbour = Callable[[Side], Any]
 
 
 def neighbours(quick: bool) -> dict[str, Neighbour]:
-    """By name what stands beside the run; each a context for one side. Raises LookupError for what is not here."""
+    """By name what stands beside the run; each a context for one side. Raises `Missing` for what is not here."""
     found: dict[str, Neighbour] = {
         "quiet": lambda side: spinning(0),
         "one spinning process": lambda side: spinning(1),
@@ -238,7 +242,7 @@ def page(side: Side) -> Iterator[str]:
                 threading.Thread(target=lambda: [*(server.stdout or ())], daemon=True).start()
                 yield line.split(" is at ")[1].split("/  ")[0]
                 return
-        raise LookupError("the page did not start")
+        raise Missing("the page did not start")
     finally:
         server.kill()
         server.wait()
@@ -280,9 +284,9 @@ def open_on_live(side: Side) -> Iterator[None]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        raise LookupError("needs Playwright") from None
+        raise Missing("needs Playwright") from None
     if not (chromium := find_chromium()):
-        raise LookupError("needs a Chromium: LAB_CHROMIUM names one")
+        raise Missing("needs a Chromium: LAB_CHROMIUM names one")
     with page(side) as url, sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=list(BROWSER_FLAGS))
         try:
