@@ -56,7 +56,10 @@ class Diagnose(Instrument):
         """Examine, and report what is new."""
         if self._monitor is None:
             return
-        self._monitor.evidence.apply(self._metrics.poll(), self._events.poll().events)
+        evidence = self._monitor.evidence
+        if evidence.facts.total_steps != fit.total_steps:  # of a run in minutes
+            evidence.facts = replace(evidence.facts, total_steps=fit.total_steps)
+        evidence.apply(self._metrics.poll(), self._events.poll().events)
         for finding in self._monitor.examine(fit.step):
             fit.logbook.event(finding)
             fit.say(line(finding))

@@ -8,7 +8,6 @@ from lab.forecasting.law import Forecast
 from lab.runs import metrics
 from lab.runs.validation import curve_metric, on_whole_or_subset
 from lab.training.callback import FitCallback, FitContext
-from lab.training.schedules import lr_factor
 
 
 class Reforecast(FitCallback):
@@ -22,7 +21,7 @@ class Reforecast(FitCallback):
 
     def __init__(self, said: Forecast | None = None) -> None:
         self.said = said
-        self._curve: list[tuple[float, float]] = []
+        self._curve: list[tuple[int, float]] = []
 
     def start(self, fit: FitContext) -> None:
         """A resumed run has a curve already."""
@@ -30,18 +29,19 @@ class Reforecast(FitCallback):
         steps, losses = history.series(curve_metric(history))
         since = fit.logbook.seams.validated_since
         known = zip(steps, losses, strict=True) if fit.compares else ()
-        self._curve = [(_part(fit, step), loss) for step, loss in known if since <= step < fit.step]
+        self._curve = [(step, loss) for step, loss in known if since <= step < fit.step]
 
     def validated(self, fit: FitContext) -> None:
         """After the metrics log has written the validation."""
-        step, total, schedule = fit.step, fit.total_steps, fit.module.schedule_config
-        loss = on_whole_or_subset(fit.module.validated)
+        step, module = fit.step, fit.module
+        loss = on_whole_or_subset(module.validated)
         assert loss is not None
-        self._curve = [point for point in self._curve if point[0] < _part(fit, step)] + [(_part(fit, step), loss)]
-        error = fit.module.validated.get(metrics.VAL_SUBSET_LOSS_ERROR, 0.0) / loss if loss else 0.0
-        annealing = lr_factor(step, total, schedule) - lr_factor(total, total, schedule)
+        self._curve = [point for point in self._curve if point[0] < step] + [(step, loss)]
+        error = module.validated.get(metrics.VAL_SUBSET_LOSS_ERROR, 0.0) / loss if loss else 0.0
+        annealing = module.scheduled(step) - module.scheduled(fit.total_steps)
+        curve = [(_part(fit, at), loss) for at, loss in self._curve]  # the run may have another length than before
         try:
-            found = reforecast(self._curve, self.said, annealing, error)
+            found = reforecast(curve, self.said, annealing, error)
         except NotEnough:
             return
         values = {

@@ -39,7 +39,6 @@ class MetricsLog(FitCallback):
         self._seconds, self._steps = 0.0, 0
         self._clipped, self._updates = 0, 0
         self._lines = 0
-        self._speed: float | None = None
 
     def start(self, fit: FitContext) -> None:
         """Open the files at the step the training starts from."""
@@ -55,7 +54,9 @@ class MetricsLog(FitCallback):
         done = fit.step
         measured_at = done - 1
         if measured_at > 0:  # the first step pays for the allocator and for compilation
-            self._seconds, self._steps = self._seconds + time.perf_counter() - self._begun, self._steps + 1
+            seconds = time.perf_counter() - self._begun
+            self._seconds, self._steps = self._seconds + seconds, self._steps + 1
+            fit.logbook.speed.step(fit.data.tokens_per_step, seconds)
         clip = fit.module.optimizer_config.clip
         self._updates += 1
         self._clipped += clip is not None and 0 < clip < fit.module.measured[metrics.TRAIN_GRAD_NORM]
@@ -64,21 +65,18 @@ class MetricsLog(FitCallback):
             return
         logbook, values = fit.logbook, dict(fit.module.measured)
         if self._steps:
-            speed = self._steps * fit.data.tokens_per_step / self._seconds
-            values[metrics.PERF_TOKENS_PER_SECOND] = speed
-            # Over a step or two the speed is noise; the status and the ETA take a slow average.
-            self._speed = speed if self._speed is None else self._speed + 0.05 * (speed - self._speed)
+            values[metrics.PERF_TOKENS_PER_SECOND] = self._steps * fit.data.tokens_per_step / self._seconds
         if clip:
             values[metrics.TRAIN_CLIPPED] = self._clipped / self._updates
         self._seconds, self._steps, self._clipped, self._updates = 0.0, 0, 0, 0
         logbook.log(measured_at, values, dashboards=self._lines % self.dashboards_every == 0)
         self._lines += 1
-        logbook.progress(done, self._speed, {metrics.TRAIN_LOSS: values[metrics.TRAIN_LOSS]})
+        logbook.progress(done, {metrics.TRAIN_LOSS: values[metrics.TRAIN_LOSS]})
 
     def validated(self, fit: FitContext) -> None:
         """The validation's numbers."""
         fit.logbook.log(fit.step, fit.module.validated)
-        fit.logbook.progress(fit.step, self._speed, fit.module.validated)
+        fit.logbook.progress(fit.step, fit.module.validated)
 
     def state_dict(self) -> dict[str, float]:
         """Training seconds so far, for the time axis of a resumed run."""

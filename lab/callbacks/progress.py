@@ -1,4 +1,4 @@
-"""The progress bar of a fit: step, loss, tokens/s and the time that is left."""
+"""The progress bar of a fit: step, loss, tokens/s of the last seconds and the time that is left."""
 
 from __future__ import annotations
 
@@ -37,8 +37,6 @@ class LabProgressBar(FitCallback):
         self.console = Console(stderr=True)
         self._progress: Progress | None = None
         self._drawn = 0.0
-        self._mark: tuple[float, int] | None = None
-        self._rate: float | None = None
         self._val_loss: float | None = None
 
     def start(self, fit: FitContext) -> None:
@@ -59,7 +57,6 @@ class LabProgressBar(FitCallback):
                 "fit", total=fit.total_steps, completed=fit.step, loss=None, val=None, rate=None
             )
             self._progress.start()
-        self._mark = None
         self._drawn = time.monotonic()
 
     def after_step(self, fit: FitContext) -> None:
@@ -68,32 +65,26 @@ class LabProgressBar(FitCallback):
         period = REFRESH_SECONDS if self._progress else PLAIN_SECONDS
         if not fit.is_main_process or (now - self._drawn < period and fit.step < fit.total_steps):
             return
-        self._measure_rate(fit)
         self._drawn = now
         loss = fit.module.measured.get(metrics.TRAIN_LOSS)
         if self._progress:
-            self._progress.update(self._task, completed=fit.step, loss=loss, val=self._val_loss, rate=self._rate)
+            speed, total = fit.logbook.speed.tokens_per_second, fit.total_steps
+            self._progress.update(
+                self._task, completed=fit.step, total=total, loss=loss, val=self._val_loss, rate=speed
+            )
         else:
             self._plain_line(fit, loss)
 
-    def _measure_rate(self, fit: FitContext) -> None:
-        """Tokens/s of training, smoothed over a few seconds; the logbook's clock stands still in a pause."""
-        now, step = fit.logbook.clock.seconds(), fit.step
-        if self._mark is not None and step > self._mark[1]:
-            rate = (step - self._mark[1]) * fit.data.tokens_per_step / max(1e-9, now - self._mark[0])
-            self._rate = rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
-        self._mark = (now, step)
-
     def _plain_line(self, fit: FitContext, loss: float | None) -> None:
-        rate = f", {self._rate:,.0f} tokens/s" if self._rate else ""
+        speed = fit.logbook.speed.tokens_per_second
+        rate = f", {speed:,.0f} tokens/s" if speed else ""
         val = f", val loss {self._val_loss:.3f}" if self._val_loss is not None else ""
         shown = f"{loss:.3f}" if loss is not None else "n/a"
         print(f"step {fit.step:,}/{fit.total_steps:,}: loss {shown}{val}{rate}", file=sys.stderr)
 
     def validated(self, fit: FitContext) -> None:
-        """Show the newest validation loss, and don't count the validation's seconds as training speed."""
+        """Show the newest validation loss."""
         self._val_loss = on_whole_or_subset(fit.module.validated)
-        self._mark = None
 
     def say(self, text: str) -> None:
         """A line above the bar."""

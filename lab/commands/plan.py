@@ -10,9 +10,9 @@ def main(argv: list[str]) -> int:
     """Plan the fit that the settings describe."""
     from rich.console import Console
 
+    from lab.callbacks.minutes import draw_schedule
     from lab.console.format import console, print_json
     from lab.console.plan import print_plan
-    from lab.fitting.lifecycle import schedule_figure
     from lab.fitting.quiet import quieten
     from lab.planning.plan import make_plan
     from lab.settings.arguments import Arguments
@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     values = found.settings.values
     if values.schedule:
         try:
-            schedule_figure(found.settings, found.decisions.steps).savefig(values.schedule, dpi=120)
+            draw_schedule(found.settings.module, found.decisions.steps, found.settings.data, values.schedule)
         except (OSError, ValueError) as error:
             raise ValueError(f"--schedule {values.schedule}: {error}") from None
     if values.json:

@@ -7,19 +7,17 @@ from typing import Any
 
 from lab.errors import SettingsError
 from lab.fitting.origin import Origin, history, refuse_other_architecture, refuse_other_data, same_text
-from lab.fitting.rates import RateChange, rate_change
+from lab.fitting.rates import RateChange, Scheduled, rate_change
 from lab.model import count_parameters
 from lab.runs.configurations import changed_settings, flatten
 from lab.runs.seams import Seam, Seams, held_out_of
 from lab.runs.status import last_status
 from lab.settings.parse import Settings
 from lab.training.bare import seconds_per_step
-from lab.training.horizon import Done, resolve_steps
+from lab.training.horizon import DECIDES_STEPS, Done, resolve_steps
 from lab.training.levers import Levers, choose_levers
+from lab.training.schedules import Course
 
-DECIDES_STEPS = (
-    *("horizon.", "data.tokens_per_step", "data.batch_size", "data.context_length", "model.config.context_length"),
-)
 MUST_HOLD = ("tokens_per_step", "context_length", "total_steps", "text", "held_out")
 
 
@@ -28,7 +26,7 @@ class Decisions:
     """What a fit goes by.
 
     Args:
-        steps: Optimizer steps of the whole run.
+        steps: Optimizer steps of the whole run; of one in minutes as its clock has it by now.
         horizon: The sentence that says why so many.
         levers: Chosen by device.
         facts: What data.json will hold.
@@ -65,8 +63,12 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
     levers.apply(module.model)
     if before and same_text(origin, before, data) is None:
         before = before.renamed(before.last.text, data.corpus.fingerprint())
-    steps, sentence = _length(settings, origin, before, changed, levers)
-    if problems := module.schedule_config.problems(steps):
+    planned, sentence, course = _length(settings, origin, before, changed, levers)
+    steps = course.total if course else planned
+    module.course = course
+    if settings.values.horizon.minutes is not None:
+        module.schedule_config = module.schedule_config.fitted(planned)
+    if problems := module.schedule_config.problems(planned):
         raise SettingsError("\n".join(problems))
     if origin.step >= steps:
         raise SettingsError(
@@ -75,9 +77,10 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
         )
     changed |= moved_levers(stored.levers if stored else {}, levers)
     optimizer, schedule = module.optimizer_config, module.schedule_config
-    rate, module.rise = rate_change(origin, before.last, optimizer, schedule, steps) if before else (None, None)
+    after = Scheduled(schedule, planned, course)
+    rate, module.rise = rate_change(origin, before.last, optimizer, after) if before else (None, None)
     facts = data.facts() | subset_facts(settings)
-    seams = _seams(settings, origin, before, changed, steps, facts, rate)
+    seams = _seams(settings, origin, before, changed, planned, facts, rate)
     data.begin = (seams.last.step, seams.last.sequences)
     held_out = before.last.held_out if before else None
     compares = origin.kind == "new" or (origin.kind == "resume" and held_out in (None, seams.last.held_out))
@@ -104,18 +107,24 @@ def _changes(before: Seams | None, settings: Settings) -> dict[str, tuple[Any, A
 
 def _length(
     settings: Settings, origin: Origin, before: Seams | None, changed: dict[str, Any], levers: Levers
-) -> tuple[int, str]:
-    """The number of steps, and why: as it was decided before, unless something that decides it has changed."""
+) -> tuple[int, str, Course | None]:
+    """The number of steps, and why: as it was decided before, unless something that decides it has changed.
+
+    Then also the course that a run in minutes had taken by its checkpoint.
+    """
     data, module = settings.data, settings.module
     total = before.last.total_steps if before else None
     as_before = before is not None and before.last.tokens_per_step == data.tokens_per_step
     if total and as_before and not any(name.startswith(DECIDES_STEPS) for name in changed):
-        return total, f"{total:,} steps, as decided when the run began"
+        course = origin.course
+        revised = f", {course.total:,} as the clock had it at step {origin.step:,}" if course else ""
+        return total, f"{total:,} steps, as decided when the run began{revised}", course
     timed = settings.values.horizon.minutes is not None
     seconds = seconds_per_step(module.config, module.optimizer_config, data, levers) if timed else None
     n_parameters = count_parameters(module.config)["total"]
     done = Done(origin.step, before.tokens_at(origin.step), _seconds_of(origin) if timed else 0.0) if before else Done()
-    return resolve_steps(settings.group("horizon"), data.tokens_per_step, n_parameters, seconds, done)
+    steps, why = resolve_steps(settings.group("horizon"), data.tokens_per_step, n_parameters, seconds, done)
+    return steps, why, None
 
 
 def _seconds_of(origin: Origin) -> float:

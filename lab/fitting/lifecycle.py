@@ -6,9 +6,9 @@ from typing import Any
 
 from lightning.pytorch.utilities.memory import is_oom_error
 
-from lab import figures
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.loggers import close_loggers, make_loggers
+from lab.callbacks.minutes import draw_schedule
 from lab.errors import NonFiniteLoss, SettingsError, WriteError
 from lab.files import write_json, write_whole
 from lab.fitting.decisions import Decisions, decide
@@ -32,10 +32,7 @@ from lab.settings.groups import PredictConfig
 from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
 from lab.training.machine import total_memory
-from lab.training.schedules import lr_factor
 from lab.training.stopping import StoppableTrainer
-
-SCHEDULE_POINTS = 500  # steps drawn in schedule.png
 
 
 class Fit:
@@ -119,7 +116,9 @@ class Fit:
         write_json(self.run.data_path, self.facts)
         write_whole(self.run.tokenizer_path, self.settings.data.tokenizer.to_json())
         try:
-            schedule_figure(self.settings, self.decisions.steps).savefig(self.run.path / "schedule.png", dpi=120)
+            draw_schedule(
+                self.settings.module, self.decisions.steps, self.settings.data, self.run.path / "schedule.png"
+            )
         except OSError as error:
             self.listener.note(f"schedule.png was not drawn: {error}")
 
@@ -194,24 +193,10 @@ class Fit:
         self.listener.ended(self)
 
     def _end(self, trainer: StoppableTrainer, logbook: Logbook) -> None:
-        step, total = trainer.global_step, self.decisions.steps
+        step, total = trainer.global_step, trainer.max_steps
         if step >= total:
             logbook.end("completed", step)
         else:
             kept = "saved" if any(step == info.step for info in self.run.checkpoints()) else "with nothing trained"
             logbook.end("stopped", step, f"stopped at step {step:,} of {total:,} {trainer.why_stopped()}, {kept}")
             self.exit_code = 0 if self.interrupts.signal is None else 128 + self.interrupts.signal
-
-
-def schedule_figure(settings: Settings, total_steps: int) -> Any:
-    """The learning rate over a run of `total_steps`, as a matplotlib figure."""
-    module = settings.module
-    every = max(1, total_steps // SCHEDULE_POINTS)
-    steps = sorted({*range(0, total_steps, every), total_steps - 1})
-    factors = [lr_factor(s, total_steps, module.schedule_config) for s in steps]
-    return figures.draw_schedule(
-        steps,
-        {name: [lr * f for f in factors] for name, lr in module.optimizer_config.learning_rates().items()},
-        phases=module.schedule_config.phases(total_steps),
-        tokens_per_step=settings.data.tokens_per_step,
-    )

@@ -19,6 +19,7 @@ from lab.runs.facts import dig
 from lab.runs.seams import Seams
 from lab.runs.status import last_status, other_format
 from lab.settings.arguments import Arguments
+from lab.training.schedules import Course
 
 CHOOSES_TEXT = {f"data.{name}" for name in ("corpus", "path", "corpus_options", "val_fraction", "seed")}
 
@@ -35,6 +36,11 @@ class Origin:
     def step(self) -> int:
         """Optimizer steps done at the start."""
         return self.checkpoint.step if self.checkpoint else 0
+
+    @property
+    def course(self) -> Course | None:
+        """How a run in minutes had gone through its schedule by then; None before its first revision."""
+        return Course.parse(dig(self.checkpoint.noted, "details", "course")) if self.checkpoint else None
 
 
 def find_origin(arguments: Arguments) -> tuple[Origin, Arguments]:

@@ -13,7 +13,7 @@ from lab.runs.events import LrChanged, of_kind
 from lab.runs.facts import dig
 from lab.runs.seams import Seam
 from lab.training.optimizers import OptimizerConfig
-from lab.training.schedules import Rise, ScheduleConfig, lr_factor
+from lab.training.schedules import Course, Rise, ScheduleConfig, lr_factor
 
 JUMP = 0.01  # relative; a rate moves by less from one step to the next of almost any schedule
 REWARMED = 0.05  # of what is left: the warm-up that is proposed, as that of a new run
@@ -39,36 +39,61 @@ class RateChange:
         return f"{self.before:.3g} → {self.after:.3g} at step {self.step:,}{times}, {self.ways}"
 
 
+@dataclass(frozen=True)
+class Scheduled:
+    """A schedule for so many steps, and how a run in minutes goes through it."""
+
+    config: ScheduleConfig
+    planned: int
+    course: Course | None = None
+
+    def factor(self, step: int, rise: Rise | None = None) -> float:
+        """What the optimizer's own rate is multiplied with at `step`."""
+        return lr_factor(step, self.planned, self.config, rise, self.course)
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.course.total if self.course else self.planned
+
+
 def rate_change(
-    origin: Origin, held: Seam, optimizer: OptimizerConfig, schedule: ScheduleConfig, steps: int
+    origin: Origin, held: Seam, optimizer: OptimizerConfig, now: Scheduled
 ) -> tuple[RateChange | None, Rise | None]:
     """What the settings of now make of the rate at which `held` ends, and where a rise to it begins, if one was asked
     for or goes on; neither where nothing tells of the rate before."""
-    was = _read(ScheduleConfig, dig(held.settings, "model", "schedule"))
+    config = _read(ScheduleConfig, dig(held.settings, "model", "schedule"))
     had = _read(OptimizerConfig, dig(held.settings, "model", "optimizer"))
-    if was is None or had is None or not held.total_steps or origin.run is None:
+    if config is None or had is None or not held.total_steps or origin.run is None:
         return None, None
-    step = origin.step
+    if dig(held.settings, "horizon", "minutes") is not None:
+        config = config.fitted(held.total_steps)
+    was, step = Scheduled(config, held.total_steps, origin.course), origin.step
     old, new = (next(iter(config.learning_rates().values())) for config in (had, optimizer))
     scale = _scale(origin)
     now_scale = scale if origin.kind == "resume" else 1.0
     rise = Rise(*held.rise) if held.rise else None
-    before = old * scale * lr_factor(step, held.total_steps, was, rise)
-    if abs(new * now_scale * lr_factor(step, steps, schedule, rise) - before) <= JUMP * before:
+    before = old * scale * was.factor(step, rise)
+    if abs(new * now_scale * now.factor(step, rise) - before) <= JUMP * before:
         return None, rise
-    after = new * now_scale * lr_factor(step, steps, schedule)
-    change = RateChange(step, before, after, _ways(origin, held.total_steps, was, schedule, steps))
-    return change, Rise(step, before / (new * now_scale)) if schedule.rewarm_steps and new * now_scale else None
+    after, rewarm = new * now_scale * now.factor(step), now.config.rewarm_steps
+    change = RateChange(step, before, after, _ways(origin, was, now))
+    return change, Rise(step, before / (new * now_scale)) if rewarm and new * now_scale else None
 
 
-def _ways(origin: Origin, total: int, was: ScheduleConfig, schedule: ScheduleConfig, steps: int) -> str:
+def _ways(origin: Origin, was: Scheduled, now: Scheduled) -> str:
     assert origin.run is not None
-    if schedule.rewarm_steps:
-        return f"over {schedule.rewarm_steps:,} steps (model.schedule.rewarm_steps)"
-    name, rest = origin.run.name, max(1, round(REWARMED * (steps - origin.step)))
+    if rewarm := now.config.rewarm_steps:
+        return f"over {rewarm:,} steps (model.schedule.rewarm_steps)"
+    name, rest = origin.run.name, max(1, round(REWARMED * (now.total - origin.step)))
     ways = [f"fork with a warm-up: --fork {name}@{origin.step} --model.schedule.rewarm_steps {rest} (or here)"]
-    if was.kind == "wsd":
-        early = [info.step for info in list_checkpoints(origin.run) if info.step <= total - was.decay(total)]
+    if was.config.kind == "wsd":
+        high = was.planned - was.config.decay(was.planned)
+        early = [
+            info.step
+            for info in list_checkpoints(origin.run)
+            if (was.course or Course(was.planned)).place(info.step) <= high
+        ]
         ways += [f"start before the decay: --fork {name}@{early[-1]}"] if early else []
     else:
         ways.append("a run that may get longer: --model.schedule.kind wsd from its start, and go on before its decay")

@@ -12,6 +12,7 @@ from lab.callbacks.forecast import Reforecast
 from lab.callbacks.instruments import INSTRUMENTS
 from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.looks import LooksBudget
+from lab.callbacks.minutes import Minutes
 from lab.callbacks.neighbours import Neighbours
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.run_control import RunControl
@@ -63,6 +64,7 @@ def make_trainer(
     callbacks = [
         settings.group("log"),
         LooksBudget(),
+        Minutes(settings.values.horizon.minutes),
         Neighbours(levers.threads, levers.give_way and levers.device == "cpu", fewer),
         *([CompileBeside(levers, settings.values.data.cache_dir)] if beside else []),
         *(settings.group(instrument.group) for instrument in INSTRUMENTS),

@@ -79,6 +79,12 @@ class FitContext:
         """Optimizer steps of the whole run."""
         return self.trainer.max_steps
 
+    @total_steps.setter
+    def total_steps(self, steps: int) -> None:
+        """The run is to have so many from now on: for the loop, run.json and all who ask here."""
+        self.trainer.fit_loop.epoch_loop.max_steps = self.logbook.total_steps = steps
+        self.logbook.status.update(total_steps=steps)
+
     @property
     def is_main_process(self) -> bool:
         """Whether this is the process that writes: the only one, or the first of several."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from lab.runs.control import ControlChannel
 from lab.runs.disk_space import delete_newest_to_look_at, in_room
 from lab.runs.events import ENDS, Event, InstrumentFailed, Paused, Rewound, RoomMade, Unpaused
 from lab.runs.seams import Seams
+
+SPEED_SECONDS = 10.0  # of steps, that the speed shown is measured over
 
 
 class Clock:
@@ -45,6 +48,27 @@ class Clock:
             self._since = time.monotonic()
 
 
+class Speed:
+    """Tokens a second of the newest steps: those of the last ten seconds, which a person takes for now."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[int, float]] = deque()
+        self._tokens, self._seconds = 0, 0.0
+
+    def step(self, tokens: int, seconds: float) -> None:
+        """A step is done: so many tokens in so many seconds, validation, instruments and checkpoints left out."""
+        self._steps.append((tokens, seconds))
+        self._tokens, self._seconds = self._tokens + tokens, self._seconds + seconds
+        while self._seconds - self._steps[0][1] >= SPEED_SECONDS:
+            tokens, seconds = self._steps.popleft()
+            self._tokens, self._seconds = self._tokens - tokens, self._seconds - seconds
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """None before the first step."""
+        return self._tokens / max(1e-9, self._seconds) if self._steps else None
+
+
 class Logbook:
     """The writing side of one run directory, for the process that trains it.
 
@@ -59,9 +83,11 @@ class Logbook:
 
     def __init__(self, run: Run, seams: Seams, **status: Any) -> None:
         self.run, self.seams, self.total_steps = run, seams, seams.last.total_steps or 0
+        self.ends_at: float | None = None
+        """Seconds of training after which a run in minutes ends; None: its steps are counted."""
         self.loggers: list[Logger] = []
         self._failed: set[str] = set()
-        self.clock = Clock()
+        self.clock, self.speed = Clock(), Speed()
         self.lock = RunLock(run).acquire()
         try:
             self.status = StatusWriter(run, total_steps=self.total_steps, **status)
@@ -148,15 +174,17 @@ class Logbook:
                 return self.run.tensorboard_dir
         return None
 
-    def progress(self, step: int, tokens_per_second: float | None, losses: Mapping[str, float]) -> None:
+    def progress(self, step: int, losses: Mapping[str, float]) -> None:
         """Bring run.json up to date; a thread writes it, so this costs about a microsecond."""
         # By what a step has cost so far with everything around it: validation, instruments, checkpoints.
         done, seconds = step - self._began[0], self.clock.seconds() - self._began[1]
         eta = (self.total_steps - step) * seconds / done if done > 0 else None
+        if self.ends_at is not None:
+            eta = max(0.0, self.ends_at - self.clock.seconds())
         self.status.update(
             step=step,
             tokens=self.seams.tokens_at(step),
-            tokens_per_second=tokens_per_second,
+            tokens_per_second=self.speed.tokens_per_second,
             eta_seconds=eta,
             losses=dict(losses),
             details={"training_seconds": round(self.clock.seconds(), 3)},
@@ -179,7 +207,13 @@ class Logbook:
         return seconds
 
     def end(self, state: str, step: int, message: str | None = None) -> None:
-        """Say how the run ended (`stopped`, `completed`, `failed`) after `step` updates, and give everything back."""
+        """Say how the run ended (`stopped`, `completed`, `failed`) after `step` updates, and give everything back.
+
+        The last line of a complete run has its whole time: with the looks after the last step and the last checkpoint.
+        """
+        if state == "completed" and self._metrics is not None:
+            self.log(step, {}, dashboards=False)
+        self.status.update(details={"training_seconds": round(self.clock.seconds(), 3)})
         self.status.update(state=state, step=step, tokens=self.seams.tokens_at(step), message=message, eta_seconds=None)
         self.event(ENDS[state](step=step, message=message or None))
         for command in self.commands.poll(step):

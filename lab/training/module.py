@@ -21,7 +21,7 @@ from lab.data.dataset import LabData
 from lab.model import GPT, GPTConfig
 from lab.runs import metrics
 from lab.training.optimizers import OptimizerConfig, adopt_hyperparameters, build_optimizer
-from lab.training.schedules import Rise, ScheduleConfig, lr_factor
+from lab.training.schedules import Course, Rise, ScheduleConfig, lr_factor
 from lab.training.step import StepBatch, refuse_non_finite, step_seed, take_step
 from lab.training.validating import WindowSums, measured, window_losses
 
@@ -60,6 +60,8 @@ class PretrainingModule(L.LightningModule):
         """A factor on the whole schedule, set by hand while the run trains."""
         self.rise: Rise | None = None
         """Where the run went on at another rate than it had."""
+        self.course: Course | None = None
+        """How a run in minutes goes through its schedule; None: step by step."""
         self.measured: dict[str, float] = {}
         """What the newest step measured: `train/loss` (nats per token), `train/grad_norm` (unclipped), `train/lr`."""
         self.validated: dict[str, float] = {}
@@ -78,7 +80,11 @@ class PretrainingModule(L.LightningModule):
 
     def lr_factor_at(self, step: int) -> float:
         """What the optimizer's base learning rates are multiplied with at `step`: schedule times the hand-set scale."""
-        return self.lr_scale * lr_factor(step, self.trainer.max_steps, self.schedule_config, self.rise)
+        return self.lr_scale * self.scheduled(step)
+
+    def scheduled(self, step: int) -> float:
+        """The schedule's part of it."""
+        return lr_factor(step, self.trainer.max_steps, self.schedule_config, self.rise, self.course)
 
     def training_step(self, batch: StepBatch, batch_idx: int) -> None:
         """One optimizer step, as Lightning asks for it."""

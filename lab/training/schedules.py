@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple, assert_never, get_args
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, NamedTuple, assert_never, get_args
 
 Kind = Literal["cosine", "linear", "wsd", "constant"]
 DecayShape = Literal["linear", "sqrt", "cosine"]
@@ -16,6 +18,62 @@ REMAINING: dict[DecayShape, Callable[[float], float]] = {
     "cosine": lambda progress: 0.5 * (1 + math.cos(math.pi * progress)),
 }
 """How a decay falls, from 1 at progress 0 to 0 at progress 1."""
+
+
+MOST_WARMUP = 0.25
+"""Of a run whose steps follow from a clock, what a warm-up given in steps may take."""
+
+
+class Knot(NamedTuple):
+    """A revision: after `step` updates the run is at `place` in its schedule, and now ends after `total` of them."""
+
+    step: int
+    place: float
+    total: int
+
+
+class Course(NamedTuple):
+    """How a run whose length is revised while it trains goes through a schedule laid out for `planned` steps.
+
+    The learning rate does not jump where the number of steps becomes another: from that knot on the run goes through
+    what is left of its schedule faster or slower, evenly, to be at its end with the last step.
+
+    >>> course = Course(100, (Knot(50, 50.0, 75),))
+    >>> course.total, [course.place(step) for step in (40, 50, 60, 75)]
+    (75, [40.0, 50.0, 70.0, 100.0])
+    """
+
+    planned: int
+    knots: tuple[Knot, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run, as they were revised last."""
+        return self.knots[-1].total if self.knots else self.planned
+
+    def place(self, step: int) -> float:
+        """Where in the schedule the run is after `step` updates, in steps of the plan."""
+        at = bisect_right(self.knots, step, key=lambda knot: knot.step)
+        begin, place, total = self.knots[at - 1] if at else Knot(0, 0.0, self.planned)
+        if step >= total:
+            return float(self.planned)
+        return place + (step - begin) * (self.planned - place) / (total - begin)
+
+    def revised(self, step: int, place: float, total: int) -> Course:
+        """The same up to `step`, and from there on to another end."""
+        return self._replace(knots=(*self.knots, Knot(step, place, total)))
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"planned": self.planned, "total_steps": self.total, "knots": [list(knot) for knot in self.knots]}
+
+    @classmethod
+    def parse(cls, value: Any) -> Course | None:
+        """What `as_plain` gave; None for anything else."""
+        with suppress(LookupError, TypeError, ValueError):
+            knots = (Knot(int(step), float(place), int(total)) for step, place, total in value["knots"])
+            return cls(int(value["planned"]), tuple(knots))
+        return None
 
 
 class Rise(NamedTuple):
@@ -98,9 +156,32 @@ class ScheduleConfig:
                 return total_steps - self.warmup(total_steps)
         assert_never(self.kind)
 
-    def phases(self, total_steps: int) -> list[tuple[str, int, int]]:
-        """`(name, first step, step after the last)` of warm-up, stable, decay, as far as the run has them."""
-        bounds = [0, self.warmup(total_steps), total_steps - self.decay(total_steps), total_steps]
+    def fitted(self, total_steps: int) -> ScheduleConfig:
+        """The same with a warm-up and a decay that fit into `total_steps`, for a run whose steps follow from a clock.
+
+        On a slow machine they are few: a warm-up given in steps then takes a quarter of them, and the decay begins no
+        earlier than it ends. Fractions that contradict each other stay as they are; `problems` names them.
+        """
+        if self.warmup_steps is None and self.kind == "wsd" and self.warmup_fraction + self.decay_fraction > 1:
+            return self
+        warmup = min(self.warmup(total_steps), total_steps - 1)
+        if self.warmup_steps is not None:
+            warmup = min(warmup, int(MOST_WARMUP * total_steps))
+        found = self if warmup == self.warmup(total_steps) else replace(self, warmup_steps=warmup)
+        if self.kind == "wsd" and found.decay(total_steps) > total_steps - warmup:
+            found = replace(found, decay_fraction=(total_steps - warmup) / total_steps)
+        return found
+
+    def phases(self, total_steps: int, course: Course | None = None) -> list[tuple[str, int, int]]:
+        """`(name, first step, step after the last)` of warm-up, stable, decay, as far as the run has them; on a course
+        in the steps that it is gone through with."""
+        if course is not None:
+            planned, steps = course.planned, range(course.total + 1)
+            risen = bisect_left(steps, float(self.warmup(planned)), key=course.place)
+            falls = bisect_right(steps, float(planned - self.decay(planned)), key=course.place) - 1
+            bounds = [0, risen, max(risen, falls), course.total]
+        else:
+            bounds = [0, self.warmup(total_steps), total_steps - self.decay(total_steps), total_steps]
         names = ("warm-up", "stable", "decay")
         return [(name, a, b) for name, a, b in zip(names, bounds, bounds[1:], strict=False) if b > a]
 
@@ -133,24 +214,31 @@ class ScheduleConfig:
         ]
 
 
-def lr_factor(step: int, total_steps: int, config: ScheduleConfig, rise: Rise | None = None) -> float:
+def lr_factor(
+    step: int, total_steps: int, config: ScheduleConfig, rise: Rise | None = None, course: Course | None = None
+) -> float:
     """What the optimizer's learning rates are multiplied with in the update from `step` to `step + 1`.
 
     A warm-up of w steps gives (step+1)/(w+1): the first update moves already, the peak is reached at step w.
     The final value stands exactly at `total_steps`, one after the last update, so that a decay to 0 wastes no
     update (with cosine this is nanoGPT's formula with lr_decay_iters = total_steps); later steps stay there.
 
-    A `rise` of r steps is blended in as a warm-up is: (step-start+1)/(r+1) of the way from the rate before.
+    A `rise` of r steps is blended in as a warm-up is: (step-start+1)/(r+1) of the way from the rate before. On a
+    `course` the schedule is that of its planned steps, gone through as it says, and `total_steps` does not count.
     """
     if rise is not None and config.rewarm_steps and rise.step <= step < rise.step + config.rewarm_steps:
         way = (step - rise.step + 1) / (config.rewarm_steps + 1)
-        return rise.factor + way * (lr_factor(step, total_steps, config) - rise.factor)
+        return rise.factor + way * (lr_factor(step, total_steps, config, course=course) - rise.factor)
+    return _factor(step, total_steps, config) if course is None else _factor(course.place(step), course.planned, config)
+
+
+def _factor(place: float, total_steps: int, config: ScheduleConfig) -> float:
     warmup = config.warmup(total_steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
+    if place < warmup:
+        return (place + 1) / (warmup + 1)
     decay = config.decay(total_steps)
-    if step <= total_steps - decay or config.kind == "constant":
+    if place <= total_steps - decay or config.kind == "constant":
         return 1.0
-    progress = min(1.0, (step - (total_steps - decay)) / decay)
+    progress = min(1.0, (place - (total_steps - decay)) / decay)
     shape = config.decay_shape if config.kind == "wsd" else config.kind
     return config.final_lr_fraction + (1 - config.final_lr_fraction) * REMAINING[shape](progress)

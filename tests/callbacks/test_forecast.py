@@ -9,7 +9,6 @@ import pytest
 
 from lab.callbacks.forecast import Reforecast
 from lab.runs.seams import Seam, Seams
-from lab.training.schedules import ScheduleConfig
 
 NAMES = {"forecast/final_val_loss", "forecast/low", "forecast/high"}
 
@@ -22,7 +21,7 @@ def fit_at(step: int, loss: float, logged: list[tuple[int, dict[str, float]]], b
         log=lambda step, values: logged.append((step, values)),
         seams=Seams([Seam(0, 0, 0, 64, 16, 100)]),
     )
-    module = SimpleNamespace(schedule_config=ScheduleConfig(kind="constant"), validated={"val/loss": loss})
+    module = SimpleNamespace(scheduled=lambda at: 1.0, validated={"val/loss": loss})
     return cast(Any, SimpleNamespace(step=step, total_steps=100, compares=True, module=module, logbook=logbook))
 
 

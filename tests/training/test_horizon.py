@@ -14,7 +14,7 @@ from lab.training.horizon import HorizonConfig, resolve_steps
         (HorizonConfig(tokens=1e6), 1303),  # 1302.08 steps of 768: rounded up
         (HorizonConfig(tokens=768), 1),
         (HorizonConfig(tokens_per_parameter=20), 20_834),
-        (HorizonConfig(minutes=5), 9_999),  # 300 s of 30.001 ms: rounded down
+        (HorizonConfig(minutes=5), 9_258),  # 300 s of 30.001 ms and 8 % for looks: rounded down
     ],
 )
 def test_each_unit_becomes_steps(config: HorizonConfig, steps: int) -> None:
@@ -25,7 +25,10 @@ def test_each_unit_becomes_steps(config: HorizonConfig, steps: int) -> None:
 
 def test_the_sentence_tells_tokens_and_reason() -> None:
     _, sentence = resolve_steps(HorizonConfig(minutes=2), 1000, 500_000, seconds_per_step=0.06)
-    assert sentence == "2,000 steps of 1,000 tokens: 2M tokens, 4 per parameter (2 minutes at 60 ms a step)"
+    assert sentence == (
+        "1,851 steps of 1,000 tokens: 1.85M tokens, 3.7 per parameter (an estimate: 2 minutes by the clock at 60 ms a"
+        " step and about 8% for looks and checkpoints)"
+    )
 
 
 def test_exactly_one_unit_is_given() -> None:

@@ -11,7 +11,7 @@ import pytest
 from lab.runs import create_run, open_run
 from lab.runs.events import Rewound, of_kind
 from lab.runs.seams import Seam, Seams
-from lab.training.logbook import Clock, Logbook
+from lab.training.logbook import SPEED_SECONDS, Clock, Logbook, Speed
 
 
 class Dashboard:
@@ -48,6 +48,19 @@ def test_the_clock_goes_on_from_before_and_stands_still_in_a_pause(monkeypatch: 
     assert clock.seconds() == 10
 
 
+def test_the_speed_is_that_of_the_last_seconds_and_not_of_before() -> None:
+    speed = Speed()
+    assert speed.tokens_per_second is None
+    for _ in range(130):
+        speed.step(2048, 2.93)
+    assert speed.tokens_per_second == pytest.approx(2048 / 2.93)
+    for _ in range(round(SPEED_SECONDS / 0.34) + 1):
+        speed.step(2048, 0.34)
+    assert speed.tokens_per_second == pytest.approx(2048 / 0.34), "the neighbour has left ten seconds ago"
+    speed.step(2048, 60.0)
+    assert speed.tokens_per_second == pytest.approx(2048 / 60), "a step longer than that stands alone"
+
+
 def test_a_line_reaches_file_and_dashboards(logbook: Logbook) -> None:
     board = Dashboard()
     logbook.begin(0, 0.0, [cast(Any, board)])
@@ -55,7 +68,11 @@ def test_a_line_reaches_file_and_dashboards(logbook: Logbook) -> None:
     logbook.log(4, {"train/loss": 2.25}, dashboards=False)
     logbook.end("completed", 10)
     rows = logbook.run.metrics().rows
-    assert [(row["step"], row["tokens"], row["train/loss"]) for row in rows] == [(3, 300, 2.5), (4, 400, 2.25)]
+    assert [(row["step"], row["tokens"], row.get("train/loss")) for row in rows] == [
+        *((3, 300, 2.5), (4, 400, 2.25)),
+        (10, 1000, None),  # the time at the end
+    ]
+    assert rows[-1]["time"] >= rows[-2]["time"]
     assert board.rows == [(3, {"train/loss": 2.5, "tokens": 300.0})]
 
 
