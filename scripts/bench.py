@@ -37,6 +37,7 @@ MODULES = {  # of `scripts.benchmarks`, which hold the `run` of each
     "startup": "startup",
     "instruments": "instruments",
     "looks": "looks",
+    "minutes": "minutes",
     "ablate": "ablation",
     "forecast": "forecast",
     "diagnose": "diagnosis",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lab.callbacks.checkpoints import KEEP
@@ -14,7 +14,7 @@ from lab.forecasting.finished import Finished, earlier_runs
 from lab.forecasting.kept import keep_plan, plan_path
 from lab.forecasting.ladder import Rung, computing_parameters, ladder
 from lab.forecasting.law import Floor, Forecast, Trained, forecast_loss
-from lab.model import GPTConfig
+from lab.model import GPTConfig, count_parameters
 from lab.planning.choose_model import Choice, largest
 from lab.planning.memory import FRAGMENTED_SPREAD
 from lab.planning.memory_check import (
@@ -30,10 +30,12 @@ from lab.runs.configurations import flatten
 from lab.settings.arguments import Arguments
 from lab.settings.parse import HORIZONS, Settings
 from lab.training.bare import seconds_per_step
+from lab.training.horizon import HorizonConfig, resolve_steps
 from lab.training.machine import total_memory
 from lab.training.schedules import lr_factor
 
 Say = Callable[[str], None]
+CLOCK_SPREAD = 0.02  # relative standard deviation of the length of a run in minutes, whose steps follow the clock
 MINUTES_SPREAD = 0.06  # relative standard deviation of measured minutes: other processes, clock, temperature
 
 
@@ -102,14 +104,7 @@ def _plan(settings: Settings, choice: Choice | None, say: Say) -> Plan:
     plan = Plan(
         settings,
         decisions,
-        sizes(
-            module.config,
-            step,
-            steps=decisions.steps,
-            tokens_per_epoch=tokens_per_epoch(settings),
-            checkpoints=min((values.checkpoint.keep or KEEP) + 1, 99),
-            snapshots=settings.group("snapshots").cadence.count(decisions.steps),
-        ),
+        _sizes(settings, step, decisions.steps),
         earlier_runs(values.run.root, decisions.facts, flatten(settings.tree)),
         Floor.of(data.baselines),
         choice,
@@ -125,6 +120,17 @@ def _plan(settings: Settings, choice: Choice | None, say: Say) -> Plan:
     return plan
 
 
+def _sizes(settings: Settings, step: Any, steps: int) -> Sizes:
+    return sizes(
+        settings.module.config,
+        step,
+        steps=steps,
+        tokens_per_epoch=tokens_per_epoch(settings),
+        checkpoints=min((settings.values.checkpoint.keep or KEEP) + 1, 99),
+        snapshots=settings.group("snapshots").cadence.count(steps),
+    )
+
+
 def tokens_per_epoch(settings: Settings) -> int | None:
     """Tokens of one pass over the text; None for a made corpus, which has no end."""
     per_epoch = settings.data.sequences.per_epoch
@@ -135,18 +141,33 @@ def measure(plan: Plan, step: Any) -> None:
     """Minutes and memory from a rehearsal, beside what was predicted of memory without it."""
     decided = plan.decisions
     plan.rehearsal = seen = rehearse(plan.settings, decided)
+    if (minutes := plan.settings.values.horizon.minutes) is not None:
+        decided = plan.decisions = _by_clock(plan, seen, minutes)
+        plan.sizes = _sizes(plan.settings, step, decided.steps)
     weights = plan.sizes.memory.weights
     on_gpu = not decided.levers.device.startswith("cpu")
     before = 0 if on_gpu else seen.memory_before - weights
     plan.memory_predicted = process_peak(plan.settings.module.config, step, decided.levers, before)
     peak = max(seen.memory_bytes, plan.memory_predicted) if not on_gpu else seen.memory_bytes
+    spread = MINUTES_SPREAD if minutes is None else CLOCK_SPREAD
     plan.forecasts["minutes"] = Forecast.around(
-        seen.run_seconds(decided.steps) / 60, MINUTES_SPREAD, f"{seen.steps} real steps, and what looks at them"
+        minutes or seen.run_seconds(decided.steps) / 60,
+        spread,
+        "the clock" if minutes is not None else f"{seen.steps} real steps, and what looks at them",
     )
     half = FRAGMENTED_SPREAD * peak
     plan.forecasts["peak_memory_bytes"] = Forecast(
         float(peak), peak - half, peak + half, f"counted on fake tensors, times {FRAGMENTED} for fragmented memory"
     )
+
+
+def _by_clock(plan: Plan, seen: Rehearsal, minutes: float) -> Decisions:
+    """The steps of a run in minutes as the rehearsal has them: with what looks at them, not a share for it."""
+    steps = seen.steps_in(60 * minutes)
+    data, parameters = plan.settings.data, count_parameters(plan.settings.module.config)["total"]
+    _, sentence = resolve_steps(HorizonConfig(steps=steps), data.tokens_per_step, parameters)
+    sentence += f" (an estimate: {minutes:g} minutes by the clock, looks included)"
+    return replace(plan.decisions, steps=steps, horizon=sentence)
 
 
 def train_pilots(plan: Plan, say: Say) -> None:

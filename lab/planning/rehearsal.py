@@ -25,6 +25,7 @@ from lab.callbacks.interrupts import Interrupts
 from lab.callbacks.loggers import close_loggers, make_loggers
 from lab.callbacks.looks import LooksBudget
 from lab.callbacks.looks import planned as planned_looks
+from lab.callbacks.minutes import Minutes
 from lab.callbacks.progress import LabProgressBar
 from lab.callbacks.snapshots import Snapshots
 from lab.callbacks.validation import Validation
@@ -68,6 +69,10 @@ class Rehearsal:
     def run_seconds(self, steps: int) -> float:
         """Seconds of a run of `steps`, with its validations and instruments."""
         return steps * self.step_seconds + sum(self.looks.values())
+
+    def steps_in(self, seconds: float) -> int:
+        """Steps of a run of so many seconds, looks included; at least one."""
+        return max(1, int((seconds - sum(self.looks.values())) / self.step_seconds))
 
 
 def rehearse(settings: Settings, decisions: Decisions) -> Rehearsal:
@@ -128,7 +133,7 @@ class Stopwatch(FitCallback):
         callbacks = callbacks_of(trainer)
         adapters = [callback for callback in callbacks if isinstance(callback, LightningAdapter)]
         self.fit = adapters[0].fit
-        left_out = Checkpoints | LabProgressBar | LooksBudget
+        left_out = Checkpoints | LabProgressBar | LooksBudget | Minutes
         self.watched = [callback for callback in self.fit.callbacks if not isinstance(callback, left_out)]
         for callback in self.watched:
             if isinstance(callback, Validation):
@@ -187,17 +192,22 @@ class Stopwatch(FitCallback):
         if enough or (passed > MOST_SECONDS and len(self.spans) > 1):
             fit.stop("by the rehearsal")
 
-    def step_seconds(self) -> float:
-        """The median step, less what callbacks did at a look of theirs."""
-        plain = [
+    def plain(self) -> list[float]:
+        """Seconds of each step, less what callbacks did at a look of theirs."""
+        return [
             span - sum(max(0.0, times.get(n + 1, 0.0) - usual(times)) for times in self.times.values())
             for n, span in enumerate(self.spans)
         ]
+
+    def step_seconds(self) -> float:
+        """The median step."""
+        plain = self.plain()
         return statistics.median(plain[min(SETTLING, len(plain) - 1) :])
 
     def looks(self, steps: int) -> dict[str, float]:
-        """Seconds of all looks of a run of `steps`, by callback: what each takes, and the pictures of some."""
-        found = {}
+        """Seconds of a run of `steps` beside them: of all looks by callback, what each takes and the pictures of some;
+        and by how much the first steps take longer, which load, allocate and compile."""
+        found = {"first steps": sum(max(0.0, span - self.step_seconds()) for span in self.plain()[:SETTLING])}
         for callback in self.watched:
             times, due = self.times.get(id(callback)), schedule_of(callback, self.fit)
             if times is None or due is None:
