@@ -68,7 +68,9 @@ def killed(*args: str, steps: Sequence[tuple[int, float]], die_at: int) -> None:
 
 def decided(run: Run) -> list[tuple[int, int]]:
     """Steps of the revisions, and the number of steps that each ends at."""
-    return [(event.step, event.value["total_steps"]) for event in of_kind(run.events(), Decided)]
+    return [
+        (event.step, event.value["total_steps"]) for event in of_kind(run.events(), Decided) if event.what == "horizon"
+    ]
 
 
 def rates(run: Run) -> list[float]:
