@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import figures
+from lab.callbacks.validation import Validation
 from lab.data.dataset import LabData
 from lab.training.callback import FitContext
 from lab.training.deciding import Deciding
@@ -96,10 +97,14 @@ class Minutes(Deciding):
         self._drawing = time.monotonic() - begin
 
     def _times(self, fit: FitContext) -> tuple[float, float]:
-        return fit.logbook.clock.seconds(), 0.0
+        """Seconds of the run so far, and those of them that looks have taken."""
+        return fit.logbook.clock.seconds(), sum(fit.looks.seconds.values())
 
     def _end_seconds(self, fit: FitContext) -> float:
-        return 0.0
+        """What the looks after the last step will take: each is due there, and validation reads the whole split."""
+        validation = fit.find(Validation)
+        others = sum(fit.looks.each(name) for name in fit.looks.seconds if name != Validation.what)
+        return others + (validation.end_seconds(fit) if validation else 0.0)
 
 
 def draw_schedule(module: PretrainingModule, total_steps: int, data: LabData, path: str | Path) -> None:
