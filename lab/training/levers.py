@@ -144,12 +144,11 @@ def choose_levers(
     wanted = wanted or LeverConfig()
     name = str(device or best_device())
     kind = torch.device(name).type
-    if wanted.compile == "beside" and kind != "cpu":
-        raise ValueError(f"levers.compile is beside: that is for a CPU; on {name} take true, or leave it out")
     recorded = recorded if recorded and recorded.get("device", {}).get("value") == name else {}
     asked = {
         **{lever: None if value == "auto" else value for lever, value in vars(wanted).items()},
         "precision": _precision_asked(precision, kind),
+        "compile": _compile_asked(wanted.compile, name),
         "fused": fused,
     }
 
@@ -277,3 +276,9 @@ def _precision_asked(precision: str | int | None, device: str) -> str | None:
         # Lightning would take bf16 instead and only warn.
         raise ValueError(f"trainer.precision is {precision}: a CPU does not train in fp16, take bf16-mixed or 32-true")
     return name
+
+
+def _compile_asked(compile: bool | Literal["beside"] | None, device: str) -> bool | Literal["beside"] | None:
+    if compile == "beside" and torch.device(device).type != "cpu":
+        raise ValueError(f"levers.compile is beside: that is for a CPU; on {device} take true, or leave it out")
+    return compile
