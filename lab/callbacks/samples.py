@@ -13,6 +13,7 @@ from lab.generation import Prompt, Sampling, read_prompt, stream
 from lab.runs import SampleWriter, metrics
 from lab.runs.events import SampleWritten
 from lab.training.callback import FitContext
+from lab.training.looking import BrokenOff
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Samples(Instrument):
         """
         data, logbook, samples = fit.data, fit.logbook, []
         texts = self.read_prompts(data, fit.model.config.context_length, prompts)
-        written = [self._write(fit, prompt) for prompt in texts]
+        written = [self._write(fit, prompt, asked) for prompt in texts]
         copies: list[Copy] | None = None
         if data.sequences.per_epoch is not None:
             copies = longest_copies(written, data.token_files["train"].array())
@@ -114,9 +115,13 @@ class Samples(Instrument):
             Prompt(beginning, data.tokenizer.decode(beginning)),
         ]
 
-    def _write(self, fit: FitContext, prompt: Prompt) -> list[int]:
-        """The ids that follow the prompt, up to an end of text."""
+    def _write(self, fit: FitContext, prompt: Prompt, asked: bool) -> list[int]:
+        """The ids that follow the prompt, up to an end of text. Raises `BrokenOff` when a signal has come meanwhile."""
         tokenizer = fit.data.tokenizer
         stop = () if tokenizer.eot_id is None else (tokenizer.eot_id,)
-        ids = [written.token for written in stream(fit.model, prompt.tokens, self.sampling, stop=stop, alternatives=0)]
+        ids = []
+        for written in stream(fit.model, prompt.tokens, self.sampling, stop=stop, alternatives=0):
+            if fit.interrupted() and not asked:
+                raise BrokenOff("a signal ends the run")
+            ids.append(written.token)
         return [i for i in ids if i not in stop and tokenizer.tokens[i] is not None]

@@ -161,7 +161,8 @@ class Validation(Deciding):
         last = fit.step >= fit.total_steps
         if last and self.every is None and not self._affords(fit, rows):
             return
-        self._pass(fit, rows)
+        if not self._pass(fit, rows):
+            return  # of a run that a signal ends: the resumed one measures it
         self._newest = fit.step
         if last and rows is not None and (self.every is not None or self._affords(fit, None)):
             self._pass(fit, None)
@@ -184,21 +185,23 @@ class Validation(Deciding):
             fit.logbook.event(PutOff(step=fit.step, look=self.what, reason=reason))
             fit.say(f"step {fit.step:,}: {reason}")
 
-    def _pass(self, fit: FitContext, rows: np.ndarray | None) -> None:
-        """One pass over the windows `rows` of the validation split, or over all; broken off, nothing of it counts."""
+    def _pass(self, fit: FitContext, rows: np.ndarray | None) -> bool:
+        """One pass over the windows `rows` of the validation split, or over all; False: broken off, nothing counts."""
         self._trained = _mark(fit)
         self._batches, self._begun = 0, fit.looks.clock()
         planned = fit.data.sequences.n_val if rows is None else len(rows)
-        read = planned
+        read, whole = planned, True
         try:
             with fit.looks.timed(self.what):
                 fit.validate(rows)
         except BrokenOff as why:
+            whole = False
             read = min(planned, self._batches * fit.data.batch_size * fit.n_processes)
             self._put_off(fit, f"validation broken off after {read:,} of {planned:,} windows: {why}")
         finally:
             self._trained = None
         self._read = self._read[0] + read, self._read[1] + fit.looks.clock() - self._begun
+        return whole
 
     def before_validation_batch(self, fit: FitContext) -> None:
         """The weights are those that are trained. Raises `SettingsError` where a callback has put others there, and
