@@ -18,7 +18,7 @@ from lab.training.looking import VALIDATION_SHARE, BrokenOff, allotted, fits
 from lab.units import duration
 
 PER_RUN = 20  # validations of a run where nothing is set: enough points for a curve, few enough to cost little
-SUBSET_TOKENS = 1 << 15  # that a look reads: its standard error is about 1 % of the loss (LOG.md)
+SUBSET_TOKENS = 1 << 15  # that a look reads: its standard error is some thousandths of the loss (LOG.md)
 LEAST_WINDOWS = 32  # the fewest windows from which their spread is known
 RARE = 64  # every 64th of 20 is none but the last
 FORWARD = 3.0  # how much longer than its forward pass a training step takes: the backward pass costs twice that

@@ -220,17 +220,19 @@ class Stopwatch(FitCallback):
                     pictured = sum(callback.draws(self.fit, n) for n in planned)
                     seconds += over_a_run([drawn[n] for n in sorted(drawn)], pictured)
                 found[getattr(callback, "group", "snapshots")] = seconds
-        budgeted, run = planned_looks(self.fit), steps * self.step_seconds()
+        budgeted, run = planned_looks(self.fit), steps * self.step_seconds() if self.spans else 0.0
         found |= within(LOOKS_SHARE, run, {name: found[name] for name in found if name in budgeted})
         validation = {"validation": self.validation_windows(steps) * self.window_seconds}
         return found | (within(VALIDATION_SHARE, run, validation) if self.validation.every is None else validation)
 
     def validation_windows(self, steps: int) -> int:
         """Windows that all validations of a run of `steps` read, where the budget leaves none out."""
-        validation, n_whole = self.validation, self.fit.data.sequences.n_val
-        rows = validation.subset(self.fit.data)
+        validation = self.validation
         count = validation.cadence.count(steps) - (not validation.at_start)
-        return count * n_whole if rows is None else count * len(rows) + (n_whole if count else 0)
+        if count <= 0:
+            return 0
+        rows, n_whole = validation.subset(self.fit.data), self.fit.data.sequences.n_val
+        return count * n_whole if rows is None else count * len(rows) + n_whole
 
 
 def within(share: float, run: float, found: dict[str, float]) -> dict[str, float]:

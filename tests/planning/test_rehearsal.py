@@ -9,7 +9,9 @@ import pytest
 
 from lab.callbacks.dashboards import Dashboards
 from lab.callbacks.reference_texts import PICTURES, ReferenceTexts
-from lab.planning.rehearsal import Stopwatch, over_a_run
+from lab.planning.rehearsal import Stopwatch, over_a_run, within
+from lab.training import looking
+from lab.training.looking import LookTimes
 
 STEPS, EVERY = 1000, 10
 
@@ -21,7 +23,8 @@ def test_the_first_of_many_pays_for_what_is_loaded() -> None:
 
 
 def test_pictures_count_as_often_as_they_are_drawn() -> None:
-    fit = cast(Any, SimpleNamespace(total_steps=STEPS, is_main_process=True, find=lambda kind: None))
+    known = {"total_steps": STEPS, "is_main_process": True, "callbacks": (), "looks": LookTimes()}
+    fit = cast(Any, SimpleNamespace(**known, find=lambda kind: None))
     probes, watch = ReferenceTexts(every=EVERY), Stopwatch(cast(Any, None))
     watch.fit, watch.watched = fit, [probes]
     seen = (0, 1, 2, 4, 8)  # the log-spaced start, where every look draws
@@ -43,3 +46,12 @@ def test_a_rehearsed_picture_is_timed_and_still_drawn() -> None:
     assert shown == [("a", 4), ("b", 4)]
     assert list(watch.drawn[id(probes)]) == [4]
     assert watch.drawn[id(probes)][4] > 0
+
+
+def test_looks_take_no_more_than_the_budget_lets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "LEAST_SECONDS", 60.0)
+    assert within(0.05, 1000.0, {"samples": 90.0, "probes": 10.0}) == pytest.approx({"samples": 45.0, "probes": 5.0})
+    assert within(0.05, 1000.0, {"samples": 40.0}) == {"samples": 40.0}
+    assert within(0.05, 10.0, {"samples": 40.0}) == {"samples": 40.0}  # a run of less than a minute keeps all
+    assert within(0.05, 30.0, {"samples": 40.0}) == pytest.approx({"samples": 3.0})
+    assert within(0.05, 1000.0, {}) == {}

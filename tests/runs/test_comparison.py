@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.runs import Run, create_run, metrics
-from lab.runs.comparison import choose_metric, compare, elsewhere, read
+from lab.runs.comparison import Runs, choose_metric, compare, elsewhere, read
+from lab.runs.metrics_log import MetricsDelta, MetricsHistory
 from tests.report.runs import make_run
 
 
@@ -51,3 +52,23 @@ def test_the_spread_of_other_runs_on_the_same_text(runs: list[Run]) -> None:
         elsewhere(read(runs[1:2]), metrics.VAL_LOSS, "tokens", str(runs[0].path.parent)), rel=1
     )
     assert elsewhere(read(runs), metrics.VAL_LOSS, "tokens", str(runs[0].path.parent)) is None
+
+
+def measured(*rows: dict[str, float]) -> MetricsHistory:
+    history = MetricsHistory()
+    history.apply(MetricsDelta(list(rows)))
+    return history
+
+
+def test_runs_of_other_lengths_are_compared_on_the_windows_that_all_of_them_read() -> None:
+    """The whole split was read at their ends alone: at the end of the shorter one the longer has only the subset."""
+    subset, whole = metrics.VAL_SUBSET_LOSS, metrics.VAL_LOSS
+    short = measured({"step": 0, "tokens": 0, subset: 4.0}, {"step": 10, "tokens": 640, subset: 3.0, whole: 3.1})
+    long = measured({"step": 10, "tokens": 640, subset: 2.9}, {"step": 20, "tokens": 1280, subset: 2.0, whole: 2.1})
+    found = Runs({}, histories={"short": short, "long": long})
+    assert choose_metric(found, None) == subset
+    assert "the same random windows of the held-out text" in found.notes[0]
+    assert choose_metric(Runs({}, histories={"short": short, "again": short}), None) == whole
+    assert choose_metric(found, whole) == whole
+    early = measured({"step": 10, "tokens": 640, whole: 3.0}, {"step": 20, "tokens": 1280, whole: 2.5})
+    assert choose_metric(Runs({}, histories={"short": short, "earlier version": early}), None) == whole
