@@ -105,7 +105,7 @@ def _validation_metric(found: Runs, whole: str) -> str:
     sizes = {dig(data, "val_subset", "windows") for data in found.data.values()}
     found.notes.append(
         f"Compared on {subset}, what all of them read while they trained"
-        + (": the same random windows of the held-out text." if len(sizes) == 1 else ", of different sizes.")
+        + (": the same random windows of the held-out text." if len(sizes) < 2 else ", of different sizes.")
         + f" {whole} was measured at their ends alone."
     )
     return subset
