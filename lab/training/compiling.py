@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from lab.model import GPT, GPTConfig
 from lab.model.loss import Reduction
-from lab.training.levers import Levers
+from lab.training.levers import AUTOCAST, Levers
 
 FOLDER = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch keeps what it compiled; unset: below /tmp
 COMPILERS = ("g++", "clang++", "c++")
@@ -77,9 +77,10 @@ class Graph:
             result: Tensor = compiled(tokens, targets, reduction)
             return result
 
-        tokens = torch.zeros(shape, dtype=torch.int64, device=model.token_embedding.weight.device)
-        with self.levers.autocast():
-            nats = loss(tokens, tokens, "sum")
+        device = model.token_embedding.weight.device
+        tokens, targets = torch.zeros((2, *shape), dtype=torch.int64, device=device)  # two tensors, as in a step
+        with _autocast(self.levers):
+            nats = loss(tokens, targets, "sum")
         nats.backward()
         model.zero_grad()
         vars(model)["loss"] = loss
@@ -128,6 +129,12 @@ class Beside:
         if self._process.stdin:
             self._process.stdin.close()
         self._errors.close()
+
+
+def _autocast(levers: Levers) -> AbstractContextManager[Any]:
+    """As in a step of Lightning's, which keeps no cast weights: compiled code is bound to that, too."""
+    dtype = AUTOCAST.get(levers.precision)
+    return nullcontext() if dtype is None else torch.autocast(levers.device, dtype, cache_enabled=False)
 
 
 def missing_compiler() -> str | None:

@@ -12,14 +12,15 @@ from lab.model import GPT, GPTConfig
 from lab.training import compiling
 from lab.training.compiling import Beside, Graph, missing_compiler
 from lab.training.levers import LeverConfig, choose_levers
+from lab.training.stopping import StoppableTrainer
 
 SMALL = GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=32)
 TOKENS = torch.arange(32).view(4, 8)
 
 
-def graph(config: GPTConfig = SMALL) -> Graph:
+def graph(config: GPTConfig = SMALL, precision: str = "32") -> Graph:
     asked = LeverConfig(threads=torch.get_num_threads(), compile="beside", keep_memory=False)
-    return Graph(config, 4, 8, choose_levers(asked, precision="32", config=config, device="cpu"))
+    return Graph(config, 4, 8, choose_levers(asked, precision=precision, config=config, device="cpu"))
 
 
 @pytest.fixture
@@ -55,6 +56,26 @@ def test_only_training_batches_of_its_shape_are_compiled(eager_graphs: list[torc
     assert set(model.state_dict()) == names
 
 
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_the_next_step_of_the_trainer_finds_all_of_it_ready(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.compiler.reset()
+    traced, compile = [], torch.compile
+
+    def backend(module: torch.fx.GraphModule, _: object) -> object:
+        traced.append(module)
+        return module.forward
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: compile(function, backend=backend))
+    model, ours = GPT(SMALL).train(), graph(precision=precision)
+    ours.compile(model)
+    trainer = StoppableTrainer(accelerator="cpu", precision=ours.levers.precision, logger=False)
+    tokens, targets = (TOKENS[None].expand(2, -1, -1).contiguous() for _ in range(2))
+    for n in range(2):
+        with trainer.precision_plugin.train_step_context():
+            model.loss(tokens[n], targets[n], reduction="sum").backward()
+    assert len(traced) == 1
+
+
 def test_a_graph_goes_through_json() -> None:
     again = Graph.of_json(graph().as_json())
     assert (again.config, again.batch_size, again.context_length) == (SMALL, 4, 8)
@@ -76,15 +97,17 @@ def test_what_was_compiled_beside_is_found_and_computes_the_same(
     from torch._dynamo.utils import counters
 
     counters.clear()
+    targets = TOKENS.flip(0)
     torch.manual_seed(0)
     model = GPT(SMALL).train()
-    eager = model.loss(TOKENS, TOKENS, reduction="sum")
+    eager = model.loss(TOKENS, targets, reduction="sum")
     gradients = torch.autograd.grad(eager, list(model.parameters()))
     graph().compile(model)
     found = counters["inductor"]
     assert (found["fxgraph_cache_hit"], found["fxgraph_cache_miss"]) == (2, 0), "forward and backward"
-    compiled = model.loss(TOKENS, TOKENS, reduction="sum")
+    compiled = model.loss(TOKENS, targets, reduction="sum")
     compiled.backward()
+    assert counters["stats"]["unique_graphs"] == 1, "the step took what was ready"
     torch.testing.assert_close(compiled, eager, rtol=1e-5, atol=1e-5)
     for parameter, gradient in zip(model.parameters(), gradients, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-5)
