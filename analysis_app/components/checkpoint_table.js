@@ -2,9 +2,9 @@
 
 import { analysis, get, idOf, messageOf } from "./lib/client.js";
 import { ago, bytes, count, fixed, h, replace, short } from "./lib/dom.js";
-import { curveLoss, valText } from "./lib/validation.js";
 import { panel } from "./lib/panel.js";
 import { select, state } from "./lib/store.js";
+import { curveLoss, valText } from "./lib/validation.js";
 
 const COLUMNS = ["step", "tokens", "train", "val", "probe", "kind", "size", "written", "compare"];
 const PROBE = "loss on the run’s fixed probe text, nats per token";

@@ -2,9 +2,9 @@
 
 import { chosen, comparable, MOST, swatchOf, toggle } from "./lib/chosen_runs.js";
 import { count, fixed, h, replace, short } from "./lib/dom.js";
-import { valText } from "./lib/validation.js";
 import { panel } from "./lib/panel.js";
 import { state } from "./lib/store.js";
+import { valText } from "./lib/validation.js";
 
 /** @param {Element} element */
 export function mount(element) {

@@ -1,9 +1,9 @@
 // The sidebar: run, snapshot, comparison, text, layer and head, and a link to exactly this view.
 
 import { choice, copyButton, count, fact, fixed, h, replace, short } from "./lib/dom.js";
-import { valText } from "./lib/validation.js";
 import { bodyOf } from "./lib/panel.js";
 import { currentText, dismissNotes, on, published, select, selectHead, state } from "./lib/store.js";
+import { valText } from "./lib/validation.js";
 
 const TYPING_MS = 350;
 /** @type {[name: string, text: string | null][]} */

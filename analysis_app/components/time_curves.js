@@ -3,11 +3,11 @@
 
 import { chartGroup, lineChart } from "./lib/chart.js";
 import { choice, h, replace } from "./lib/dom.js";
-import { validationOf } from "./lib/validation.js";
 import { player, timeline } from "./lib/frame_player.js";
 import { actionsOf, panel } from "./lib/panel.js";
 import { Series, seriesOf } from "./lib/series.js";
 import { currentHead, state } from "./lib/store.js";
+import { validationOf } from "./lib/validation.js";
 import { closest, TokenLosses } from "./time/token_losses.js";
 
 /** @param {Element} element */

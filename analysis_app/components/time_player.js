@@ -2,10 +2,10 @@
 // far that is. Space plays, arrows move, Home and End go to the ends.
 
 import { clip, count, fact, fixed, h, replace, short } from "./lib/dom.js";
-import { valText } from "./lib/validation.js";
 import { player, timeline } from "./lib/frame_player.js";
 import { panel } from "./lib/panel.js";
 import { currentText, select, state } from "./lib/store.js";
+import { valText } from "./lib/validation.js";
 
 const CLIP = 34;
 

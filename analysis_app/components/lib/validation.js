@@ -28,6 +28,7 @@ export function validationOf(get) {
   /** @type {Pick<Lab.Curve, "style" | "format">} */
   const look = { style: "dots", format: fixed };
   if (!subset.n) return [{ name: "val", data: whole, colour: "--lab-val", ...look }];
-  const found = [{ name: "val, subset", data: subset, band: get("val/subset_loss_error"), colour: "--lab-val", ...look }];
+  const found = [{ name: "val, subset", data: subset, band: get("val/subset_loss_error"), colour: "--lab-val",
+    ...look }];
   return whole.n ? [...found, { name: "val, whole split", data: whole, colour: "--lab-sample", ...look }] : found;
 }

@@ -2,8 +2,8 @@
 
 import { chartGroup, lineChart } from "../lib/chart.js";
 import { choice, fixed, h, tick } from "../lib/dom.js";
-import { validationOf } from "../lib/validation.js";
 import { brief } from "../lib/scale.js";
+import { validationOf } from "../lib/validation.js";
 import { markersOf, seamsOf } from "./describe.js";
 
 const KEPT = "lab-live-view"; // how the charts are looked at, remembered in this browser

@@ -3,9 +3,8 @@
 import { Series } from "../lib/series.js";
 
 const KEPT = ["train/loss", "val/loss", "val/bits_per_byte", "val/subset_loss", "val/subset_loss_error",
-  "val/subset_bits_per_byte", "train/grad_norm", "train/lr", "train/clipped",
-  "perf/tokens_per_second", "perf/memory_bytes", "stats/update_ratio", "forecast/final_val_loss", "forecast/low",
-  "forecast/high"];
+  "val/subset_bits_per_byte", "train/grad_norm", "train/lr", "train/clipped", "perf/tokens_per_second",
+  "perf/memory_bytes", "stats/update_ratio", "forecast/final_val_loss", "forecast/low", "forecast/high"];
 const BY_LAYER = "stats/update_ratio";
 // A line of training without these was not finite there; a line without `train/lr` is none of training.
 const OF_A_STEP = ["train/loss", "train/grad_norm"], ITS_SIGN = "train/lr";

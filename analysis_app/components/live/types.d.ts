@@ -20,8 +20,8 @@ declare namespace Lab {
     args?: { value?: number }; reason?: string; message?: string | null; error?: string; instrument?: string;
     seconds?: number | null; best?: boolean; checkpoint_kind?: string; rewound_from?: number; to?: number;
     lr_scale?: number | null; rule?: string; level?: string; what?: string; why?: string; since?: number;
-    metric?: string | null; value?: number | null; threshold?: number | null; try?: string[] | string;
-    source?: string };
+    metric?: string | null; value?: number | null; threshold?: number | null; try?: string[] | string; source?: string;
+    look?: string };
   type Sample = { step: number; wall: number; prompt?: string | null; text: string;
     longest_copy?: { tokens: number; text: string } | null };
   /** By metric, and `step`, `tokens`, `time`; the rows of all are the same. */

@@ -67,10 +67,10 @@ function names(context, { right, top }, levels) {
 const STROKES = { smooth: [1, 0.3], dots: [1.25, 0.55], line: [1.6, 1] };
 
 /** @param {Lab.Context} context @param {Lab.Axes} axes @param {Lab.Curve} curve @param {number} smoothing */
-function draw(context, { across, up, x }, { data, band, colour = "--lab-accent", style = "line" }, smoothing) {
-  const [from, to] = data.between(x, across.low, across.high), xs = data.x(x), { y } = data;
+function draw(context, axes, { data, band, colour = "--lab-accent", style = "line" }, smoothing) {
+  const { across, up, x } = axes, [from, to] = data.between(x, across.low, across.high), xs = data.x(x), { y } = data;
   context.strokeStyle = context.fillStyle = css(colour);
-  if (band?.n) shade(context, { across, up, x }, data, band, from, to);
+  if (band?.n) shade(context, axes, data, band, from, to);
   context.lineJoin = "round";
   const look = style === "smooth" && !(smoothing > 0) ? "line" : style;
   path(context, thin(xs, y, data.low, data.high, from, to, across), up, ...STROKES[look]);
