@@ -8,10 +8,13 @@ split is no larger than the subset have `val/loss` alone. The two are different 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from lab.runs import metrics
 from lab.runs.metrics_log import MetricsHistory
-from lab.runs.series import Columns, Series
+
+if TYPE_CHECKING:
+    from lab.runs.series import Columns, Series
 
 SUBSET_OF = {
     metrics.VAL_LOSS: metrics.VAL_SUBSET_LOSS,
@@ -50,4 +53,4 @@ def errors_of(found: Columns, metric: str) -> Series:
 
 
 def _count(found: Columns | MetricsHistory, metric: str) -> int:
-    return len(found[metric]) if isinstance(found, Columns) else len(found.series(metric)[0])
+    return len(found.series(metric)[0]) if isinstance(found, MetricsHistory) else len(found[metric])
