@@ -49,6 +49,8 @@ def result_metric(found: Columns, metric: str = metrics.VAL_LOSS) -> str:
 
 def errors_of(found: Columns, metric: str) -> Series:
     """The standard errors of a validation loss; empty where they were not measured."""
+    from lab.runs.series import Series  # brings NumPy, which a list of runs does without
+
     return found[ERROR_OF[metric]] if metric in ERROR_OF else Series()
 
 
