@@ -61,7 +61,8 @@ QUANTITIES: dict[str, Quantity] = {
     "minutes": Quantity(
         "minutes",
         "minutes of training",
-        "training time: from the first step to the last, validation and instruments included, pauses left out",
+        "wall-clock from the first step to the end, as horizon.minutes counts it: looks, samples, checkpoints and"
+        " compilation included, pauses left out",
         "{:.2f}".format,
         "minutes of training",
     ),

@@ -47,7 +47,7 @@ class PredictConfig:
     Args:
         ask: Ask in the terminal for each that is not given.
         final_loss: Validation loss after the last step, nats per token: 1.9, or [1.8, 2.0].
-        minutes: Training time.
+        minutes: Wall-clock from the first step to the end, looks and checkpoints included, as horizon.minutes.
         memory_gb: Peak memory of the process, or of the GPU, in GB.
         overfit: Whether the validation loss will end more than 1 % above its lowest.
         sample_quality: Percentage of the words in the last samples that are words of the training text.

@@ -57,6 +57,33 @@ def test_a_schedule_longer_than_the_run_is_refused(tmp_path: Path) -> None:
         decide(settings, Origin("new"))
 
 
+@pytest.mark.parametrize("seconds", [0.02, 1.0, 9.7, 60.0, 200.0])
+def test_a_warm_up_in_steps_gives_way_where_few_fit_into_the_minutes(
+    seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quickstart's schedule on a slow or busy machine: 20 steps of warm-up in 21, or in one."""
+    monkeypatch.setattr("lab.fitting.decisions.seconds_per_step", lambda *_: seconds)
+    more = ("--model.schedule.kind=wsd", "--model.schedule.warmup_steps=20", "--model.schedule.decay_fraction=0.4")
+    args = [*tiny_args(tmp_path, *more), "--horizon.steps", "null", "--horizon.minutes", "3.5"]
+    settings = Settings("fit", Arguments.of(args)).build()
+    found = decide(settings, Origin("new"))
+    schedule = settings.module.schedule_config
+    assert found.steps == max(1, int(210 / 1.08 / seconds))
+    assert schedule.warmup(found.steps) == min(20, found.steps // 4)
+    assert schedule.decay(found.steps) == max(1, round(0.4 * found.steps))
+    assert schedule.problems(found.steps) == []
+
+
+def test_fractions_that_contradict_each_other_are_refused_for_minutes_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.fitting.decisions.seconds_per_step", lambda *_: 0.1)
+    more = ("--model.schedule.kind=wsd", "--model.schedule.warmup_fraction=0.6", "--model.schedule.decay_fraction=0.6")
+    args = [*tiny_args(tmp_path, *more), "--horizon.steps", "null", "--horizon.minutes", "3.5"]
+    with pytest.raises(SettingsError, match="do not fit into"):
+        decide(Settings("fit", Arguments.of(args)).build(), Origin("new"))
+
+
 def test_levers_asked_for(tmp_path: Path) -> None:
     asked = ("--levers.threads=1", "--trainer.precision=32-true", "--levers.attention=explicit")
     found = levers_of(Settings("fit", Arguments.of(tiny_args(tmp_path, *asked))).build())
