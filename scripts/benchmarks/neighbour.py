@@ -74,9 +74,12 @@ class Side:
             command, cwd=checkout, env=self.environment, stdout=self.log, stderr=self.log, start_new_session=True
         )
         self.metrics = folder / "runs" / "run" / "metrics.jsonl"
+
+    def wait_for_steps(self) -> None:
+        """Train until the first steps are done, then stand still. Raises RuntimeError where the fit ends before."""
         while len(self.ends()) < STARTED_STEPS:
             if self.process.poll() is not None:
-                raise RuntimeError(f"fit of {checkout} ended: {(folder / 'fit.log').read_text()[-2000:]}")
+                raise RuntimeError(f"fit of {self.checkout} ended: {(self.folder / 'fit.log').read_text()[-2000:]}")
             time.sleep(0.2)
         self.stop()
 
@@ -117,12 +120,14 @@ class Side:
         inside = [wall for wall in ends if begin <= wall <= end]
         if len(inside) > 2:
             return (len(inside) - 1) / (inside[-1] - inside[0])
-        return len(inside) / (end - begin) or 1 / (end - max(ends))  # not one step: at most so fast
+        return len(inside) / (end - begin) or 1 / (settle + end - begin)  # not one step: at most so fast
 
 
 def run(options: Options) -> list[Row]:
     """The speed beside each neighbour as a share of the quiet speed, and against the other checkout's."""
     settle, window = (0.2, 1.0) if options.quick else (SETTLE, WINDOW)
+    # Ended from outside, it must leave no run behind that trains on, or stands still for ever.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-bench-")))
         sides = []
@@ -131,6 +136,7 @@ def run(options: Options) -> list[Row]:
                 (folder / name).mkdir()
                 sides.append(Side(name, checkout, folder / name, options.quick))
                 stack.callback(sides[-1].close)
+                sides[-1].wait_for_steps()
         rows: list[Row] = []
         quiet: dict[str, float] = {}
         for title, neighbour in neighbours(options.quick).items():
