@@ -13,10 +13,12 @@ from lab.errors import NonFiniteLoss, WriteError
 from lab.files import sweep_temporaries
 from lab.runs import metrics
 from lab.runs.cadence import Cadence
+from lab.runs.checkpoint_state import read_state
 from lab.runs.checkpoints import (
     delete_superseded,
     keep_checkpoint,
     list_checkpoints,
+    note_losses,
     record_checkpoint,
     step_path,
 )
@@ -34,7 +36,9 @@ class Checkpoints(FitCallback):
     """Saves everything a run needs to go on exactly: weights, optimizer state, step, clock.
 
     A checkpoint is taken between two steps, after the validation that falls on the same step, so its facts hold the
-    loss of these very weights. `last` and `best` are links, not second copies.
+    loss of these very weights. `last` and `best` are links, not second copies. Best is the lowest on the validation
+    curve, on the same windows at every checkpoint; after the last step, where that one is another, both are compared on
+    the whole split.
 
     Args:
         every: Optimizer steps between checkpoints; 0: only at the end and when stopped; unset: a tenth of the
@@ -148,16 +152,35 @@ class Checkpoints(FitCallback):
 
         Raises `WriteError` when the disk is full, at the latest with the next checkpoint; the earlier ones stay whole.
         """
+        wins = kind == "final" and self._wins_on_the_whole_split(fit)
         with fit.looks.timed("checkpoint"):
-            self._save(fit, kind)
+            self._save(fit, kind, wins)
 
-    def _save(self, fit: FitContext, kind: str) -> None:
+    def _wins_on_the_whole_split(self, fit: FitContext) -> bool:
+        """Whether the last weights are better there than those that are best on the subset, which are measured too.
+
+        False where nothing was measured on the whole split, or the budget has no room for a second pass.
+        """
+        losses, validation = fit.module.losses_at(fit.step), fit.find(Validation)
+        own = losses.get(metrics.VAL_LOSS)
+        beaten = curve_loss(losses)[1] >= self._best and self._best_by == metrics.VAL_SUBSET_LOSS
+        if own is None or validation is None or not beaten or fit.n_processes > 1:
+            return False
+        self.finish(fit)
+        run = fit.logbook.run
+        rival = next((info for info in list_checkpoints(run) if "best" in info.aliases), None)
+        if rival is None or (measured := validation.measure(fit, read_state(rival.path)["state_dict"])) is None:
+            return False
+        note_losses(run, rival.step, measured)
+        return own < measured[metrics.VAL_LOSS]
+
+    def _save(self, fit: FitContext, kind: str, wins: bool) -> None:
         logbook, step, facts = fit.logbook, fit.step, fit.facts()
         noted = {**logbook.status.noted(), "seams": as_plain(logbook.seams)}
         by, val_loss = curve_loss(facts["losses"])
         if by != self._best_by and val_loss < math.inf:  # losses on another part of the split do not compare
             self._best, self._best_by = math.inf, by
-        best = val_loss < self._best
+        best = val_loss < self._best or wins
         self._best, self._saved = min(self._best, val_loss), step
         fit.save(step_path(logbook.run.checkpoints_dir, step))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -167,7 +168,16 @@ class Validation(Deciding):
         if last and rows is not None and (self.every is not None or self._affords(fit, None)):
             self._pass(fit, None)
 
-    def _affords(self, fit: FitContext, rows: np.ndarray | None) -> bool:
+    def measure(self, fit: FitContext, weights: Mapping[str, Tensor]) -> dict[str, float] | None:
+        """The whole split's loss of other weights, after the last step; None where the budget has no room for it, or a
+        signal has come.
+        """
+        if self.every is None and not self._affords(fit, None, " for checkpoints/best"):
+            return None
+        with fit.looks.timed(self.what):
+            return fit.loss_of(weights)
+
+    def _affords(self, fit: FitContext, rows: np.ndarray | None, whose: str = "") -> bool:
         """Whether a pass after the last step fits into the budget; an event and a line where it does not."""
         n = fit.data.sequences.n_val if rows is None else len(rows)
         seconds = self._seconds_of(n)
@@ -175,7 +185,7 @@ class Validation(Deciding):
             return True
         read = "the whole validation split" if n == fit.data.sequences.n_val else "the subset for validation"
         self._put_off(
-            fit, f"{read} was not read at the end: about {duration(seconds)}, more than validation's"
+            fit, f"{read}{whose} was not read at the end: about {duration(seconds)}, more than validation's"
             f" {VALIDATION_SHARE:.0%} of the run has room for; python -m lab validate {fit.logbook.run.name} reads it"
         )  # fmt: skip
         return False

@@ -157,6 +157,17 @@ def keep_checkpoint(run: RunPaths, step: int) -> None:
         link_whole(path, run.checkpoints_dir / f"{alias}.json")
 
 
+def note_losses(run: RunPaths, step: int, losses: Mapping[str, float]) -> None:
+    """Add to the facts of a checkpoint what was measured of its weights later. Raises `WriteError`."""
+    info = next((info for info in list_checkpoints(run) if info.step == step), None)
+    if info is None:
+        return
+    path = info.path.with_suffix(".json")
+    write_json(path, orjson.loads(path.read_bytes()) | {"losses": {**info.losses, **losses}})
+    for alias in info.aliases:
+        link_whole(path, run.checkpoints_dir / f"{alias}.json")
+
+
 def write_facts(
     path: Path,
     step: int,

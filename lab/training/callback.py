@@ -7,7 +7,7 @@ A `FitCallback` gets a `FitContext`, whose parts have types, and no trainer. Lig
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import lightning as L
 import numpy as np
 import torch
+from torch import Tensor
 
 from lab.data.datamodule import LabDataModule
 from lab.model import GPT
@@ -25,6 +26,7 @@ from lab.training.looking import BrokenOff, LookTimes
 from lab.training.module import PretrainingModule
 from lab.training.step import StepBatch
 from lab.training.stopping import StoppableTrainer
+from lab.training.validating import WindowSums, measured, window_losses
 
 Kind = TypeVar("Kind", bound="FitCallback")
 
@@ -141,6 +143,27 @@ class FitContext:
             self.data.val_part = None
             self.trainer.training = True
             connector._first_loop_iter = first_loop_iter
+
+    @torch.no_grad()
+    def loss_of(self, weights: Mapping[str, Tensor]) -> dict[str, float] | None:
+        """What a validation of other weights measures on the whole split, told to no callback; the model's own are put
+        back. None where a signal ends it.
+        """
+        own = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
+        self.module.load_state_dict(dict(weights))
+        self.module.eval()
+        sums = WindowSums(self.module.device)
+        try:
+            for tokens, targets in self.data.val_dataloader():
+                if self.interrupted():
+                    return None
+                with self.trainer.precision_plugin.val_step_context():
+                    device = self.module.device
+                    sums.add(*window_losses(self.model, tokens.to(device), targets.to(device)))
+        finally:
+            self.module.load_state_dict(own)
+            self.module.train()
+        return measured(sums, self.data)
 
     def facts(self) -> dict[str, Any]:
         """What is noted beside weights written now, their loss on a fixed slice of validation text included."""

@@ -7,11 +7,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import torch
 
+import lab.callbacks.checkpoints
 from lab.callbacks.checkpoints import Checkpoints
 from lab.callbacks.validation import Validation
-from lab.runs import open_run
+from lab.runs import metrics, open_run
 from lab.runs.events import CheckpointSaved, of_kind
+from lab.training.callback import FitContext
 from lab.training.looking import LookTimes
 from tests.callbacks.fits import OFF, fit
 
@@ -57,3 +60,25 @@ def test_settings_that_cannot_be_are_refused_all_at_once() -> None:
         "checkpoint.keep",
         "checkpoint.milestones",
     ]
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_best_on_the_subset_is_compared_with_the_last_on_the_whole_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, better: bool
+) -> None:
+    """The first checkpoint passes for the best on the subset; the last has learned more, or is told to have less."""
+    pretended = iter([(metrics.VAL_SUBSET_LOSS, loss) for loss in (1.0, *[2.0] * 20)])
+    monkeypatch.setattr(lab.callbacks.checkpoints, "curve_loss", lambda losses: next(pretended))
+    if better:
+        monkeypatch.setattr(FitContext, "loss_of", lambda fit, weights: {metrics.VAL_LOSS: 0.5})
+    asked = ("--validation.windows", "4", "--validation.every", "4", "--checkpoint.every", "4")
+    run = open_run(fit(tmp_path, "best", *OFF, *asked, "--checkpoint.keep", "9"))
+    first, *_, last = run.checkpoints()
+    assert (first.step, last.step) == (4, 12)
+    assert ("best" in first.aliases, "best" in last.aliases) == (better, not better)
+    assert first.losses[metrics.VAL_LOSS] is not None
+    assert (first.losses[metrics.VAL_LOSS] < last.losses[metrics.VAL_LOSS]) == better
+    weights = torch.load(last.path, weights_only=True)["state_dict"]
+    plain = open_run(fit(tmp_path, "plain", *OFF, "--validation.every", "0"))
+    same = torch.load(plain.checkpoints()[-1].path, weights_only=True)["state_dict"]
+    assert all(torch.equal(weights[name], same[name]) for name in same)  # the last weights are back in place
