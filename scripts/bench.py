@@ -55,6 +55,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", default=["A", "B", "Bd", "C"], choices=["A", "B", "Bd", "C"])
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each recipe")
+    parser.add_argument("--race", action="store_true", help="of recipe: only the reference and the fast recipe")
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another version, of neighbour, looks, startup")
     parser.add_argument("--quick", action="store_true", help="tiny work, a few seconds: does everything run?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
@@ -72,7 +73,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run what is asked for, print a table each, write the JSON."""
     args = parse(argv)
-    options = Options(tuple(args.threads), args.device, args.quick, tuple(args.workloads), args.seeds, args.beside)
+    options = Options(
+        tuple(args.threads), args.device, args.quick, tuple(args.workloads), args.seeds, args.beside, args.race
+    )
     console = Console(width=None if sys.stdout.isatty() else 160)
     machine = describe_machine(args.device)
     console.print(", ".join(f"{name} {value or 'n/a'}" for name, value in machine.items()))

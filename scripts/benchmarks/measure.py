@@ -33,6 +33,7 @@ class Options:
         quick: Tiny work, a few seconds in all: checks that everything runs and says nothing about speed.
         workloads: Of `train`: which ones.
         seeds: Of `recipe`: how many runs.
+        race: Of `recipe`: only the reference and the fast recipe.
         beside: Of `neighbour`, `looks` and `startup`: another checkout of this project, to be compared with.
     """
 
@@ -42,6 +43,7 @@ class Options:
     workloads: tuple[str, ...] = ("A", "B", "Bd", "C")
     seeds: int = 3
     beside: Path | None = None
+    race: bool = False
 
 
 @dataclass(frozen=True)
