@@ -13,7 +13,7 @@ from lab.interp.arrays import Array, IntArray, to_array, to_integers
 from lab.interp.cache import ActivationCache, refuse_post_norm
 from lab.interp.forward import analysing, blocks, check_tokens, plain
 from lab.model import GPT
-from lab.model.layers import NORM_EPSILON
+from lab.model.config import NORM_EPSILON
 
 ATTRIBUTION_SITES = ("*embed", "z", "mlp_out", "resid_post", "logits")
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
+from lab.model.fused import is_faster, turned_heads
 from lab.model.layers import Dropout, RMSNorm, rotate
 from lab.model.taps import Scope, site
 
@@ -95,7 +96,22 @@ class Attention(nn.Module):
     ) -> Tensor:
         batch, n_pos, d_model = x.shape
         qkv = self.qkv(x).view(batch, n_pos, -1, self.d_head)  # [batch, pos, n_heads + 2·kv_heads, d_head]
-        q, k, v = qkv.split(self.split_sizes, dim=2)  # each [batch, pos, head, d_head]
+        q, k, v = self._heads(qkv, rotary, tap)  # each [batch, pos, head, d_head]
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # [batch, head, pos, d_head]
+        if cache is not None:
+            k, v = cache.append(self.layer, k, v)  # [batch, kv_head, key, d_head]
+        z = self._attend(q, k, v, tap).transpose(1, 2)  # [batch, pos, head, d_head]
+        z = site(tap, "hook_z", z)
+        return self.dropout(self.out(z.reshape(batch, n_pos, d_model)))  # [batch, pos, d_model]
+
+    def _heads(
+        self, qkv: Tensor, rotary: tuple[Tensor, Tensor] | None, tap: Scope | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, normalised and turned, from `[batch, pos, n_heads + 2·kv_heads, d_head]`."""
+        gains = None if self.q_norm is None or self.k_norm is None else (self.q_norm.weight, self.k_norm.weight)
+        if tap is None and (gains or rotary) and is_faster(qkv):
+            return turned_heads(qkv, self.split_sizes, gains, rotary)
+        q, k, v = qkv.split(self.split_sizes, dim=2)
         q = site(tap, "hook_q", q)
         k = site(tap, "hook_k", k)
         v = site(tap, "hook_v", v)
@@ -104,12 +120,7 @@ class Attention(nn.Module):
         if rotary is not None:
             q = site(tap, "hook_rot_q", rotate(q, *rotary))
             k = site(tap, "hook_rot_k", rotate(k, *rotary))
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)  # [batch, head, pos, d_head]
-        if cache is not None:
-            k, v = cache.append(self.layer, k, v)  # [batch, kv_head, key, d_head]
-        z = self._attend(q, k, v, tap).transpose(1, 2)  # [batch, pos, head, d_head]
-        z = site(tap, "hook_z", z)
-        return self.dropout(self.out(z.reshape(batch, n_pos, d_model)))  # [batch, pos, d_model]
+        return q, k, v
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, tap: Scope | None) -> Tensor:
         if tap is not None and (tap.wants("hook_attn_scores") or tap.wants("hook_pattern")):

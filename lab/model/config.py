@@ -19,6 +19,7 @@ MLPKind = Literal["gelu", "gelu_tanh", "swiglu", "relu2", "relu"]
 
 _CHOICES = {"positions": Positions, "norm": Norm, "norm_position": NormPosition, "mlp": MLPKind}
 _ROPE_BASE = 10000.0
+NORM_EPSILON = 1e-5  # GPT-2's; keeps a vector of zeros from dividing by zero
 
 
 @dataclass(frozen=True)

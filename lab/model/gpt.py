@@ -151,7 +151,7 @@ class GPT(nn.Module):
     def set_loss_kernel(self, kernel: LossKernel) -> None:
         """Choose how the loss is computed: "whole" (all logits at once), "chunked" (some positions at a time).
 
-        "auto" takes chunks on a CPU for vocabularies of 8192 and more. All give the same numbers up to rounding. No
+        "auto" takes chunks on a CPU for vocabularies of 1024 and more. All give the same numbers up to rounding. No
         part of the weights. Raises ValueError for an unknown name.
         """
         check_choice("loss kernel", kernel, get_args(LossKernel))

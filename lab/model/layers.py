@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lab.model.config import GPTConfig
+from lab.model.config import NORM_EPSILON, GPTConfig
+from lab.model.fused import rms_norm, squared_relu
 from lab.model.taps import Scope, site
 
 DropoutKernel = Literal["auto", "torch", "bytes"]
-
-NORM_EPSILON = 1e-5  # GPT-2's; keeps a vector of zeros from dividing by zero
 
 
 class LayerNorm(nn.Module):
@@ -47,10 +46,9 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:
-        width = self.weight.shape
         if tap is None or not tap.wants("hook_normalized"):
-            return F.rms_norm(x, width, self.weight.to(x.dtype), NORM_EPSILON)
-        return tap("hook_normalized", F.rms_norm(x, width, eps=NORM_EPSILON)) * self.weight
+            return rms_norm(x, self.weight)
+        return tap("hook_normalized", F.rms_norm(x, self.weight.shape, eps=NORM_EPSILON)) * self.weight
 
 
 def make_norm(config: GPTConfig) -> LayerNorm | RMSNorm:
@@ -179,7 +177,7 @@ class MLP(nn.Module):
     def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:
         x = site(tap, "hook_pre", self.up(x))
         if self.kind == "relu2":
-            x = F.relu(x).square()
+            x = squared_relu(x)
         elif self.kind == "relu":
             x = F.relu(x)
         else:

@@ -20,7 +20,7 @@ IGNORED = -1  # a target that does not count: padding, a prompt
 Reduction = Literal["mean", "sum", "none"]
 LossKernel = Literal["auto", "whole", "chunked"]
 
-CHUNKED_VOCABULARY = 8192  # from here "auto" takes chunks on a CPU; below, a step's logits are a few megabytes
+CHUNKED_VOCABULARY = 1024  # from here "auto" takes chunks on a CPU; below, logits are a small part of a step
 CHUNK_LOGITS = {"cpu": 1 << 24}  # logits of one chunk: 64 MB in fp32
 CHUNK_LOGITS_ELSEWHERE = 1 << 28  # a GPU needs larger products to be busy
 
@@ -99,21 +99,28 @@ class _ChunkedLoss(torch.autograd.Function):
         head = weight.detach().to(dtype)
         chunk = min(rows_per_chunk(x.device.type, rows), len(x))
         raw = torch.empty(chunk, rows, dtype=dtype, device=x.device)
-        work = torch.empty(chunk, vocab_size, dtype=torch.float32, device=x.device)
+        # Probabilities overwrite the logits where those are fp32 and the soft-cap's derivative does not need them.
+        in_place = dtype == torch.float32 and softcap is None
+        work = None if in_place else torch.empty(chunk, vocab_size, dtype=torch.float32, device=x.device)
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         grad_x = torch.empty_like(x) if wants_x else None
         grad_weight = torch.zeros(weight.shape, dtype=torch.float32, device=x.device) if wants_weight else None
         with torch.autocast(x.device.type, enabled=False):
             for start in range(0, len(x), chunk):
-                part = x[start : start + chunk].to(dtype)
-                logits, logp = raw[: len(part)], work[: len(part)]
-                total += _chunk_loss(part, head, targets[start : start + chunk], logits, logp, softcap)
+                part, its_targets = x[start : start + chunk].to(dtype), targets[start : start + chunk]
+                logits = torch.mm(part, head.T, out=raw[: len(part)])
+                known = logits[:, :vocab_size]
+                probabilities = known if work is None else work[: len(part)]
+                total += _chunk_loss(its_targets, known, probabilities, softcap)
                 if not (wants_x or wants_weight):
                     continue
-                _chunk_gradient(targets[start : start + chunk], logits, logp, softcap)
+                _chunk_gradient(its_targets, known, probabilities, softcap)
+                logits[:, vocab_size:] = 0
                 if grad_x is not None:
                     grad_x[start : start + chunk] = logits @ head
-                if grad_weight is not None:
+                if grad_weight is not None and dtype == torch.float32:
+                    grad_weight.addmm_(logits.T, part)
+                elif grad_weight is not None:
                     grad_weight += logits.T @ part
         ctx.save_for_backward(grad_x, None if grad_weight is None else grad_weight.to(weight.dtype))
         return total
@@ -126,25 +133,27 @@ class _ChunkedLoss(torch.autograd.Function):
         return (*scaled, None, None, None, None)
 
 
-def _chunk_loss(
-    x: Tensor, head: Tensor, targets: Tensor, logits: Tensor, logp: Tensor, softcap: float | None
-) -> Tensor:
-    """Sum of the chunk's losses; leaves its logits in `logits` and their log-softmax, in fp32, in `logp`."""
-    torch.mm(x, head.T, out=logits)
-    known = logits[:, : logp.shape[1]]
+def _chunk_loss(targets: Tensor, logits: Tensor, probabilities: Tensor, softcap: float | None) -> Tensor:
+    """Sum of the chunk's losses; leaves the softmax of its logits in `probabilities`, which may be the logits' memory.
+
+    ln Σ exp(z) is read off the largest logit and its probability, max z - ln max p, which never underflows.
+    """
     if softcap is not None:
-        known.div_(softcap).tanh_().mul_(softcap)
-    torch.log_softmax(logp.copy_(known), dim=-1, out=logp)
-    return F.nll_loss(logp, targets, ignore_index=IGNORED, reduction="sum")
+        logits.div_(softcap).tanh_().mul_(softcap)
+    if probabilities is not logits:
+        probabilities.copy_(logits)
+    highest, right = probabilities.amax(-1), probabilities.gather(1, targets.clamp(min=0)[:, None])[:, 0]
+    torch.softmax(probabilities, dim=-1, out=probabilities)
+    losses = highest - probabilities.amax(-1).log_() - right
+    return losses.masked_fill_(targets == IGNORED, 0.0).sum()
 
 
-def _chunk_gradient(targets: Tensor, logits: Tensor, logp: Tensor, softcap: float | None) -> None:
+def _chunk_gradient(targets: Tensor, logits: Tensor, probabilities: Tensor, softcap: float | None) -> None:
     """Overwrite `logits` by the gradient of the chunk's loss with respect to them: softmax minus one-hot."""
-    gradient = logp.exp_()
+    gradient = probabilities
     gradient.scatter_add_(1, targets.clamp(min=0)[:, None], gradient.new_full((len(targets), 1), -1.0))
     gradient.masked_fill_((targets == IGNORED)[:, None], 0.0)
-    known = logits[:, : logp.shape[1]]
     if softcap is not None:  # the derivative of cap·tanh(z/cap) is 1 - tanh²
-        gradient.mul_(1 - (known.float() / softcap).square_())
-    known.copy_(gradient)
-    logits[:, logp.shape[1] :] = 0
+        gradient.mul_(1 - (logits.float() / softcap).square_())
+    if gradient is not logits:
+        logits.copy_(gradient)

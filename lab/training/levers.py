@@ -38,7 +38,7 @@ class LeverConfig:
         attention: sdpa (PyTorch's fused kernel), explicit (scores written out), or auto: whichever suits
             device, dtype and context.
         loss: whole (all logits at once), chunked (some at a time: a fraction of the memory), or auto: chunks
-            on a CPU for vocabularies of 8192 and more.
+            on a CPU for vocabularies of 1024 and more.
         dropout: torch, bytes (one random byte a number, p rounded to 1/256), or auto: bytes on a CPU.
         keep_memory: Keep freed memory for the next step instead of giving it back to the system. None: on a
             CPU, where the allocator is glibc's.

@@ -33,15 +33,34 @@ def orthogonalize(matrices: Tensor, steps: int = 5, dtype: torch.dtype = torch.f
     For U·S·Vᵀ it returns nearly U·Vᵀ, without a decomposition: 15 matrix products, for all n at once,
     computed in `dtype` (bf16 is enough; Jordan et al. 2024). Tall matrices are better given transposed: the
     result is the transposed one, and the products are smaller.
+
+    Every iteration multiplies x by a polynomial of x·xᵀ, and so does their product. For matrices twice as wide as tall
+    or wider that product is formed first, from square matrices alone, and x is multiplied by it once: a little over
+    half the work at four times. Not in bf16, where squared singular values below 1/256 drown in rounding.
     """
     a, b, c = QUINTIC
     x = matrices.to(dtype)
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=EPSILON)
+    if x.shape[2] >= 2 * x.shape[1] and dtype != torch.bfloat16:
+        return _total_polynomial(x @ x.mT, steps) @ x
     for _ in range(steps):
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)
     return x
+
+
+def _total_polynomial(gram: Tensor, steps: int) -> Tensor:
+    """What all `steps` iterations together multiply x by, given x·xᵀ, `[n, rows, rows]`."""
+    a, b, c = QUINTIC
+    total = gram  # replaced in the first iteration
+    for step in range(steps):
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        polynomial.diagonal(dim1=1, dim2=2).add_(a)
+        total = polynomial @ total if step else polynomial
+        if step < steps - 1:
+            gram = polynomial @ gram @ polynomial  # x·xᵀ after this iteration
+    return total
 
 
 def update_scale(rows: int, columns: int, scale: Scale) -> float:

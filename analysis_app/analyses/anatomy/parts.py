@@ -23,6 +23,7 @@ from lab.interp.cache import site_shape
 from lab.interp.forward import blocks
 from lab.interp.taps import LOGITS
 from lab.model.attention import Attention, explicit_attention
+from lab.model.fused import rms_norm
 from lab.model.gpt import GPT, Block
 from lab.model.layers import RMSNorm, rotate
 from lab.model.loss import head_logits
@@ -110,8 +111,8 @@ def _draw_block(draw: Callable[..., Part], model: GPT, layer: int) -> Iterator[P
     config, block = model.config, blocks(model)[layer]
     pre, at = config.norm_position == "pre", f"blocks.{layer}."
     norm, mlp = type(block.ln1).forward, type(block.mlp).forward
-    attention: list[Function] = [Attention.forward, explicit_attention]
-    attention += [RMSNorm.forward] if config.qk_norm else []
+    attention: list[Function] = [Attention.forward, Attention._heads, explicit_attention]
+    attention += [RMSNorm.forward, rms_norm] if config.qk_norm else []
     attention += [rotate] if config.positions == "rope" else []
     for branch, name, n, about, code in (
         ("attn", "attention", 1, describe.of_attention(config), attention),

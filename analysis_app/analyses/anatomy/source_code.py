@@ -17,6 +17,7 @@ from lab.data.huggingface import HuggingFaceTokenizer
 from lab.data.vocabulary import ByteTokenizer, CharTokenizer
 from lab.generation.sampling import own_probabilities
 from lab.model.attention import Attention, explicit_attention
+from lab.model.fused import rms_norm
 from lab.model.gpt import GPT, Block
 from lab.model.layers import MLP, LayerNorm, RMSNorm, SwiGLU, rotate
 from lab.model.loss import head_logits
@@ -36,7 +37,9 @@ FUNCTIONS: dict[str, Function] = {
         Block.forward,
         LayerNorm.forward,
         RMSNorm.forward,
+        rms_norm,
         Attention.forward,
+        Attention._heads,
         explicit_attention,
         rotate,
         MLP.forward,
