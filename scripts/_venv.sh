@@ -190,9 +190,14 @@ plan() {
     $INSTALL --dry-run "$@" --editable "$requirement" 2>&1
 }
 
-# The newest CPU build of torch in the folders of wheels that pip is configured with, as `torch==…+cpu`; else nothing.
-# shellcheck disable=SC2086
-torch_on_disk() { $INSTALL --dry-run --no-index --no-deps torch 2>&1 | sed -n 's/^ + \(torch==.*+cpu\)$/\1/p'; }
+# The newest CPU build of torch, within the project's bounds, in the folders of wheels that pip is configured with, as
+# `torch==…+cpu`; else nothing. Of uv and of pip.
+torch_on_disk() {
+    bounds=$(sed -n 's/^ *"\(torch[<>=][^"]*\)".*/\1/p' pyproject.toml)
+    # shellcheck disable=SC2086
+    $INSTALL --dry-run --no-index --no-deps "${bounds:-torch}" 2>&1 |
+        sed -n -e 's/^ + \(torch==.*+cpu\)$/\1/p' -e 's/^Would install torch-\(.*+cpu\)$/torch==\1/p'
+}
 
 # The build of torch: BACKEND becomes uv's options for it. PyPI's build for Linux on x86-64 is made for NVIDIA's GPUs and
 # five times the download. Where there is none the CPU's is asked for, else the one that fits the driver; where that
@@ -256,7 +261,11 @@ install() {
     BACKEND=
     case $INSTALL in
         *uv*) choose_torch "$1" && announce || return 1 ;;
-        *) say "installing into .venv by pip: about five minutes; where torch comes with CUDA 2.9 GB to download, else 0.4" ;;
+        *)
+            has_gpu || torch_on_disk >.venv.lock/torch
+            [ ! -s .venv.lock/torch ] || BACKEND="--constraint .venv.lock/torch"
+            say "installing into .venv by pip: about five minutes; where torch comes with CUDA 2.9 GB to download, else 0.4"
+            ;;
     esac
     : >.venv/unfinished
     : >.venv.lock/errors

@@ -57,14 +57,14 @@ class Machine:
         return path
 
     def run(self, script: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a script from outside the project; `asked()` tells what it asked of pip, lab and pytest."""
+        """Run a script from outside the project; `asked()` tells what it had pip, lab and pytest do."""
         self.log.write_text("")
         clean = {"PATH": str(self.bin), "HOME": os.environ["HOME"], "LOG": str(self.log), "LAB_INSTALLER": "pip"}
         command = ["sh", str(self.project / "scripts" / script), *args]
         return subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=PATIENCE)
 
     def asked(self) -> list[str]:
-        return self.log.read_text().splitlines()
+        return [line for line in self.log.read_text().splitlines() if "--no-index" not in line]
 
 
 @pytest.fixture
@@ -252,6 +252,20 @@ def test_a_cpus_build_on_disk_is_taken_where_no_other_can_be_reached_and_the_bou
     asked, said = installed(with_uv, **on_disk, NOT_IN_BOUNDS="yes")
     assert "--constraint" not in asked
     assert "about 2.9 GB to download" in said
+
+
+def test_pip_too_takes_the_cpus_build_on_disk(machine: Machine) -> None:
+    (machine.project / "pyproject.toml").write_text(
+        'dependencies = [\n  "torch>=2.8,<3", # bounds\n  "torchmetrics>=1",\n]\n'
+    )
+    telling = 'case "$*" in *"--no-index --no-deps torch>=2.8,<3") echo "Would install torch-2.13.0+cpu" ;; esac; '
+    machine.put("python3", WORKING.replace('"-m pip")', f'"-m pip") {telling}'))
+    assert machine.run("quickstart").returncode == 0
+    assert [line for line in machine.asked() if "--constraint .venv.lock/torch pip>=25.1" in line]
+    shutil.rmtree(machine.project / ".venv")
+    machine.put("nvidia-smi", "#!/bin/sh\n")
+    machine.run("quickstart")
+    assert not [line for line in machine.asked() if "--constraint" in line]
 
 
 def test_with_a_gpu_torch_fits_the_driver(with_uv: Machine) -> None:
