@@ -250,7 +250,7 @@ tick() {
     fifths=0
     while sleep 0.2 && [ -e .venv.lock/installing ]; do
         fifths=$((fifths + 1))
-        [ $((fifths % 50)) -ne 0 ] || say "  still installing after $((fifths / 5)) s: $(du -sh .venv | cut -f 1) in .venv"
+        [ $((fifths % 50)) -ne 0 ] || say "  still installing after $((fifths / 5)) s: $(du -sh .venv 2>/dev/null | cut -f 1) in .venv"
     done
 }
 
