@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from lab.checks import missing_extra
 from lab.data.cache import cache_root
+from lab.environment import run_program, without_proxies
 from lab.neighbours import Others
 from lab.waiting import watch_neighbours
 from lab.waiting_trial import prepare
@@ -81,7 +83,8 @@ def _serve(args: argparse.Namespace) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     import uvicorn
 
-    from analysis_app.server.app import create_app
+    with without_proxies():  # the page asks nothing of the network; Gradio refuses a SOCKS proxy when imported
+        from analysis_app.server.app import create_app
 
     watch_neighbours(Others(low_priority=True))
     app = create_app(args.runs, args.password, args.allow_host, args.root_path)
@@ -96,8 +99,8 @@ def _serve(args: argparse.Namespace) -> int:
     server = uvicorn.Server(config)
     try:
         socket = config.bind_socket()
-    except SystemExit:
-        print(f"error: --port {args.port} is taken: choose another, or 0 for a free one", file=sys.stderr)
+    except SystemExit as error:
+        print(f"error: {_why_not_bound(args, error.__context__)}", file=sys.stderr)
         return 2
     socket.listen(128)  # a request right after the address is printed waits, and is not refused
     host = f"[{args.host}]" if ":" in args.host else args.host
@@ -106,5 +109,17 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
+def _why_not_bound(args: argparse.Namespace, error: BaseException | None) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EACCES, errno.EPERM):
+        return (
+            f"--port {args.port}: this user may not listen there (ports below 1024 are the administrator's): choose"
+            " another, such as 7861, or put a proxy before the page"
+        )
+    if number == errno.EADDRINUSE:
+        return f"--port {args.port} is taken: choose another, or 0 for a free one"
+    return f"--host {args.host}: {getattr(error, 'strerror', None) or error}; give an address of this machine"
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

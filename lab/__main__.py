@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from lab.environment import run_program
+
 COMMANDS = {
     "fit": "pretrain a model: python -m lab fit --config quickstart",
     "plan": "what a run will cost and where it will end: plan --config quickstart [--pilot]",
@@ -67,16 +69,7 @@ def refuse(command: str) -> int:
 
 def command() -> None:
     """`lab` and `python -m lab`: run it and leave with its exit code."""
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # `lab --help | head -1`: the reader has what it wanted
-        from lab.console.terminal import discard_output
-
-        discard_output()
-        sys.exit(0)
+    run_program(main)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,17 @@ NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSY
 _counter = itertools.count()
 
 
+def as_path(name: str | os.PathLike[str]) -> Path:
+    """A path as it was given, `~` standing for the home folder; a file whose own name begins with `~` is that file."""
+    path = Path(name)
+    if os.path.lexists(path):
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:  # there is no such user, or this one has no home
+        return path
+
+
 def explain_write_error(error: OSError, path: Path, kept: str) -> WriteError:
     """Turn an `OSError` met while writing `path` into one clear line; `kept` says what is still intact."""
     remedies = {

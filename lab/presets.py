@@ -7,7 +7,7 @@ notebook's `lab.fit(…)` and the page's start form all lay them by `lay_over`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,17 @@ def find_settings(name: str | Path) -> Path:
 
 def read_settings(name: str | Path) -> dict[str, Any]:
     """The settings in a YAML file. Raises `ValueError` for a file that is missing or holds something else."""
+    return read_written(name)[0]
+
+
+def read_written(name: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings in a YAML file, and by dotted name those that YAML took for something else than a text, as they are
+    written there: `{"wandb": "off"}`. Raises `ValueError` as `read_settings`.
+    """
     path = Path(name)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        text = path.read_text(encoding="utf-8")  # once: `<(cat x.yaml)` gives its text a single time
+        content, root = yaml.load(text, _StrictLoader), yaml.compose(text, _StrictLoader)
     except FileNotFoundError:
         raise ValueError(f"--config {name}: {_missing(path)}") from None
     except OSError as error:
@@ -81,7 +89,21 @@ def read_settings(name: str | Path) -> dict[str, Any]:
         raise ValueError(f"--config {name}: expected settings like `model: …`, found a {type(content).__name__}")
     if odd := next((key for key in content if not isinstance(key, str)), None):
         raise ValueError(f"--config {name}: {odd!r}: no such setting")
-    return content
+    return content, dict(_written(root))
+
+
+def _written(node: yaml.Node | None, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            yield from _written(value, f"{key}.{name.value}" if key else str(name.value))
+    elif isinstance(node, yaml.ScalarNode) and _other_than_text(node):
+        yield key, node.value
+    elif isinstance(node, yaml.SequenceNode) and any(map(_other_than_text, node.value)):
+        yield key, [item.value for item in node.value]
+
+
+def _other_than_text(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.tag.endswith((":str", ":null"))
 
 
 def _missing(path: Path) -> str:

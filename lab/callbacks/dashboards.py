@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from numpy.typing import NDArray
 
 from lab import figures
@@ -120,8 +120,8 @@ def as_summary(name: str, pixels: NDArray[np.uint8]) -> Summary:
 
 
 def is_wandb(logger: Logger) -> bool:
-    """Whether it is Weights & Biases', without importing that where it isn't used."""
-    return type(logger).__name__ == "WandbLogger"
+    """Whether it is Weights & Biases'."""
+    return isinstance(logger, WandbLogger)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

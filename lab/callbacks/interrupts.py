@@ -1,4 +1,5 @@
-"""Ctrl-C, SIGTERM and a lost terminal end a run at the next step boundary, saved; a second signal ends it at once."""
+"""Ctrl-C, SIGTERM, a lost terminal and the warning of a batch system end a run at the next step boundary, saved; a
+second signal ends it at once."""
 
 from __future__ import annotations
 
@@ -14,18 +15,20 @@ from rich.console import Console
 from lab.training.callback import FitCallback, FitContext
 
 console = Console(stderr=True)
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
+"""Batch systems send the last two before the time of a job is up (SLURM: `--signal=USR1@60`)."""
 
 
 class Interrupts(FitCallback):
-    """Turns the first SIGINT, SIGTERM or SIGHUP into a clean stop after the step in progress.
+    """Turns the first of `SIGNALS` into a clean stop after the step in progress.
 
     Saving from inside a KeyboardInterrupt is not exact: it lands in the middle of a backward pass or an update. So the
     handler only takes a note, and the training loop acts on it where a checkpoint is whole. A look that is under way is
     broken off (`lab.training.callback.FitContext.interrupted`), so that even a long validation delays it no more than a
     batch does. Outside of the training
     loop (the data is prepared, the last words are printed) there is nothing to finish: the process leaves with the
-    exit code that shells expect: 130, 143 or 129. SIGHUP stays ignored where it is, as under `nohup`.
+    exit code that shells expect, 128 and the signal's number. SIGHUP and what a batch
+    system sends stay ignored where they are, as under `nohup`.
 
     Use as a context manager around everything a fit does.
     """
@@ -41,8 +44,9 @@ class Interrupts(FitCallback):
             return self  # a notebook's worker: Python lets only the main thread listen to signals
         self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
         self._previous = {number: signal.getsignal(number) for number in SIGNALS}
-        if self._previous[signal.SIGHUP] is signal.SIG_IGN:
-            del self._previous[signal.SIGHUP]
+        for number in SIGNALS[2:]:
+            if self._previous[number] is signal.SIG_IGN:
+                del self._previous[number]
         self._listen()
         return self
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlparse
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from lab.runs import Run
 
@@ -85,12 +86,27 @@ def _tensorboard(run: Run, start_step: int) -> TensorBoardLogger:
     )
 
 
+class WeightsAndBiases(WandbLogger):
+    """Weights & Biases' logger, which uses no other names of `wandb` than its documentation has: Lightning imports
+    `wandb.sdk.lib.RunDisabled`, which W&B has announced to remove."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """W&B's run, begun when it is first needed."""
+        if self._experiment is None:
+            import wandb
+
+            self._experiment = wandb.init(**self._wandb_init)
+            self._experiment.define_metric("trainer/global_step")
+            self._experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return self._experiment
+
+
 def _weights_and_biases(run: Run, *, offline: bool) -> Logger:
     os.environ.setdefault("WANDB_SILENT", "true")
-    from lightning.pytorch.loggers import WandbLogger
-
     run.wandb_dir.mkdir(exist_ok=True)
-    logger = WandbLogger(
+    logger = WeightsAndBiases(
         save_dir=run.path,
         project=PROJECT,
         name=run.name,

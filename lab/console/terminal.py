@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import functools
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from lab.checks import did_you_mean
+from lab.environment import discard_output, show_any_character
 from lab.visible import visible
 
 MISTAKE, INTERRUPTED = 2, 130
@@ -64,11 +64,6 @@ def outlive_readers() -> None:
             setattr(sys, name, io.TextIOWrapper(binary, stream.encoding, stream.errors, None, *written))
 
 
-def discard_output() -> None:
-    """Drop what is still to be printed, after whoever read it has gone: Python's flush at exit must not fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
     """A command that never ends in a traceback over a mistake in its input.
 
@@ -77,10 +72,7 @@ def guarded(command: Callable[[list[str]], int]) -> Callable[[list[str]], int]:
 
     @functools.wraps(command)
     def main(argv: list[str]) -> int:
-        if sys.stdout is None:  # closed by the shell: `>&-`
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a character shows "?" for it
+        show_any_character()
         try:
             return command(argv)
         except ValueError as error:

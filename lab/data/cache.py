@@ -6,46 +6,48 @@ behind.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
+import functools
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lab.environment import own_folder
 from lab.errors import WriteError
-from lab.files import NO_LOCKS, sweep_temporaries, writing_whole
+from lab.files import as_path, sweep_temporaries, write_whole, writing_whole
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """The folder for made things: `cache_dir`, else `LAB_CACHE_DIR`, else `~/.cache/pretraining-lab`."""
-    chosen = cache_dir or os.environ.get("LAB_CACHE_DIR") or Path.home() / ".cache" / "pretraining-lab"
-    return Path(chosen).expanduser()
+    """The folder for made things: `cache_dir`, else `LAB_CACHE_DIR`, else `~/.cache/pretraining-lab`; for a user
+    without a home, a temporary one."""
+    if chosen := cache_dir or os.environ.get("LAB_CACHE_DIR"):
+        return as_path(chosen)
+    try:
+        return Path.home() / ".cache" / "pretraining-lab"
+    except RuntimeError:
+        return own_folder(f"pretraining-lab-{os.getuid()}")
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder` (made if missing): waits for its holder, and sweeps the files a killed one left.
 
-    Raises `ValueError` when the folder cannot be written.
+    Where there can be no lock (a cache of another user, a file system without any) two processes may do the same work,
+    each under its own temporary name.
     """
     from filelock import FileLock  # 40 ms that most commands do not need
 
     lock = FileLock(folder / ".lock")
-    try:
+    with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except OSError as error:
-        # Without file locks two processes may do the same work, each under its own temporary name.
-        if error.errno not in NO_LOCKS:
-            raise ValueError(
-                f"cannot write to the cache {folder}: {error.strerror};"
-                f" set data.cache_dir or LAB_CACHE_DIR to another folder"
-            ) from error
-    else:
         sweep_temporaries(folder)
     try:
         yield
@@ -55,7 +57,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """`lab.files.writing_whole` for what is kept here. Raises `ValueError` when the disk is full."""
+    """`lab.files.writing_whole` for what must be kept here. Raises `ValueError` when the disk is full."""
     try:
         with writing_whole(path) as file:
             yield file
@@ -68,13 +70,26 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
+def keep(path: Path, content: bytes | str) -> None:
+    """Write a file for the next time, if that can be; on a full disk or in another user's cache it is made again."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+
+
 def kept(path: Path, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `path` holds; computed and written there first, where it is missing or torn."""
+    """What `path` holds; computed, and kept there, where it is missing or torn."""
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError):
         found = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path) as file:
-        file.write(json.dumps(found, indent=1).encode())
+    keep(path, json.dumps(found, indent=1))
     return found
+
+
+@functools.cache
+def folder_of_process() -> Path:
+    """A folder that is removed when this process ends."""
+    made = tempfile.TemporaryDirectory(prefix="pretraining-lab-")
+    atexit.register(made.cleanup)
+    return Path(made.name)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from lab.data.cache import cache_root, writing
+from lab.data.cache import cache_root, keep
 from lab.hashing import file_sha256
 
 # Under this a file is hashed about as fast as a note of its hash is found and trusted.
@@ -42,8 +42,5 @@ def _noted_hash(file: Path, before: os.stat_result, read: Callable[[int], object
             return str(noted["sha256"])
     digest = file_sha256(file, read)
     if time.time() - max(before.st_ctime, before.st_mtime) > _SETTLED_SECONDS:
-        with suppress(OSError):
-            note.parent.mkdir(parents=True, exist_ok=True)
-            with writing(note) as out:
-                out.write(json.dumps({"stamp": stamp, "sha256": digest}).encode())
+        keep(note, json.dumps({"stamp": stamp, "sha256": digest}))
     return digest

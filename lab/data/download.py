@@ -24,6 +24,7 @@ from typing import Any
 from lab.data.cache import cache_root, locked
 from lab.data.checksum import noted_sha256
 from lab.data.progress import Progress
+from lab.files import as_path
 
 HUGGING_FACE = "https://huggingface.co"
 TIMEOUT_SECONDS = 10.0
@@ -49,7 +50,7 @@ class _Refused(Exception):
 def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
     """The folder for downloads: `data_dir`, else `LAB_DATA_DIR`, else `data` in the cache."""
     chosen = data_dir or os.environ.get("LAB_DATA_DIR") or cache_root() / "data"
-    return Path(chosen).expanduser()
+    return as_path(chosen)
 
 
 def fetch(remote: RemoteFile, data_dir: str | os.PathLike[str] | None = None) -> Path:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.data.cache import cache_root, writing
+from lab.data.cache import cache_root, keep
 from lab.data.checksum import noted_sha256
 from lab.data.corpus import Piece, Split, utf8_bytes
 from lab.data.holdout import HoldOut, hold_out
@@ -169,10 +169,7 @@ class FileCorpus:
             return _Contents(**json.loads(note.read_text("utf-8")))
         found = self._read_contents()
         if found.train + found.val >= _NOTED_BYTES:
-            with suppress(OSError):
-                note.parent.mkdir(parents=True, exist_ok=True)
-                with writing(note) as out:
-                    out.write(json.dumps(asdict(found)).encode())
+            keep(note, json.dumps(asdict(found)))
         return found
 
     def _read_contents(self) -> _Contents:

@@ -18,12 +18,15 @@ from typing import Any, NamedTuple
 from lab.checks import did_you_mean
 from lab.data.idformats import holds_ids
 from lab.data.opening import ENDINGS, TOKEN_ENDINGS, is_ids, is_packed, is_text, kind_of, split_name
+from lab.data.progress import say
 from lab.data.published import published_split
 from lab.data.text_files import read_pieces, read_values
+from lab.files import as_path
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 READ_BYTES = 64 << 20  # plain files up to this are read through before they are taken from a folder
+MARKUP = (".html", ".htm", ".xhtml", ".xml", ".rtf", ".svg")
 _NAMED = 3  # files that stand for all of their reason
 _OF_IDS = "of token ids (data.corpus: tokens reads them)"
 _DESCRIPTIONS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")  # of `datasets`
@@ -45,14 +48,12 @@ class Found(NamedTuple):
 def find_ids(paths: Paths, *, as_published: bool = True) -> Found:
     """The token files that `paths` stand for, as `find_text` finds text; an index (`.idx`) goes with its `.bin`."""
     left_out: dict[str, list[str]] = defaultdict(list)
-    asked = [Path(one) for one in as_list(paths)]
-    if alone := [
-        one for one in asked if one.suffix == ".idx" and one.exists() and not one.with_suffix(".bin").exists()
-    ]:
+    index = {one: as_path(one) for one in as_list(paths) if Path(one).suffix == ".idx"}
+    if alone := [one for one in index.values() if one.exists() and not one.with_suffix(".bin").exists()]:
         raise ValueError(
             f"data.path: {alone[0]} is an index, and the ids are in {alone[0].stem}.bin, which is not there"
         )
-    named = [one.with_suffix(".bin") if one.suffix == ".idx" else one for one in asked]
+    named = [index[one].with_suffix(".bin") if one in index else one for one in as_list(paths)]
     files = find_files(named, is_ids, left_out)
     left_out.pop(_OF_IDS, None)
     return _as_published(files, left_out, as_published)
@@ -82,7 +83,7 @@ def find_text(paths: Paths, text_key: str = "text", *, as_published: bool = True
     """
     left_out: dict[str, list[str]] = defaultdict(list)
     taken = find_files(paths, is_text, left_out)
-    for folder in dict.fromkeys(one for one in map(Path, map(os.path.expanduser, as_list(paths))) if one.is_dir()):
+    for folder in dict.fromkeys(one for one in map(as_path, as_list(paths)) if one.is_dir()):
         taken = _leave_out(taken, folder, partial(_why_not, text_key=text_key), left_out)
         taken = _leave_out(taken, folder, partial(_why_beside, neighbours=taken), left_out)
     for file in taken:
@@ -91,6 +92,11 @@ def find_text(paths: Paths, text_key: str = "text", *, as_published: bool = True
                 f"data.path: {file} holds token ids, no text: set data.corpus to tokens, and data.tokenizer to the"
                 " vocabulary that they were made with, such as gpt2"
             )
+    if marked := [file for file in taken if split_name(file.name)[1] in MARKUP]:
+        say(
+            f"{marked[0]}{f' and {len(marked) - 1} more' if len(marked) > 1 else ''}: read as it stands, its markup is"
+            " learned with its text; for the text alone convert it first, such as by `pandoc -t plain`"
+        )
     if not taken:
         held = left_out_line(left_out_facts(left_out))
         raise ValueError(f"data.path: no text in {', '.join(map(str, as_list(paths)[:3]))}: it holds {held}")
@@ -133,7 +139,7 @@ def find_files(
         if not str(one).strip():
             problems.append("data.path is blank: name a file, a folder, or a glob such as 'texts/**/*.txt'")
             continue
-        path = Path(one).expanduser()
+        path = as_path(one)
         try:
             passed_over: dict[str, list[str]] = defaultdict(list)
             files = _expand(path, wanted, passed_over)

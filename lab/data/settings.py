@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lab.data.bpe import SMALLEST
 from lab.data.corpora import corpus_problems
+from lab.data.tokencorpus import pickled_table
 from lab.data.tokenizers import KINDS
+
+MOST = {
+    **dict.fromkeys(("vocab_size", "context_length", "batch_size"), (1 << 31) - 1),
+    **dict.fromkeys(("tokens_per_step", "val_tokens"), (1 << 62) - 1),
+}
+"""What a tensor can count: a batch of such sizes is larger than any memory, and still a number."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,18 @@ class DataSettings:
             for name in counts
             if (value := getattr(self, name)) is not None and value < 1
         ]
+        problems += [
+            f"data.{name} is {value}: the most is {MOST[name]}"
+            for name in counts
+            if (value := getattr(self, name)) is not None and value > MOST[name]
+        ]
         if not abs(self.seed) < 1 << 63:
             problems.append(f"data.seed is {self.seed}: it must be less than 2^63")
         problems += corpus_problems(self.corpus, self.path, self.val_fraction, self.corpus_options or {})
         kind = self.tokenizer
-        if kind not in KINDS and not kind.endswith(".json"):
+        if kind.endswith((".pkl", ".pickle")):
+            problems.append(f"data.tokenizer is {kind!r}: {pickled_table(Path(kind))}")
+        elif kind not in KINDS and not kind.endswith(".json"):
             problems.append(f"data.tokenizer is {kind!r}: choose one of {', '.join(KINDS)}, or a tokenizer.json")
         if kind == "bpe" and self.vocab_size in range(1, SMALLEST):
             problems.append(

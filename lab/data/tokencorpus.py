@@ -32,6 +32,20 @@ _SLACK = 0.2  # of the held-out part: how far its beginning may move to where a 
 _CHECKED = 1 << 18
 
 
+def pickled_table(file: Path) -> str:
+    """What to do with nanoGPT's table of characters, which is a pickle: opening one may run any program."""
+    made = file.with_name("tokenizer.json")
+    program = (
+        "import pickle; from lab.data.vocabulary import CharTokenizer as C;"
+        f" open('{made}', 'w').write(C(pickle.load(open('{file}', 'rb'))['stoi']).to_json())"
+    )
+    return (
+        f"{file} is a pickle, as nanoGPT keeps its table of characters, and is not opened here since it may run code."
+        f' If you made it yourself, write it as a tokenizer.json, python -c "{program}", and give'
+        f" --data.tokenizer {made}"
+    )
+
+
 class JoinedIds:
     """Arrays of ids one after the other, read as if they were one, `[tokens]`; none is copied but what is asked for."""
 
@@ -110,6 +124,7 @@ class TokenCorpus:
         raise ValueError(
             f"data.tokenizer is {asked!r}, which is learned from text: name the vocabulary that the ids of"
             f" {self.files[0].name} were made with, one of {', '.join(FIXED)} or a tokenizer.json"
+            + (f"; {pickled_table(table)}" if (table := self.files[0].with_name("meta.pkl")).exists() else "")
         )
 
     def fingerprint(self) -> str:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.data.cache import cache_root, locked, writing
+from lab.data.cache import cache_root, folder_of_process, locked, writing
 from lab.data.corpus import SPLITS, Content, Corpus, Split
-from lab.data.progress import Progress
+from lab.data.progress import Progress, say
 from lab.data.tokenising import tokenised
 from lab.data.tokenizers import Tokenizer
 
@@ -59,15 +59,30 @@ def open_token_files(
     """The token files of both splits, made first where they are missing, torn or foreign.
 
     Two processes that want the same files: one makes them, the other waits. Killed in the middle: the next one starts
-    over. Raises `ValueError` when the cache cannot be written or a text cannot be encoded.
+    over. Where the cache cannot be written they are this process's alone. Raises `ValueError` on a full disk, and for a
+    text that cannot be encoded.
     """
     folder = token_folder(corpus, tokenizer, cache_dir)
     ready = {split: found for split in SPLITS if (found := read_token_file(folder, split)) is not None}
-    if len(ready) < len(SPLITS):
-        with locked(folder):
-            for split in SPLITS:
-                ready[split] = read_token_file(folder, split) or _write(corpus, tokenizer, split, folder)
-    return ready
+    if len(ready) == len(SPLITS):
+        return ready
+    with locked(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return _made(corpus, tokenizer, folder)
+        except OSError as error:
+            why = os.strerror(error.errno or 0)
+    own = folder_of_process() / folder.name
+    own.mkdir(exist_ok=True)
+    say(
+        f"the cache {folder.parent} cannot be written ({why}): the text is tokenised for this process alone;"
+        " data.cache_dir or LAB_CACHE_DIR names another folder"
+    )
+    return _made(corpus, tokenizer, own)
+
+
+def _made(corpus: Corpus, tokenizer: Tokenizer, folder: Path) -> dict[Split, TokenFile]:
+    return {split: read_token_file(folder, split) or _write(corpus, tokenizer, split, folder) for split in SPLITS}
 
 
 def read_token_file(folder: Path, split: Split) -> TokenFile | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.data.bpe import PUBLISHED, BPETokenizer, published_bpe, tiktoken_holds, train_bpe
-from lab.data.cache import cache_root, locked, writing
+from lab.data.cache import cache_root, keep, locked
 from lab.data.corpus import Corpus, Split, utf8_bytes
 from lab.data.huggingface import MOST_IDS, HuggingFaceTokenizer, ends_beside, read_settings
 from lab.data.progress import Progress, say
@@ -65,8 +65,7 @@ def make_tokenizer(
         if (kept := _read_kept(path)) is not None:
             return _check_size(kept, vocab_size)
         made = _make(kind, corpus, vocab_size)
-        with writing(path) as file:
-            file.write(made.to_json().encode())
+        keep(path, made.to_json())
     return _check_size(made, vocab_size)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lab.data.places import same_places
 from lab.errors import SettingsError
 from lab.fitting.origin import Origin, history, refuse_other_architecture, refuse_other_data, same_text
 from lab.fitting.rates import RateChange, Scheduled, rate_change
 from lab.model import count_parameters
-from lab.runs.configurations import changed_settings, flatten
+from lab.runs.configurations import PLACES, changed_settings, flatten
 from lab.runs.seams import Seam, Seams, held_out_of
 from lab.runs.status import last_status
 from lab.settings.parse import Settings
@@ -18,6 +20,7 @@ from lab.training.horizon import DECIDES_STEPS, Done, resolve_steps
 from lab.training.levers import Levers, choose_levers
 from lab.training.schedules import Course
 
+NAMES_FILES = {"data.path", "data.tokenizer", *PLACES}
 MUST_HOLD = ("tokens_per_step", "context_length", "total_steps", "text", "held_out")
 
 
@@ -101,8 +104,9 @@ def _changes(before: Seams | None, settings: Settings) -> dict[str, tuple[Any, A
     if before is None:
         return {}
     old, chosen = flatten(before.last.settings), settings.chosen()
-    found = changed_settings(old, settings.tree).items()
-    return {name: change for name, change in found if name in old or name in chosen}
+    found = {k: v for k, v in changed_settings(old, settings.tree).items() if k in old or k in chosen}
+    moved = [name for name in NAMES_FILES & found.keys() if same_places(*found[name], before.last.folder)]
+    return {name: change for name, change in found.items() if name not in moved}
 
 
 def _length(
@@ -157,11 +161,14 @@ def _seams(
         {name: {"from": was, "to": to} for name, (was, to) in changed.items()},
         (rate.before, rate.after) if rate else None,
         None if (rise := settings.module.rise) is None else (rise.step, rise.factor),
+        os.getcwd(),
     )
     if before is None:
         return Seams([now])
     same = all(getattr(before.last, name) == getattr(now, name) for name in MUST_HOLD)
-    return before if same and not changed else before.then(now)
+    if same and not changed:  # where the files are may be named from another folder than before
+        return before.then(replace(before.last, settings=now.settings, folder=now.folder))
+    return before.then(now)
 
 
 def moved_levers(recorded: dict[str, Any], levers: Levers) -> dict[str, tuple[Any, Any]]:

@@ -32,6 +32,7 @@ from lab.settings.groups import PredictConfig
 from lab.settings.parse import Settings
 from lab.training.logbook import Logbook
 from lab.training.machine import total_memory
+from lab.training.one_process import left_over
 from lab.training.stopping import StoppableTrainer
 
 
@@ -68,8 +69,9 @@ class Fit:
         with self.interrupts:
             settings, origin = self.settings.build(), self.origin
             self.decisions = decide(settings, origin)
-            for note in room_notes(settings, self.decisions.steps, origin.step):
-                self.listener.note(note)
+            for note in (left_over(), *room_notes(settings, self.decisions.steps, origin.step)):
+                if note is not None:
+                    self.listener.note(note)
             resumed = origin.run if origin.kind == "resume" else None
             self.run = resumed or create_run(settings.values.run.root, settings.values.run.name)
             logbook = self._open_logbook()

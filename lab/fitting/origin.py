@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from lab.data.dataset import LabData
+from lab.data.places import from_folder
 from lab.data.tokenizers import load_tokenizer
 from lab.errors import SettingsError
 from lab.model import GPTConfig
@@ -21,7 +22,8 @@ from lab.runs.status import last_status, other_format
 from lab.settings.arguments import Arguments
 from lab.training.schedules import Course
 
-CHOOSES_TEXT = {f"data.{name}" for name in ("corpus", "path", "corpus_options", "val_fraction", "seed")}
+NAMES_TEXT = {"data.corpus", "data.path"}
+CHOOSES_FROM_TEXT = ("corpus_options", "val_fraction", "seed")  # what is read of it, and which part is held out
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def over_stored_configuration(run: Run, arguments: Arguments) -> Arguments:
     for callback in callbacks if isinstance(callbacks, list) else ():
         if isinstance(name := dig(callback, "class_path"), str):
             callback["class_path"] = name.replace("lab.callbacks.sabotage.", "lab.callbacks.faults.")  # until 2026-11
+    if isinstance(data := dig(stored, "data"), dict):
+        stored["data"] = from_folder(data, seams.last.folder if (seams := run.seams()) else None)
     return arguments.over(stored, str(run.config_path))
 
 
@@ -139,6 +143,12 @@ def same_text(origin: Origin, before: Seams | None, data: LabData) -> str | None
     return data.differs_from(before.last.described(facts))
 
 
+def _chosen_as_before(data: LabData, changed: Mapping[str, tuple[Any, Any]]) -> LabData:
+    """The data before settings were changed that choose from a text: that text must be what it was all the same."""
+    before = {name: changed[f"data.{name}"][0] for name in CHOOSES_FROM_TEXT if f"data.{name}" in changed}
+    return LabData(**{**vars(data.settings), **before}) if before else data
+
+
 def refuse_other_architecture(origin: Origin, config: GPTConfig) -> None:
     """Weights of one shape cannot go on in a network of another. Raises `SettingsError` naming each such setting.
 
@@ -181,8 +191,8 @@ def refuse_other_data(origin: Origin, before: Seams | None, changed: dict[str, t
             f"the vocabulary would not be the one that run {run.name!r} learned: its text, data.tokenizer or"
             f" data.vocab_size has changed; keep it by --data.tokenizer {run.tokenizer_path}, or start a new run"
         )
-    asked = origin.kind == "fork" or changed.keys() & CHOOSES_TEXT
-    if not asked and (why := same_text(origin, before, data)) is not None:
+    asked = origin.kind == "fork" or changed.keys() & NAMES_TEXT
+    if not asked and (why := same_text(origin, before, _chosen_as_before(data, changed))) is not None:
         raise SettingsError(
             f"the text of corpus {data.settings.corpus!r} is no longer what run {run.name!r} began with ({why}):"
             f" put that back, or learn from it as it is now in a run of its own: --fork {run.name}"

@@ -26,6 +26,7 @@ from lab.training.callback import FitContext, attach
 from lab.training.checkpoint_io import LabCheckpointIO
 from lab.training.logbook import Logbook
 from lab.training.loop import StepLoop
+from lab.training.one_process import OneProcess
 from lab.training.stopping import StoppableTrainer
 
 
@@ -85,6 +86,7 @@ def make_trainer(
 def build_trainer(settings: Settings, **overrides: Any) -> StoppableTrainer:
     """The trainer of the `trainer:` group; `overrides` is what the lab decides."""
     given = {**settings.group("trainer"), **overrides}
+    given["plugins"] = [OneProcess(), *overrides.get("plugins", ())]
     if given["devices"] == "auto":
         given["devices"] = 1  # Lightning would take every GPU there is
     return StoppableTrainer(**given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +9,13 @@ import torch
 from lab.fitting.decisions import levers_of
 from lab.fitting.origin import (
     Origin,
+    history,
     over_stored_configuration,
     pick_checkpoint,
     refuse_other_architecture,
     refuse_other_data,
     root_of,
+    same_text,
 )
 from lab.fitting.trainer import build_trainer
 from lab.runs import Run, open_run
@@ -60,7 +61,5 @@ def validate(arguments: Arguments) -> Validated:
         settings, logger=False, precision=levers.precision, enable_checkpointing=False, enable_model_summary=False
     )
     trainer.validate(module, datamodule=data, verbose=False)
-    other_text = None
-    with suppress(ValueError):  # a damaged data.json tells nothing
-        other_text = data.differs_from(run.data() or {})
+    other_text = same_text(origin, history(origin), data)
     return Validated(run, checkpoint.step, module.validated, data.baselines, data.facts()["validation"], other_text)

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lab.data.cache import cache_root
-from lab.files import read_json, write_json
+from lab.data.cache import cache_root, keep
+from lab.files import read_json, to_json
 from lab.forecasting.law import Forecast
 from lab.runs.configurations import IRRELEVANT, flatten
 
@@ -30,8 +30,7 @@ def plan_path(settings: Mapping[str, Any], cache_dir: str | None = None) -> Path
 
 def keep_plan(path: Path, forecasts: Mapping[str, Forecast]) -> None:
     """Write what was forecast, by quantity."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"forecasts": {name: asdict(f) for name, f in forecasts.items()}})
+    keep(path, to_json({"forecasts": {name: asdict(f) for name, f in forecasts.items()}}))
 
 
 def kept_plan(path: Path) -> dict[str, Forecast]:

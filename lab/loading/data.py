@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.data.corpora import files_to_download
 from lab.data.dataset import LabData
+from lab.data.places import from_folder
 from lab.data.synthetic import SYNTHETIC
 from lab.runs import Run
 
@@ -26,7 +27,7 @@ def load_data(run: Run, step: int | None = None, *, download: bool = True) -> La
         raise ValueError(f"run {run.name!r} has no {missing.name}: it did not get as far as its data")
     held = seams.last if step is None else seams.at(step)
     try:
-        settings = dict(held.settings["data"])
+        settings = from_folder(held.settings["data"], held.folder)
         # Both may have followed from other settings: from the model's, and from the number of processes.
         settings |= {"context_length": held.context_length, "tokens_per_step": held.tokens_per_step}
         if settings["corpus"] not in SYNTHETIC:
@@ -44,7 +45,7 @@ def load_data(run: Run, step: int | None = None, *, download: bool = True) -> La
         )
     if (why := data.differs_from(held.described(run.data() or {}))) is not None:
         raise ValueError(
-            f"the corpus {corpus!r} is no longer the one that {run.name!r} learned from ({why}). Was it another "
-            f"version of Python or of the lab, or has a file changed?"
+            f"the corpus {corpus!r} is no longer the one that {run.name!r} learned from ({why}): put the files back as"
+            f" they were, or open it with the version of Python and of the lab that the run had"
         )
     return data

@@ -2,7 +2,7 @@
 
     {"format": 1, "seams": [{"step", "tokens", "sequences", "tokens_per_step", "context_length", "total_steps",
                              "text", "held_out", "settings": {…}, "changed": {setting: {"from", "to"}},
-                             "rates", "rise"}, …]}
+                             "rates", "rise", "folder"}, …]}
 
 The first is the run's beginning, each further one a change. This is the one place that says how many tokens were seen
 at a step, which sequence comes next and what a step held: metrics, batches, report, comparison, forecast and page ask
@@ -49,6 +49,7 @@ class Seam:
         changed: {setting: {"from", "to"}} against what held before; empty at the beginning of a run.
         rates: The learning rate at `step` as it was and as it is, where that is another; None: as it was.
         rise: Step and factor (of the optimizer's rate) from which the rate goes to the schedule's; None: it does not.
+        folder: That in which `settings` were given, which relative paths are meant from; None: not known.
     """
 
     step: int
@@ -63,6 +64,7 @@ class Seam:
     changed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     rates: tuple[float, float] | None = None
     rise: tuple[int, float] | None = None
+    folder: str | None = None
 
     @property
     def sequences_per_step(self) -> int:

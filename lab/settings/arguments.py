@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lab.presets import as_yaml, find_settings, lay_over, nested, read_settings
+from lab.presets import as_yaml, find_settings, lay_over, nested, read_written
 
 CONFIG_FLAGS = ("--config", "-c")
 
@@ -17,12 +17,14 @@ class Given:
     """One tree of settings (`tree`), one flag with its value (`key`), or a word that belongs to no flag (neither).
 
     `file` names where a tree comes from; None for overrides from Python, which lie over a configuration as flags do.
+    `written` has its settings that YAML took for something else than a text, by dotted name, as they stand in the file.
     """
 
     words: list[str]
     key: str | None = None
     tree: dict[str, Any] | None = None
     file: str | None = None
+    written: dict[str, Any] = field(default_factory=dict)
 
     @property
     def value(self) -> str:
@@ -93,6 +95,21 @@ class Arguments:
 
         return Arguments([other(one) if one.key == old else one for one in self.given])
 
+    def with_texts(self, is_text: Callable[[str, Any], bool]) -> Arguments:
+        """The same, where a setting that takes a text has the text that stands in its file: `wandb: off` is no boolean.
+
+        `is_text(name, written)` tells which settings these are.
+        """
+
+        def meant(one: Given) -> Given:
+            texts = {key: text for key, text in one.written.items() if is_text(key, text)}
+            tree = lay_over({}, one.tree or {})
+            for key, text in texts.items():
+                lay_over(tree, nested(key, text))
+            return replace(one, tree=tree, words=["--config", as_yaml(tree)]) if texts else one
+
+        return Arguments([meant(one) for one in self.given])
+
     def layers_of(self, group: str) -> list[dict[str, Any]]:
         """What each file, then all flags together, say of the settings directly in `group`."""
         files = [one.tree.get(group) or {} for one in self.given if one.tree is not None]
@@ -123,7 +140,8 @@ def _file(name: str) -> Given:
     if not name or name.startswith("--"):
         raise ValueError(f"--config {name}: give a file of settings, or the name of a configuration such as quickstart")
     path = str(find_settings(name))
-    return Given(["--config", path], tree=read_settings(path), file=path)
+    tree, written = read_written(path)
+    return Given(["--config", path], tree=tree, file=path, written=written)
 
 
 def _tree(tree: Mapping[str, Any], name: str | None = None) -> Given:

@@ -14,13 +14,17 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveragi
 
 from lab.checks import missing_extra
 from lab.data.folders import find_files, find_ids
+from lab.data.idformats import open_ids
+from lab.data.tokenizers import load_tokenizer
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
 from lab.settings.groups import GROUPS
 from lab.training.machine import total_memory
+from lab.training.one_process import OneProcess
 from lab.training.optimizers import OptimizerConfig
 from lab.training.schedules import ScheduleConfig
 
+MOST_IDS = 1 << 31  # where the vocabulary is not opened yet: as many as any file may name
 MOST_SEED = 2**32 - 1  # what NumPy takes
 AVERAGING = (WeightAveraging, StochasticWeightAveraging)  # EMAWeightAveraging is one of the first
 
@@ -78,10 +82,15 @@ def check_files(data: Any) -> None:
     """Raise `ValueError` for a text or a tokenizer that is not there, before anything slow begins."""
     if data.corpus == "text" and data.path is not None:
         find_files(data.path)
+    tokenizer = None
+    if data.tokenizer.endswith(".json"):
+        if not Path(data.tokenizer).exists():
+            raise ValueError(f"data.tokenizer is {data.tokenizer!r}: no such file")
+        tokenizer = load_tokenizer(data.tokenizer)
     if data.corpus == "tokens" and data.path is not None:
-        find_ids(data.path)
-    if data.tokenizer.endswith(".json") and not Path(data.tokenizer).exists():
-        raise ValueError(f"data.tokenizer is {data.tokenizer!r}: no such file")
+        found = find_ids(data.path)
+        for file in (*found.files, *found.val_files):  # that each id is known is seen when all is read
+            open_ids(file, tokenizer.vocab_size if tokenizer else MOST_IDS, (data.corpus_options or {}).get("dtype"))
 
 
 def check_size(config: GPTConfig) -> None:
@@ -107,7 +116,7 @@ def check_trainer(given: Any) -> None:
         plain["devices"] = 1
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_model_summary", "enable_progress_bar"), False)
     try:
-        L.Trainer(**plain | silent)
+        L.Trainer(**plain | silent, plugins=[OneProcess()])
     except (MisconfigurationException, ValueError, TypeError, OverflowError) as error:
         asked = "" if given.accelerator in ("auto", "cpu") else f" (trainer.accelerator is {given.accelerator!r})"
         raise ValueError(f"trainer: {' '.join(str(error).split())}{asked}") from None

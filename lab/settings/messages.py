@@ -97,6 +97,23 @@ def takes_null(type_: Any) -> bool:
     return type_ in (Any, NoneType) or (get_origin(type_) is Literal and None in get_args(type_))
 
 
+def takes_text(type_: Any, text: Any) -> bool:
+    """Whether a setting of this type means `text`, a word or a list of words, where YAML reads something else.
+
+    >>> takes_text(str | None, "1e5"), takes_text(int | str, "12"), takes_text(list[str] | None, ["on"])
+    (True, False, True)
+    >>> takes_text(Literal["off", "online"], "off"), takes_text(Literal[32, "32"], "32")
+    (True, False)
+    """
+    parts = get_args(type_) if get_origin(type_) in (Union, UnionType) else (type_,)
+    choices = [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+    if any(isinstance(one, bool | int | float) for one in choices) or {bool, int, float} & set(parts):
+        return False
+    if isinstance(text, list):
+        return list[str] in parts and all(isinstance(one, str) for one in text)
+    return str in parts or text in choices
+
+
 def no_file(key: str, value: str) -> str:
     """A group of settings that is given as a file which is not there."""
     return f"{key} is {value!r}: no such file, nor a setting of {key}{near_file(Path(value))}"

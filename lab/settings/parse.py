@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import lightning as L
 import yaml
-from jsonargparse import ActionConfigFile, Namespace
+from jsonargparse import ActionConfigFile, Namespace, get_loader, set_loader
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -31,6 +31,7 @@ from lab.settings.messages import (
     not_a_group,
     stray_word,
     takes_null,
+    takes_text,
     unknown_key,
 )
 from lab.training.module import PretrainingModule
@@ -40,6 +41,20 @@ HORIZONS = ("steps", "tokens", "tokens_per_parameter", "minutes")
 USAGE = {"fit": "--config FILE", "plan": "--config FILE", "validate": "RUN[@STEP]"}
 OF_ONE_START = ("config", "predict", *(name for options in OPTIONS.values() for name in options))
 """What config.yaml leaves out: it says what was asked of one start, not what the run is."""
+
+
+_read_yaml = get_loader("yaml")
+
+
+def _value(text: str) -> Any:
+    """A value as YAML, but a name that YAML takes for a comment (`#1.txt`) or for a list (`- 1.txt`) is a text."""
+    found = _read_yaml(text)
+    commented = found is None and text.lstrip().startswith("#")
+    dashed = isinstance(found, list) and not text.lstrip().startswith("[") and "\n" not in text
+    return text if commented or dashed else found
+
+
+set_loader("yaml", _value, exceptions=(yaml.YAMLError,))
 
 
 class LabParser(LightningArgumentParser):
@@ -102,10 +117,12 @@ class Settings:
     """
 
     def __init__(self, command: str, arguments: Arguments) -> None:
-        self.command, self.arguments = command, arguments
         self._parser = build_parser(command)
-        self.values: Any = parse(self._parser, arguments)
-        _keep_newest_horizon(self.values, arguments)
+        types = known_keys(self._parser)
+        self.command = command
+        self.arguments = arguments.with_texts(lambda key, text: key in types and takes_text(types[key], text))
+        self.values: Any = parse(self._parser, self.arguments)
+        _keep_newest_horizon(self.values, self.arguments)
         self.tree = self._plain(self.values)
         self.text: str = as_yaml(self.tree)
         if self.values.data.context_length is None:
@@ -216,10 +233,17 @@ def _misplaced(key: str, value: Any, keys: Mapping[str, Any], *, in_file: bool) 
             return
         if in_file:
             yield not_a_group(key, value, inside)
-        elif not isinstance(yaml.safe_load(value), Mapping):
+        elif not _is_mapping(value):
             yield no_file(key, value)
     elif key not in keys and not any(key.startswith(f"{known}.") for known in keys):
         yield unknown_key(key, list(keys))
+
+
+def _is_mapping(text: str) -> bool:
+    try:
+        return isinstance(yaml.safe_load(text), Mapping)
+    except yaml.YAMLError:
+        return False
 
 
 def bad_values(parser: LabParser, arguments: Arguments) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wandb.proto import wandb_internal_pb2
 
 from lab.__main__ import main
-from lab.callbacks.loggers import make_loggers
+from lab.callbacks.loggers import close_loggers, make_loggers
 from lab.runs import create_run, open_run
 from tests.tiny import lab, tiny_args
 
@@ -166,3 +167,21 @@ def test_offline_wandb_warns_of_nothing(tmp_path: Path) -> None:
     done = lab("fit", *tiny_args(tmp_path, "--wandb", "offline", steps=2))
     assert done.returncode == 0, done.stderr
     assert "warning" not in (done.stdout + done.stderr).lower()
+
+
+def test_weights_and_biases_is_reached_by_its_public_names_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning's own logger imports `wandb.sdk.lib.RunDisabled` and `wandb.wandb_run`, which W&B is about to drop."""
+    import wandb.sdk.lib
+
+    monkeypatch.delattr(wandb.sdk.lib, "RunDisabled", raising=False)
+    monkeypatch.setitem(sys.modules, "wandb.wandb_run", None)
+    run = create_run(tmp_path, "public")
+    loggers, notes = make_loggers(run, tensorboard=False, wandb="offline", start_step=0, configuration={"a": 1})
+    assert (len(loggers), notes) == (1, [])
+    loggers[0].log_metrics({"train/loss": 1.5}, 3)
+    close_loggers(loggers)
+    _, rows, config = wandb_history(run.path)
+    assert config["a"] == 1
+    assert any(row.get("train/loss") == 1.5 and row.get("trainer/global_step") == 3 for row in rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.data.cache import cache_root, kept, locked, writing
+from lab.data.cache import cache_root, keep, kept, locked, writing
 from lab.errors import WriteError
 
 
@@ -40,10 +40,23 @@ def test_one_makes_it_and_the_others_wait(tmp_path: Path) -> None:
     assert order == ["first", "other"]
 
 
-def test_a_folder_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
+def test_what_cannot_be_kept_is_made_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ValueError, match=r"data\.cache_dir or LAB_CACHE_DIR"), locked(tmp_path / "file" / "inside"):
-        pass
+    inside = tmp_path / "file" / "inside"
+    with locked(inside):
+        keep(inside / "made", "content")
+    assert kept(inside / "made", lambda: {"x": 1}) == {"x": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_user_without_a_home_has_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("LAB_CACHE_DIR")
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert cache_root().parent == tmp_path
 
 
 def test_a_full_disk_names_the_setting_and_leaves_no_file(tmp_path: Path) -> None:

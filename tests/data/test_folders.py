@@ -257,3 +257,10 @@ class TestSavedToDisk:
         assert isinstance(corpus, FileCorpus)
         assert list(corpus.documents("train")) == ["train 0", "train 1", "train 2"]
         assert list(corpus.documents("val")) == ["validation 0", "validation 1", "validation 2"]
+
+
+@pytest.mark.parametrize("name", ["page.html", "feed.xml", "old.rtf.gz"])
+def test_markup_that_is_learned_is_told(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_text("<p>text</p>")
+    assert find_text(tmp_path / name).files == [tmp_path / name]
+    assert "its markup is learned with its text" in capsys.readouterr().err

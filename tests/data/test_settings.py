@@ -48,3 +48,10 @@ def test_all_mistakes_are_said_at_once() -> None:
 def test_what_cannot_be_is_said_at_construction(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         DataSettings(**settings)
+
+
+@pytest.mark.parametrize("name", ["vocab_size", "context_length", "batch_size", "tokens_per_step", "val_tokens"])
+def test_an_absurd_size_is_one_line(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^data\.{name} is 10+: the most is \d+") as refused:
+        DataSettings(**{name: 10**30})
+    assert len(str(refused.value).splitlines()) == 1

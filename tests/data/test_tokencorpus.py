@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +143,23 @@ def test_text_asked_of_token_files_is_refused_with_the_way(tmp_path: Path) -> No
     plain = open_corpus("text", str(raw(tmp_path / "r.bin", stream(TEXTS))))
     with pytest.raises(ValueError, match=r"r\.bin is binary: .*if it holds token ids, set data\.corpus to tokens"):
         plain.describe()
+
+
+def test_a_pickled_table_is_never_opened_and_its_remedy_makes_a_tokenizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "to be or not to be, that is the question\n" * 50
+    table = {c: i for i, c in enumerate(sorted(set(text)))}  # as nanoGPT's data/shakespeare_char/prepare.py does
+    np.array([table[c] for c in text], dtype=np.uint16).tofile(tmp_path / "train.bin")
+    (tmp_path / "meta.pkl").write_bytes(pickle.dumps({"vocab_size": len(table), "stoi": table}))
+    monkeypatch.setattr(pickle, "load", None)
+    with pytest.raises(ValueError, match="is a pickle") as refused:
+        LabData(corpus="tokens", path=str(tmp_path), context_length=8).prepare()
+    remedy = str(refused.value).partition('python -c "')[2].partition('"')[0]
+    subprocess.run([sys.executable, "-c", remedy], check=True)
+    data = LabData(
+        corpus="tokens", path=str(tmp_path / "train.bin"), tokenizer=str(tmp_path / "tokenizer.json"), context_length=8
+    )
+    assert text.startswith(data.tokenizer.decode(data.token_files["train"].array()[:40].tolist()))
+    with pytest.raises(ValueError, match="is a pickle"):
+        LabData(corpus="tokens", path=str(tmp_path), tokenizer=str(tmp_path / "meta.pkl"))

@@ -238,10 +238,19 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert not list(tmp_path.iterdir())
 
 
-def test_a_cache_that_cannot_be_is_one_clear_error(tmp_path: Path, corpus: Any) -> None:
+def test_without_a_cache_the_ids_are_this_process_s_own(
+    tmp_path: Path, corpus: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(ValueError, match=r"cannot write to the cache .*LAB_CACHE_DIR"):
-        open_token_files(corpus, ByteTokenizer(), tmp_path / "file")
+    for _ in range(2):
+        made = open_token_files(corpus, ByteTokenizer(), tmp_path / "file")
+    kept = open_token_files(corpus, ByteTokenizer(), tmp_path / "cache")
+    for split, file in made.items():
+        assert file.array().tolist() == kept[split].array().tolist()
+        assert not file.path.is_relative_to(tmp_path)
+    said = capsys.readouterr().err
+    assert "cannot be written (Not a directory)" in said
+    assert "LAB_CACHE_DIR" in said
 
 
 def anonymous_megabytes(megabytes: int, folder: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -371,3 +372,83 @@ def test_a_record_that_is_lost_is_that_of_the_newest_checkpoint(run: Run, kind: 
     again = go_on(went_on, "--data.batch_size=2", "--horizon.steps=16")
     assert seams_of(again).all[:-1] == held.all
     assert tokens_of(again)[16] == 8 * 64 + 4 * 128 + 4 * 32
+
+
+# ---------------------------------------------------------------- the text changed under the run
+
+
+def reverse_words(file: Path) -> None:
+    """Another text of the same characters and size."""
+    file.write_text(re.sub(r"\w+", lambda word: word[0][::-1], file.read_text()))
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run of 2 steps on a relative `corpus.txt` of the working folder."""
+    monkeypatch.chdir(tmp_path)
+    args = tiny_args(tmp_path, steps=2)
+    args[args.index("--data.path") + 1] = "corpus.txt"
+    assert fit(*args) == 0
+    return open_run("tiny", tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (),
+        ("--data.val_tokens", "300"),
+        ("--data.batch_size", "8", "--data.tokens_per_step", "128"),
+        ("--data.tokenizer", "runs/tiny/tokenizer.json"),
+        ("--data.path", "./corpus.txt"),
+        ("--data.path", "{}/corpus.txt"),
+        ("--data.seed", "5"),
+        ("--data.val_fraction", "0.2"),
+        ("--data.corpus_options", "{max_bytes: 9000}"),
+        ("--data.cache_dir", "other"),
+    ],
+)
+def test_a_changed_file_is_refused_whatever_else_changes(
+    own: Run, flags: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reverse_words(tmp_path / "corpus.txt")
+    before = {path: path.read_bytes() for path in own.path.rglob("*") if path.is_file() and path.name != ".lock"}
+    given = [flag.replace("{}", str(tmp_path)) for flag in flags]
+    assert fit("--resume", "tiny", "--horizon.steps", "4", *given) == 2
+    assert "is no longer what run 'tiny' began with" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_another_file_of_ones_own_is_another_text(own: Run, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text((tmp_path / "corpus.txt").read_text())
+    reverse_words(tmp_path / "other.txt")
+    assert fit("--resume", "tiny", "--horizon.steps", "4", "--data.path", "other.txt") == 0
+    assert seams_of(own).last.changed["data.path"] == {"from": "corpus.txt", "to": "other.txt"}
+    assert len({seam.text for seam in seams_of(own).all}) == 2
+
+
+def test_a_run_goes_on_from_another_folder(
+    own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    here = "../runs/tiny"
+    assert main(["validate", here]) == 0
+    assert main(["batch", here, "0"]) == 0
+    assert fit("--resume", here, "--horizon.steps", "4") == 0
+    assert [*seams_of(own).last.changed] == ["horizon.steps"]
+    assert not [*Path().iterdir()]
+    monkeypatch.chdir(tmp_path)
+    assert load_data(own, 0).step_batch(0)[0].shape == load_data(own, 3).step_batch(3)[0].shape
+    capsys.readouterr()
+
+
+def test_a_project_that_was_moved_as_a_whole_is_found(
+    own: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("runs", "corpus.txt"):
+        (tmp_path / name).rename(moved / name)
+    monkeypatch.chdir(moved)
+    assert fit("--resume", "tiny", "--horizon.steps", "4", "--run.root", "runs") == 0
+    assert main(["batch", "tiny", "0"]) == 0

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.settings.arguments import Arguments
+from lab.settings.parse import Settings
 from tests.settings.test_parse import fit_errors
 from tests.tiny import tiny_args
 
@@ -43,3 +45,14 @@ def test_averaged_weights_in_the_place_of_those_trained_are_refused(
     (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--trainer.callbacks", name, *more)
     assert f"trainer.callbacks has {name.rpartition('.')[2]}: it validates and saves averaged weights" in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_check_opens_the_tokenizer_and_the_token_files(tmp_path: Path) -> None:
+    (tmp_path / "tok.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"tok\.json is no tokenizer that opens here"):
+        Settings("fit", Arguments.of([*tiny_args(tmp_path), "--data.tokenizer", str(tmp_path / "tok.json")]))
+    (tmp_path / "ids.bin").write_text("this is a text and no ids " * 100)
+    asked = {"data.corpus": "tokens", "data.path": str(tmp_path / "ids.bin"), "data.tokenizer": "gpt2"}
+    words = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    with pytest.raises(ValueError, match=r"ids\.bin is text"):
+        Settings("fit", Arguments.of([*tiny_args(tmp_path), *words]))

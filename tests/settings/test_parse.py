@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,51 @@ def test_a_text_that_looks_like_something_else_stays_one(text: str, tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["#hash.txt", "~tilde.txt", "- dash.txt", "-dash.txt", "1e5", "2024-01-01", "yes"])
+@pytest.mark.parametrize("form", ["flag", "yaml", "quoted"])
+def test_a_file_may_have_any_name(name: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = tiny_args(tmp_path)
+    (tmp_path / "corpus.txt").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    at = args.index("--data.path")
+    written = f'"{name}"' if form == "quoted" or name.startswith(("#", "- ")) else name
+    Path("path.yaml").write_text(f"data:\n  path: {written}\n")
+    args[at : at + 2] = [f"--data.path={name}"] if form == "flag" else ["--config", "path.yaml"]
+    assert Settings("fit", Arguments.of(args)).values.data.path == name
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "meant"),
+    [
+        ("wandb: off", "wandb", "off"),
+        ("tensorboard: off", "tensorboard", False),
+        ("run: {name: 007}", "run.name", "007"),
+        ("run: {note: 2024-01-01}", "run.note", "2024-01-01"),
+        ("predict: {mental_model: no}", "predict.mental_model", "no"),
+        ("samples: {prompts: [yes, 1.50, a]}", "samples.prompts", ["yes", "1.50", "a"]),
+        ("trainer: {precision: 32}", "trainer.precision", 32),
+    ],
+)
+def test_a_word_that_yaml_takes_for_something_else(text: str, key: str, meant: object, tmp_path: Path) -> None:
+    (tmp_path / "word.yaml").write_text(text)
+    words = [*tiny_args(tmp_path, name=None), "--config", str(tmp_path / "word.yaml")]
+    assert Settings("fit", Arguments.of(words)).values[key] == meant
+
+
+def test_a_configuration_may_come_through_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("horizon: {steps: 77}",), daemon=True)
+    writer.start()
+    words = [*tiny_args(tmp_path), "--config", str(tmp_path / "pipe")]
+    assert Settings("fit", Arguments.of(words)).values.horizon.steps == 77
+
+
+@pytest.mark.parametrize("text", ["[x", "#x", "{", "a: b: c"])
+def test_a_group_that_is_no_yaml_is_one_line(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = fit_errors(capsys, *tiny_args(tmp_path), "--data", text)
+    assert "no such file" in line
+
+
 @pytest.mark.parametrize("value", ["", {1: 2}, 10**30, [datetime.date(2020, 1, 2)]], ids=repr)
 def test_a_value_of_any_type_is_taken_or_refused(value: Any, tmp_path: Path) -> None:
     """With no other exception than the one that becomes lines, for every setting."""
