@@ -82,7 +82,7 @@ def run(options: Options) -> list[Row]:
             for n in range(1, RUNS_LISTED):
                 shutil.copytree(one.folder / "runs" / "listed", one.folder / "runs" / f"listed{n}")
             page(one, 0)
-        works: dict[str, Callable[[Checkout, int], None]] = {
+        works: dict[str, Callable[[Checkout, int], float | None]] = {
             "--help": lambda one, _: one.finished("lab", "--help"),
             f"runs, {RUNS_LISTED} of them": lambda one, _: one.finished("lab", "runs", "--root", f"{one.folder}/runs"),
             "fit to its first step on pico": partial(first_step, quick=options.quick),
