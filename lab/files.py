@@ -156,7 +156,20 @@ def plain(value: Any) -> Any:
 def to_json(content: Any, *, indent: bool = True) -> bytes:
     """JSON with its newline, on one line or indented; tensors, arrays and paths may be in it, NaN becomes null."""
     options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    return orjson.dumps(content, default=plain, option=options | (orjson.OPT_INDENT_2 if indent else 0))
+    options |= orjson.OPT_INDENT_2 if indent else 0
+    try:
+        return orjson.dumps(content, default=plain, option=options)
+    except TypeError:  # a file name that is no UTF-8
+        return orjson.dumps(_told(content), default=plain, option=options)
+
+
+def _told(content: Any) -> Any:
+    """The same, where a text has bytes that are no UTF-8 with these as `\\xe9`."""
+    if isinstance(content, str):
+        return content.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(content, Mapping):
+        return {_told(key): _told(value) for key, value in content.items()}
+    return [_told(one) for one in content] if isinstance(content, list | tuple) else content
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -307,3 +307,15 @@ def test_the_vocabulary_of_the_run_can_be_kept_in_a_child(run: Path, capsys: Cap
     assert not (run.parent / "child").exists()
     assert main([*fork, "--data.path", str(other), "--data.tokenizer", str(run / "tokenizer.json")]) == 0
     assert json.loads((run.parent / "child" / "run.json").read_text())["parent"] == {"run": "tiny", "step": 4}
+
+
+# ---------------------------------------------------------------- names that are no UTF-8
+
+
+@pytest.mark.parametrize("setting", ["--data.path", "--run.root", "--run.note", "--run.name", "--config"])
+def test_a_word_that_is_no_utf8_is_one_line(setting: str, tmp_path: Path, capsys: Capture) -> None:
+    name = os.fsdecode(b"caf\xe9.txt")
+    (tmp_path / name).write_text("text")
+    said = refused_fit(capsys, tmp_path, f"{setting}={tmp_path / name}")
+    assert "caf\\xe9.txt: it is no UTF-8; rename the file" in said
+    assert len(said.splitlines()) == 1

@@ -18,7 +18,16 @@ import pytest
 import torch
 
 from lab.errors import WriteError
-from lab.files import link_whole, read_json, read_yaml, sweep_temporaries, write_json, write_whole, writing_whole
+from lab.files import (
+    link_whole,
+    read_json,
+    read_yaml,
+    sweep_temporaries,
+    to_json,
+    write_json,
+    write_whole,
+    writing_whole,
+)
 from tests.patience import PATIENCE
 
 
@@ -215,3 +224,9 @@ def test_damaged_or_hostile_yaml(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"config\.yaml is damaged"):
         read_yaml(path)
+
+
+def test_a_name_that_is_no_utf8_is_told_by_its_bytes() -> None:
+    name = b"caf\xe9.txt".decode("utf-8", "surrogateescape")
+    written = to_json({"names": [name], name: 1}, indent=False)
+    assert json.loads(written) == {"names": ["caf\\xe9.txt"], "caf\\xe9.txt": 1}

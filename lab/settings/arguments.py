@@ -40,7 +40,17 @@ class Arguments:
 
     @classmethod
     def of(cls, words: list[str]) -> Arguments:
-        """Read words as a shell hands them over. Raises `ValueError` for a `--config` that cannot be read."""
+        """Read words as a shell hands them over. Raises `ValueError` for a `--config` that cannot be read, and for a
+        word that is no UTF-8: a run's files could not name it."""
+        for word in words:
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                told = word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                raise ValueError(
+                    f"{told}: it is no UTF-8; rename the file (or name the folder that holds it), or write the text in"
+                    " UTF-8"
+                ) from None
         return cls(list(_split(words)))
 
     @classmethod

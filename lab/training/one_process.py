@@ -21,7 +21,8 @@ SIZES = (
     *("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"),
 )
 
-rank_zero_only.rank = 0  # Lightning's loggers write in the process of rank 0 alone, and it read RANK when imported
+# Lightning's loggers write in the process of rank 0 alone, and it read RANK when it was imported.
+rank_zero_only.rank = 0  # type: ignore[attr-defined]
 
 
 class OneProcess(LightningEnvironment):
