@@ -172,7 +172,10 @@ def _find() -> list[ctypes.CDLL]:
 
 LOOK_SECONDS = 0.5  # between two looks at the machine, 40 microseconds each
 PRESSED, FREE = 0.3, 0.15  # processors lacking, from which on waiting threads sleep; below which they spin again
-PATIENCE, MOST_PATIENCE = 2.0, 60.0  # seconds for which there must be room; twice as many for what comes again at once
+ROOM_SECONDS, MOST_ROOM_SECONDS = (
+    2.0,
+    60.0,
+)  # seconds for which there must be room; twice as many for what comes again at once
 
 
 class Pressure:
@@ -186,7 +189,7 @@ class Pressure:
     def __init__(self) -> None:
         self.pressed, self.lacking = False, 0.0
         self._free_since: float | None = None
-        self._patience, self._left = PATIENCE, -MOST_PATIENCE
+        self._patience, self._left = ROOM_SECONDS, -MOST_ROOM_SECONDS
 
     def judge(self, now: float, lacking: float) -> bool:
         """Take a reading of `Others.lacking` at `now`, in seconds."""
@@ -194,7 +197,7 @@ class Pressure:
         if not self.pressed:
             if lacking >= PRESSED:
                 soon = now - self._left < 2 * self._patience
-                self._patience = min(MOST_PATIENCE, 2 * self._patience) if soon else PATIENCE
+                self._patience = min(MOST_ROOM_SECONDS, 2 * self._patience) if soon else ROOM_SECONDS
                 self.pressed, self._free_since = True, None
         elif lacking >= FREE:
             self._free_since = None

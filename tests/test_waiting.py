@@ -15,10 +15,10 @@ from lab.limits import physical_cores, usable_cpus
 from lab.waiting import (
     FILE,
     FREE,
-    MOST_PATIENCE,
-    PATIENCE,
+    MOST_ROOM_SECONDS,
     POLICY_VARIABLE,
     PRESSED,
+    ROOM_SECONDS,
     SLEEP,
     SPIN,
     Measured,
@@ -151,8 +151,8 @@ def judged(pressure: Pressure, *readings: tuple[float, float]) -> list[bool]:
 def test_pressure_begins_at_once_and_ends_after_some_seconds_of_room() -> None:
     pressure = Pressure()
     assert judged(pressure, (0, PRESSED - 0.01), (1, PRESSED)) == [False, True]
-    assert judged(pressure, (2, FREE), (3, 0.0), (3 + PATIENCE - 0.1, 0.0)) == [True, True, True]
-    assert judged(pressure, (5.5, FREE), (6, 0.0), (6 + PATIENCE, 0.0)) == [True, True, False], "not in a row"
+    assert judged(pressure, (2, FREE), (3, 0.0), (3 + ROOM_SECONDS - 0.1, 0.0)) == [True, True, True]
+    assert judged(pressure, (5.5, FREE), (6, 0.0), (6 + ROOM_SECONDS, 0.0)) == [True, True, False], "not in a row"
 
 
 def test_what_comes_and_goes_is_given_ever_more_time_and_then_as_much_as_at_first() -> None:
@@ -164,9 +164,11 @@ def test_what_comes_and_goes_is_given_ever_more_time_and_then_as_much_as_at_firs
             pass
         waits.append(now - free)
         now += 0.5
-    assert waits == [PATIENCE * 2**n if PATIENCE * 2**n < MOST_PATIENCE else MOST_PATIENCE for n in range(8)]
+    assert waits == [
+        ROOM_SECONDS * 2**n if ROOM_SECONDS * 2**n < MOST_ROOM_SECONDS else MOST_ROOM_SECONDS for n in range(8)
+    ]
     judged(pressure, (now + 1000, 1.0), (now + 1001, 0.0))
-    assert not pressure.judge(now + 1001 + PATIENCE, 0.0)
+    assert not pressure.judge(now + 1001 + ROOM_SECONDS, 0.0)
 
 
 @pytest.mark.parametrize(("lacking", "room"), [(0.2, 4), (1.0, 3), (2.4, 2), (9.0, 1)])
