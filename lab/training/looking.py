@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
-VALIDATION = "validation"
 VALIDATION_SHARE = 0.05
 """Of a run's wall-clock, what validation may take where nothing else is set."""
 LOOKS_SHARE = 0.05
