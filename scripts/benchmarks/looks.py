@@ -53,7 +53,7 @@ def run(options: Options) -> list[Row]:
 def workloads(quick: bool) -> dict[str, dict[str, Any]]:
     """The quickstart, a small model by characters, and one that reads eight times as far back as the quickstart's."""
     length: dict[str, Any] = {"horizon.steps": 4, "horizon.minutes": "null"} if quick else {"horizon.minutes": MINUTES}
-    text = library_text(20_000 if quick else 1_000_000)
+    text = library_text(200_000 if quick else 1_000_000)
     own = {"data.corpus": "text", "data.path": text, "model.schedule.warmup_steps": 1} if quick else {}
     small = {"model.config": ROOT / "configs/model/pico.yaml", "data.corpus": "text", "data.path": text}
     far = {"model.config.context_length": 1024, "data.batch_size": 2, "data.tokens_per_step": 2048}
