@@ -127,22 +127,21 @@ class _TurnedHeads(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         n_q, n_k, _ = sizes
         y, v = qkv.split((n_q + n_k, sizes[2]), dim=2)
-        normalized, gain = None, None
+        r, normalized, gain = None, None, None
         if q_gain is not None and k_gain is not None:
             gain = torch.cat((q_gain.expand(n_q, -1), k_gain.expand(n_k, -1)))  # [head, d_head]
             r = inverse_rms(y)
             normalized = y * r
             y = normalized * gain
-            ctx.r = r
         y = _turn(y, cos, sin)
         ctx.sizes = sizes
-        ctx.save_for_backward(normalized, gain, cos, sin)
+        ctx.save_for_backward(r, normalized, gain, cos, sin)
         return y[:, :, :n_q], y[:, :, n_q:], v
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, q_grad: Tensor, k_grad: Tensor, v_grad: Tensor) -> tuple[Tensor | None, ...]:
-        normalized, gain, cos, sin = ctx.saved_tensors
+        r, normalized, gain, cos, sin = ctx.saved_tensors
         n_q, n_k, n_v = ctx.sizes
         batch, n_pos, _, d_head = q_grad.shape
         grad = q_grad.new_empty(batch, n_pos, n_q + n_k + n_v, d_head)
@@ -154,7 +153,7 @@ class _TurnedHeads(torch.autograd.Function):
         product = back * normalized
         gain_grad = product.sum((0, 1))
         along = (product * gain).mean(-1, keepdim=True)
-        torch.mul(back.mul_(gain).addcmul_(normalized, along, value=-1), ctx.r, out=turned)
+        torch.mul(back.mul_(gain).addcmul_(normalized, along, value=-1), r, out=turned)
         return grad, None, gain_grad[:n_q].sum(0), gain_grad[n_q:].sum(0), None, None
 
 

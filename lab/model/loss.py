@@ -144,7 +144,7 @@ def _chunk_loss(targets: Tensor, logits: Tensor, probabilities: Tensor, softcap:
         probabilities.copy_(logits)
     highest, right = probabilities.amax(-1), probabilities.gather(1, targets.clamp(min=0)[:, None])[:, 0]
     torch.softmax(probabilities, dim=-1, out=probabilities)
-    losses = highest - probabilities.amax(-1).log_() - right
+    losses = (highest - right) - probabilities.amax(-1).log_()
     return losses.masked_fill_(targets == IGNORED, 0.0).sum()
 
 
