@@ -80,6 +80,7 @@ def largest(packages: Path, n: int = 8) -> list[tuple[str, float]]:
 
 
 def main() -> None:
+    """Set up by turns, and print what each took and how they compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2)
     taken: dict[str, list[dict[str, float]]] = {"uv": [], "pip": []}
