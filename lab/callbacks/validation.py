@@ -147,12 +147,14 @@ class Validation(Deciding):
         return looks + (whole if possible else 0.0)  # for one that cannot be nothing is put by
 
     def end_seconds(self, fit: FitContext) -> float:
-        """What it will take after the last step."""
+        """What it will take after the last step: of the subset and the whole split what the budget has room for."""
+        if self.every == 0:
+            return 0.0
         n_look, n_whole = self._n_look(fit), fit.data.sequences.n_val
         each, both = self._seconds_of(n_look), self._seconds_of(n_look + (n_whole if n_look < n_whole else 0))
-        run = self._run_seconds(fit, fit.total_steps - fit.step)
-        whole = self.every is not None or fits(VALIDATION_SHARE, run, self._spent(fit), both)
-        return 0.0 if self.every == 0 else both if whole else each
+        run, spent = self._run_seconds(fit, fit.total_steps - fit.step), self._spent(fit)
+        affords = [seconds for seconds in (both, each) if fits(VALIDATION_SHARE, run, spent, seconds)]
+        return both if self.every is not None else next(iter(affords), 0.0)
 
     # ---------------------------------------------------------------- what
 

@@ -35,6 +35,27 @@ def test_at_the_start_at_the_end_and_at_most_twenty_times_after_the_start(steps:
     assert len(at) <= PER_RUN + 1
 
 
+def test_what_the_end_will_take_is_what_the_budget_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of 600 s that may validate for 30: 100 of 1000 windows a look."""
+    monkeypatch.setattr(looking, "LEAST_SECONDS", 60.0)
+    monkeypatch.setattr(Validation, "subset", lambda self, data: np.arange(100))
+    sequences = SimpleNamespace(n_val=1000)
+    clock = SimpleNamespace(seconds=lambda: 600.0)
+    known = {"step": 99, "total_steps": 100, "looks": looking.LookTimes(), "logbook": SimpleNamespace(clock=clock)}
+    fit: Any = SimpleNamespace(**known, data=SimpleNamespace(sequences=sequences))
+
+    def end_seconds(window: float, every: int | None = None) -> float:
+        validation = Validation(every)
+        validation._read = (100, 100 * window)
+        return validation.end_seconds(fit)
+
+    assert end_seconds(0.01) == pytest.approx(11.0), "the subset and the whole split"
+    assert end_seconds(0.1) == pytest.approx(10.0), "110 s are too much"
+    assert end_seconds(1.0) == 0.0, "so is the subset: nothing is read, and nothing put by"
+    assert end_seconds(1.0, every=10) == pytest.approx(1100.0), "a cadence that is set is kept whatever it takes"
+    assert end_seconds(1.0, every=0) == 0.0
+
+
 def test_zero_is_never_and_below_it_is_refused() -> None:
     assert not any(Validation(0).due(step, 10) for step in range(11))
     with pytest.raises(ValueError, match=r"validation\.every is -1"):
