@@ -126,10 +126,13 @@ class _WithoutTypeFiles(_Loader):
 class _Already(_Loader):
     """Of a file that was imported while its package came in full: it stays that module."""
 
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(None)
+        # `import` would load by the module's own specification, once more, if it had one.
+        self.module, self.spec, module.__spec__ = module, module.__spec__, None
+
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        module = sys.modules[spec.name]
-        self.spec = module.__spec__
-        return module
+        return self.module
 
     def exec_module(self, module: ModuleType) -> None:
         """It has run."""
@@ -167,7 +170,8 @@ class _Finder:
         package = sys.modules.get(name.rpartition(".")[0])
         if isinstance(package, Deferred) and package.__name__ in FIRST:
             in_full(package)
-            return ModuleSpec(name, _Already(None)) if name in sys.modules else None  # type: ignore[arg-type]
+            found = sys.modules.get(name)
+            return None if found is None else ModuleSpec(name, _Already(found))  # type: ignore[arg-type]
         loader = LOADERS.get(name)
         if loader is None or (spec := PathFinder.find_spec(name, path, target)) is None or spec.loader is None:
             return None
