@@ -21,6 +21,7 @@ from lab.report.run_record import read_record
 from lab.runs import open_run
 from lab.runs.events import Finding, of_kind
 from lab.runs.reference_texts import decode_pattern, read_bundle
+from lab.training.looking import LookTimes
 from tests.callbacks.fits import fit
 
 
@@ -78,11 +79,16 @@ def test_page_and_report_find_the_induction_head_that_a_fit_tells_of(
 
 
 def test_unset_it_looks_at_the_snapshots_and_draws_at_few_of_them() -> None:
-    fit = cast(Any, SimpleNamespace(total_steps=100, is_main_process=True, find=lambda kind: Snapshots(every=30)))
+    fit = cast(
+        Any,
+        SimpleNamespace(
+            total_steps=100, is_main_process=True, looks=LookTimes(), find=lambda kind: Snapshots(every=30)
+        ),
+    )
     texts = ReferenceTexts()
     assert [n for n in range(101) if texts.due(fit, n)] == [0, 1, 2, 4, 8, 16, 30, 60, 90, 100]
     assert [n for n in range(101) if ReferenceTexts(every=40).due(fit, n)] == [0, 1, 2, 4, 8, 16, 32, 40, 80, 100]
-    long = cast(Any, SimpleNamespace(total_steps=2000, is_main_process=True))
+    long = cast(Any, SimpleNamespace(total_steps=2000, is_main_process=True, looks=LookTimes()))
     assert [n for n in range(40, 2001) if ReferenceTexts(every=20).draws(long, n)] == [64, 128, *range(200, 2001, 200)]
 
 
