@@ -97,8 +97,16 @@ class Validation(Deciding):
     def after_step(self, fit: FitContext) -> None:
         """After the update, when this step is due and the run is not being stopped."""
         super().after_step(fit)
-        if self.due(fit.step, fit.total_steps) and not (fit.stopping or fit.interrupted()):
+        if not self.due(fit.step, fit.total_steps):
+            return
+        if not (fit.stopping or fit.interrupted()):
             self.look(fit)
+        elif fit.step >= fit.total_steps:  # no resumed run will catch up on it
+            self._put_off(
+                fit,
+                "validation after the last step left out: a signal ended the run;"
+                f" python -m lab validate {fit.logbook.run.name} reads the whole split",
+            )
 
     def decide(self, fit: FitContext) -> tuple[int, str] | None:
         """Every how many of the looks is left, at a step where one is due."""
