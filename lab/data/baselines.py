@@ -9,7 +9,7 @@
 - **floor**: the entropy of a made corpus; no predictor gets below it.
 
 Counts are taken over the training tokens and scored on the tokens that validation predicts, all of the held-out text or
-random windows of it; xz packs the text of these. Both smoothings have one strength, and it
+random windows of it; xz packs the held-out text in one piece. Both smoothings have one strength, and it
 is the one of a fixed grid that scores best on the validation tokens: that favours the baseline, a little, and never the
 model.
 """
@@ -148,16 +148,13 @@ def text_baselines(
 ) -> dict[str, Any]:
     """All baselines of a text corpus, from its two token streams.
 
-    As `token_baselines`, and "xz" in both units: its nats per token are what its bits come to for each of the
-    validation tokens it packed. "windows" are the nats per token where it packs 64 KB at a time. `windows` gives the
-    pairs that validation predicts where that is not all of `val`.
+    As `token_baselines`, and "xz" in both units: its nats per token are what its bits come to for each of the tokens it
+    packed, the first of the held-out text. "windows" are the nats per token where it packs 64 KB at a time. `windows`
+    gives the pairs that validation predicts where that is not all of `val`.
     """
-    if windows is None:
-        val_pairs = list(stream_pairs(val, VAL_TOKENS))
-        chunks = (val[i : i + _CHUNK] for i in range(0, len(val), _CHUNK))
-    else:
-        val_pairs = list(_first_pairs(windows(), VAL_TOKENS))
-        chunks = (targets for _, targets in windows())
+    val_pairs = list(stream_pairs(val, VAL_TOKENS) if windows is None else _first_pairs(windows(), VAL_TOKENS))
+    # In one piece, also where validation reads windows: cut into these, a text has few of the repetitions xz finds.
+    chunks = (val[i : i + _CHUNK] for i in range(0, len(val), _CHUNK))
     found: dict[str, Any] = token_baselines(stream_pairs(train, TRAIN_TOKENS), val_pairs, byte_lengths)
     text, n_tokens = _first_bytes(chunks, byte_lengths, decode_bytes, XZ_BYTES)
     if text:
