@@ -150,8 +150,8 @@ class HeadGrid {
       return validation
         && { name: OVER_VALIDATION,
           explanation:
-            `rise of the loss on ${validation.pieces} pieces of validation text, in nats per token, when the head’s mean over other validation text `
-            + "takes its place", values: validation.heads, chance: null };
+            `rise of the loss on ${validation.pieces} pieces of validation text, in nats per token, when the head’s `
+            + "mean over other validation text takes its place", values: validation.heads, chance: null };
     }
     const place = over ? `its mean over ${count(over)} tokens of validation text` : "zero";
     return { name: ABLATION, explanation: `rise of this text’s loss, in nats per token, when ${place} takes the head’s `

@@ -171,7 +171,9 @@ def build_watched(workload: Workload, steps: int, threads: int, compiled: bool, 
             return
         looks.setdefault(self.group, []).append((fit.step, time.perf_counter() - begin))
         if self.group not in count:
-            like_a: Any = SimpleNamespace(total_steps=STEPS["A"], is_main_process=True, n_processes=1, find=fit.find)
+            like_a: Any = SimpleNamespace(
+                total_steps=STEPS["A"], is_main_process=True, n_processes=1, find=fit.find, looks=fit.looks
+            )
             count[self.group] = sum(self.due(like_a, n) for n in range(EARLY_STEPS + 1, STEPS["A"]))
 
     def fit(n: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from lab.callbacks.forecast import Reforecast
+from lab.runs.metrics_log import MetricsDelta, MetricsHistory
 from lab.runs.seams import Seam, Seams
 
 NAMES = {"forecast/final_val_loss", "forecast/low", "forecast/high"}
@@ -15,7 +16,8 @@ NAMES = {"forecast/final_val_loss", "forecast/low", "forecast/high"}
 
 def fit_at(step: int, loss: float, logged: list[tuple[int, dict[str, float]]], before: Any = ((), ())) -> Any:
     """A fit of 100 steps after a validation at `step`."""
-    metrics = SimpleNamespace(series=lambda name: before)
+    metrics = MetricsHistory()
+    metrics.apply(MetricsDelta(rows=[{"step": at, "val/loss": known} for at, known in zip(*before, strict=True)]))
     logbook = SimpleNamespace(
         run=SimpleNamespace(metrics=lambda: metrics),
         log=lambda step, values: logged.append((step, values)),

@@ -15,6 +15,7 @@ from lab.callbacks.metrics_log import MetricsLog
 from lab.callbacks.reference_texts import ReferenceTexts
 from lab.callbacks.samples import Samples
 from lab.runs import open_run
+from lab.training.looking import LookTimes
 from tests.callbacks.fits import failures, fit
 from tests.tiny import tiny_args
 
@@ -57,7 +58,8 @@ def test_a_model_gone_nan_is_told_and_does_not_raise(tmp_path: Path, monkeypatch
 
 
 def test_it_looks_at_its_cadence_in_the_main_process_alone() -> None:
-    main_process, other = (cast(Any, SimpleNamespace(total_steps=100, is_main_process=it)) for it in (True, False))
+    fits = [SimpleNamespace(total_steps=100, is_main_process=it, looks=LookTimes()) for it in (True, False)]
+    main_process, other = cast(Any, fits)
     assert [n for n in range(101) if Samples(every=30).due(main_process, n)] == [0, 1, 2, 4, 8, 16, 30, 60, 90, 100]
     assert not any(Samples(every=30).due(other, n) for n in range(101))
     assert not any(Samples(every=0).due(main_process, n) for n in range(101))

@@ -163,7 +163,7 @@ def test_the_parts_are_checked_against_the_logit(person: Person, library: Librar
     attribution = predictions(library.open("tiny"), text=TEXT)["attribution"]
     assert attribution is not None
     said = str(panel.locator(".lab-note").last.text_content())
-    assert f"the logit is {attribution['logits'][2]:.3f}" in said
+    assert f"the logit less the mean is {attribution['logits'][2]:.3f}" in said
     assert f"all {len(attribution['parts'])} parts" in said
 
 
