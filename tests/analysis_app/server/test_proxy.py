@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -136,7 +137,7 @@ http {{
 @pytest.fixture(params=["name", "path passed on", "path taken off"])
 def behind(request: pytest.FixtureRequest, runs: Path, tmp_path: Path, open_to_a_name: Server) -> Iterator[str]:
     """The page's address behind an nginx with its default Host header."""
-    if (nginx := shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")) is None:
+    if (nginx := shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")) is None:
         pytest.skip("no nginx found: install it (Debian: apt-get install nginx-light)")
     server, where, end = open_to_a_name, "/lab/", "/"
     if request.param == "name":
