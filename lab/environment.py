@@ -66,13 +66,12 @@ def _settle_home(environment: MutableMapping[str, str]) -> None:
         home = Path.home()
     except RuntimeError:
         home = None
-    user = str(os.getuid())
     if not _has_entry():
-        environment.setdefault("USER", user)  # torch and others name folders by it
+        environment.setdefault("USER", str(os.getuid()))  # torch and others name folders by it
     if home is None or not home.is_dir():
-        environment["HOME"] = str(own_folder(f"pretraining-lab-{user}"))
+        environment["HOME"] = str(substitute_home())
     elif not os.access(home, os.W_OK):  # there may be a cache in it to read
-        environment.setdefault("MPLCONFIGDIR", str(own_folder(f"pretraining-lab-{user}")))
+        environment.setdefault("MPLCONFIGDIR", str(substitute_home()))
 
 
 def _has_entry() -> bool:
@@ -82,6 +81,11 @@ def _has_entry() -> bool:
         return bool(pwd.getpwuid(os.getuid()))
     except KeyError:
         return False
+
+
+def substitute_home() -> Path:
+    """Where a user without a home that can be written to keeps what belongs there."""
+    return own_folder(f"pretraining-lab-{os.getuid()}")
 
 
 def own_folder(name: str) -> Path:
@@ -115,6 +119,8 @@ def show_any_character() -> None:
             stream.reconfigure(errors="replace")
 
 
-def discard_output() -> None:
-    """Drop what is still to be printed, after whoever read it has gone: Python's flush at exit must not fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def discard_output(descriptor: int | None = None) -> None:
+    """Drop what is still to be written to `descriptor` (None: what is printed), once its reader has gone: neither a
+    line nor Python's flush at exit may fail for that.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno() if descriptor is None else descriptor)

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from lab.environment import discard_output
 from lab.training.callback import FitCallback, FitContext
 
 console = Console(stderr=True)
@@ -25,10 +26,9 @@ class Interrupts(FitCallback):
     Saving from inside a KeyboardInterrupt is not exact: it lands in the middle of a backward pass or an update. So the
     handler only takes a note, and the training loop acts on it where a checkpoint is whole. A look that is under way is
     broken off (`lab.training.callback.FitContext.interrupted`), so that even a long validation delays it no more than a
-    batch does. Outside of the training
-    loop (the data is prepared, the last words are printed) there is nothing to finish: the process leaves with the
-    exit code that shells expect, 128 and the signal's number. SIGHUP and what a batch
-    system sends stay ignored where they are, as under `nohup`.
+    batch does. Outside of the training loop (the data is prepared, the last words are printed) there is nothing to
+    finish: the process leaves with the exit code that shells expect, 128 and the signal's number. SIGHUP and what a
+    batch system sends stay ignored where they are, as under `nohup`.
 
     Use as a context manager around everything a fit does.
     """
@@ -73,7 +73,7 @@ class Interrupts(FitCallback):
     def _let_go_of_terminal(self) -> None:
         """Write to nowhere what would go to it: once it is gone, a line printed there raises EIO."""
         for descriptor in self._terminals:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            discard_output(descriptor)
 
     def start(self, fit: FitContext) -> None:
         """Listen again: Lightning installs a handler of its own for SIGTERM when it sets up."""

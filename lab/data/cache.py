@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lab.environment import own_folder
+from lab.environment import substitute_home
 from lab.errors import WriteError
 from lab.files import as_path, sweep_temporaries, write_whole, writing_whole
 
@@ -32,7 +32,7 @@ def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     try:
         return Path.home() / ".cache" / "pretraining-lab"
     except RuntimeError:
-        return own_folder(f"pretraining-lab-{os.getuid()}")
+        return substitute_home()
 
 
 @contextlib.contextmanager
