@@ -41,6 +41,7 @@ def in_a_child(work: Callable[[], None]) -> int:
     if child:
         return child
     try:
+        torch.set_num_threads(1)  # the threads of the pool are not copied by a fork: work shared with them would wait
         work()
     finally:
         os._exit(0)

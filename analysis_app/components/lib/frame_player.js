@@ -178,9 +178,10 @@ class FramePlayer {
   /** @param {number} index */
   #move(index) {
     const to = Math.min(this.frames.length - 1, Math.max(0, index));
-    if (to < 0 || to === this.at) return;
+    if (to < 0) return;
+    this.#aimed = this.frames[to].step; // also where it is shown already: frames that are still to come move nothing
+    if (to === this.at) return;
     this.at = to;
-    this.#aimed = this.frames[to].step;
     if (!this.#moving)
       window.requestAnimationFrame(() => {
         this.#moving = false;

@@ -13,6 +13,7 @@ import pytest
 
 from analysis_app.analyses.predictions import predictions
 from analysis_app.library import Library
+from lab.loading import list_weights
 from lab.runs import open_run
 from lab.runs.reference_texts import decode_pattern, read_bundle
 from tests.analysis_app.conftest import Person
@@ -141,10 +142,13 @@ def test_a_text_of_ones_own_is_computed_and_then_as_quick(person: Person, runs: 
     person.panel("time_grid", "empty")
     assert "none of the run’s probe texts" in str(player.locator(".lab-message").text_content())
     player.get_by_role("button", name="Compute").click()
-    page.wait_for_selector('[data-panel="time_player"][data-ended="done"][data-origin="computed"]')
-    person.panel("time_curves")
+    person.wait("document.querySelector('[data-panel=time_player][data-origin=computed]')?.dataset.frames > 1")
     page.focus("#lab-time")
     page.keyboard.press("Home")
+    at(person, 0)  # and there it stays, whatever comes after it
+    frames = len(list_weights(open_run("tiny", runs)))
+    page.wait_for_selector(f'[data-panel="time_player"][data-ended="done"][data-frames="{frames}"]')
+    person.panel("time_curves")
     at(person, 0)
     expected = predictions(Library(runs).open("tiny", 0), TEXT)["mean_loss"]
     told = "[...document.querySelectorAll('.lab-facts span')].find((e) => e.textContent.includes('loss of this text'))"

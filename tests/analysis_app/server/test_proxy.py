@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from analysis_app.server.proxy import OWN_ADDRESS, Proxied, route_path
 from scripts.page_server import Server, start_server
 from tests.analysis_app.conftest import in_thread
-from tests.patience import PATIENCE
+from tests.patience import PAGE_PATIENCE, PATIENCE
 
 AUTH = ("me", "sesame")
 
@@ -166,7 +166,7 @@ def behind(request: pytest.FixtureRequest, runs: Path, tmp_path: Path, open_to_a
 def test_the_page_draws_and_follows_a_run_behind_nginx(browser: Any, behind: str) -> None:
     context = browser.new_context(http_credentials={"username": AUTH[0], "password": AUTH[1]})
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PAGE_PATIENCE)
     refused: list[str] = []
     page.on("response", lambda answer: answer.status >= 400 and refused.append(f"{answer.status} {answer.url}"))
     page.on("requestfailed", lambda request: refused.append(f"failed {request.url}"))
