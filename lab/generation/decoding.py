@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,12 +15,16 @@ from lab.data.vocabulary import UNKNOWN
 from lab.generation.prompt import read_prompt
 from lab.generation.sampling import Sampling, distribution, draw, own_probabilities
 from lab.model import GPT, KVCache
+from lab.model.linear import one_thread
 
 if TYPE_CHECKING:
     from lab.data.vocabulary import Tokenizer
 
 KEPT_WHEN_SLIDING = 3 / 4  # of a full context
 ALTERNATIVES = 5  # a step
+# Numbers of a model below which one thread takes a step of decoding: a hundred products of 0.1 ms or less. A second one
+# gains little on a quiet machine, and beside another program to wait for it takes a hundred times as long.
+FEW_WEIGHTS = 1 << 25
 
 
 class Alternative(NamedTuple):
@@ -134,7 +138,9 @@ def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int],
     cache = model.new_cache(1, capacity=min(context, len(ids) + sampling.max_new_tokens))
     for _ in range(sampling.max_new_tokens):
         logits = _next_logits(model, unread, cache)
-        step = _choose(logits, sampling, float(torch.rand((), dtype=torch.float64, generator=generator)), alternatives)
+        u = float(torch.rand((), dtype=torch.float64, generator=generator))
+        with one_thread():
+            step = _choose(logits, sampling, u, alternatives)
         yield step
         if step.token in stop:
             return
@@ -147,7 +153,8 @@ def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int],
 
 def _next_logits(model: GPT, tokens: list[int], cache: KVCache) -> Tensor:
     """Logits `[vocab_size]` of the token after `tokens`, which follow those in the cache and are appended to it."""
-    with _evaluating(model):
+    short = len(tokens) == 1 and sum(weight.numel() for weight in model.parameters()) < FEW_WEIGHTS
+    with _evaluating(model), one_thread() if short else nullcontext():
         device = model.token_embedding.weight.device
         # The head for the last position only: thousands of logits of each other one would be thrown away. Not by
         # `model(...)`, which may be compiled: it would be compiled again for every length.

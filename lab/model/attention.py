@@ -13,6 +13,7 @@ from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
 from lab.model.fused import is_faster, turned_heads
 from lab.model.layers import Dropout, RMSNorm, rotate
+from lab.model.linear import Linear
 from lab.model.taps import Scope, site
 
 Kernel = Literal["auto", "sdpa", "explicit"]
@@ -79,8 +80,8 @@ class Attention(nn.Module):
         self.d_head = config.d_head
         self.split_sizes = (config.n_heads, config.kv_heads, config.kv_heads)  # heads of queries, keys, values
         # One matrix for queries, keys and values: one large product is faster than three small ones.
-        self.qkv = nn.Linear(config.d_model, sum(self.split_sizes) * config.d_head, bias=config.bias)
-        self.out = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+        self.qkv = Linear(config.d_model, sum(self.split_sizes) * config.d_head, bias=config.bias)
+        self.out = Linear(config.d_model, config.d_model, bias=config.bias)
         self.q_norm = RMSNorm(config.d_head) if config.qk_norm else None
         self.k_norm = RMSNorm(config.d_head) if config.qk_norm else None
         self.pattern_dropout = Dropout(config.dropout)

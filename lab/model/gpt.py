@@ -17,6 +17,7 @@ from lab.model.cache import KVCache
 from lab.model.config import GPTConfig
 from lab.model.init import init_weights
 from lab.model.layers import Dropout, DropoutKernel, Rotary, make_mlp, make_norm
+from lab.model.linear import Linear
 from lab.model.loss import CHUNKED_VOCABULARY, LossKernel, Reduction, cross_entropy, head_logits, head_loss
 from lab.model.taps import Scope, Tap, inside, site
 
@@ -72,7 +73,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         # Under post-norm the last block's ln2 has just normalised the stream.
         self.ln_final = make_norm(config) if config.norm_position == "pre" else None
-        self.unembedding = None if config.tie_embeddings else nn.Linear(config.d_model, rows, bias=False)
+        self.unembedding = None if config.tie_embeddings else Linear(config.d_model, rows, bias=False)
         self.rotary = Rotary(config) if config.positions == "rope" else None
         self.set_attention_kernel("auto")
         self.set_loss_kernel("auto")
@@ -127,7 +128,7 @@ class GPT(nn.Module):
         return residual if self.ln_final is None else self.ln_final(residual, inside(tap, "ln_final"))
 
     @property
-    def head(self) -> nn.Embedding | nn.Linear:
+    def head(self) -> nn.Embedding | Linear:
         """What logits are read through, `[rows, d_model]`: the token embedding where the two are tied."""
         return self.token_embedding if self.unembedding is None else self.unembedding
 

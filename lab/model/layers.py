@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from lab.model.config import NORM_EPSILON, GPTConfig
 from lab.model.fused import rms_norm, squared_relu
+from lab.model.linear import Linear
 from lab.model.taps import Scope, site
 
 DropoutKernel = Literal["auto", "torch", "bytes"]
@@ -170,8 +171,8 @@ class MLP(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.kind = config.mlp
-        self.up = nn.Linear(config.d_model, config.mlp_width, bias=config.bias)
-        self.down = nn.Linear(config.mlp_width, config.d_model, bias=config.bias)
+        self.up = Linear(config.d_model, config.mlp_width, bias=config.bias)
+        self.down = Linear(config.mlp_width, config.d_model, bias=config.bias)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:
@@ -195,8 +196,8 @@ class SwiGLU(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         # Gate and up in one matrix: one large product is faster than two small ones.
-        self.gate_up = nn.Linear(config.d_model, 2 * config.mlp_width, bias=config.bias)
-        self.down = nn.Linear(config.mlp_width, config.d_model, bias=config.bias)
+        self.gate_up = Linear(config.d_model, 2 * config.mlp_width, bias=config.bias)
+        self.down = Linear(config.mlp_width, config.d_model, bias=config.bias)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, tap: Scope | None = None) -> Tensor:

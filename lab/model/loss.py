@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from lab.model.linear import linear
+
 IGNORED = -1  # a target that does not count: padding, a prompt
 
 Reduction = Literal["mean", "sum", "none"]
@@ -45,7 +47,7 @@ def head_logits(x: Tensor, weight: Tensor, vocab_size: int, softcap: float | Non
     `weight` `[rows, d_model]` may have more rows than there are tokens: their logits are cut off. A soft-cap squashes
     into (-cap, cap) by cap·tanh(logits/cap) (Gemma 2, 2024).
     """
-    logits = F.linear(x, weight)[..., :vocab_size]
+    logits = linear(x, weight)[..., :vocab_size]
     return logits if softcap is None else softcap * torch.tanh(logits / softcap)
 
 
