@@ -1,6 +1,7 @@
 // Every checkpoint and snapshot of the run, from the facts beside them. A click looks at it.
 
-import { analysis, get, idOf, messageOf } from "./lib/client.js";
+import { analysis } from "./lib/answers.js";
+import { idOf, messageOf } from "./lib/client.js";
 import { ago, bytes, count, fixed, h, replace, short } from "./lib/dom.js";
 import { panel } from "./lib/panel.js";
 import { select, state } from "./lib/store.js";
@@ -25,7 +26,7 @@ export function mount(element) {
     show: fill,
     numbers: weights,
     update(changed) {
-      if (changed.has("info")) fill();
+      if (["info", "weights"].some((name) => changed.has(name))) fill();
       else if (["step", "compare", "run"].some((name) => changed.has(name))) mark();
     },
   });
@@ -52,7 +53,7 @@ export function mount(element) {
       node.setAttribute("aria-selected", String(chosen));
       node.querySelector("button")?.setAttribute("aria-pressed", String(compare === `${run}@${stepOf(node)}`));
     }
-    prove(badge, fill);
+    prove(badge);
   }
 }
 
@@ -123,12 +124,8 @@ function move(event) {
 
 // ---------------------------------------------------------------- the proof
 
-/**
- * Whether the selected weights reproduce the loss that was recorded with them.
- * @param {HTMLElement} badge
- * @param {() => void} changed other weights than before are damaged
- */
-async function prove(badge, changed) {
+/** Whether the selected weights reproduce the loss that was recorded with them. @param {HTMLElement} badge */
+async function prove(badge) {
   const { run, step } = state.selection;
   const stale = () => run !== state.selection.run || step !== state.selection.step;
   if (!state.info?.model) return void replace(badge, state.info?.problem ?? "");
@@ -151,15 +148,5 @@ async function prove(badge, changed) {
       badge.dataset.reproduces = "error";
       replace(badge, h("b", {}, messageOf(error)), " ", h("code", {}, idOf(error)));
     }
-    if (run === state.selection.run) await look(changed);
   }
-}
-
-/** Weights that could not be opened are a damaged row from now on. @param {() => void} changed */
-async function look(changed) {
-  const { info, selection: { run } } = state;
-  if (!info) return;
-  const before = JSON.stringify(info.weights);
-  info.weights = await get(`api/runs/${encodeURIComponent(run ?? "")}/checkpoints`).catch(() => info.weights);
-  if (JSON.stringify(info.weights) !== before) changed();
 }

@@ -1,7 +1,8 @@
 // All heads of all layers as thumbnails. Hover previews, click locks, Esc unlocks, double-click solos, arrows move.
 
+import { longAnalysis } from "./lib/answers.js";
 import { paintPattern } from "./lib/canvas.js";
-import { idOf, longAnalysis, messageOf, wasAborted } from "./lib/client.js";
+import { idOf, messageOf, wasAborted } from "./lib/client.js";
 import { colour } from "./lib/colour.js";
 import { choice, count, fixed, h, hideTip, replace, showTip } from "./lib/dom.js";
 import { arrow } from "./lib/grid.js";

@@ -1,10 +1,10 @@
 // The Live tab: a run as it trains (or as it trained), and the means to steer it and to start another.
 
-import { get } from "./lib/client.js";
+import { messageOf } from "./lib/client.js";
 import { h, replace } from "./lib/dom.js";
+import { flow } from "./lib/flow.js";
 import { bodyOf, part } from "./lib/panel.js";
-import { ask as askAgain, on, select, state } from "./lib/store.js";
-import { Connection } from "./live/connection.js";
+import { ask, on, select, state } from "./lib/store.js";
 import { Controls } from "./live/controls.js";
 import { CurrentNumbers } from "./live/current_numbers.js";
 import { clock } from "./live/describe.js";
@@ -15,7 +15,6 @@ import { RunHead } from "./live/run_head.js";
 import { Samples } from "./live/samples.js";
 import { StartForm } from "./live/start_form.js";
 
-const OTHERS_MS = 5000; // between two looks at which other runs there are
 const MOST_OTHERS = 6;
 const BROKEN_MS = 1500; // after which it is said since when the connection is lost
 
@@ -33,19 +32,16 @@ class Live {
   #begun = null;
   /** @type {string | null} what was selected when it was started */
   #before = null;
-  /** @type {Connection | null} */
-  #connection = null;
+  /** @type {(() => void) | null} follows it no longer */
+  #leave = null;
   /** @type {Lab.Status | null} */
   #status = null;
   /** @type {Lab.Facts} */
   #facts = {};
-  /** @type {Lab.Link} */
-  #link = "lost";
-  /** @type {number | null} since when */
-  #lostAt = null;
-  #heardAt = 0; // the last message
+  /** @type {string | null} why the server does not show the run */
+  #refused = null;
+  #none = ""; // why there is nothing to follow
   #waiting = false; // for the next picture
-  #told = ""; // the state that the header and the sidebar were told of
   #data = new RunData();
   #controls = new Controls(() => this.#run, () => this.#showHead());
   #charts = new RunCharts(this.#data, (marker) => this.#mark(marker), () => this.#refresh());
@@ -68,10 +64,11 @@ class Live {
     this.root = part(element, ".lab-panel");
     replace(bodyOf(element), this.#cut, this.#form.root, this.#shown);
     on((changed) => {
-      if (changed.has("info") || changed.has("run")) this.#follow();
+      if (["info", "run", "opening"].some((name) => changed.has(name))) this.#follow();
+      if (changed.has("runs")) this.#lookAround();
+      if (changed.has("link")) this.#showLink();
     });
     window.setInterval(() => this.#tick(), 1000);
-    window.setInterval(() => this.root.offsetParent && !document.hidden && this.#lookAround(), OTHERS_MS);
     new ResizeObserver(() => this.root.offsetParent && this.#refresh()).observe(this.root);
     this.#follow();
     this.root.dataset.mounted = "yes";
@@ -83,24 +80,25 @@ class Live {
     const { info, selection } = state;
     // The run that the address names is followed before the server has opened its model, which may take a while.
     const named = info ? null : new URLSearchParams(window.location.search).get("run");
-    if (!info && (!named || this.#run)) return;
+    this.#none = "";
+    if (!info && (!named || this.#run)) return this.#showLink();
     if (info && selection.run !== this.#before) this.#begun = null; // another was chosen
     const chosen = info?.runs.find((run) => run.name === selection.run);
-    const wanted = named ?? this.#begun ?? (chosen?.kind === "run" ? chosen.name : null);
-    if (info) this.#form.known(info.runs);
+    const wanted = named ?? this.#begun ?? (chosen?.kind === "folder" ? null : selection.run);
     if (wanted !== this.#run) this.#connect(wanted);
     if (!wanted) this.#showNone(chosen);
-    if (info) this.#lookAround();
+    this.#showLink();
+    this.#lookAround();
     this.#refresh();
   }
 
   /** @param {string | null} run */
   #connect(run) {
-    this.#connection?.close();
-    [this.#run, this.#status, this.#facts, this.#told] = [run, null, {}, ""];
+    this.#leave?.();
+    [this.#run, this.#status, this.#facts, this.#refused] = [run, null, {}, null];
     this.#forget();
     this.#controls.forget();
-    if (run) this.#connection = new Connection(run, this.#handlers(run));
+    this.#leave = run ? flow.follow(run, "", this.#handlers(run)) : null;
   }
 
   #forget() {
@@ -110,12 +108,9 @@ class Live {
 
   /** No run to show: the form stands there, or why there is nothing to follow. @param {Lab.Run | undefined} chosen */
   #showNone(chosen) {
-    this.#cut.hidden = !chosen;
-    this.#cut.dataset.link = "none";
-    this.#cut.textContent = chosen
-      ? `${chosen.name} is a published model: it was not trained here, so there is nothing to follow.`
-      : "";
-    if (!chosen && this.#form.root.hidden) this.#form.open(true);
+    if (chosen)
+      this.#none = `${chosen.name} is a published model: it was not trained here, so there is nothing to follow.`;
+    else if (state.info && this.#form.root.hidden) this.#form.open(true);
     this.root.dataset.state = "ready";
   }
 
@@ -142,13 +137,14 @@ class Live {
     /** @template Message @param {(message: Message) => void} act @returns {(message: Message) => void} */
     const grown = (act) => (message) => {
       if (mine !== this.#run) return;
-      this.#heardAt = Date.now();
       act(message);
       this.#refresh();
     };
     return {
       hello: grown(({ reset, status, facts }) => {
         if (reset) this.#forget();
+        this.#refused = null;
+        this.#showLink();
         this.#facts = facts ?? {};
         this.#arrive(status);
       }),
@@ -160,56 +156,52 @@ class Live {
       }),
       samples: grown((message) => data.add(message)),
       status: grown(({ status }) => this.#arrive(status)),
-      heartbeat: ({ heartbeat_age: age }) => {
-        if (mine !== this.#run) return;
-        this.#heardAt = Date.now();
-        if (this.#status) this.#status.heartbeat_age = age;
-      },
-      link: (link, reason) => {
-        if (mine !== this.#run) return;
-        this.#lostAt = link === "open" ? null : this.#lostAt ?? Date.now();
-        this.#link = link;
-        this.#showLink(reason);
-      },
+      error: grown(({ reason }) => {
+        this.#refused = `The server does not show this run: ${reason}`;
+        this.#showLink();
+      }),
     };
   }
 
-  /** @param {string | null} reason why the server does not show the run */
-  #showLink(reason) {
-    if (!this.#run) return;
-    this.#cut.hidden = this.#link === "open" || !state.info;
-    if (this.#cut.hidden) return;
+  /** What stands between the page and the run. */
+  #showLink() {
+    const { open, heardAt, lostAt } = flow, { failure } = state, since = Date.now() - lostAt > BROKEN_MS;
+    const lost = !open && (heardAt || since);
+    const text = lost
+      ? `No connection to the page’s server${
+        since ? ` since ${clock(lostAt / 1000)}` : ""
+      }; trying again. The training `
+        + `does not depend on it.${heardAt ? "" : " Behind a proxy: it has to pass WebSockets on."}`
+      : failure
+      ? `The page’s server did not say which runs there are: ${messageOf(failure)}. `
+      : this.#refused ?? this.#none;
+    this.#cut.hidden = !text;
+    if (!text) return;
     this.root.dataset.state = "ready";
-    const lost = this.#lostAt ?? Date.now();
-    const since = Date.now() - lost > BROKEN_MS ? ` since ${clock(lost / 1000)}` : "";
-    this.#cut.textContent = this.#link === "refused"
-      ? `The server does not show this run: ${reason ?? "no reason given"}`
-      : `No connection to the page’s server${since}; trying again. The training does not depend on it.${
-        this.#heardAt ? "" : " Behind a proxy: it has to pass WebSockets on."
-      }`;
-    this.#cut.dataset.link = this.#link;
+    this.#cut.dataset.link = lost ? "lost" : this.#none ? "none" : "refused";
+    const again = failure && !lost ? h("button", { class: "lab-button", onclick: () => ask() }, "Try again") : null;
+    if (this.#cut.firstChild?.textContent !== text || (again && !this.#cut.querySelector("button")))
+      replace(this.#cut, text, again);
   }
 
   #tick() {
     if (!this.root.offsetParent) return;
-    this.root.dataset.silence = this.#heardAt ? String(Math.round((Date.now() - this.#heardAt) / 1000)) : "";
-    if (this.#link === "lost") this.#showLink(null);
+    this.root.dataset.silence = flow.heardAt ? String(Math.round((Date.now() - flow.heardAt) / 1000)) : "";
+    if (!flow.open) this.#showLink();
     if (["stale", "failed", "stopped"].includes(this.#status?.state ?? "")) this.#showHead();
   }
 
-  async #lookAround() {
-    try {
-      /** @type {Lab.Run[]} */
-      const all = await get("api/runs");
-      const names = (/** @type {Lab.Run[]} */ runs) => runs.map((run) => run.name).sort().join("/");
-      if (state.info && names(all) !== names(state.info.runs)) askAgain();
-      const others = all.filter((run) =>
-        ["starting", "running", "paused"].includes(run.state) && run.name !== this.#run
-      );
-      replace(this.#others, ...others.slice(0, MOST_OTHERS).map(otherRun));
-    } catch {
-      // The connection to the run says already that the server is away.
-    }
+  /** The other runs that train now. */
+  #lookAround() {
+    const others = (state.info?.runs ?? []).filter((run) =>
+      ["starting", "running", "paused"].includes(run.state) && run.name !== this.#run
+    ).slice(0, MOST_OTHERS);
+    const names = JSON.stringify(others.map(({ name }) => name)), old = this.#others;
+    // The same buttons stay, so that a click on its way still finds one.
+    if (old.dataset.names !== names) replace(old, ...others.map(otherRun));
+    else others.forEach((run, i) => old.children[i].querySelector("small")?.replaceChildren(farOf(run)));
+    old.dataset.names = names;
+    if (state.info) this.#form.known(state.info.runs);
   }
 
   // ---------------------------------------------------------------- drawing
@@ -244,10 +236,6 @@ class Live {
     this.#samples.can(commands.includes("sample"), reason ?? "this run is not training");
     Object.assign(this.root.dataset, { run, rows: data.get("train/loss").n, state: "ready", status: status.state,
       last: data.latest("train/loss")?.step ?? "" });
-    const key = `${status.state} ${status.checkpoint?.step}`;
-    // The header, the list of runs and the snapshots in the sidebar follow.
-    if (this.#told && this.#told !== key) askAgain();
-    this.#told = key;
   }
 
   #showHead() {
@@ -263,8 +251,10 @@ class Live {
 }
 
 /** @param {Lab.Run} run */
-function otherRun({ name, state: status, step, total_steps: total }) {
-  const far = total && step !== null ? `${Math.floor((100 * step) / total)} %` : status;
-  return h("button", { class: "lab-button lab-other", title: "show this run", data: { run: name },
-    onclick: () => select({ run: name }) }, h("i", { data: { state: status } }), `${name} `, h("small", {}, far));
-}
+const farOf = ({ state: status, step, total_steps: total }) =>
+  total && step !== null ? `${Math.floor((100 * step) / total)} %` : status;
+
+/** @param {Lab.Run} run */
+const otherRun = (run) =>
+  h("button", { class: "lab-button lab-other", title: "show this run", data: { run: run.name }, onclick: () =>
+    select({ run: run.name }) }, h("i", { data: { state: run.state } }), `${run.name} `, h("small", {}, farOf(run)));

@@ -37,13 +37,11 @@ export function mount(element) {
     if (!info) return;
     /** @param {string[]} names */
     const any = (...names) => names.some((name) => changed.has(name));
-    if (any("info")) replace(run, runs(info));
+    if (any("info", "runs", "opening")) listRuns(run, info);
     if (any("info", "text") && document.activeElement !== text) text.value = currentText();
-    if (any("info", "step")) {
-      snapshots(step, info);
-      replace(compare, comparisons(info));
-    }
-    if (any("info", "layer", "head", "lock", "hover")) replace(head, ...heads(info));
+    if (any("info", "step", "weights")) snapshots(step, info);
+    if (any("info", "step", "weights", "compare")) once(compare, comparisons(info));
+    if (any("info", "layer", "head", "lock", "hover", "opening")) replace(head, ...heads(info));
     replace(notes, ...info.notes.map((note) => h("p", {}, note)),
       info.notes.length ? h("button", { class: "lab-button", onclick: dismissNotes }, "Dismiss") : null);
   }
@@ -79,11 +77,20 @@ const presets = (text) =>
 
 // ---------------------------------------------------------------- weights
 
-/** @param {Lab.Info} info */
-function runs({ runs: all }) {
-  if (!all.length) return h("p", { class: "lab-note" }, "No run yet.");
-  return choice("Run", all.map((r) => [r.name, `${r.name} · ${r.state}`]), state.selection.run ?? "",
-    (name) => select({ run: name, step: null, token: null }));
+/** @param {HTMLElement} place @param {Lab.Info} info */
+function listRuns(place, { runs: all }) {
+  if (!all.length) return replace(place, h("p", { class: "lab-note" }, "No run yet."));
+  const { run } = state.selection;
+  /** @type {[string, string][]} */
+  const known = all.map(({ name, state: status }) => [name, `${name} · ${status}`]);
+  if (run !== null && !all.some(({ name }) => name === run)) known.unshift([run, `${run} · no longer here`]);
+  once(place, choice("Run", known, run ?? "", (name) => select({ run: name, step: null, token: null })));
+}
+
+/** A list that is open must not be taken away: only another one is put there. @param {HTMLElement} place @param {HTMLElement} list */
+function once(place, list) {
+  const now = place.querySelector("select"), made = list.querySelector("select");
+  if (now?.innerHTML !== made?.innerHTML || now?.value !== made?.value) replace(place, list);
 }
 
 /** @param {HTMLElement} place @param {Lab.Info} info */
@@ -97,12 +104,13 @@ function snapshots(place, { steps, weights }) {
   }
   // The slider stays the same element, or dragging it would end with the first step.
   let slider = place.querySelector("input");
-  if (!slider || Number(slider.max) !== steps.length - 1) {
-    slider = sliderOf(steps);
+  if (!slider || slider.disabled) {
+    slider = sliderOf();
     replace(place, name,
       h("div", { class: "lab-slider" }, goes(slider, -1, "earlier snapshot", "‹"), slider,
         goes(slider, 1, "later snapshot", "›")), h("div", { class: "lab-facts" }));
   }
+  slider.max = String(steps.length - 1);
   slider.value = String(at);
   slider.setAttribute("aria-valuetext", `step ${steps[at]}`);
   const row = weights.find((w) => w.step === steps[at] && !w.problem), facts = place.querySelector(".lab-facts");
@@ -112,12 +120,10 @@ function snapshots(place, { steps, weights }) {
   }
 }
 
-/** @param {number[]} steps */
-function sliderOf(steps) {
-  const slider = h("input", { type: "range", id: "lab-step", min: 0, max: steps.length - 1, "aria-label": "snapshot",
-    oninput: () => {
-      select({ step: state.info?.steps[Number(slider.value)] ?? null });
-    } });
+function sliderOf() {
+  const slider = h("input", { type: "range", id: "lab-step", min: 0, "aria-label": "snapshot", oninput: () => {
+    select({ step: state.info?.steps[Number(slider.value)] ?? null });
+  } });
   return slider;
 }
 
@@ -147,7 +153,7 @@ function comparisons({ steps, runs: all }) {
 
 /** @param {Lab.Info} info */
 function heads({ model }) {
-  if (!model) return [];
+  if (!model || state.opening || state.failure) return [];
   const { n_layers: layers, n_heads: all, n_parameters: parameters } = model, { layer, head } = state.selection;
   return [
     stepper("Layer", layer, layers, (to) => selectHead(to, head)),

@@ -4,7 +4,7 @@
 import { clip, count, fact, fixed, h, replace, short } from "./lib/dom.js";
 import { player, timeline } from "./lib/frame_player.js";
 import { panel } from "./lib/panel.js";
-import { currentText, select, state } from "./lib/store.js";
+import { contentOf, currentText, select, state } from "./lib/store.js";
 import { valText } from "./lib/validation.js";
 
 const CLIP = 34;
@@ -108,7 +108,7 @@ function textsOf({ probe_texts: texts }) {
 
 /** How far it is, with a button to stop it or to go on. @param {Lab.PlayerStart} start */
 function progressOf({ ready, origin, steps: { length: of } }) {
-  const { ended, failure, frames: { length: done }, key } = player, own = origin === "computed";
+  const { ended, failure, frames: { length: done } } = player, own = origin === "computed";
   if (ended === "done" || !ready) return [];
   const far = `${done} of ${of} snapshots`;
   const words = ended === null
@@ -121,7 +121,7 @@ function progressOf({ ready, origin, steps: { length: of } }) {
     h("span", { class: ended === "failed" ? "lab-warn" : "lab-note" }, words),
     ended === null
       ? h("button", { class: "lab-button", onclick: player.stop }, "Stop")
-      : h("button", { class: "lab-button", onclick: () => void player.load(JSON.parse(key ?? ""), own) }, "Go on"),
+      : h("button", { class: "lab-button", onclick: player.goOn }, "Go on"),
   ];
 }
 
@@ -145,13 +145,13 @@ function jumpRow() {
   }
 
   async function fill() {
-    const { run } = state.selection;
-    if (asked === run) return show();
-    [asked, marks] = [run, []];
+    const { run } = state.selection, wanted = JSON.stringify([run, contentOf({ run })]);
+    if (asked === wanted) return show();
+    [asked, marks] = [wanted, []];
     show();
     try {
       const { landmarks } = await timeline(run);
-      if (run !== asked) return;
+      if (wanted !== asked) return;
       marks = landmarks;
     } catch {
       return; // the curves below ask for the same and say what is wrong

@@ -1,9 +1,9 @@
 // The text as the model reads it: one chip a token. Hover previews, click locks, Esc unlocks, arrows move.
 
-import { messageOf, post } from "./lib/client.js";
+import { idOf, messageOf, post } from "./lib/client.js";
 import { count, h, replace } from "./lib/dom.js";
 import { bodyOf, part } from "./lib/panel.js";
-import { currentText, on, select, state } from "./lib/store.js";
+import { contentOf, currentText, on, select, state } from "./lib/store.js";
 import { markTokens, moveAlong, tokenButton } from "./lib/tokens.js";
 
 /** @param {Element} element */
@@ -19,11 +19,13 @@ export function mount(element) {
 
   async function refresh() {
     const { run, step } = state.selection;
-    if (!state.info?.model) {
+    if (state.opening) return;
+    if (state.failure || !state.info?.model) {
       shown = "";
-      return fill([], "");
+      return fill([], state.failure ? messageOf(state.failure) : "");
     }
-    const wanted = JSON.stringify([run, currentText()]);
+    // Another training under the run's name may have another vocabulary.
+    const wanted = JSON.stringify([run, contentOf({ run, step: state.info.steps[0] }), currentText()]);
     if (wanted === shown) return markTokens(buttons);
     shown = wanted;
     const mine = ++asking;
@@ -39,6 +41,7 @@ export function mount(element) {
     } catch (error) {
       if (mine !== asking) return;
       fill([], messageOf(error));
+      if (!idOf(error)) shown = ""; // the server was away: the next change asks again
     }
     root.dataset.shown = String(Number(root.dataset.shown ?? 0) + 1);
   }

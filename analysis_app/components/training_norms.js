@@ -20,11 +20,10 @@ export function mount(element) {
   const place = h("div"), note = h("p", { class: "lab-note" });
   const found = panel(element, {
     anyModel: true,
-    // The log of a run that trains grows: it is asked for anew with every snapshot.
-    request: ({ run, step }) =>
+    request: ({ run }) =>
       published()
         ? "A published model comes without a training log, so there are no gradient norms."
-        : [["norms", { run, step: live() ? step : null, packed: true }]],
+        : [["norms", { run, packed: true }]],
     show,
     update(changed) {
       if (changed.has("norms") && view) show(view);
@@ -70,11 +69,6 @@ function measured(steps, values) {
   const there = [...steps.keys()].filter((i) => Number.isFinite(values[i]));
   return Series.from(there.map((i) => steps[i]), there.map((i) => values[i]));
 }
-
-const live = () =>
-  ["running", "starting", "paused"].includes(
-    state.info?.runs.find((r) => r.name === state.selection.run)?.state ?? "",
-  );
 
 /** Selects the snapshot nearest to a step. @param {number} step */
 function jump(step) {

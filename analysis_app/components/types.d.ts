@@ -18,8 +18,14 @@ declare namespace Lab {
   /** What the server says of the selected run. */
   type Info = { runs: Run[]; weights: Weights[]; steps: number[]; model: Model | null; notes: string[];
     problem: string | null };
-  type State = { selection: Selection; hover: Hover; headLocked: boolean; info: Info | null; failure: Error | null };
-  /** Names of what changed: fields of the selection, "hover", "lock", "info", "option", "notes". */
+  type State = { selection: Selection; hover: Hover; headLocked: boolean; info: Info | null; failure: Error | null;
+    opening: boolean };
+  /** A run that was started here and came to nothing, with the last lines of its process. */
+  type FailedStart = { run: string; wall: number; reason: string; log: string[] };
+  /**
+   * Names of what changed: fields of the selection, "hover", "lock", "info", "opening", "option", "notes"; and what is
+   * pushed: "runs", "weights", "link".
+   */
   type Changed = Set<string>;
 
   // ------------------------------------------------------------ a panel (lib/panel.js)

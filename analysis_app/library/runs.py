@@ -6,6 +6,7 @@ address, so only names are accepted, never paths.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from analysis_app.library.checkpoints import WeightsRow, published_weights, weig
 from analysis_app.library.opened import Opened, Turn
 from analysis_app.library.result_cache import ResultCache
 from lab.loading import find_weights, list_weights, load
-from lab.runs import Run, list_runs, metrics, open_run
+from lab.runs import Run, metrics, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, CheckpointInfo, read_facts, step_path
 from lab.runs.paths import NEWEST, check_name
+from lab.runs.run import last_started, run_directories
+from lab.runs.status import ACTIVE_STATES
 
 DEFAULT_BUDGET_BYTES = 2 * 2**30
 OPEN_CORPORA = 4
@@ -49,6 +52,24 @@ class RunSummary:
     losses: dict[str, float | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """The weights of a run at the last look, and the marks of their folders then."""
+
+    mark: object
+    weights: list[WeightsRow]
+    steps: list[int]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A run at the last look, and the file's mark then."""
+
+    mark: object
+    started: float
+    summary: RunSummary
+
+
 class Library:
     """The runs under `root`; at most `budget_bytes` of weights are kept in memory, the last used ones."""
 
@@ -59,13 +80,24 @@ class Library:
         self.corpora = ResultCache(most=OPEN_CORPORA)
         self._opened: OrderedDict[tuple[str, ...], Opened] = OrderedDict()
         self._loading: dict[tuple[str, ...], threading.Lock] = {}
+        self._weighed: dict[Path, Weighed] = {}
+        self._seen: dict[str, _Seen] = {}
         self._failed: dict[tuple[str, ...], str] = {}  # why weights could not be opened
         self._lock = threading.Lock()
 
     def runs(self) -> list[RunSummary]:
         """All runs, the one started last first, then the published models."""
-        found = [_summary(run) for run in reversed(list_runs(self.root))]
-        return [*found, *(RunSummary(path.name, "folder", "published") for path in self._folders())]
+        self._seen = {run.name: self._look(run) for run in run_directories(self.root)}
+        found = sorted(self._seen.values(), key=lambda seen: (seen.started, seen.summary.name), reverse=True)
+        folders = (RunSummary(path.name, "folder", "published") for path in self._folders())
+        return [*(seen.summary for seen in found), *folders]
+
+    def _look(self, run: Run) -> _Seen:
+        """Of a run at rest only the time of a file is read: it changes no more by itself."""
+        mark, seen = file_mark(run.status_path), self._seen.get(run.name)
+        if seen is None or seen.mark != mark or seen.summary.state in ACTIVE_STATES:
+            seen = _Seen(mark, *_summary(run))
+        return seen
 
     def newest(self, runs: list[RunSummary]) -> str:
         """The run to begin with: the one started last, else the first there is."""
@@ -90,14 +122,21 @@ class Library:
     def weights(self, name: str) -> list[WeightsRow]:
         """Every checkpoint and snapshot of a run by step, files that cannot be opened too; no weights are read."""
         run = self.run(name)
-        if isinstance(run, Path):
-            return published_weights(run)
-        return weights_of(run, lambda info: self._failed.get(weights_key(run, info)))
+        return published_weights(run) if isinstance(run, Path) else self.weighed(run).weights
+
+    def weighed(self, run: Run) -> Weighed:
+        """The weights of a run, and the steps that can be opened: the same object until one of them changes."""
+        mark = (file_mark(run.snapshots_dir), file_mark(run.checkpoints_dir), len(self._failed))
+        known = self._weighed.get(run.path)
+        if known is None or known.mark != mark:
+            rows = weights_of(run, lambda info: self._failed.get(weights_key(run, info)))
+            known = self._weighed[run.path] = Weighed(mark, rows, [info.step for info in list_weights(run)])
+        return known
 
     def steps(self, name: str) -> list[int]:
         """The steps that can be opened, ascending; none for a published model."""
         run = self.run(name)
-        return [] if isinstance(run, Path) else [info.step for info in list_weights(run)]
+        return [] if isinstance(run, Path) else self.weighed(run).steps
 
     def open(self, name: str, step: int | None = None, *, keep: bool = True) -> Opened:
         """The model of a run at a step (None: the newest) from memory, or read.
@@ -175,6 +214,15 @@ def _folder_key(folder: Path) -> tuple[str, ...]:
     return str(folder), *(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
 
 
+def file_mark(path: os.PathLike[str]) -> tuple[int, int, int] | None:
+    """What is another once the file or folder has changed; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _is_name(name: str) -> bool:
     try:
         return name != NEWEST and bool(check_name(name))
@@ -182,9 +230,11 @@ def _is_name(name: str) -> bool:
         return False
 
 
-def _summary(run: Run) -> RunSummary:
+def _summary(run: Run) -> tuple[float, RunSummary]:
+    """When it was started, and its line in the list."""
     status = run.status()
     losses = {name: status.losses.get(metric) for name, metric in LOSSES.items()}
+    started = last_started(run, status)
     if not _is_name(run.name):  # seen, but never opened: its name could be anything
-        return RunSummary(run.name, "run", "broken")
-    return RunSummary(run.name, "run", status.state, status.step, status.total_steps, status.tokens, losses)
+        return started, RunSummary(run.name, "run", "broken")
+    return started, RunSummary(run.name, "run", status.state, status.step, status.total_steps, status.tokens, losses)

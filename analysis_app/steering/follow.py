@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from analysis_app.library.runs import file_mark
 from analysis_app.steering.cursor import Place, messages_of, read_delta
 from lab.runs import Run
 from lab.runs.paths import RunPaths
@@ -26,6 +26,8 @@ LOOK_SECONDS = 0.25  # between two looks at the files' sizes; a look costs some 
 STATUS_SECONDS = 1.0  # at the latest: a run turns stale without any file changing
 SHARED_SECONDS = 1.0  # for which what was read at the end of a file is given to other clients too
 SHARED_BYTES, SHARED_PARTS = 12 << 20, 64  # of what is kept for other clients
+
+Describe = Callable[[Run], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,22 @@ class Part:
 
 def _read_part(run: RunPaths, place: Place) -> Part:
     delta = read_delta(run, place)
-    texts = tuple(orjson.dumps(message).decode() for message in messages_of(delta, place))
+    texts = tuple(orjson.dumps(message | {"run": run.name}).decode() for message in messages_of(delta, place))
     return Part(delta.place, texts, delta.behind, delta.reset, time.monotonic())
 
 
 class Feed:
-    """One run, watched for all clients that follow it: `version` grows with every change of its files, and
-    `status_version` with every change of its `status`, as `describe` gives it.
+    """One run, watched for all clients that follow it: `version` grows with every change of its files,
+    `status_version` with every change of its `status` or its `weights`, as `describe` and `weigh` give them
+    (`weigh`: the same object where nothing has changed).
     """
 
-    def __init__(self, run: Run, describe: Callable[[Run], dict[str, Any]]) -> None:
+    def __init__(self, run: Run, describe: Describe, weigh: Callable[[Run], Any]) -> None:
         self.run = run
         self.version = self.status_version = 0
         self.status: dict[str, Any] = {}
-        self._describe = describe
+        self.weights: Any = None
+        self._describe, self._weigh = describe, weigh
         self._parts: OrderedDict[Place, asyncio.Task[Part]] = OrderedDict()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -68,6 +72,7 @@ class Feed:
         """Read the present status, and watch the files from here on."""
         seen = self._marks()  # before the first read: a later change is new to every client
         await self._look_at_status()
+        await self._look_at_weights()
         self._task = asyncio.create_task(self._look(seen))
 
     async def stop(self) -> None:
@@ -110,7 +115,8 @@ class Feed:
 
     def _marks(self) -> tuple[list[Any], Any]:
         run = self.run
-        return [_mark(path) for path in (run.metrics_path, run.events_path, run.samples_path)], _mark(run.status_path)
+        grown = (run.metrics_path, run.events_path, run.samples_path)
+        return [file_mark(path) for path in grown], file_mark(run.status_path)
 
     async def _look(self, seen: tuple[list[Any], Any]) -> None:
         looked = time.monotonic()
@@ -122,6 +128,7 @@ class Feed:
             if seen[1] != before[1] or time.monotonic() - looked >= STATUS_SECONDS:
                 looked = time.monotonic()
                 await self._look_at_status()
+            await self._look_at_weights()
             if (version, status_version) != (self.version, self.status_version):
                 self._changed.set()
                 self._changed = asyncio.Event()
@@ -134,20 +141,20 @@ class Feed:
         self.status_version += _lasting(found) != _lasting(self.status)
         self.status = found
 
+    async def _look_at_weights(self) -> None:
+        try:
+            found = await asyncio.to_thread(self._weigh, self.run)
+        except (OSError, ValueError):  # as above; or the run is gone
+            return
+        self.status_version += found is not self.weights
+        self.weights = found
+
 
 def _still_good(task: asyncio.Task[Part]) -> bool:
     if task.cancelled() or task.exception() is not None:
         return False
     part = task.result()
     return part.behind or (bool(part.messages) and time.monotonic() - part.read_at < SHARED_SECONDS)
-
-
-def _mark(path: os.PathLike[str]) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _lasting(status: dict[str, Any]) -> dict[str, Any]:
@@ -158,8 +165,8 @@ def _lasting(status: dict[str, Any]) -> dict[str, Any]:
 class Feeds:
     """The feeds of the runs that are followed; a feed without clients is stopped."""
 
-    def __init__(self, describe: Callable[[Run], dict[str, Any]]) -> None:
-        self._describe = describe
+    def __init__(self, describe: Describe, weigh: Callable[[Run], Any]) -> None:
+        self._describe, self._weigh = describe, weigh
         self._feeds: dict[str, tuple[Feed, asyncio.Task[None]]] = {}
         self._followers: dict[str, int] = {}
 
@@ -168,7 +175,7 @@ class Feeds:
         """The feed of a run, for as long as the block lasts."""
         key = str(run.path)
         if key not in self._feeds:
-            feed = Feed(run, self._describe)
+            feed = Feed(run, self._describe, self._weigh)
             self._feeds[key] = feed, asyncio.create_task(feed.start())
         feed, started = self._feeds[key]
         self._followers[key] = self._followers.get(key, 0) + 1

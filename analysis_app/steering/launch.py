@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +48,10 @@ class Start:
         """The errors in its log, else the last line of it."""
         return "; ".join(_errors(self.log)) or (self.log[-1] if self.log else "the process ended without a message")
 
+    def as_failure(self) -> dict[str, Any]:
+        """What is said of a start that failed."""
+        return {"run": self.run, "wall": self.wall, "reason": self.failure, "log": self.log}
+
 
 class Launcher:
     """Starts trainings of runs under `root`."""
@@ -70,6 +74,21 @@ class Launcher:
             return Start(**recorded, alive=same and found["process_start"] is not None, log=self._tail(name))
         except (ValueError, KeyError, TypeError):
             return None
+
+    def failed(self, there: Collection[str]) -> list[Start]:
+        """New runs whose process ended before it made a run directory (`there`: those that have one), the newest first,
+        until they are dismissed.
+        """
+        names = {path.stem for path in self._folder.glob("*.json")} - set(there)
+        found = [start for name in names if (start := self.last(name)) and start.kind == "new" and not start.alive]
+        return sorted(found, key=lambda start: -start.wall)
+
+    def dismiss(self, name: str) -> None:
+        """Forget a start that failed."""
+        start = self.last(name)
+        if start is not None and not start.alive and not (self.root / name).exists():
+            for suffix in (".json", ".log"):
+                (self._folder / f"{start.run}{suffix}").unlink(missing_ok=True)
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:

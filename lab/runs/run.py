@@ -186,11 +186,16 @@ def _make_unique(root: Path) -> Run:
 
 def list_runs(root: str | Path = "runs") -> list[Run]:
     """The runs under `root`, oldest first (by when they were last started); damaged ones are among them."""
+    return sorted(run_directories(root), key=lambda run: (last_started(run), run.name))
+
+
+def run_directories(root: str | Path = "runs") -> list[Run]:
+    """The runs under `root` in no order, which takes no reading of files."""
     root = Path(root)
     if not root.is_dir():
         return []
     found = [Run(path) for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted((run for run in found if _looks_like_run(run)), key=lambda run: (_last_started(run), run.name))
+    return [run for run in found if _looks_like_run(run)]
 
 
 def open_run(name_or_path: str | Path, root: str | Path = "runs", *, names_only: bool = False) -> Run:
@@ -251,8 +256,9 @@ def _looks_like_run(run: RunPaths) -> bool:
         return False
 
 
-def _last_started(run: Run) -> float:
+def last_started(run: Run, status: Status | None = None) -> float:
+    """When its last process started, Unix seconds; else when the directory changed, 0 where neither can be told."""
     try:
-        return run.status().started or run.path.stat().st_mtime
+        return (status or run.status()).started or run.path.stat().st_mtime
     except OSError:
         return 0.0

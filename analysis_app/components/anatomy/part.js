@@ -1,7 +1,8 @@
 // What stands inside an opened part of the anatomy: the explanation, sizes, every step's numbers, and the code.
 
+import { analysis } from "../lib/answers.js";
 import { bar, filled } from "../lib/bars.js";
-import { analysis, get, idOf, messageOf } from "../lib/client.js";
+import { get, idOf, messageOf } from "../lib/client.js";
 import { count, fixed, h, percent, replace, short } from "../lib/dom.js";
 import { asked, currentToken, state } from "../lib/store.js";
 import { tokenPicture } from "../lib/token_picture.js";

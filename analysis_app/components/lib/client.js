@@ -1,8 +1,4 @@
-// Asking the server: one sentence and an id when it refuses, and every answer kept for those who ask again.
-
-const KEPT = 40;
-/** @type {Map<string, Promise<any>>} */
-const answers = new Map();
+// Asking the server: one sentence and an id when it refuses.
 
 export class Refused extends Error {
   /** @param {string} sentence @param {string} [id] under which the server's log has the details */
@@ -32,44 +28,6 @@ export async function get(path) {
 /** @param {string} path @param {object} body @returns {Promise<any>} */
 export async function post(path, body) {
   return unpack(await read(await reach(path, json(body))));
-}
-
-/** The answer of an analysis. Who asks for the same at the same time gets the same promise. @type {Lab.Ask} */
-export function analysis(kind, body) {
-  const key = JSON.stringify([kind, body]), known = answers.get(key);
-  if (known) return known;
-  const answer = post(`api/analyze/${kind}`, body);
-  answer.catch(() => answers.delete(key));
-  keep(key, answer);
-  return answer;
-}
-
-/**
- * The same for one that may take seconds.
- * @param {string} kind
- * @param {object} body
- * @param {(done: number, of: number) => void} told as it goes
- * @param {AbortSignal} signal ends it, in the server too
- * @returns {Promise<any>}
- */
-export async function longAnalysis(kind, body, told, signal) {
-  const key = JSON.stringify([kind, body]);
-  if (answers.has(key)) return answers.get(key);
-  let found = null;
-  await stream(`api/analyze/${kind}`, { ...body, progress: true }, signal, (event) => {
-    if (event.event === "progress") told(event.done, event.of);
-    else found = event.result;
-  });
-  if (found === null) throw new Refused("the server broke off before it had finished");
-  keep(key, Promise.resolve(found));
-  return found;
-}
-
-/** @param {string} key @param {Promise<any>} answer */
-function keep(key, answer) {
-  answers.set(key, answer);
-  const [oldest] = answers.keys();
-  if (answers.size > KEPT) answers.delete(oldest);
 }
 
 /**

@@ -2,7 +2,7 @@
 // shown changes as fast as the screen; the one selection follows it a few times a second.
 
 import { get, messageOf, Refused, stream, wasAborted } from "./client.js";
-import { currentText, on, select, state } from "./store.js";
+import { contentOf, currentText, on, select, state } from "./store.js";
 
 const WRITE_MS = 400; // between two writings of the step into the selection and the address
 const PER_SECOND = 8; // frames, when it plays
@@ -16,8 +16,11 @@ const PER_SECOND = 8; // frames, when it plays
  */
 
 class FramePlayer {
-  /** @type {string | null} JSON of the run and the text */
+  /** @type {string | null} JSON of the run, the text and the hashes of the weights */
   key = null;
+  /** @type {Wanted} */
+  #wanted = {};
+  #compute = false;
   /** @type {Lab.PlayerStart | null} what the server says before the first frame */
   start = null;
   /** @type {Lab.Frame[]} */
@@ -70,7 +73,7 @@ class FramePlayer {
   request = () => {
     const wanted = { run: state.selection.run, text: currentText() };
     if (!state.info?.steps.length) return "A published model is one set of weights: it has no time to go through.";
-    if (this.key === JSON.stringify(wanted) && this.start && !this.start.ready && !this.frames.length)
+    if (this.key === keyOf(wanted) && this.start && !this.start.ready && !this.frames.length)
       return "Nothing is computed for this text yet: the button above does it.";
     return [["time", wanted]];
   };
@@ -88,15 +91,21 @@ class FramePlayer {
   };
 
   /** Compute what was not recorded; asked for by a click, since it may take the machine a while. */
-  compute = () => this.load(JSON.parse(this.key ?? ""), true);
+  compute = () => this.load(this.#wanted, true);
+
+  /** After it was stopped, or failed. */
+  goOn = () => this.load(this.#wanted, this.#compute);
 
   /** What is there stays. */
   stop = () => this.#running?.abort();
 
   /** @param {Wanted} wanted */
   load(wanted, compute = false) {
-    const key = JSON.stringify(wanted), useful = this.frames.length || this.ended === null || this.ended === "done";
+    const key = keyOf(wanted), useful = this.frames.length || this.ended === null || this.ended === "done";
     if (this.key === key && !compute && useful) return;
+    // Other weights of the same run: what was computed is computed for them too.
+    const same = JSON.stringify(wanted) === JSON.stringify(this.#wanted);
+    [this.#wanted, this.#compute] = [wanted, compute ||= same && this.#compute];
     this.stop();
     this.play(false);
     const mine = this.#running = new AbortController();
@@ -233,6 +242,9 @@ class FramePlayer {
     this.#emit("move");
   }
 }
+
+/** @param {Wanted} wanted */
+const keyOf = (wanted) => JSON.stringify([wanted, contentOf(wanted)]);
 
 /** A promise, its two ends, and no complaint of the browser where its failure is not waited for. */
 function withoutComplaint() {

@@ -5,11 +5,12 @@
 //   error    one sentence, an id, a way to try again
 //   ready
 
-import { analysis, longAnalysis, messageOf, Refused } from "./client.js";
+import { analysis, longAnalysis } from "./answers.js";
+import { messageOf, Refused } from "./client.js";
 import { onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { numbersOf } from "./export.js";
-import { asked, on, state } from "./store.js";
+import { ask, asked, contentOf, on, state } from "./store.js";
 
 const PATIENCE = 200;
 
@@ -61,10 +62,15 @@ class Panel {
   /** @param {Lab.Changed} changed */
   #follow(changed) {
     const { view } = this;
-    if (!this.root.offsetParent || !state.info) {
-      if (state.failure && this.root.offsetParent) this.#fail(state.failure);
+    if (!this.root.offsetParent) return;
+    if (state.failure) return this.#fail(state.failure);
+    if (!state.info) return;
+    if (state.opening) {
+      if (this.#shown) this.#wear("stale", `showing ${this.#label}; opening ${state.selection.run}…`);
       return;
     }
+    // The server may have been away: whoever failed asks again.
+    if (this.root.dataset.state === "error" && ["link", "info"].some((name) => changed.has(name))) this.#wanted = null;
     const missing = whatIsMissing(view);
     const wanted = missing ?? view.request(state.selection);
     if (typeof wanted === "string") return this.#rest(wanted);
@@ -72,8 +78,9 @@ class Panel {
       const [label, act] = wanted.action;
       return this.#rest(wanted.empty, h("button", { class: "lab-button", onclick: act }, label));
     }
-    const key = JSON.stringify(wanted);
+    const key = JSON.stringify([wanted, wanted.map(([, body]) => contentOf(body))]);
     if (key === this.#shown && key === this.#wanted) {
+      if (this.root.dataset.state !== "ready") this.#wear("ready");
       if (view.redraws?.some((name) => changed.has(name))) this.redraw();
       else view.update?.(changed);
     } else if (key !== this.#wanted) this.#ask(wanted, key);
@@ -157,7 +164,8 @@ class Panel {
     if (id === undefined) console.error(error);
     const again = h("button", { class: "lab-button", onclick: () => {
       this.#wanted = null;
-      this.refresh();
+      if (state.failure) ask();
+      else this.refresh();
     } }, "Try again");
     const code = id ? h("code", { title: "the server’s log has the details under this id" }, `id ${id}`) : "";
     this.#wear("error", "", h("span", {}, h("b", {}, sentence(error)), " ", code, " ", again));

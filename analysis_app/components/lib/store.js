@@ -1,6 +1,8 @@
-// The one selection. Everything on the page reads it here, any click writes it here, and the address follows.
+// The one selection. Everything on the page reads it here, any click writes it here, and the address follows. What the
+// server says of the selected run lies beside it, and is kept true by what is pushed (lib/flow.js).
 
 import { get } from "./client.js";
+import { flow } from "./flow.js";
 
 /** @type {(keyof Lab.Selection)[]} */
 const FIELDS = ["run", "step", "compare", "text", "layer", "head", "token", "part", "tab"];
@@ -8,6 +10,8 @@ const FIELDS = ["run", "step", "compare", "text", "layer", "head", "token", "par
 const DEFAULTS = { layer: 0, head: 0, tab: "live" };
 /** @param {string} name */
 const isField = (name) => FIELDS.some((field) => field === name);
+/** What Back undoes; whatever is dragged is none of it. @type {(keyof Lab.Selection)[]} */
+const STATIONS = ["run", "tab", "layer", "head"];
 /** @type {(keyof Lab.Hover)[]} */
 const HOVER = ["layer", "head", "token", "key"];
 /** @type {Set<(changed: Lab.Changed) => void>} */
@@ -23,6 +27,7 @@ export const state = {
   headLocked: false, // a click on a head locks it: hovering others then previews nothing
   info: null, // what the server says of the run: runs, weights, steps, model, notes, problem
   failure: null, // the server could not be asked
+  opening: false, // another run was selected, of which the server has not said anything yet
 };
 
 /** @param {(changed: Lab.Changed) => void} fn called with the names of what changed */
@@ -48,11 +53,14 @@ export function select(patch) {
   if (!changed.length) return;
   Object.assign(state.selection, patch);
   if (changed.includes("text") && !("token" in patch)) state.selection.token = null;
-  write();
+  if (changed.includes("run")) state.selection.step = patch.step ?? null;
+  write(changed.some((name) => STATIONS.includes(name)));
   if (changed.includes("run")) {
-    state.selection.step = patch.step ?? null;
+    state.opening = true;
+    emit("opening");
     ask();
-  } else emit(...changed);
+  } else if (changed.includes("step") && state.info?.problem) ask(); // of the weights before, which had no model
+  else emit(...changed);
 }
 
 /**
@@ -139,9 +147,73 @@ export function asked(side = "a") {
   return { run: name, step: at ? Number(at) : null, ...common };
 }
 
+/** The weights of a run as they are now. @param {string | null} run */
+const weightsOf = (run) =>
+  flow.weights.get(run ?? "")?.weights ?? (run === state.selection.run ? state.info?.weights : null) ?? [];
+
+/**
+ * What an answer is computed from: the hash of the weights that are named, or those of all of the run.
+ * @param {{ run?: string | null, step?: number | null }} asked
+ */
+export function contentOf({ run = null, step = null }) {
+  const rows = weightsOf(run);
+  if (step === null) return rows.map(({ sha256 }) => sha256.slice(0, 8)).join();
+  return rows.find((row) => row.step === step && !row.problem)?.sha256 ?? "";
+}
+
+// ---------------------------------------------------------------- what is pushed
+
+/** @type {Map<string, () => void>} the runs that are followed, and how to end it */
+const followed = new Map();
+
+/** The selected run, and the one that it is compared with. */
+function follow() {
+  const { run, compare } = state.selection, runs = state.info?.runs ?? [];
+  const wanted = [run, compare?.split("@")[0]].filter((name) =>
+    runs.some((one) => one.name === name && one.kind === "run" && one.state !== "broken")
+  );
+  for (const [name, end] of followed) {
+    if (wanted.includes(name)) continue;
+    end();
+    followed.delete(name);
+  }
+  for (const name of wanted) if (name && !followed.has(name)) followed.set(name, flow.follow(name, null));
+}
+
+flow.on((news, run) => {
+  const { info, selection } = state;
+  if (news === "link" && flow.open && (state.failure || !info)) return void ask();
+  if (!info || state.opening) return;
+  if (news === "runs" && flow.runs) list(info, flow.runs);
+  if (news === "weights" && run === selection.run) weigh(info, flow.weights.get(run ?? ""));
+  emit(news);
+});
+
+/** @param {Lab.Info} info @param {Lab.Run[]} runs */
+function list(info, runs) {
+  const { run } = state.selection, there = runs.some(({ name }) => name === run), before = info.runs;
+  info.runs = runs;
+  follow();
+  if (there === before.some(({ name }) => name === run)) return;
+  if (there || run === null) return void ask();
+  // It may come back, trained anew: it stays selected.
+  Object.assign(info, { weights: [], steps: [], model: null, problem: `run ${run} is no longer in this folder` });
+  emit("info");
+}
+
+/** The weights are others: so may be the model, and what can be selected. @param {Lab.Info} info @param {Partial<Lab.Info>} [found] */
+function weigh(info, { weights = [], steps = [] } = {}) {
+  const hash = () => info.weights.find(({ step }) => step === state.selection.step)?.sha256;
+  const before = hash();
+  Object.assign(info, { weights, steps });
+  if (!steps.length) Object.assign(info, { model: null });
+  else if (hash() !== before || !info.model) ask();
+}
+
 // ---------------------------------------------------------------- the address
 
-function write() {
+/** @param {boolean} [station] whether Back returns to what was before */
+function write(station = false) {
   document.body.dataset.tab = state.selection.tab; // the Live tab reads no text and no head
   if (!state.info) return; // what the address says has not been read yet
   const url = new URL(window.location.href);
@@ -153,8 +225,20 @@ function write() {
   const kept = [...url.searchParams.keys()].filter((name) => !isField(name) && !options.has(name));
   kept.forEach((name) => url.searchParams.delete(name));
   options.forEach((value, name) => url.searchParams.set(name, value));
-  window.history.replaceState(null, "", url);
+  if (station && url.href !== window.location.href) window.history.pushState(null, "", url);
+  else window.history.replaceState(null, "", url);
 }
+
+window.addEventListener("popstate", () => {
+  const tab = new URLSearchParams(window.location.search).get("tab") ?? DEFAULTS.tab;
+  options.clear();
+  new URLSearchParams(window.location.search).forEach((value, name) => isField(name) || options.set(name, value));
+  Object.assign(state.selection, { tab, token: null });
+  /** @type {HTMLElement | null} */
+  const button = document.querySelector(`#lab-tabs [role=tab][data-tab-id="${tab}"]`);
+  button?.click();
+  ask();
+});
 
 let asking = 0;
 
@@ -163,13 +247,16 @@ export async function ask(search = window.location.search) {
   try {
     const { selection, ...info } = await get(`api/selection${search}`);
     if (mine !== asking) return;
-    Object.assign(state, { info, failure: null });
+    // What was pushed meanwhile is newer than the answer.
+    if (flow.runs?.some(({ name }) => name === selection.run)) info.runs = flow.runs;
+    Object.assign(state, { info, failure: null, opening: false });
     state.headLocked ||= /[?&](layer|head)=/.test(search);
     Object.assign(state.selection, selection);
     write();
+    follow();
   } catch (error) {
     if (mine !== asking) return;
-    state.failure = error instanceof Error ? error : new Error(String(error));
+    Object.assign(state, { failure: error instanceof Error ? error : new Error(String(error)), opening: false });
   }
   emit("info", ...FIELDS);
 }

@@ -29,15 +29,11 @@ declare namespace Lab {
   /** What stopped a run and what is left of it; `log`: the last lines its process wrote. */
   type Trouble = { tone: string; title: string; text: string; resume: string | null; log?: string[] };
 
-  /** How the connection to the server is. */
-  type Link = "open" | "lost" | "refused";
   /** Messages of the WebSocket by their type; `cursor` is where the client stands once it has taken them in. */
   type Messages = { hello: { status: Status; facts: Facts | null; reset: boolean }; metrics: { columns: Columns };
     rewind: { step: number }; events: { events: RunEvent[] }; samples: { samples: Sample[] };
-    status: { status: Status }; heartbeat: { heartbeat_age: number | null } };
-  type MessageHandlers = { [Type in keyof Messages]?: (message: Messages[Type]) => void } & {
-    link: (link: Link, reason: string | null) => void;
-  };
+    status: { status: Status }; error: { reason: string } };
+  type MessageHandlers = { [Type in keyof Messages]?: (message: Messages[Type]) => void };
 
   // ------------------------------------------------------------ starting a run (steering/start_form.py)
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 MODULES = """
   const part = (name) => import(new URL(`/components/live/${name}.js`, location));
-  const { Connection } = await part("connection");
+  const { Connection } = await part("../lib/connection");
   const { RunData } = await part("run_data");
   const words = await part("describe");
 """
@@ -26,10 +26,10 @@ def run(page: Any, script: str, given: Any = None) -> Any:
 LINE = """
   const sockets = [], said = [], waiting = [];
   class Socket {
-    constructor(url) { this.url = new URL(url); sockets.push(this); }
+    constructor(url) { this.url = new URL(url); this.asked = []; sockets.push(this); }
     close() { this.onclose?.(); }
+    send(text) { this.asked.push(JSON.parse(text)); }
     say(message) { this.onmessage({ data: JSON.stringify(message) }); }
-    get cursor() { return this.url.searchParams.get("cursor"); }
   }
   const clock = {
     setTimeout: (fn, ms) => { waiting.push({ fn, ms }); return waiting.length; },
@@ -37,9 +37,9 @@ LINE = """
   };
   const due = (ms) => waiting.filter((w) => w.fn && w.ms <= ms);
   const pass = (ms) => { for (const w of due(ms)) { const { fn } = w; w.fn = null; fn(); } };
-  const note = (name) => (message) => said.push([name, message.step ?? message.rows ?? null]);
-  const line = new Connection("a run", { link: (state, why) => said.push([state, why]), hello: note("hello"),
-    metrics: note("metrics"), rewind: note("rewind") }, { Socket, clock });
+  const line = new Connection((message) => said.push(message.type), (open) => said.push(open), { Socket, clock });
+  line.follow("a run", "");
+  line.follow("its state", null);
 """
 
 
@@ -49,27 +49,29 @@ def test_a_broken_line_goes_on_from_the_last_message_taken_in(bare_page: Any) ->
         LINE
         + """
         const first = sockets[0];
-        first.say({ type: "hello", reset: true, cursor: "c0" });
-        first.say({ type: "metrics", rows: 3, cursor: "c1" });
-        first.say({ type: "unknown to this page" });
+        first.say({ type: "runs" });
+        first.say({ type: "hello", run: "a run", cursor: "c0" });
+        first.say({ type: "hello", run: "its state", cursor: "s0" });
+        first.say({ type: "metrics", run: "a run", cursor: "c1" });
+        first.say({ type: "metrics", run: "one that was left", cursor: "o1" });
         first.onclose();
         pass(5000);
-        const second = sockets[1];
-        second.onclose();         // the server is still away
+        sockets[1].onclose();         // the server is still away
         pass(5000);
-        sockets[2].say({ type: "hello", reset: false, cursor: "c1" });
-        first.onmessage?.({ data: JSON.stringify({ type: "metrics", rows: 99, cursor: "old" }) });   // too late
-        const cursors = sockets.map((s) => s.cursor);
-        line.close();
-        return { cursors, said, path: first.url.pathname, protocol: first.url.protocol, end: line.cursor };
+        sockets[2].say({ type: "runs" });
+        first.onmessage?.({ data: JSON.stringify({ type: "metrics", run: "a run", cursor: "old" }) });   // too late
+        line.leave("a run");
+        return { asked: sockets.map((s) => s.asked), said, path: first.url.pathname, protocol: first.url.protocol };
         """,
     )
-    assert found["cursors"] == [None, "c1", "c1"]
-    assert found["path"] == "/ws/runs/a%20run"
+    assert found["asked"] == [
+        [{"follow": {"a run": "", "its state": None}}],
+        [],
+        [{"follow": {"a run": "c1", "its state": None}}, {"leave": ["a run"]}],
+    ]
+    assert found["path"] == "/ws"
     assert found["protocol"] == "ws:"
-    assert found["end"] == "c1"
-    names = [name for name, _ in found["said"]]
-    assert names == ["open", "hello", "metrics", "lost", "lost", "open", "hello"]
+    assert found["said"] == [True, "runs", "hello", "hello", "metrics", False, False, True, "runs"]
 
 
 def test_silence_ends_a_line_and_a_refusal_starts_from_the_beginning(bare_page: Any) -> None:
@@ -77,20 +79,18 @@ def test_silence_ends_a_line_and_a_refusal_starts_from_the_beginning(bare_page: 
         bare_page,
         LINE
         + """
-        sockets[0].say({ type: "hello", cursor: "c7" });
+        sockets[0].say({ type: "hello", run: "a run", cursor: "c7" });
         pass(12000);              // nothing more is heard: the watch lets it go, and the next attempt follows
         pass(5000);
-        const after = sockets.map((s) => s.cursor);
-        sockets[1].say({ type: "error", reason: "cursor: not one that was given out here" });
+        sockets[1].say({ type: "runs" });
+        sockets[1].say({ type: "error", run: "a run", reason: "cursor: not one that was given out here" });
         sockets[1].onclose();
         pass(5000);
-        line.close();
-        return { after, again: sockets.map((s) => s.cursor), said };
+        sockets[2].say({ type: "runs" });
+        return sockets.map((s) => s.asked[0].follow["a run"]);
         """,
     )
-    assert found["after"] == [None, "c7"]
-    assert found["again"] == [None, "c7", None]
-    assert found["said"][-1] == ["refused", "cursor: not one that was given out here"]
+    assert found == ["", "c7", ""]
 
 
 # ---------------------------------------------------------------- the run as the page knows it

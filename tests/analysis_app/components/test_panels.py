@@ -313,7 +313,7 @@ def test_a_refusal_that_comes_late_does_not_cover_the_proof_of_other_weights(per
     page.click(f'tr.lab-row[data-step="{STEPS}"]')
     proved = "document.querySelector('.lab-proof').dataset.reproduces === 'true'"
     person.wait(proved)
-    with page.expect_response("**/api/runs/*/checkpoints"):  # what a refusal makes the page look at again
+    with page.expect_response("**/api/analyze/reproduction"):
         held[0].fulfill(status=422, json={"error": "damaged", "id": "held"})
     page.wait_for_timeout(100)
     assert page.evaluate(proved)

@@ -232,6 +232,44 @@ def test_pages_of_another_origin_are_refused(live: Server, root: Path, origin: s
         assert json.loads(socket.recv(timeout=PATIENCE))["type"] == "error"
 
 
+def test_one_connection_tells_of_the_folder_and_follows_many_runs(live: Server, run: Run) -> None:
+    write(run, range(5))
+    with connect(live.url.replace("http", "ws") + "/ws", open_timeout=PATIENCE, max_size=None) as socket:
+
+        def hear(kind: str, of: str | None = None) -> dict[str, Any]:
+            while True:
+                message: dict[str, Any] = json.loads(socket.recv(timeout=PATIENCE))
+                if (message["type"], message.get("run")) == (kind, of):
+                    return message
+
+        first = hear("runs")
+        assert run.name in first["order"]
+        assert {one["name"] for one in first["runs"]} == set(first["order"])
+        socket.send(json.dumps({"follow": {run.name: "", "nobody": ""}}))
+        assert "no run 'nobody'" in hear("error", "nobody")["reason"]
+        with StatusWriter(run, total_steps=10) as status:
+            status.update(state="running", step=3)
+            news = hear("runs")
+            while [(one["name"], one["step"]) for one in news["runs"]] != [(run.name, 3)]:
+                news = hear("runs")
+            socket.send(json.dumps({"follow": {run.name: None}}))  # its state alone from here on
+            assert hear("hello", run.name)["reset"]
+            assert hear("weights", run.name)["weights"] == []
+            write(run, range(5, 9))
+            run.snapshots_dir.mkdir(exist_ok=True)
+            (run.snapshots_dir / "foreign.txt").write_text("")
+            while (message := json.loads(socket.recv(timeout=PATIENCE)))["type"] != "weights":
+                assert message["type"] != "metrics"
+            assert [row["file"] for row in message["weights"]] == ["snapshots/foreign.txt"]
+        socket.send("nonsense")
+        while (message := json.loads(socket.recv(timeout=PATIENCE)))["type"] != "error":
+            pass
+        assert "run" not in message
+        with pytest.raises(ConnectionClosed):
+            socket.recv(timeout=PATIENCE)
+    assert "ERROR" not in "".join(live.log)
+
+
 def test_a_reader_that_is_given_up_stops_looking(live: Server, run: Run) -> None:
     write(run, range(5))
     with StatusWriter(run):

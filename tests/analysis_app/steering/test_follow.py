@@ -33,7 +33,7 @@ def run_apart(work: Coroutine[Any, Any, None]) -> None:
 
 def test_all_clients_share_a_feed_that_ends_with_the_last(run: Run) -> None:
     async def two() -> None:
-        feeds = Feeds(lambda run: {"state": "running"})
+        feeds = Feeds(lambda run: {"state": "running"}, lambda run: None)
         async with feeds.follow(run) as one:
             async with feeds.follow(run) as other:
                 assert one is other
@@ -51,7 +51,7 @@ def test_a_change_of_the_files_wakes_who_waits(run: Run, monkeypatch: pytest.Mon
     monkeypatch.setattr(follow, "LOOK_SECONDS", 0.01)
 
     async def waits() -> None:
-        async with Feeds(lambda run: {"state": "running"}).follow(run) as feed:
+        async with Feeds(lambda run: {"state": "running"}, lambda run: None).follow(run) as feed:
             place = (await feed.next(Place())).place
             seen = feed.version
             MetricsWriter(run).write(1, 10, 1.0, {"train/loss": 3.0})
@@ -72,7 +72,7 @@ def test_a_status_that_cannot_be_read_leaves_the_last_one(run: Run, monkeypatch:
             raise OSError("unreadable") from None
 
     async def looks() -> None:
-        async with Feeds(describe).follow(run) as feed:
+        async with Feeds(describe, lambda run: None).follow(run) as feed:
             await feed._look_at_status()
             assert feed.status["state"] == "running"
             assert feed.status_version == 1
