@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from analysis_app.analyses.declaration import Array
 from analysis_app.library import Opened
 from lab import interp
@@ -21,6 +23,7 @@ class Score:
     name: str
     explanation: str
     values: Array  # [layer, head]
+    errors: Array | None  # standard error over the random texts; None where a single text is measured
     chance: float | None
 
 
@@ -51,4 +54,5 @@ def _repeated_scores(opened: Opened) -> list[Score]:
 
 def _score(name: str, found: interp.HeadScore) -> Score:
     name = name.replace("_", " ")
-    return Score(name, SCORES[name], found.values, found.chance)
+    errors = None if np.isnan(found.errors).all() else found.errors
+    return Score(name, SCORES[name], found.values, errors, found.chance)

@@ -152,7 +152,8 @@ class HeadGrid {
         && { name: OVER_VALIDATION,
           explanation:
             `rise of the loss on ${validation.pieces} pieces of validation text, in nats per token, when the head’s `
-            + "mean over other validation text takes its place", values: validation.heads, chance: null };
+            + "mean over other validation text takes its place", values: validation.heads,
+          errors: validation.head_errors, chance: null };
     }
     const place = over ? `its mean over ${count(over)} tokens of validation text` : "zero";
     return { name: ABLATION, explanation: `rise of this text’s loss, in nats per token, when ${place} takes the head’s `
@@ -165,18 +166,22 @@ class HeadGrid {
     const largest = Math.max(1e-6, ...data.map(Math.abs));
     const top = score?.top ?? (score && score.chance !== null && largest <= 1 ? 1 : largest);
     this.#each((tile, layer, index) => {
-      const value = data[layer * this.#tiles[layer].length + index], name = `${layer}.${index}`;
+      const at = layer * this.#tiles[layer].length + index, value = data[at], name = `${layer}.${index}`;
+      const error = score ? errorOf(score, at) : "";
       tile.score.textContent = score ? fixed(value, ablated ? 3 : 2) : "";
       tile.button.style.setProperty("--score", score
         ? (ablated ? colour("div", 0.5 + (0.5 * value) / top) : colour("warm", Math.abs(value) / top))
         : "transparent");
       // What is seen is part of what is heard: who says "click 1.3" means this one.
       tile.button.setAttribute("aria-label",
-        `${name} ${tile.score.textContent}${score ? ` ${score.name}` : ""}: layer ${layer}, head ${index}`);
+        `${name} ${tile.score.textContent}${score ? ` ${score.name}${error}` : ""}: layer ${layer}, head ${index}`);
+      // Within two standard errors of nothing (of chance, of no rise) a number is no evidence.
+      tile.score.classList.toggle("lab-unsure", score !== null && unsure(score, at));
     });
     const chance = score && score.chance !== null ? ` A head that attends evenly: ${fixed(score.chance)}.` : "";
     const random = RANDOM.includes(this.#metric)
-      ? ` Measured on ${this.#view?.period} random tokens, written twice.`
+      ? ` Measured on ${this.#view?.period} random tokens, written twice, several times; ± is the standard error over`
+        + " them, and paler a number within two of chance."
       : "";
     this.#legend.textContent = score
       ? `${score.name}: ${score.explanation}.${chance}${random}`
@@ -225,11 +230,18 @@ class HeadGrid {
     const at = layer * this.#tiles[layer].length + index;
     const rows = (this.#view?.scores ?? []).map((
       score,
-    ) => /** @type {Lab.Row} */ ([score.name, fixed(score.values.data[at])]));
+    ) => /** @type {Lab.Row} */ ([score.name, fixed(score.values.data[at]) + errorOf(score, at)]));
     if (this.#ablation) rows.push(...ablationRows(this.#ablation, at));
     showTip(event, `layer ${layer}, head ${index}`, rows);
   }
 }
+
+/** Whether a score is within two standard errors of what says nothing. @param {Lab.Score} score @param {number} at */
+const unsure = ({ values, errors, chance }, at) =>
+  Boolean(errors && Math.abs(values.data[at] - (chance ?? 0)) < 2 * errors.data[at]);
+
+/** The standard error of a head's score, where it is a mean over texts. @param {Lab.Score} score @param {number} at */
+const errorOf = ({ errors }, at) => (errors && Number.isFinite(errors.data[at]) ? ` ± ${fixed(errors.data[at])}` : "");
 
 /** @param {Lab.AblationView} ablation @param {number} at @returns {Lab.Row[]} */
 function ablationRows({ heads, mean_over: over, zero_heads: zeroed, validation }, at) {

@@ -82,7 +82,8 @@ declare namespace Lab {
   type Numbers<Data = Float32Array> = { shape: number[]; data: Data };
   type Source = { run: string; step: number | null; tokens: string[]; ids: number[] };
   /** `top`: what the strongest colour stands for; by default the largest value, or 1. */
-  type Score = { name: string; explanation: string; values: Numbers; chance: number | null; top?: number };
+  type Score = { name: string; explanation: string; values: Numbers; errors?: Numbers | null; chance: number | null;
+    top?: number };
   /** `patterns`: [layer, head, query, key], bytes in square-root steps (lib/patterns.js). */
   type AttentionView = { source: Source; layer: number | null; head: number | null; patterns: Numbers<Uint8Array>;
     scores: Score[]; period: number | null };

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,11 +22,11 @@ HEAD_SITES = ("pattern",)
 
 @dataclass(frozen=True)
 class HeadScore:
-    """One number for each head: `values` `[layer, head]`; `chance` is that of a head that attends evenly to all it may
-    see."""
+    """One number for each head, `[layer, head]`: a mean over texts, with its standard error."""
 
     values: Array
-    chance: float
+    errors: Array  # standard error over the texts of the batch; NaN for a single text, whose queries are no sample
+    chance: float  # the value of a head that attends evenly to all it may see
 
 
 def attention_entropy(cache: ActivationCache) -> HeadScore:
@@ -36,14 +37,14 @@ def attention_entropy(cache: ActivationCache) -> HeadScore:
     """
     pattern = _patterns(cache)
     most = torch.log(_visible(pattern))[1:]
-    return HeadScore(to_array(_mean(torch.special.entr(pattern).sum(-1)[..., 1:] / most)), 1.0)
+    return _over_texts(torch.special.entr(pattern).sum(-1)[..., 1:] / most, 1.0)
 
 
 def first_token_attention(cache: ActivationCache) -> HeadScore:
     """The share of attention on the first position, where it goes that a head has no other use for (the attention sink
     of Xiao et al. 2023, §3.1)."""
     pattern = _patterns(cache)
-    return HeadScore(to_array(_mean(pattern[..., 1:, 0])), _chance(pattern, 1))
+    return _over_texts(pattern[..., 1:, 0], _chance(pattern, 1))
 
 
 def attention_distance(cache: ActivationCache) -> HeadScore:
@@ -52,7 +53,7 @@ def attention_distance(cache: ActivationCache) -> HeadScore:
     position = torch.arange(pattern.shape[-1], device=pattern.device, dtype=pattern.dtype)
     # Each row sums to 1, so the mean of query - key is the query less the mean key.
     distance = position[1:] - pattern[..., 1:, :] @ position
-    return HeadScore(to_array(_mean(distance)), float(position[1:].mean() / 2))
+    return _over_texts(distance, float(position[1:].mean() / 2))
 
 
 def previous_token_score(cache: ActivationCache, period: int | None = None) -> HeadScore:
@@ -179,12 +180,16 @@ def _score(cache: ActivationCache, distance: int, start: int) -> HeadScore:
     """The mean attention of the queries from `start` on to the key `distance` before them."""
     pattern = _patterns(cache)
     diagonal = pattern.diagonal(-distance, dim1=-2, dim2=-1)[..., start - distance :]
-    return HeadScore(to_array(_mean(diagonal)), _chance(pattern, start))
+    return _over_texts(diagonal, _chance(pattern, start))
 
 
-def _mean(x: Tensor) -> Tensor:
-    """`[layer, batch, head, query]` → `[layer, head]`."""
-    return x.mean(dim=(1, 3))
+def _over_texts(x: Tensor, chance: float) -> HeadScore:
+    """The mean of `[layer, batch, head, query]` over queries, then over the texts of the batch, and its error."""
+    values = to_array(x.mean(dim=(1, 3)))
+    n_texts = x.shape[1]
+    if n_texts == 1:
+        return HeadScore(values, np.full_like(values, np.nan), chance)
+    return HeadScore(values, to_array(x.mean(dim=3).std(dim=1) / n_texts**0.5), chance)
 
 
 def _visible(pattern: Tensor) -> Tensor:

@@ -65,6 +65,24 @@ def test_a_head_made_for_it_scores_one_and_an_even_one_chance(score: object, dis
         assert score(crafted(looking_back(other), looking_back(0))).values.max() == 0  # type: ignore[operator]
 
 
+def test_the_standard_error_is_that_of_a_mean_over_the_texts_of_the_batch() -> None:
+    tokens = repeated_random_tokens(65, PERIOD, batch=5)
+    cache = run_with_cache(lively(CONFIG), tokens, ("pattern",))
+    found = induction_score(cache, PERIOD)
+    pattern = cache.stack("pattern").numpy()[0].astype(float)  # [text, head, query, key]
+    each = np.mean([pattern[:, :, q, q - PERIOD + 1] for q in range(PERIOD, 2 * PERIOD)], axis=0)
+    np.testing.assert_allclose(found.values[0], each.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found.errors[0], standard_error(each), rtol=1e-4)
+    alone = induction_score(run_with_cache(lively(CONFIG), tokens[:1], ("pattern",)), PERIOD)
+    assert np.isnan(alone.errors).all(), "one text has no spread"
+
+
+def standard_error(each: np.ndarray) -> np.ndarray:
+    """The standard error of the mean over the first axis."""
+    deviation = each - each.mean(0)
+    return np.sqrt((deviation**2).sum(0) / (len(each) - 1) / len(each))
+
+
 def test_chance_is_what_an_even_head_gets() -> None:
     cache = crafted(UNIFORM, SINK)
     assert induction_score(cache, PERIOD).chance == pytest.approx(np.mean([1 / (q + 1) for q in range(8, 16)]))

@@ -13,7 +13,12 @@ from lab.model import GPTConfig
 def test_each_score_has_a_number_for_every_head_and_an_explanation(library: Library) -> None:
     opened = library.open("tiny")
     cache = interp.run_with_cache(opened.model, opened.tokenizer.encode("the cat sat"))
-    for score in [*text_scores(cache), *repeated_scores(opened)]:
+    of_text, of_repeats = text_scores(cache), repeated_scores(opened)
+    assert [score.errors for score in of_text] == [None] * len(of_text), "one text is no sample"
+    for score in of_repeats:
+        assert score.errors is not None
+        assert (score.errors > 0).all()
+    for score in [*of_text, *of_repeats]:
         assert score.values.shape == (2, 2)
         assert np.isfinite(score.values).all()
         assert score.explanation == SCORES[score.name]
