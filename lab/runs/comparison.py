@@ -155,7 +155,12 @@ def compare(found: Runs, metric: str, axis: Axis, spread: float | None) -> dict[
     configs = {name: _shown_settings(found.configs[group.runs[0]]) for name, group in zip(names, groups, strict=True)}
     told = [by_seed(group, values) for group in groups]
     pairs = list(combinations(range(len(groups)), 2)) if len(groups) <= 4 else [(0, i) for i in range(1, len(groups))]
-    verdicts = [judge((names[i], names[j]), told[i], told[j], metric, spread) for i, j in pairs]
+    verdicts = [
+        judge(
+            (names[i], names[j]), told[i], told[j], metric, spread, same_start=_same_start(found, groups[i], groups[j])
+        )
+        for i, j in pairs
+    ]
     notes = found.notes + _notes_on_axis(with_rows, metric, axis, at.at)
     if sum(v.real is not None for v in verdicts) > 2:
         notes.append(f"{len(verdicts)} comparisons: one interval in twenty misses the true value by chance.")
@@ -209,6 +214,17 @@ def _same_batches(found: Runs, names: list[str], groups: list[Group], i: int, j:
                 "mean": estimate.mean, "low": estimate.low, "high": estimate.high,
             }  # fmt: skip
     return None
+
+
+def _same_start(found: Runs, first: Group, second: Group) -> bool:
+    """Whether runs of one seed began with the same weights and read the same batches in both groups."""
+    twins = [(a, b) for a in first.runs for b in second.runs if first.seeds[a] == second.seeds[b]]
+    return all(of(found, a) == of(found, b) is not None for a, b in twins for of in (_first_weights, _batches_of))
+
+
+def _first_weights(found: Runs, run: str) -> str | None:
+    """The checksum of the weights before the first update; None where no snapshot of them is left."""
+    return next((snapshot.sha256 for snapshot in found.runs[run].snapshots() if snapshot.step == 0), None)
 
 
 def _batches_of(found: Runs, run: str) -> tuple[Any, ...] | None:

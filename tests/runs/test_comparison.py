@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.runs import Run, create_run, metrics
+from lab.runs.checkpoints import SNAPSHOT_SUFFIX, step_path, write_facts
 from lab.runs.comparison import Runs, choose_metric, compare, elsewhere, read
 from lab.runs.metrics_log import MetricsDelta, MetricsHistory
 from tests.report.runs import make_run
@@ -28,6 +29,26 @@ def test_seeds_of_one_configuration_are_a_group(runs: list[Run]) -> None:
     assert found["settings"] == {"model.optimizer.lr": {"A": 1e-3, "B": 4e-3}}
     assert found["at"] == 40 * 64
     assert len(found["differences"]) == 1
+
+
+def test_runs_of_one_seed_are_pairs_where_they_began_with_the_same_weights(runs: list[Run]) -> None:
+    def kind() -> str:
+        return str(compare(read(runs), metrics.VAL_LOSS, "tokens", None)["differences"][0]["kind"])
+
+    def begin_with(run: Run, weights: str) -> None:
+        path = step_path(run.snapshots_dir, 0, SNAPSHOT_SUFFIX)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(weights)
+        write_facts(path, 0, kind="snapshot")
+
+    for run in runs:
+        begin_with(run, run.name.partition("-")[2])
+    assert kind() == "pairs"
+    begin_with(runs[-1], "of another shape")
+    assert kind() == "seeds"
+    for path in runs[-1].snapshots_dir.iterdir():
+        path.unlink()
+    assert kind() == "seeds"
 
 
 def test_what_cannot_be_read_is_a_note_and_the_run_stays(runs: list[Run], tmp_path: Path) -> None:

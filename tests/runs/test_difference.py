@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lab.runs import MetricsDelta, MetricsHistory
+from lab.runs import MetricsDelta, MetricsHistory, statistics
 from lab.runs.configurations import Group
 from lab.runs.difference import by_seed, judge, paired_steps, spread_between_seeds
 
@@ -25,12 +25,13 @@ def history(losses: list[float]) -> MetricsHistory:
 
 def test_pairs_of_seeds_see_what_their_spread_would_hide() -> None:
     first, second = seeds(1.0, 2.0, 3.0), seeds(0.9, 1.89, 2.91)
-    paired = judge(NAMES, first, second, "val/loss")
+    paired = judge(NAMES, first, second, "val/loss", same_start=True)
     assert (paired.kind, paired.real) == ("pairs", True)
     assert paired.sentence.startswith("Real: B's val/loss is 0.1 lower (better) than A's")
     assert "3 pairs" in paired.sentence
-    apart = judge(NAMES, first, seeds(0.9, 1.89, 2.91, start=7), "val/loss")
-    assert (apart.kind, apart.real) == ("seeds", False)
+    for others, same_start in ((second, False), (seeds(0.9, 1.89, 2.91, start=7), True)):
+        apart = judge(NAMES, first, others, "val/loss", same_start=same_start)
+        assert (apart.kind, apart.real) == ("seeds", False)
 
 
 def test_not_enough_to_say_says_what_would_be() -> None:
@@ -90,3 +91,62 @@ def test_the_same_batches_step_by_step() -> None:
 def test_the_spread_of_others() -> None:
     assert spread_between_seeds([seeds(1.0, 3.0), seeds(5.0)]) == pytest.approx(2**0.5)
     assert spread_between_seeds([seeds(5.0)]) is None
+
+
+@pytest.fixture
+def quantiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quantiles for degrees of freedom rounded to hundredths, so that few are computed: a tenth of the time."""
+    exact = statistics.t_quantile
+    monkeypatch.setattr(statistics, "t_quantile", lambda p, freedom: exact(p, round(freedom, 2)))
+
+
+SIMULATED = 2000
+SURE = 3 * (0.05 * 0.95 / SIMULATED) ** 0.5  # three standard errors of a share of 5 % of the simulations
+
+
+def share_real(
+    n: tuple[int, int], spreads: tuple[float, float], difference: float, alike: float = 0.0, same_start: bool = False
+) -> float:
+    """How often two configurations are said to differ: normal losses, those of one seed correlated by `alike`."""
+    rng = random.Random(0)
+    found = 0
+    for _ in range(SIMULATED):
+        common = [rng.gauss(0, 1) for _ in range(max(n))]
+        first, second = (
+            [alike**0.5 * shared + (1 - alike) ** 0.5 * rng.gauss(0, 1) for shared in common[:count]] for count in n
+        )
+        a, b = seeds(*(spreads[0] * x for x in first)), seeds(*(difference + spreads[1] * x for x in second))
+        found += judge(NAMES, a, b, "val/loss", same_start=same_start).real is True
+    return found / SIMULATED
+
+
+@pytest.mark.parametrize("spreads", [(1.0, 1.0), (1.0, 2.0), (1.0, 4.0), (4.0, 1.0)])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_no_difference_is_called_real_once_in_twenty(quantiles: None, n: int, spreads: tuple[float, float]) -> None:
+    for alike, same_start in ((0.0, False), (0.0, True), (0.8, True)):
+        assert share_real((n, n), spreads, 0.0, alike, same_start) <= 0.05 + SURE
+
+
+def test_a_single_run_is_taken_to_spread_as_the_others_and_it_is_said(quantiles: None) -> None:
+    assert share_real((1, 5), (1.0, 1.0), 0.0) <= 0.05 + SURE
+    assert share_real((1, 5), (4.0, 1.0), 0.0) > 0.2  # what the assumption costs where it is wrong
+    found = judge(NAMES, seeds(1.0), seeds(2.0, 2.1, 1.9), "val/loss")
+    assert found.sentence.startswith("Real, if A's runs spread as B's do: ")
+    assert judge(NAMES, seeds(1.0, 1.1, 0.9), seeds(1.1), "val/loss").sentence.startswith(
+        "Not enough to say, if B's runs spread as A's do: "
+    )
+
+
+def test_two_runs_against_more_err_in_one_of_nine_at_most(quantiles: None) -> None:
+    assert max(share_real((2, more), (spread, 1.0), 0.0) for more in (3, 5) for spread in (1.0, 2.0, 4.0)) <= 0.125
+
+
+@pytest.mark.parametrize(("alike", "same_start"), [(0.0, False), (0.9, True), (0.75, True)])
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_the_better_of_pairs_and_welch_is_taken(quantiles: None, n: int, alike: float, same_start: bool) -> None:
+    """Runs of one start are alike (0.76 to 1.00 were measured), others are not."""
+    difference = 3.0 / n**0.5 * (1.5 - alike)
+    chosen = share_real((n, n), (1.0, 1.0), difference, alike, same_start)
+    other = share_real((n, n), (1.0, 1.0), difference, alike, not same_start)
+    assert chosen >= other - 0.05
+    assert n == 2 or chosen > other + 0.05
