@@ -9,6 +9,7 @@ import { Controls } from "./live/controls.js";
 import { CurrentNumbers } from "./live/current_numbers.js";
 import { clock } from "./live/describe.js";
 import { EventList } from "./live/event_list.js";
+import { FailedStarts } from "./live/failed_starts.js";
 import { RunCharts } from "./live/run_charts.js";
 import { RunData } from "./live/run_data.js";
 import { RunHead } from "./live/run_head.js";
@@ -49,6 +50,7 @@ class Live {
   #events = new EventList((event) => this.#charts.look(event));
   #samples = new Samples((prompt) => this.#controls.ask("sample", { prompt }));
   #form = new StartForm((run) => this.#begin(run));
+  #failed = new FailedStarts();
   #cut = h("div", { class: "lab-cut", hidden: true, role: "status" });
   #others = h("nav", { class: "lab-others", "aria-label": "other runs that train now" });
   #new = h("button", { class: "lab-button", id: "lab-new-run", "aria-expanded": "false",
@@ -62,7 +64,7 @@ class Live {
   /** @param {Element} element */
   constructor(element) {
     this.root = part(element, ".lab-panel");
-    replace(bodyOf(element), this.#cut, this.#form.root, this.#shown);
+    replace(bodyOf(element), this.#cut, this.#failed.root, this.#form.root, this.#shown);
     on((changed) => {
       if (["info", "run", "opening"].some((name) => changed.has(name))) this.#follow();
       if (changed.has("runs")) this.#lookAround();
@@ -191,8 +193,9 @@ class Live {
     if (["stale", "failed", "stopped"].includes(this.#status?.state ?? "")) this.#showHead();
   }
 
-  /** The other runs that train now. */
+  /** The other runs that train now, and what could not start. */
   #lookAround() {
+    this.#failed.show(flow.failedStarts.filter(({ run }) => run !== this.#begun));
     const others = (state.info?.runs ?? []).filter((run) =>
       ["starting", "running", "paused"].includes(run.state) && run.name !== this.#run
     ).slice(0, MOST_OTHERS);

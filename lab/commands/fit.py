@@ -20,6 +20,7 @@ def main(argv: list[str]) -> int:
     screen = console()
     found = Fit(Arguments.of(argv).renamed("root", "run.root"), TerminalListener(screen))
     if found.settings.values.check:
+        found.check()
         # The vocabulary is known only once there is data; the size is that of everything else.
         config = GPTConfig(**{**vars(found.settings.values.model.config), "vocab_size": 2})
         screen.print(f"settings are fine: {model_line(config)}, plus its vocabulary")

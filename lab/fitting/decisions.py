@@ -73,11 +73,7 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
         module.schedule_config = module.schedule_config.fitted(planned)
     if problems := module.schedule_config.problems(planned):
         raise SettingsError("\n".join(problems))
-    if origin.step >= steps:
-        raise SettingsError(
-            f"run {origin.run.name if origin.run else ''!r} has done {origin.step:,} of {steps:,} steps already:"
-            f" give a longer horizon, for example --horizon.steps {2 * origin.step}"
-        )
+    refuse_behind(origin, steps)
     changed |= moved_levers(stored.levers if stored else {}, levers)
     optimizer, schedule = module.optimizer_config, module.schedule_config
     after = Scheduled(schedule, planned, course)
@@ -88,6 +84,15 @@ def decide(settings: Settings, origin: Origin) -> Decisions:
     held_out = before.last.held_out if before else None
     compares = origin.kind == "new" or (origin.kind == "resume" and held_out in (None, seams.last.held_out))
     return Decisions(steps, sentence, levers, facts, seams, changed, compares, rate)
+
+
+def refuse_behind(origin: Origin, steps: int) -> None:
+    """Raise `SettingsError` for a horizon that the run has reached already."""
+    if origin.step >= steps:
+        raise SettingsError(
+            f"run {origin.run.name if origin.run else ''!r} has done {origin.step:,} of {steps:,} steps already:"
+            f" give a longer horizon, for example --horizon.steps {2 * origin.step}"
+        )
 
 
 def subset_facts(settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lab.callbacks.loggers import close_loggers, make_loggers
 from lab.callbacks.minutes import draw_schedule
 from lab.errors import NonFiniteLoss, SettingsError, WriteError
 from lab.files import write_json, write_whole
-from lab.fitting.decisions import Decisions, decide
+from lab.fitting.decisions import Decisions, decide, refuse_behind
 from lab.fitting.disk_space import room_notes
 from lab.fitting.listener import Listener
 from lab.fitting.origin import find_origin
@@ -63,6 +63,11 @@ class Fit:
     def facts(self) -> dict[str, Any]:
         """What data.json holds."""
         return self.decisions.facts
+
+    def check(self) -> None:
+        """What `train` would refuse and can be known before the data is. Raises `ValueError`."""
+        if (steps := self.settings.values.horizon.steps) is not None:
+            refuse_behind(self.origin, steps)
 
     def train(self) -> Fit:
         """Everything. Raises `ValueError` for what is refused, `RuntimeError` for a fault of ours."""

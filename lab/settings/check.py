@@ -19,6 +19,7 @@ from lab.data.tokenizers import load_tokenizer
 from lab.model import GPTConfig, count_parameters
 from lab.runs.run import check_new_run
 from lab.settings.groups import GROUPS
+from lab.training.horizon import HorizonConfig, resolve_steps
 from lab.training.machine import total_memory
 from lab.training.one_process import OneProcess
 from lab.training.optimizers import OptimizerConfig
@@ -37,6 +38,7 @@ def problems_of(config: Any) -> list[str]:
         lambda: OptimizerConfig(**vars(model.optimizer)),
         lambda: ScheduleConfig(**vars(model.schedule)),
         *(partial(group, **vars(config[name])) for name, group in GROUPS.items()),
+        lambda: check_length(config),
         lambda: check_place(config),
         lambda: check_files(config.data),
         lambda: check_trainer(config.trainer),
@@ -47,8 +49,8 @@ def problems_of(config: Any) -> list[str]:
         try:
             build()
         except ValueError as error:
-            lines = str(error).splitlines()
-            problems += [f"model.{line}" if line.startswith(("optimizer.", "schedule.")) else line for line in lines]
+            lines = [f"model.{x}" if x.startswith(("optimizer.", "schedule")) else x for x in str(error).splitlines()]
+            problems += [line for line in lines if line not in problems]
     positions, asked = model.config.context_length, config.data.context_length
     if isinstance(asked, int) and asked > positions:
         problems.append(
@@ -64,6 +66,26 @@ def problems_of(config: Any) -> list[str]:
     if isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
         problems.append(f"seed_everything is {str(seed).lower()}: give a whole number from 0 to {MOST_SEED}")
     return problems
+
+
+def check_length(config: Any) -> None:
+    """Raise `ValueError` for a schedule that does not fit into the run, where its steps are known before the text is.
+
+    They are not of minutes, whose schedule is fitted to what the clock allows, of tokens for each parameter where the
+    text determines the vocabulary, and of tokens where a run goes on, which has some behind it.
+    """
+    data, model, horizon = config.data, config.model, HorizonConfig(**vars(config.horizon))
+    goes_on = any(getattr(config, name, None) is not None for name in ("resume", "fork", "weights"))
+    if horizon.minutes is not None or (goes_on and horizon.steps is None):
+        return
+    vocab_size = 257 if data.tokenizer == "bytes" else data.vocab_size if data.tokenizer == "bpe" else None
+    if horizon.tokens_per_parameter is not None and vocab_size is None:
+        return
+    parameters = count_parameters(GPTConfig(**{**vars(model.config), "vocab_size": vocab_size or 2}))["total"]
+    per_step = data.tokens_per_step or data.batch_size * (data.context_length or model.config.context_length)
+    steps, _ = resolve_steps(horizon, per_step, parameters)
+    if problems := ScheduleConfig(**vars(model.schedule)).problems(steps):
+        raise ValueError("\n".join(problems))
 
 
 def check_place(config: Any) -> None:

@@ -52,7 +52,11 @@ def test_threads_are_this_machines_and_the_precision_the_runs(way: str, tmp_path
 
 
 def test_a_schedule_longer_than_the_run_is_refused(tmp_path: Path) -> None:
-    settings = Settings("fit", Arguments.of(tiny_args(tmp_path, "--model.schedule.warmup_steps=99", steps=7))).build()
+    """Of a length that follows from the vocabulary, which the check of the settings does not know yet."""
+    args = tiny_args(tmp_path, "--model.schedule.warmup_steps=99")
+    at = args.index("--horizon.steps")
+    args[at : at + 2] = ["--horizon.tokens_per_parameter", "0.01"]
+    settings = Settings("fit", Arguments.of(args)).build()
     with pytest.raises(SettingsError, match="warmup"):
         decide(settings, Origin("new"))
 

@@ -9,7 +9,7 @@ import pytest
 from lab.settings.arguments import Arguments
 from lab.settings.parse import Settings
 from tests.settings.test_parse import fit_errors
-from tests.tiny import tiny_args
+from tests.tiny import lab, tiny_args
 
 
 def test_values_that_cannot_go_together_are_reported_together(
@@ -56,3 +56,35 @@ def test_the_check_opens_the_tokenizer_and_the_token_files(tmp_path: Path) -> No
     words = [word for name, value in asked.items() for word in (f"--{name}", value)]
     with pytest.raises(ValueError, match=r"ids\.bin is text"):
         Settings("fit", Arguments.of([*tiny_args(tmp_path), *words]))
+
+
+@pytest.mark.parametrize(
+    "horizon",
+    [
+        ("horizon.steps", "10"),
+        ("horizon.tokens", "640"),
+        ("horizon.tokens_per_parameter", "0.02"),
+        ("horizon.minutes", "0.02"),
+        ("horizon.steps", "200"),
+    ],
+    ids=" ".join,
+)
+def test_the_check_refuses_a_horizon_where_the_fit_does(horizon: tuple[str, str], tmp_path: Path) -> None:
+    name, value = horizon
+    args = tiny_args(tmp_path, "--model.schedule.warmup_steps", "20", "--data.tokenizer", "bytes")
+    at = args.index("--horizon.steps")
+    args[at : at + 2] = [f"--{name}", value]
+    checked = lab("fit", *args, "--check")
+    assert not (tmp_path / "runs" / "tiny").exists()
+    done = lab("fit", *args)
+    assert (checked.returncode, done.returncode) in ((0, 0), (2, 2))
+    assert ("warmup_steps is 20" in checked.stderr) == ("warmup_steps is 20" in done.stderr) == (done.returncode == 2)
+
+
+def test_the_check_refuses_a_horizon_that_the_run_has_reached(tmp_path: Path) -> None:
+    assert lab("fit", *tiny_args(tmp_path, steps=4)).returncode == 0
+    again = ("fit", "--resume", str(tmp_path / "runs" / "tiny"), "--horizon.steps", "3")
+    found = [lab(*again, *more) for more in (["--check"], [])]
+    assert [one.returncode for one in found] == [2, 2]
+    assert "has done 4 of 3 steps already" in found[0].stderr
+    assert found[0].stderr == found[1].stderr

@@ -133,7 +133,7 @@ def test_an_empty_value_that_may_be_empty(group: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["1e5", "12e4567", "1.5e-3", "7", "yes", "2026-11-28", "null", "0x1f", "~", "1_0"])
 def test_a_text_that_looks_like_something_else_stays_one(text: str, tmp_path: Path) -> None:
-    asked = {"run.root": str(tmp_path), "run.note": text, "model.optimizer.lr": "1e-3", "horizon.steps": 3}
+    asked = {"run.root": str(tmp_path), "run.note": text, "model.optimizer.lr": "1e-3", "horizon.steps": 300}
     first = Settings("fit", Arguments.from_python("quickstart", asked))
     kept = tmp_path / "config.yaml"
     kept.write_text(first.text.replace("lr: 0.001", "lr: 1e-3"))

@@ -66,6 +66,9 @@ const hour = (ms) =>
     minute: "2-digit" });
 /** @param {number} seconds */
 export const clock = (seconds) => new Date(1000 * seconds).toLocaleTimeString("en-GB");
+/** With the day. @param {number} seconds */
+export const when = (seconds) =>
+  new Date(1000 * seconds).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 /**
  * Why a run does not train and what is left of it, or what is odd about it; null where there is nothing to say.

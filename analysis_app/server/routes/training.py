@@ -25,6 +25,12 @@ from analysis_app.steering.status import run_status
 from lab.runs.paths import NEWEST
 
 
+class DismissRequest(Request):
+    """Which start."""
+
+    run: str = Field(description="the name that the run was to have", max_length=200)
+
+
 class CommandRequest(Request):
     """Which run."""
 
@@ -78,6 +84,12 @@ def _add_starts(router: APIRouter, library: Library, launcher: Launcher) -> None
         {"run", "kind": "new", "pid", "state": "starting"}. 422 with all errors; 409 where the run exists already.
         """
         return _started(control.start_run(library, launcher, asked.config, asked.overrides, asked.run))
+
+    @router.post("/dismiss")
+    def dismiss(asked: DismissRequest) -> Response:
+        """Forget a start that came to nothing, which pages show until then."""
+        launcher.dismiss(asked.run)
+        return answer({"run": asked.run})
 
     @router.get("/status")
     def status(run: str = NEWEST) -> Response:

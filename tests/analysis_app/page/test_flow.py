@@ -12,6 +12,7 @@ import pytest
 
 from lab.files import read_json, write_json
 from lab.runs import StatusWriter, open_run
+from lab.runs.processes import this_machine
 from scripts.page_server import Server, start_server
 from tests.analysis_app.conftest import Person
 from tests.patience import PATIENCE
@@ -191,3 +192,31 @@ def test_back_returns_to_the_tab_the_run_and_the_head_before(visitor: Person) ->
     assert visitor.query("head") is None
     page.go_forward()
     visitor.wait("document.querySelector('#lab-head').textContent === '1'")
+
+
+def test_a_start_that_failed_stays_with_its_reason_until_it_is_dismissed(visitor: Person, folder: Path) -> None:
+    page, starts = visitor.page, folder / "runs" / ".starts"
+    answer = page.request.post(
+        f"{visitor.url}/api/train/start",
+        data={"config": "quickstart", "overrides": {"steps": 10}, "run": "short"},
+    )
+    assert answer.status == 422  # as `fit --check` and `fit` say it
+    assert "warmup_steps is 20, but the run has 10 steps" in answer.text()
+    starts.mkdir(exist_ok=True)
+    facts = {"run": "short", "kind": "new", "pid": 1, "wall": 1e9, "command": ["fit"]}
+    write_json(starts / "short.json", facts | {"machine": this_machine(), "process_start": "of another process"})
+    (starts / "short.log").write_text("reading the text\nerror: the disk is full\n")
+    visitor.open("live", run="tiny")
+    failed = page.locator("[data-start=short]")
+    failed.wait_for()
+    page.reload()
+    failed.wait_for()
+    assert "short could not start (9 Sept 2001" in str(failed.text_content())
+    assert "The disk is full." in str(failed.text_content())
+    failed.get_by_role("button", name="Dismiss").click()
+    failed.wait_for(state="detached")
+    page.reload()
+    visitor.panel("live")
+    visitor.wait("document.querySelector('.lab-live-head h2').textContent === 'tiny'")
+    assert failed.count() == 0
+    assert not (starts / "short.json").exists()
