@@ -23,19 +23,13 @@ from lab.fitting.listener import Listener
 from lab.generation import stream_text
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import Run, metrics
+from lab.runs.facts import BASELINES, NO_RIVALS, as_number, dig, label_of, with_missing
 from lab.runs.next_commands import on_run, resume
 from lab.runs.validation import on_whole_or_subset
 from lab.settings.groups import PredictConfig
 from lab.units import byte_count
 
 SAMPLE_TOKENS = 160
-BASELINES = {
-    "uniform": "all tokens alike",
-    "unigram": "how often each occurs",
-    "bigram": "which follows which",
-    "xz": "the compressor, xz -9",
-    "floor": "entropy of the source",
-}
 
 
 class TerminalListener(Listener):
@@ -167,7 +161,7 @@ def print_summary(console: Console, module: Any, data: Any, run: Run) -> None:
         console.print(Text.assemble((f"  {command}", "cyan"), (f"   # {why}", "dim")), soft_wrap=True)
 
 
-def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]]) -> Table:
+def scoreboard(losses: dict[str, float], baselines: dict[str, Any]) -> Table:
     """Validation loss beside what simpler predictors reach on the same text, worst first."""
     nats, bits = baselines.get("nats_per_token", {}), baselines.get("bits_per_byte", {})
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -175,19 +169,24 @@ def scoreboard(losses: dict[str, float], baselines: dict[str, dict[str, float]])
     for name in ("nats/token", "perplexity", "bits/byte"):
         table.add_column(name, justify="right")
     table.add_column("")
+    nats, bits = with_missing(nats), with_missing(bits)
+    seen = as_number(dig(baselines, "method", "xz_seen_bytes"))
+    told = {name: what for name, (_, what) in BASELINES.items()}
+    if seen is not None:
+        told["xz_trained"] = f"xz -9 behind {byte_count(seen)} of training text"
     rows = [(name, nats.get(name), bits.get(name)) for name in BASELINES if name in nats or name in bits]
     own_bits = on_whole_or_subset(losses, metrics.VAL_BITS_PER_BYTE)
     own = ("this model", on_whole_or_subset(losses), own_bits)
     everyone = sorted([*rows, own], key=lambda r: -(r[2] if r[2] is not None else float("inf")))
     for name, loss, bpb in everyone:
         is_own = name == own[0]
-        beaten = "" if is_own or name == "floor" else verdict(own_bits, bpb)
+        beaten = "" if is_own or name in NO_RIVALS else verdict(own_bits, bpb)
         table.add_row(
-            Text(name, style="bold green" if is_own else ""),
+            Text(label_of(name), style="bold green" if is_own else ""),
             number(loss, 3),
             number(math.exp(loss) if loss is not None else None, 1),
             number(bpb, 3),
-            Text(measured_on(losses) if is_own else f"{beaten}{BASELINES[name]}", style="" if is_own else "dim"),
+            Text(measured_on(losses) if is_own else f"{beaten}{told[name]}", style="" if is_own else "dim"),
         )
     return table
 

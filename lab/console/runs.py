@@ -28,7 +28,7 @@ from lab.console.format import console as make_console
 from lab.runs import CheckpointInfo, MetricsHistory, Run, Status, metrics
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, unusable_files
 from lab.runs.events import Event
-from lab.runs.facts import as_mapping, as_number, as_text, baselines_of, dig
+from lab.runs.facts import NO_RIVALS, as_mapping, as_number, as_text, baselines_of, dig, label_of, with_missing
 from lab.runs.next_commands import RESUMABLE, on_run, resume
 from lab.runs.validation import SUBSET_OF, curve_metric
 from lab.visible import visible
@@ -171,14 +171,19 @@ def _loss_lines(run: Run, history: MetricsHistory, data: Mapping[str, Any]) -> L
             lines.append((name, curve))
     for unit, name in (("nats_per_token", metrics.VAL_LOSS), ("bits_per_byte", metrics.VAL_BITS_PER_BYTE)):
         reached = history.latest(curve_metric(history, name) if history.latest(name) is None else name)
-        known = baselines_of(data, unit).items()
-        if known:
-            beaten = [" ✓" if reached is not None and reached < value else "" for _, value in known]
-            marks = [f"{r} {number(value)}{mark}" for (r, value), mark in zip(known, beaten, strict=True)]
+        if known := with_missing(baselines_of(data, unit)):
+            marks = [f"{label_of(name)} {number(value)}{_mark(name, value, reached)}" for name, value in known.items()]
             lines.append((f"to beat, {unit.partition('_')[0]}", ", ".join(marks)))
     if history.skipped:
         lines.append(("damaged", f"{history.skipped} lines of {run.metrics_path.name} were skipped"))
     return lines
+
+
+def _mark(baseline: str, value: float | None, reached: float | None) -> str:
+    """Whether a baseline was beaten."""
+    if value is None or reached is None or baseline in NO_RIVALS:
+        return ""
+    return " ✓" if reached < value else ""
 
 
 def _saved_lines(run: Run) -> Lines:

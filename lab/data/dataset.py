@@ -278,7 +278,7 @@ class LabData:
         train, val = self.token_files["train"].array(), self.token_files["val"].array()
         part = f"{self.settings.val_tokens}-{self.context_length}" if self._val_windows else "all"
         return kept(
-            folder / f"baselines-3-{part}.json",
+            folder / f"baselines-4-{part}.json",
             lambda: text_baselines(
                 train, val, lengths, self.tokenizer.decode_bytes, self._val_pairs if self._val_windows else None
             ),

@@ -20,8 +20,13 @@ LEARNED = {
     "unigram": "learns how common each token is",
     "bigram": "learns which token follows which",
     "xz": "uses more context than the one token before",
-    "": "predicts the text better than `xz -9` compresses it",
+    "xz_trained": "predicts the text better than `xz -9` packs it alone",
 }
+BELOW = {
+    "xz": "predicts the text better than `xz -9` packs it alone",
+    "xz_trained": "predicts the text better than `xz -9` packs it behind training text",
+}
+"""What a model does below the lowest of the baselines."""
 TAIL = 0.1  # the last part of a run, as a share
 SURE = 2.0  # standard errors from 0 at which a slope counts as one
 
@@ -67,7 +72,7 @@ def phases(record: RunRecord) -> list[Phase]:
         if step > start:
             found.append(Phase(start, step, LEARNED[name], name))
         start = max(start, step)
-    after = LEARNED[""] if known and known[-1][0] == "xz" else "predicts better than all known baselines"
+    after = BELOW.get(known[-1][0], "predicts better than all known baselines") if known else ""
     return [*found, Phase(start, end, after, None)] if known and end > start else found
 
 
@@ -77,7 +82,7 @@ def levels(record: RunRecord) -> dict[str, float]:
     In a made corpus all tokens may be equally common; then knowing how common they are is no step.
     """
     found: dict[str, float] = {}
-    for name in filter(None, LEARNED):
+    for name in LEARNED:
         value, apart = record.baselines.get(name), 1 - record.limits.baselines_apart
         if value is not None and all(value < apart * other for other in found.values()):
             found[name] = value

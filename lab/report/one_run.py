@@ -24,6 +24,7 @@ from lab.report.sections.model_and_data import model_and_data
 from lab.report.sections.next_experiments import next_experiments
 from lab.report.sections.samples import samples
 from lab.runs import Run
+from lab.runs.facts import label_of
 from lab.units import count, duration
 
 SECTIONS: tuple[Callable[[RunRecord], Section], ...] = (
@@ -120,7 +121,7 @@ def _outcome(record: RunRecord) -> str:
 
 def _against_baselines(record: RunRecord) -> str:
     last = record.final_val
-    known = {name: value for name, value in record.baselines.items() if name != "floor"}
+    known = {label_of(name): value for name, value in record.baselines.items() if name != "floor"}
     if last is None or not known:
         return ""
     beaten = [name for name, value in known.items() if last < value]

@@ -44,10 +44,39 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+BASELINES = {
+    "uniform": ("uniform", "all tokens alike"),
+    "unigram": ("unigram", "how often each occurs"),
+    "bigram": ("bigram", "which follows which"),
+    "xz": ("xz alone", "xz -9, which starts cold"),
+    "xz_trained": ("xz trained", "xz -9 that has seen training text"),
+    "floor": ("floor", "entropy of the source"),
+}
+"""Name in `data.json` → how it is called where it is shown, and what it is (`lab.data.baselines`)."""
+NO_RIVALS = ("xz", "floor")
+"""Those that no model is measured by: xz alone has read nothing of what the model learned from, and what lies below the
+entropy of a source is chance."""
+
+
+def label_of(baseline: str) -> str:
+    """How a baseline is called where it is shown.
+
+    >>> label_of("xz")
+    'xz alone'
+    """
+    return BASELINES[baseline][0] if baseline in BASELINES else baseline
+
+
+def with_missing(baselines: Mapping[str, float]) -> dict[str, float | None]:
+    """The same, and None for what runs of earlier versions didn't measure beside xz alone."""
+    missing = {"xz_trained": None} if "xz" in baselines and "xz_trained" not in baselines else {}
+    return {**baselines, **missing}
+
+
 def baselines_of(data: Any, unit: str = "nats_per_token") -> dict[str, float]:
     """Losses to compare with from `data.json`, by name, worst first; `unit`: `nats_per_token` or `bits_per_byte`.
 
-    Names: uniform, unigram, bigram, xz, and floor for a corpus whose entropy is known (`lab.data.baselines`).
+    Names: those of `BASELINES`, as far as they are known.
     """
     found = as_mapping(dig(data, "baselines", unit))
     known = {name: float(value) for name, value in found.items() if is_number(value)}

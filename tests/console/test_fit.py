@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from lab.console.fit import data_line, opening_of
+from lab.console.fit import data_line, opening_of, scoreboard
 
 
 def data(text: str) -> SimpleNamespace:
@@ -48,3 +50,19 @@ def test_what_is_held_out_and_validated_on_is_said() -> None:
     facts["corpus"] = {"name": "text"}
     facts["validation"] = {"tokens": 999}
     assert data_line(facts).endswith("validated on 999 tokens of it")
+
+
+def test_the_tick_is_for_xz_that_has_seen_the_training_text() -> None:
+    losses = {"val/loss": 1.0, "val/bits_per_byte": 1.5}
+
+    def row(baselines: dict[str, float], name: str) -> str:
+        console = Console(width=100, record=True, file=io.StringIO())
+        console.print(scoreboard(losses, {"nats_per_token": {}, "bits_per_byte": baselines}))
+        return next(line for line in console.export_text().splitlines() if line.startswith(name))
+
+    both = {"xz": 1.7, "xz_trained": 1.4}
+    assert not set("✓✗") & set(row(both, "xz alone"))
+    assert "✗" in row(both, "xz trained")
+    assert "✓" in row({"xz": 1.7, "xz_trained": 1.6}, "xz trained")
+    assert "n/a" in row({"xz": 1.7}, "xz trained")  # of a run of an earlier version
+    assert not set("✓✗") & set(row({"xz": 1.7}, "xz trained"))

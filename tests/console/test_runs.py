@@ -127,7 +127,7 @@ def test_the_page_of_a_run(root: Path) -> None:
         "9.000 → 1.400",
         "lowest 1.900 (step 1900)",
         "uniform 7.600 ✓, bigram 2.000 ✓",
-        "xz 1.700",
+        "xz alone 1.700, xz trained",
         "step 1000 (best), step 2000 (last); 6 kB",
         "step-00001500.ckpt: its .json is missing",
         "step 2000: checkpoint",

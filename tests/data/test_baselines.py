@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import lzma
 import math
+import shutil
+import subprocess
 from collections import Counter
 from itertools import pairwise
 
@@ -105,7 +107,7 @@ def test_text_baselines_in_both_units() -> None:
     table = [b"a", b"b", b"cc", b"ddd", b"<end>"]
     found = text_baselines(tokens[:30_000], tokens[30_000:], lengths, lambda ids: b"".join(table[i] for i in ids))
     nats, bits = found["nats_per_token"], found["bits_per_byte"]
-    assert set(nats) == set(bits) == {"uniform", "unigram", "bigram", "xz"}
+    assert set(nats) == set(bits) == {"uniform", "unigram", "bigram", "xz", "xz_trained"}
     bytes_per_token = lengths[tokens[30_001:]].mean()
     for name in nats:
         assert bits[name] == pytest.approx(nats[name] / math.log(2) / bytes_per_token, rel=1e-3)
@@ -113,6 +115,41 @@ def test_text_baselines_in_both_units() -> None:
     assert found["method"]["xz_bytes"] == len(text)
     assert bits["xz"] == pytest.approx(xz_bits_per_byte(text))
     assert found["windows"] == pytest.approx(nats["xz"])  # shorter than one window
+
+
+def test_xz_that_has_seen_the_training_text_is_the_command_on_both_less_the_command_on_one() -> None:
+    xz = shutil.which("xz")
+    if xz is None:
+        pytest.skip("no command xz: install xz-utils")
+    draw = np.random.default_rng(3)
+    words = [draw.integers(97, 123, 8, dtype=np.uint8).tobytes() for _ in range(300)]
+    train, val = (b" ".join(words[i] for i in draw.integers(300, size=n)) for n in (20_000, 4_000))
+
+    def size(text: bytes) -> int:
+        return len(subprocess.run([xz, "-9", "--stdout"], input=text, stdout=subprocess.PIPE, check=True).stdout)
+
+    def decode(ids: np.ndarray) -> bytes:
+        return ids.astype(np.uint8).tobytes()
+
+    found = text_baselines(*(np.frombuffer(t, dtype=np.uint8) for t in (train, val)), np.ones(256, dtype=int), decode)
+    bits = found["bits_per_byte"]
+    assert bits["xz"] == pytest.approx(8 * size(val) / len(val), rel=0.01)
+    assert bits["xz_trained"] == pytest.approx(8 * (size(train + val) - size(train)) / len(val), rel=0.01)
+    assert bits["xz_trained"] < 0.9 * bits["xz"]
+    assert (found["method"]["xz_seen_bytes"], found["method"]["xz_trained_bytes"]) == (len(train), len(val))
+
+
+def test_what_xz_is_given_is_the_end_of_one_text_and_the_beginning_of_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(baselines, "SEEN_BYTES", 100)
+    monkeypatch.setattr(baselines, "PACKED_BYTES", 50)
+    given: list[bytes] = []
+    monkeypatch.setattr(baselines, "xz_trained_bits_per_byte", lambda *texts: given.extend(texts) or 1.0)
+    lengths, table = np.array([1, 2, 0]), [b"a", b"bb", b"<end>"]
+    train, val = np.tile([0, 1, 2], 1000), np.tile([1, 2], 1000)
+    text_baselines(train, val, lengths, lambda ids: b"".join(table[i] for i in ids))
+    assert given == [b"abb" * 33, b"bb" * 25]
 
 
 def test_windows_do_not_see_what_repeats_beyond_them() -> None:

@@ -36,7 +36,7 @@ def test_it_begins_with_the_outcome(report: str) -> None:
     short = report.partition("## In short")[2].partition("## ")[0]
     assert "Completed, 400 of 400 steps" in report
     assert re.search(r"The validation loss ended at \*\*2\.0\d\d\*\* nats per token \(the lowest of the run\)", short)
-    assert "It is below uniform, unigram, bigram and xz, all known baselines." in short
+    assert "It is below uniform, unigram, bigram and xz alone, all known baselines." in short
     assert "The diagnosis found 1 problem, the worst: updates are large." in short
     assert "nan" not in re.findall(r"[a-z]+", report.lower())
 

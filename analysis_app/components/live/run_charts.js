@@ -16,6 +16,9 @@ const SMALL = [["train/lr", "Learning rate", "line"], ["train/grad_norm", "Gradi
 /** @type {[axis: Lab.Axis, text: string][]} */
 const AXES = [["step", "step"], ["tokens", "tokens"], ["time", "time"]];
 
+/** What baselines are called, where not as in data.json. @type {Record<string, string>} */
+const BASELINES = { xz: "xz alone", xz_trained: "xz trained" };
+
 /** @typedef {Pick<Lab.ChartOptions, "x" | "logX" | "logY" | "smoothing">} View */
 
 export class RunCharts {
@@ -89,7 +92,7 @@ export class RunCharts {
     if (forecast.n)
       series.push({ name: "forecast of the end", data: forecast, colour: "--lab-muted", style: "line" });
     const lines = Object.entries(baselines?.nats_per_token ?? {}).flatMap(([label, value]) =>
-      typeof value === "number" ? [{ value, label: `${label} ${fixed(value, 2)}` }] : []
+      typeof value === "number" ? [{ value, label: `${BASELINES[label] ?? label} ${fixed(value, 2)}` }] : []
     );
     /** @param {number} step */
     const place = (step) => data.place(step);

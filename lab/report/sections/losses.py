@@ -26,7 +26,7 @@ from lab.report.markup import code
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
 from lab.runs.events import Failed
-from lab.runs.facts import dig
+from lab.runs.facts import dig, label_of
 from lab.runs.seams import Seam, told_changes
 from lab.units import UNKNOWN, count
 
@@ -98,12 +98,14 @@ def draw(record: RunRecord, found: list[Spike], dark: bool) -> Figure:
     stretches = phases(record)
     named: list[tuple[float, float, str]] = []
     for before, phase in zip([None, *stretches], stretches, strict=False):
-        name = f"to {phase.level}" if phase.level else f"below {before.level}" if before else ""
+        name = f"below {label_of(before.level)}" if before and before.level else ""
+        name = f"to {label_of(phase.level)}" if phase.level else name
         named.append((phase.start, phase.end, name))
     return draw_loss(
         train.steps, train.values, trend=smooth(train).values, val=(record.val.steps, record.val.values),
         val_error=record.val_errors, val_name="val, subset" if record.val_metric != metrics.VAL_LOSS else "val",
-        baselines=record.baselines, phases=named, marks=sorted(marks), title=f"{record.name}: loss", dark=dark,
+        baselines={label_of(name): value for name, value in record.baselines.items()}, phases=named,
+        marks=sorted(marks), title=f"{record.name}: loss", dark=dark,
     )  # fmt: skip
 
 
@@ -121,7 +123,7 @@ def _phases(record: RunRecord) -> list[Block]:
     for phase in stretches:
         seen = record.facts.tokens(phase.end)
         tokens = UNKNOWN if seen is None else count(seen)
-        ended = f"below {phase.level}" if phase.level else "the run's end"
+        ended = f"below {label_of(phase.level)}" if phase.level else "the run's end"
         rows.append((f"{phase.start:,} to {phase.end:,}", phase.learned, ended, tokens))
     caption = "Phases of learning: between which baselines of the held-out text the training loss was"
     return [Table(("steps", "the model …", "until", "tokens by then"), rows, numbers=(0, 3), caption=caption)]
@@ -174,7 +176,7 @@ def _end(record: RunRecord) -> str:
     if last is None:
         return f"There was no validation; the training loss ended at about {loss(ended)}." if ended is not None else ""
     bits = record.final_bits
-    rivals = {name: value for name, value in record.baselines.items() if name != "floor"}
+    rivals = {label_of(name): value for name, value in record.baselines.items() if name != "floor"}
     beaten = [name for name, value in rivals.items() if last < value]
     missed = [name for name in rivals if name not in beaten]
     told = f"Validation ended at **{last:.3f}** nats per token (perplexity {math.exp(min(last, 50)):.3g}"

@@ -9,8 +9,8 @@ from lab.report.document import Block, Paragraph, Section, Table
 from lab.report.formatting import day, number, percent, plural
 from lab.report.markup import code
 from lab.report.run_record import RunRecord
-from lab.runs.facts import dig
-from lab.units import UNKNOWN, count
+from lab.runs.facts import dig, with_missing
+from lab.units import UNKNOWN, byte_count, count
 
 PARTS = {
     "positions": {"learned": "learned positions", "rope": "rotary positions", "none": "no positions"},
@@ -133,9 +133,22 @@ def _started(record: RunRecord) -> str:
 
 
 def _baselines(record: RunRecord) -> list[Block]:
-    told = {"uniform": "guessing evenly", "unigram": "knowing how common each token is", "xz": "`xz -9`"}
+    told = {"uniform": "guessing evenly", "unigram": "knowing how common each token is", "xz": "`xz -9` alone"}
     told |= {"bigram": "knowing the token before", "floor": "the entropy of the source"}
-    parts = [f"{told.get(name, name)} {value:.3f}" for name, value in record.baselines.items()]
+    told |= {"xz_trained": "`xz -9` that has seen training text"}
+    known = with_missing(record.baselines)
+    parts = [f"{told.get(name, name)} {UNKNOWN if value is None else f'{value:.3f}'}" for name, value in known.items()]
     if not parts:
         return []
-    return [Paragraph(f"Baselines on the held-out text, in nats per token: {', '.join(parts)}.")]
+    return [Paragraph(f"Baselines on the held-out text, in nats per token: {', '.join(parts)}.{_given(record)}")]
+
+
+def _given(record: RunRecord) -> str:
+    """What xz was given of the training text."""
+    seen, packed = (record.facts.of_data("baselines", "method", f"xz_{name}_bytes") for name in ("seen", "trained"))
+    if not seen or not packed:
+        return ""
+    return (
+        f" xz that has seen training text read the last {byte_count(seen)} of it before the first"
+        f" {byte_count(packed)} of the held-out text, which alone are counted."
+    )

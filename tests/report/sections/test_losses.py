@@ -20,9 +20,9 @@ FALL = np.array([curve(step, 400) for step in STEPS])
 def test_the_curve_in_sentences(record: RunRecord) -> None:
     text = text_in(losses(record))
     assert "guessing evenly (4.605), as expected of an untrained model." in text
-    assert "below uniform, unigram, bigram and xz." in text
+    assert "below uniform, unigram, bigram and xz alone." in text
     assert "Half of its fall was done by step" in text
-    assert "predicts the text better than `xz -9` compresses it" in text
+    assert "predicts the text better than `xz -9` packs it alone" in text
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_spikes_have_a_table(record: RunRecord) -> None:
 
 def test_the_picture_names_events_and_phases(record: RunRecord) -> None:
     words = {text.get_text().strip() for text in draw(record, loss_spikes(record), False).axes[0].texts}
-    assert "below xz" in words
+    assert "below xz alone" in words
     assert words & {"paused", "lr changed", "finding"}
 
 
