@@ -39,13 +39,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _is_one_vector(x: Tensor, weight: Tensor) -> bool:
     return (
-        x.numel() == x.shape[-1]
+        not torch.compiler.is_compiling()  # first: compiled code is to be bound to no shape for this
+        and not torch.is_grad_enabled()
+        and x.numel() == x.shape[-1]
         and weight.numel() >= LEAST_WEIGHTS
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
-        and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
     )
 
 
