@@ -232,7 +232,7 @@ class Live {
     if (!run || !status) return;
     this.#showHead();
     this.#charts.draw(this.#facts);
-    this.#numbers.show(data, status, this.#facts, this.#charts.view.smoothing);
+    this.#numbers.show(data, status, this.#facts);
     this.#events.show(data.events);
     this.#samples.show(data.standing(data.samples));
     const { commands, reason } = status.control;

@@ -14,10 +14,9 @@ export class CurrentNumbers {
    * @param {import("./run_data.js").RunData} data
    * @param {Lab.Status} status
    * @param {Lab.Facts} facts
-   * @param {number} smoothing
    */
-  show(data, status, facts, smoothing) {
-    const rows = [...losses(data, facts, smoothing), ...training(data, status, facts)];
+  show(data, status, facts) {
+    const rows = [...losses(data, facts), ...training(data, status, facts)];
     // Written in place: a tooltip that is being read would vanish with its element.
     if (!this.root.children.length)
       replace(this.root,
@@ -34,21 +33,21 @@ export class CurrentNumbers {
   }
 }
 
-/** @param {import("./run_data.js").RunData} data @param {Lab.Facts} facts @param {number} smoothing @returns {Row[]} */
-function losses(data, { bytes_per_token: perToken }, smoothing) {
+/** @param {import("./run_data.js").RunData} data @param {Lab.Facts} facts @returns {Row[]} */
+function losses(data, { bytes_per_token: perToken }) {
   const train = data.get("train/loss"), whole = data.latest("val/loss"), part = data.latest("val/subset_loss");
   const onPart = part && (whole?.step ?? -1) < part.step, val = onPart ? part : whole;
   const bits = data.latest(onPart ? "val/subset_bits_per_byte" : "val/bits_per_byte");
   const error = onPart ? `± ${fixed(data.latest("val/subset_loss_error")?.value)}, ` : "";
-  const smooth = train.n ? train.smoothed(smoothing)[train.n - 1] : NaN, known = Number.isFinite(smooth);
-  const own = known && perToken ? smooth / Math.LN2 / perToken : null;
+  const now = train.n ? train.y[train.n - 1] : NaN, known = Number.isFinite(now);
+  const own = known && perToken ? now / Math.LN2 / perToken : null;
   const [ends, low, high] = ["final_val_loss", "low", "high"].map((name) => data.latest(`forecast/${name}`)?.value);
   const forecast = low !== undefined && high !== undefined && low < high;
   return [
-    ["train loss", known ? fixed(smooth) : "no number", trend(train, smoothing), "train/loss"],
+    ["train loss", known ? fixed(now) : "no number", trend(train), "train/loss"],
     [onPart ? "val loss, subset" : "val loss", fixed(val?.value),
       val ? `${error}at step ${count(val.step)}` : "not measured yet", onPart ? "val/subset_loss" : "val/loss"],
-    ["perplexity", brief(Math.exp(val?.value ?? smooth)), val ? "of the validation text" : "of the training text",
+    ["perplexity", brief(Math.exp(val?.value ?? now)), val ? "of the validation text" : "of the training text",
       "val/perplexity"],
     ["bits per byte", brief(bits?.value ?? own), bits || !own ? "" : "of the training text", "val/bits_per_byte"],
     ["will end at", fixed(ends),
@@ -80,10 +79,14 @@ function training(data, status, { clip, memory_total: whole, parameters, corpus,
   ];
 }
 
-/** Against the average a tenth of the curve ago. @param {Lab.Series} series @param {number} smoothing */
-function trend(series, smoothing) {
-  const { n } = series, values = series.smoothed(smoothing), before = values[Math.floor(0.9 * (n - 1))];
-  const change = (values[n - 1] - before) / Math.abs(before);
+/** The last tenth of the curve against the tenth before, whatever the picture is smoothed by. @param {Lab.Series} series */
+function trend({ n, y }) {
+  const tenth = Math.floor(n / 10), now = mean(y.subarray(n - tenth)),
+    before = mean(y.subarray(n - 2 * tenth, n - tenth));
+  const change = (now - before) / Math.abs(before);
   if (n < 20 || !Number.isFinite(change)) return "";
   return Math.abs(change) < TREND ? "level" : change < 0 ? "▼ falling" : "▲ rising";
 }
+
+/** @param {Float32Array} values */
+const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;

@@ -342,6 +342,23 @@ def test_the_zoom_stays_while_steps_come_in_and_training_that_went_back_is_forgo
     assert watcher.rows() == 106
 
 
+def test_smoothing_changes_the_picture_and_no_number(watcher: Watcher, trainer: Trainer) -> None:
+    page = look(watcher, trainer)
+    trainer.steps(1, loss=3.25)
+    now = "[data-fact='train loss'] b"
+    watcher.wait(f"document.querySelector(\"{now}\").textContent === '3.250'")  # as it was measured
+    legend = page.locator(".lab-live-main .lab-chart-key").first
+    assert " smoothed 0.90" in str(legend.text_content())
+    averaged = legend.locator("b").text_content()
+    page.get_by_label("smoothing of the training loss").fill("0.75")
+    watcher.wait("document.querySelector('.lab-live-main .lab-chart-key').textContent.includes('smoothed 0.97')")
+    assert legend.locator("b").text_content() != averaged
+    assert page.text_content(now) == "3.250"
+    page.get_by_label("smoothing of the training loss").fill("0")
+    watcher.wait("document.querySelector('.lab-live-main .lab-chart-key b').textContent === '3.250'")
+    assert "smoothed" not in str(legend.text_content())
+
+
 def test_a_file_that_was_cut_is_read_again(watcher: Watcher, trainer: Trainer) -> None:
     look(watcher, trainer)
     lines = trainer.run.metrics_path.read_bytes().splitlines(keepends=True)

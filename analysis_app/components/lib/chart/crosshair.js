@@ -7,9 +7,12 @@ import { brief } from "../scale.js";
 import { font, stroke, textOfX } from "./axes.js";
 import { dot } from "./curves.js";
 
+/** Whether a moving average stands for it. @param {Lab.Curve} curve @param {number} smoothing */
+const isSmooth = ({ style }, smoothing) => style === "smooth" && smoothing > 0;
+
 /** What a curve shows at a point. @param {Lab.Curve} curve @param {number} i @param {number} smoothing */
-const valueAt = ({ data, style }, i, smoothing) =>
-  style === "smooth" && smoothing > 0 ? data.smoothed(smoothing)[i] : data.y[i];
+const valueAt = (curve, i, smoothing) =>
+  isSmooth(curve, smoothing) ? curve.data.smoothed(smoothing)[i] : curve.data.y[i];
 
 /**
  * @param {Lab.Context} context
@@ -96,7 +99,8 @@ export const legendOf = ({ series, unit, x, smoothing }, at) => [
     const i = at === null ? data.lastIndex : data.nearest(x, at);
     return h("span", { class: "lab-chart-key" },
       series.length > 1 ? h("i", { style: { background: `var(${colour})` } }) : null, name ? `${name} ` : "",
-      h("b", {}, i < 0 ? "n/a" : format(valueAt(curve, i, smoothing))));
+      h("b", {}, i < 0 ? "n/a" : format(valueAt(curve, i, smoothing))),
+      isSmooth(curve, smoothing) ? h("small", {}, ` smoothed ${smoothing.toFixed(2)}`) : null);
   }),
   unit ? h("small", {}, unit) : null,
 ];
