@@ -237,8 +237,9 @@ class Live {
     this.#samples.show(data.standing(data.samples));
     const { commands, reason } = status.control;
     this.#samples.can(commands.includes("sample"), reason ?? "this run is not training");
-    Object.assign(this.root.dataset, { run, rows: data.get("train/loss").n, state: "ready", status: status.state,
-      last: data.latest("train/loss")?.step ?? "" });
+    const source = `${run} @ ${status.step ?? "?"}, as of ${new Date(flow.heardAt).toLocaleString("en-GB")}`;
+    Object.assign(this.root.dataset, { source, run, rows: data.get("train/loss").n, state: "ready",
+      status: status.state, last: data.latest("train/loss")?.step ?? "" });
   }
 
   #showHead() {

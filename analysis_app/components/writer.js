@@ -5,7 +5,7 @@ import { onTheme, worn } from "./lib/colour.js";
 import { count, fixed, h, hideTip, percent, replace, showTip } from "./lib/dom.js";
 import { numbersOf } from "./lib/export.js";
 import { bodyOf, part } from "./lib/panel.js";
-import { asked, currentText, on, option, select, setOption, state } from "./lib/store.js";
+import { asked, contentOf, currentText, on, option, select, setOption, sourceOf, state } from "./lib/store.js";
 
 /** @type {[name: string, text: string, min: number, max: number, step: number, value: number][]} */
 const SETTINGS = [
@@ -19,7 +19,7 @@ const SETTINGS = [
 /** @typedef {Lab.Written & { text: string }} Token */
 /**
  * One side of what is written: A, or B where something is compared.
- * @typedef {{ node: HTMLElement, run: string | null, step: number | null, text: HTMLElement, foot: HTMLElement,
+ * @typedef {{ node: HTMLElement, run: string | null, step: number | null, content: string, text: HTMLElement, foot: HTMLElement,
  *   prompt: string, notes: string, first: number | null, tokens: Token[] }} Side
  */
 /** @typedef {{ on: Side, kept: Token[] }} Branch written anew from `kept`, on its own side alone */
@@ -87,8 +87,11 @@ class Writer {
   /** What stands there may be of another selection by now. */
   #age() {
     const [side] = this.#sides, { run, step } = state.selection, sameText = side?.prompt === currentText();
-    this.badge.textContent = side && !(side.run === run && side.step === step && sameText)
-      ? `written by step ${side.step ?? "?"} of ${side.run}${sameText ? "" : ", from another text"}`
+    const replaced = this.#sides.some((one) => one.content !== contentOf(one));
+    this.badge.textContent = side && !(side.run === run && side.step === step && sameText && !replaced)
+      ? `written by step ${side.step ?? "?"} of ${side.run}${sameText ? "" : ", from another text"}${
+        replaced ? "; its weights are others by now" : ""
+      }`
       : "";
   }
 
@@ -105,6 +108,9 @@ class Writer {
     if (branch) this.#sides[this.#sides.indexOf(branch.on)] = fresh[0];
     else this.#sides = fresh;
     fresh.forEach((side) => replace(side.text));
+    this.root.dataset.source = `${[...new Set(this.#sides.map(sourceOf))].join(" and ")}, as of ${
+      new Date().toLocaleString("en-GB")
+    }`;
     replace(this.#columns, ...this.#sides.map((side) => side.node));
     this.#age();
     // One after the other: they share the cores.
@@ -218,7 +224,8 @@ function sidesOf() {
     const foot = h("p", { class: "lab-note lab-foot", role: "status" });
     const node = h("div", { class: "lab-column", data: { side } },
       h("h3", {}, compare ? `${side.toUpperCase()}: ${name}` : name), text, foot);
-    return { node, run, step, text, foot, prompt, notes: "", first: null, tokens: [] };
+    return { node, run, step, content: contentOf({ run, step }), text, foot, prompt, notes: "", first: null,
+      tokens: [] };
   });
 }
 

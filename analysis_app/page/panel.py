@@ -22,7 +22,8 @@ _TEMPLATE = """
 """
 _HEADER = """
 <header>
-  <div class="lab-title"><h2 id="{name}-title">{title}</h2><span class="lab-badge" role="status"></span></div>
+  <div class="lab-title"><h2 id="{name}-title">{title}</h2><span class="lab-badge" role="status"></span>
+  <small class="lab-source"></small></div>
   <div class="lab-actions"></div>
   <p class="lab-help">{help}</p>
 </header>

@@ -130,7 +130,7 @@ async function json(root, title) {
 
 /** The panel's copy with a line under it that says whose numbers these are. @param {HTMLElement} root */
 function figure(root) {
-  const foot = h("p", { class: "lab-note lab-figure-foot" }, whose());
+  const foot = h("p", { class: "lab-note lab-figure-foot" }, whose(root));
   root.append(foot);
   try {
     return standalone(root);
@@ -139,19 +139,26 @@ function figure(root) {
   }
 }
 
-function whose() {
-  const { run, step, compare, layer, head } = state.selection, model = state.info?.model;
-  const parts = [`run ${run}`, step === null ? null : `step ${count(step)}`,
-    compare ? `compared with ${compare}` : null, model ? `layer ${layer}, head ${head}` : null,
-    model ? `“${clip(currentText().replaceAll("\n", "⏎"), 90)}”` : null];
+/** What the panel says of its source, and how it is looked at. @param {Element} root */
+function whose(root) {
+  const { run, compare, layer, head } = state.selection, source = sourceOfPanel(root), model = state.info?.model;
+  if (source && state.selection.tab === "live") return source;
+  const parts = [source ?? `run ${run}`, compare ? `compared with ${compare}` : null,
+    model ? `layer ${layer}, head ${head}` : null, model ? `“${clip(currentText().replaceAll("\n", "⏎"), 90)}”` : null];
   return parts.filter(Boolean).join(" · ");
+}
+
+/** @param {Element} root */
+function sourceOfPanel(root) {
+  const said = root.closest("[data-source]");
+  return said instanceof HTMLElement ? said.dataset.source ?? null : null;
 }
 
 /** @param {Element} root @param {string} title */
 function numbers(root, title) {
   const { tab: _, ...selection } = state.selection;
-  return { figure: title, selection: { ...selection, text: currentText() }, address: window.location.href,
-    exported: new Date().toISOString(), numbers: shownBy(root) };
+  return { figure: title, source: sourceOfPanel(root), selection: { ...selection, text: currentText() },
+    address: window.location.href, exported: new Date().toISOString(), numbers: shownBy(root) };
 }
 
 /** What the panel says; of one that says nothing, its charts. @param {Element} root */

@@ -10,7 +10,7 @@ import { messageOf, Refused } from "./client.js";
 import { onTheme } from "./colour.js";
 import { h, replace } from "./dom.js";
 import { numbersOf } from "./export.js";
-import { ask, asked, contentOf, on, state } from "./store.js";
+import { ask, asked, contentOf, on, sourceOf, state } from "./store.js";
 
 const PATIENCE = 200;
 
@@ -44,6 +44,7 @@ class Panel {
     this.body = part(this.root, ".lab-body");
     this.message = part(this.root, ".lab-message");
     this.badge = part(this.root, ".lab-badge");
+    this.source = this.root.querySelector(".lab-source");
     numbersOf(this.root, () => (view.numbers ? view.numbers() : this.#exported));
     on((changed) => this.#follow(changed));
     onTheme(this.redraw);
@@ -112,6 +113,7 @@ class Panel {
         asked: { ...content, packed: undefined }, answer: answers[i] })
       );
       this.#wear("ready");
+      this.#say(questions);
       this.#answers = answers;
       if (this.view.show) this.view.show(...answers);
       else this.redraw();
@@ -131,6 +133,14 @@ class Panel {
     this.#running?.abort();
     this.#running = null;
     return ++this.#asking;
+  }
+
+  /** Which run, step and hash the picture is of, and when it was asked for. @param {Lab.Question[]} questions */
+  #say(questions) {
+    const whose = [...new Set(questions.map(([, body]) => sourceOf(body)))].join(" and "), now = new Date();
+    if (!whose) return;
+    this.root.dataset.source = `${whose}, as of ${now.toLocaleString("en-GB")}`;
+    if (this.source) this.source.textContent = `${whose}, as of ${now.toLocaleTimeString("en-GB")}`;
   }
 
   // ---------------------------------------------------------------- the states
@@ -186,6 +196,10 @@ class Panel {
   #wear(name, text = "", extra = null) {
     this.root.dataset.state = name;
     this.badge.textContent = name === "stale" ? text : "";
+    if (!["ready", "stale"].includes(name)) {
+      this.source?.replaceChildren();
+      delete this.root.dataset.source;
+    }
     replace(this.message, name === "stale" || name === "ready" ? null : text, extra);
     if (name !== "ready") this.root.setAttribute("aria-busy", String(name === "loading" || name === "stale"));
     else this.root.removeAttribute("aria-busy");

@@ -161,6 +161,19 @@ export function contentOf({ run = null, step = null }) {
   return rows.find((row) => row.step === step && !row.problem)?.sha256 ?? "";
 }
 
+/**
+ * From what an answer is, in words: the run, the step and the hash of its weights; how many there are where it is of
+ * all of them; of several runs how far each was.
+ * @param {{ run?: string | null, step?: number | null, runs?: string[] }} asked
+ */
+export function sourceOf({ run = null, step = null, runs = [] }) {
+  const of = (/** @type {string} */ name) => state.info?.runs.find((one) => one.name === name)?.step ?? "?";
+  if (runs.length) return runs.map((name) => `${name} @ ${of(name)}`).join(", ");
+  const rows = weightsOf(run).filter((row) => !row.problem), row = rows.find((one) => one.step === step);
+  if (row) return `${run} @ ${step}, ${row.sha256.slice(0, 8)}`;
+  return rows.length ? `${run}, ${rows.length} weights up to step ${rows[rows.length - 1].step ?? "?"}` : `${run}`;
+}
+
 // ---------------------------------------------------------------- what is pushed
 
 /** @type {Map<string, () => void>} the runs that are followed, and how to end it */

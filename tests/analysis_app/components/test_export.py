@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from analysis_app.analyses.attention import attention
 from analysis_app.analyses.predictions import predictions
 from analysis_app.library import Library
 from analysis_app.page.tabs import TABS
-from tests.analysis_app.conftest import MARKUP, Person
+from tests.analysis_app.conftest import MARKUP, STEPS, Person
 
 pytestmark = pytest.mark.browser
 
@@ -38,6 +39,11 @@ def test_the_numbers_are_those_of_the_analysis(person: Person, library: Library)
     person.open("attention", text=quote("the cat sat"), layer=1)
     person.panel("heatmap")
     found: dict[str, Any] = json.loads(export(person, "heatmap", "json").read_text())
+    sha256 = next(row.sha256 for row in library.weights("tiny") if row.step == STEPS)
+    assert re.fullmatch(rf"tiny @ {STEPS}, {sha256[:8]}, as of [\d/]+, [\d:]+", found["source"])
+    shown = str(person.page.text_content('[data-panel="heatmap"] .lab-source'))
+    assert shown.startswith(f"tiny @ {STEPS}, {sha256[:8]}, as of ")
+    assert found["source"] in export(person, "heatmap", "html").read_text()
     assert found["selection"]["run"] == "tiny"
     assert found["selection"]["layer"] == 1
     assert "tab=attention" in found["address"] or "layer=1" in found["address"]
@@ -90,7 +96,7 @@ def test_the_page_opens_alone_and_asks_for_nothing(person: Person, browser: Any,
     assert page.text_content("h2") == "Loss of each token"
     body = str(page.text_content("section"))
     assert f"{expected['mean_loss']:.3f} nats" in body
-    assert "run tiny · step 12" in body
+    assert "tiny @ 12, " in body
     assert page.locator("button, select, script:not(#numbers), img:not([src^='data:']), i:text('sat')").count() == 0
     numbers = json.loads(str(page.text_content("#numbers")))
     assert numbers["numbers"][0]["answer"]["loss"] == pytest.approx(expected["loss"].tolist(), abs=1e-6)

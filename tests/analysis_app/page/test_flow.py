@@ -100,6 +100,8 @@ def test_a_snapshot_that_is_rewritten_is_drawn_anew(visitor: Person, folder: Pat
             write_json(made, (read_json(facts[8]) or {}) | {"step": 2})
         made.replace(path)
     visitor.wait(f"document.querySelector('{mean}')?.textContent !== '{before}'")
+    sha256 = (read_json(facts[8]) or {})["sha256"]
+    assert f"tiny @ 2, {sha256[:8]}" in str(page.text_content('[data-panel="loss_text"] .lab-source'))
     for path, content in zip((of[2], facts[2]), kept, strict=True):
         path.with_name(".tmp-made").write_bytes(content)
         path.with_name(".tmp-made").replace(path)
