@@ -11,6 +11,7 @@ from pydantic import Field
 from analysis_app.analyses.curves import curve
 from analysis_app.analyses.declaration import Answer, PackedRequest, analysis
 from analysis_app.library import Library
+from analysis_app.library.cursor import read_history
 from lab.model import GPTConfig, count_parameters, flops_per_token
 from lab.runs import MetricsHistory, Run, metrics
 from lab.runs.aligned_losses import compare_losses
@@ -31,6 +32,8 @@ def overlay(
 ) -> Answer:
     """One metric of several runs over steps, tokens, minutes and FLOPs, and the settings that differ between them.
 
+    From the `cursor` of a run a WebSocket goes on where its curve ends (`analysis_app.server.websocket`).
+
     Raises `NotFoundError` for a run that is not there, `ValueError` for too many or none.
     """
     names = list(dict.fromkeys(runs))
@@ -39,7 +42,8 @@ def overlay(
     if (declared := describe(metric)) is None:
         raise ValueError(f"there is no metric {metric[:60]!r}; there are {', '.join(METRICS)}")
     found = {run.name: run for run in (library.trained(name, "it has no training curves") for name in names)}
-    histories = {name: run.metrics() for name, run in found.items()}
+    read = {name: read_history(run) for name, run in found.items()}
+    histories = {name: history for name, (history, _) in read.items()}
     comparison = compare_losses(histories, "tokens")
     known = {name for history in histories.values() for name in history.names() if name in METRICS}
     return {
@@ -48,7 +52,10 @@ def overlay(
         "how_to_read": declared.how_to_read,
         "metrics": [name for name in METRICS if name in known],  # of all of the runs together, explained by the lab
         "common_tokens": comparison.at,  # the most that all of them have seen
-        "runs": [_line(run, histories[name], metric, comparison.values[name]) for name, run in found.items()],
+        "runs": [
+            {**_line(run, histories[name], metric, comparison.values[name]), "cursor": str(read[name][1])}
+            for name, run in found.items()
+        ],
         "differences": differences(found),
     }
 

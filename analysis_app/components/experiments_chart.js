@@ -1,15 +1,18 @@
 // One metric of the chosen runs over steps, tokens, training time or FLOPs. A click on a curve, such as on a spike,
 // shows the batch that the step learned from.
 
+import { analysis } from "./lib/answers.js";
 import { lineChart } from "./lib/chart.js";
 import { chosenBatch, colourOf, METRIC, request, showBatch, swatchOf } from "./lib/chosen_runs.js";
 import { choice, fixed, h, replace, short, tick } from "./lib/dom.js";
+import { flow } from "./lib/flow.js";
 import { actionsOf, panel } from "./lib/panel.js";
-import { seriesOf } from "./lib/series.js";
+import { Series, seriesOf } from "./lib/series.js";
 import { option, setOption, state } from "./lib/store.js";
 
 const AXES = { step: "steps", tokens: "tokens", time: "training time", flops: "FLOPs" };
 const SMOOTH = "0.6";
+const GROWN_MS = 400; // between two pictures of curves that grow
 const SHARP = 5; // pixels within which a click means the point nearest to it, which may be a spike of one step
 
 const axis = () => /** @type {keyof typeof AXES} */ (option("axis", "step", (name) => name in AXES));
@@ -26,6 +29,9 @@ class OverlayChart {
   #chart = null;
   #offered = ""; // the metrics that can be chosen
   #mouse = 0;
+  #waiting = false; // for the next picture
+  /** @type {Map<string, Curve>} by run */
+  #curves = new Map();
   #place = h("div");
   #notes = h("p", { class: "lab-note" });
   #losses = h("div", { class: "lab-chips" });
@@ -35,8 +41,16 @@ class OverlayChart {
     this.panel = panel(element, {
       anyModel: true,
       request,
-      show: (overlay) => {
+      ask: (kind, body) => {
+        this.#curves.forEach((curve) => curve.end());
+        this.#curves = new Map(
+          body.runs.map((/** @type {string} */ run) => [run, new Curve(run, () => this.#grown())]),
+        );
+        return analysis(kind, body);
+      },
+      show: (/** @type {Lab.OverlayView} */ overlay) => {
         this.#overlay = overlay;
+        overlay.runs.forEach((line) => this.#curves.get(line.name)?.begin(line, overlay.metric));
         this.#offer(actionsOf(element), overlay);
         this.#draw(overlay);
       },
@@ -51,6 +65,16 @@ class OverlayChart {
       });
     }
     replace(this.panel.body, this.#losses, this.#place, this.#notes);
+  }
+
+  /** Rows come faster than a screen shows pictures. */
+  #grown() {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    window.setTimeout(() => {
+      this.#waiting = false;
+      if (this.#overlay && this.panel.root.offsetParent) this.#draw(this.#overlay);
+    }, GROWN_MS);
   }
 
   /** @param {HTMLElement} place @param {Lab.OverlayView} overlay */
@@ -74,12 +98,13 @@ class OverlayChart {
   /** @param {Lab.OverlayView} overlay */
   #draw(overlay) {
     const by = axis(),
-      usable = overlay.runs.filter((run) => run.curve.value.data.length && (by !== "flops" || run.flops_per_token));
+      usable = overlay.runs.filter((run) => this.#seriesOf(run).n && (by !== "flops" || run.flops_per_token));
     /** @type {Lab.Curve[]} */
-    const series = usable.map(({ name, curve, flops_per_token: flops }) => ({ name, colour: colourOf(name),
-      data: seriesOf(curve, by === "flops" ? flops ?? 1 : 1),
-      style: curve.value.data.length > 120 ? "smooth" : "line" })
-    );
+    const series = usable.map((run) => {
+      const data = this.#seriesOf(run);
+      return { name: run.name, colour: colourOf(run.name), data: by === "flops" ? inFlops(data, run) : data,
+        style: data.n > 120 ? "smooth" : "line" };
+    });
     const mine = series.find(({ name }) => name === state.selection.run)?.data, batch = chosenBatch();
     const x = by === "flops" ? "tokens" : by;
     const cursor = mine && Number.isFinite(batch) ? mine.x(x)[mine.nearest("step", batch)] ?? null : null;
@@ -92,8 +117,12 @@ class OverlayChart {
     this.#notes.textContent = [overlay.how_to_read,
       ...missing.map(({ name, problem }) => `${name}: ${problem ?? "not on this axis"}`)].join(" · ");
     replace(this.#losses, ...lossesOf(overlay));
-    Object.assign(this.panel.root.dataset, { runs: usable.map((run) => run.name).join(","), axis: by });
+    const last = series.map(({ data }) => data.last()?.step ?? "").join();
+    Object.assign(this.panel.root.dataset, { runs: usable.map((run) => run.name).join(","), axis: by, last });
   }
+
+  /** @param {Lab.RunLine} run */
+  #seriesOf = ({ name, curve }) => this.#curves.get(name)?.series ?? seriesOf(curve);
 
   /** The point nearest to the mouse. @param {number} at on x */
   #pick = (at) => {
@@ -114,6 +143,55 @@ class OverlayChart {
     if (best) showBatch(best.name, best.step);
   };
 }
+
+/** The metric of one run: as it was answered, and what comes in from there on. */
+class Curve {
+  /** @type {import("./lib/series.js").Series | null} */
+  series = null;
+  #metric = "";
+  /** @type {((metric: string) => void)[]} what came before the answer did */
+  #early = [];
+
+  /** @param {string} run @param {() => void} grown */
+  constructor(run, grown) {
+    /** @param {(metric: string) => void} act */
+    const take = (act) => {
+      if (!this.series) return void this.#early.push(act);
+      act(this.#metric);
+      grown();
+    };
+    /** @type {Lab.MessageHandlers} */
+    this.handlers = {
+      metrics: ({ columns }) => take((metric) => this.#add(columns, metric)),
+      rewind: ({ step }) => take(() => this.series?.rewind(step)),
+    };
+    this.end = flow.follow(run, null, this.handlers);
+  }
+
+  /** @param {Lab.RunLine} line @param {string} metric */
+  begin({ name, curve, cursor }, metric) {
+    if (this.series) return;
+    [this.series, this.#metric] = [seriesOf(curve), metric];
+    this.#early.splice(0).forEach((act) => act(metric));
+    const before = this.end;
+    this.end = flow.follow(name, cursor, this.handlers);
+    before();
+  }
+
+  /** Rows beyond the end: some may be told twice. @param {Lab.Columns} columns @param {string} metric */
+  #add({ step = [], tokens = [], time = [], ...columns }, metric) {
+    const series = this.series, values = columns[metric] ?? [];
+    if (!series) return;
+    for (let i = 0, end = series.x("step")[series.n - 1] ?? -1; i < step.length; i++) {
+      const value = values[i];
+      if (step[i] > end && typeof value === "number") series.push(step[i], tokens[i], time[i], value);
+    }
+  }
+}
+
+/** The same over what each token costs. @param {import("./lib/series.js").Series} data @param {Lab.RunLine} run */
+const inFlops = (data, { flops_per_token: each }) =>
+  Series.from(data.x("step"), data.y, { tokens: data.x("tokens").map((n) => n * (each ?? 1)), time: data.x("time") });
 
 /** Where all are comparable: after as many tokens each. @param {Lab.OverlayView} overlay */
 function lossesOf({ common_tokens: tokens, metric, runs }) {

@@ -3,15 +3,21 @@
 import { request, swatchOf } from "./lib/chosen_runs.js";
 import { clip, count, fixed, h, replace, short } from "./lib/dom.js";
 import { panel } from "./lib/panel.js";
+import { state } from "./lib/store.js";
 
 const LONGEST = 60;
 
 /** @param {Element} element */
 export function mount(element) {
-  const found = panel(element, { anyModel: true, request, show });
+  /** @type {Lab.OverlayView | null} */
+  let shown = null;
+  const found = panel(element, { anyModel: true, request, show, update: (changed) => {
+    if (changed.has("runs") && shown) show(shown);
+  } });
 
   /** @param {Lab.OverlayView} overlay */
-  function show({ runs, differences }) {
+  function show(overlay) {
+    const { runs, differences } = shown = overlay;
     const head = h("tr", {}, h("th", { scope: "col" }, ""),
       ...runs.map(({ name }) => h("th", { scope: "col" }, swatchOf(name), name)));
     const rows = differences.map((row) => settingRow(row, runs));
@@ -32,7 +38,9 @@ export function mount(element) {
 function factRows(runs) {
   /** @param {string} text @param {(run: Lab.RunLine) => string} of */
   const fact = (text, of) =>
-    h("tr", { class: "lab-fact" }, h("th", { scope: "row" }, text), ...runs.map((run) => h("td", {}, of(run))));
+    h("tr", { class: "lab-fact" }, h("th", { scope: "row" }, text), ...runs.map((run) =>
+      h("td", {}, of({ ...run, ...state.info?.runs.find(({ name }) => name === run.name) }))
+    ));
   return [
     fact("parameters", (run) => short(run.parameters)),
     fact("steps done", (run) => count(run.step)),

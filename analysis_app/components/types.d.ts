@@ -9,7 +9,7 @@ declare namespace Lab {
   type Hover = { layer?: number | null; head?: number | null; token?: number | null; key?: number | null };
   /** `kind`: "run", or "folder" for a published model. */
   type Run = { name: string; kind: string; state: string; step: number | null; total_steps: number | null;
-    tokens: number | null; losses: Record<string, number | null> };
+    tokens: number | null; losses: Record<string, number | null>; minutes: number | null };
   type Weights = { file: string; step: number | null; kind: string; tokens: number | null; train_loss: number | null;
     val_loss: number | null; val_subset_loss?: number | null; probe_loss: number | null; wall: number | null;
     size: number; sha256: string; aliases: string[]; problem: string | null };
@@ -24,7 +24,7 @@ declare namespace Lab {
   type FailedStart = { run: string; wall: number; reason: string; log: string[] };
   /**
    * Names of what changed: fields of the selection, "hover", "lock", "info", "opening", "option", "notes"; and what is
-   * pushed: "runs", "weights", "link".
+   * pushed: "runs", "weights", "link", "anew".
    */
   type Changed = Set<string>;
 
@@ -155,7 +155,7 @@ declare namespace Lab {
   /** A run among others: at_common: losses where all have seen as many tokens; problem: what of it is missing. */
   type RunLine = { name: string; state: string; step: number | null; tokens: number | null; minutes: number | null;
     parameters: number | null; flops_per_token: number | null; at_common: Record<string, number | null>;
-    curve: CurveColumns; problem: string | null };
+    curve: CurveColumns; problem: string | null; cursor: string };
   type OverlayView = { metric: string; unit: string; how_to_read: string; metrics: string[];
     common_tokens: number | null; runs: RunLine[]; differences: [setting: string, values: Record<string, string>][] };
   type BrokenCurves = Record<string, [steps: number[], values: number[]]>;

@@ -18,6 +18,7 @@ from analysis_app.library.result_cache import ResultCache
 from lab.loading import find_weights, list_weights, load
 from lab.runs import Run, metrics, open_run
 from lab.runs.checkpoints import CHECKPOINT_SUFFIX, SNAPSHOT_SUFFIX, CheckpointInfo, read_facts, step_path
+from lab.runs.facts import as_number
 from lab.runs.paths import NEWEST, check_name
 from lab.runs.run import last_started, run_directories
 from lab.runs.status import ACTIVE_STATES
@@ -50,6 +51,7 @@ class RunSummary:
     total_steps: int | None = None
     tokens: int | None = None
     losses: dict[str, float | None] = field(default_factory=dict)
+    minutes: float | None = None  # of training, without pauses
 
 
 @dataclass(frozen=True)
@@ -237,4 +239,7 @@ def _summary(run: Run) -> tuple[float, RunSummary]:
     started = last_started(run, status)
     if not _is_name(run.name):  # seen, but never opened: its name could be anything
         return started, RunSummary(run.name, "run", "broken")
-    return started, RunSummary(run.name, "run", status.state, status.step, status.total_steps, status.tokens, losses)
+    seconds = as_number(status.details.get("training_seconds"))
+    minutes = None if seconds is None else seconds / 60
+    far = (status.step, status.total_steps, status.tokens)
+    return started, RunSummary(run.name, "run", status.state, *far, losses, minutes)

@@ -2,7 +2,7 @@
 
 Of a run the server sends JSON objects, each with its name as `run`:
 
-    {"type": "hello", "run", "format": 1, "status": {…}, "facts": {…}, "reset": true|false, "cursor"}
+    {"type": "hello", "run", "format": 1, "status": {…}, "facts": {…}, "reset": true|false, "anew": …, "cursor"}
     {"type": "weights", "weights": […], "steps": […]}    after the hello, and whenever a file of them has changed
     {"type": "metrics", "columns": {"step": […], "tokens": […], "time": […], "train/loss": […|null], …}, "cursor"}
     {"type": "rewind", "step": s, "cursor"}      training went back: forget every row of a step > s
@@ -16,9 +16,9 @@ Of a run the server sends JSON objects, each with its name as `run`:
 eta_seconds, elapsed_seconds, losses, heartbeat_age, since, lr_scale, control, checkpoint, resume, …), `facts` is
 `run_facts` of the same module, `weights` the rows of `GET /api/runs/{name}/checkpoints`, `steps` those that can be
 opened. `reset` in a hello: forget all rows, events and samples, they come again from the first. It is true when no
-cursor was given. A hello comes once more on an open connection: with `reset` when a file turns out to be another one
-than was read (truncated, replaced), without it when the facts are new (the run has begun, or goes on in another
-process).
+cursor was given. A hello comes once more on an open connection: with `reset` and `anew` when a file turns out to be
+another one than was read (truncated, replaced), without them when the facts are new (the run has begun, or goes on in
+another process).
 
 Rows are merged by step: the validation of a step comes in a line of its own, perhaps in a later message, so a value
 that is null here adds nothing and takes nothing away. A long history comes in messages of some 20,000 rows.
@@ -52,8 +52,8 @@ from pydantic import Field
 
 from analysis_app.analyses.declaration import Request
 from analysis_app.library import Library
+from analysis_app.library.cursor import Place
 from analysis_app.steering.control import find_run
-from analysis_app.steering.cursor import Place
 from analysis_app.steering.folder import Folder
 from analysis_app.steering.follow import Feed, Feeds
 from analysis_app.steering.launch import Launcher
@@ -160,7 +160,7 @@ class _Client:
         said = ""
         while True:
             try:
-                await self.send_changes(name, cursor)
+                await self.send_changes(name, cursor, anew=bool(said))
             except TimeoutError as error:  # the client does not read
                 return self._break(error)
             except (ValueError, OSError) as error:
@@ -176,7 +176,7 @@ class _Client:
         if not self._broken.done():
             self._broken.set_exception(error)
 
-    async def send_changes(self, name: str, cursor: str | None) -> None:
+    async def send_changes(self, name: str, cursor: str | None, *, anew: bool = False) -> None:
         """Send a run's state and what comes after the cursor; of the rows nothing where it is None.
 
         Raises `ValueError` for a run or a cursor that cannot be, `OSError` for a file that cannot be read.
@@ -184,7 +184,7 @@ class _Client:
         place = Place.read(cursor or "")
         run = await asyncio.to_thread(self._find, name)
         async with self._feeds.follow(run) as feed:
-            await self._hello(feed, place, reset=place == Place())
+            await self._hello(feed, place, reset=place == Place(), anew=anew)
             sent, weights, beat, process = feed.status_version, None, time.monotonic(), _process(feed)
             while True:
                 seen, part = feed.version, None
@@ -204,17 +204,17 @@ class _Client:
                         await self._send_text(message)
                     place = part.place
                 if part and part.reset:
-                    await self._hello(feed, place, reset=True)
+                    await self._hello(feed, place, reset=True, anew=True)
                 if time.monotonic() - beat >= CLIENT_HEARTBEAT_SECONDS:
                     beat = time.monotonic()
                     await self._send(_heartbeat(feed))
                 if not (part and (part.behind or part.reset)):
                     await feed.changed(seen, sent, beat + CLIENT_HEARTBEAT_SECONDS - time.monotonic())
 
-    async def _hello(self, feed: Feed, place: Place, *, reset: bool) -> None:
+    async def _hello(self, feed: Feed, place: Place, *, reset: bool, anew: bool = False) -> None:
         message = {"type": "hello", "run": feed.run.name, "format": 1, "status": feed.status}
         known = await asyncio.to_thread(run_facts, feed.run)
-        await self._send(message | {"facts": known, "reset": reset, "cursor": str(place)})
+        await self._send(message | {"facts": known, "reset": reset, "anew": anew, "cursor": str(place)})
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._send_text(_text(message))

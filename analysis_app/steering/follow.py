@@ -1,7 +1,7 @@
 """Following a run: its files are read once for all clients that follow it.
 
 Clients at the same place of the files share one reading (`Feed.next`), so fifty pages open on one run cost little more
-than one. No client has a queue (`analysis_app.steering.cursor`).
+than one. No client has a queue (`analysis_app.library.cursor`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
+from analysis_app.library.cursor import Place, messages_of, read_delta
 from analysis_app.library.runs import file_mark
-from analysis_app.steering.cursor import Place, messages_of, read_delta
 from lab.runs import Run
 from lab.runs.paths import RunPaths
 

@@ -220,7 +220,7 @@ def make_long_run(folder: Path, lines: int) -> Run:
 
 def time_long_run(folder: Path, lines: int) -> list[Row]:
     """Processor time of examining a long run, and of making it ready for a page that opens it."""
-    from analysis_app.steering.cursor import Place, messages_of, read_delta
+    from analysis_app.library.cursor import Place, messages_of, read_delta
     from scripts.benchmarks.measure import Row, percentile
 
     run = make_long_run(folder, lines)

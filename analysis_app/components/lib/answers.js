@@ -10,12 +10,16 @@ const answers = new Map();
 /** @param {string} kind @param {object} body */
 const keyOf = (kind, body) => JSON.stringify([kind, body, contentOf(body)]);
 
-/** The answer of an analysis. Who asks for the same at the same time gets the same promise. @type {Lab.Ask} */
+/**
+ * The answer of an analysis. Who asks for the same at the same time gets the same promise. What is of runs that grow is
+ * not kept beyond that.
+ * @type {Lab.Ask}
+ */
 export function analysis(kind, body) {
   const key = keyOf(kind, body), known = answers.get(key);
   if (known) return known;
   const answer = post(`api/analyze/${kind}`, body);
-  answer.catch(() => answers.delete(key));
+  answer.then(() => body.runs && answers.delete(key), () => answers.delete(key));
   keep(key, answer);
   return answer;
 }

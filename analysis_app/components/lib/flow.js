@@ -3,7 +3,10 @@
 
 import { Connection } from "./connection.js";
 
-/** @typedef {"runs" | "weights" | "link"} News which runs there are; weights of one; the connection opened or broke */
+/**
+ * Which runs there are; weights of one; the connection opened or broke; files of a run are others than were read.
+ * @typedef {"runs" | "weights" | "link" | "anew"} News
+ */
 /** @typedef {{ from: string | null, handlers: Lab.MessageHandlers }} Taker `from`: a cursor, or null for no rows */
 
 class Flow {
@@ -13,6 +16,8 @@ class Flow {
   failedStarts = [];
   /** @type {Map<string, Pick<Lab.Info, "weights" | "steps">>} of the runs that are followed */
   weights = new Map();
+  /** @type {Map<string, number>} how often the files of a run turned out to be others than were read */
+  lives = new Map();
   open = false;
   lostAt = Date.now(); // while it is not open
   heardAt = 0; // the last message
@@ -68,6 +73,10 @@ class Flow {
     if (type === "weights") {
       this.weights.set(run, message);
       this.#emit("weights", run);
+    }
+    if (message.anew) {
+      this.lives.set(run, (this.lives.get(run) ?? 0) + 1);
+      this.#emit("anew", run);
     }
     this.#takers.get(run)?.forEach(({ handlers }) => handlers[/** @type {keyof Lab.Messages} */ (type)]?.(message));
   }

@@ -152,10 +152,12 @@ const weightsOf = (run) =>
   flow.weights.get(run ?? "")?.weights ?? (run === state.selection.run ? state.info?.weights : null) ?? [];
 
 /**
- * What an answer is computed from: the hash of the weights that are named, or those of all of the run.
- * @param {{ run?: string | null, step?: number | null }} asked
+ * What an answer is computed from: the hash of the weights that are named, or those of all of the run; of several runs
+ * their files, which grow and are followed.
+ * @param {{ run?: string | null, step?: number | null, runs?: string[] }} asked
  */
-export function contentOf({ run = null, step = null }) {
+export function contentOf({ run = null, step = null, runs }) {
+  if (runs) return runs.map((name) => flow.lives.get(name) ?? 0).join();
   const rows = weightsOf(run);
   if (step === null) return rows.map(({ sha256 }) => sha256.slice(0, 8)).join();
   return rows.find((row) => row.step === step && !row.problem)?.sha256 ?? "";

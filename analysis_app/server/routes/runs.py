@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 
 from analysis_app.analyses.curves import timeline
 from analysis_app.library import Library
+from analysis_app.library.cursor import Place, read_delta
 from analysis_app.server.answers import answer
 from analysis_app.steering.control import find_run
-from analysis_app.steering.cursor import Place, read_delta
 from analysis_app.steering.launch import Launcher
 from lab.runs import Run
 

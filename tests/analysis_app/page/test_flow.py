@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lab.files import read_json, write_json
-from lab.runs import StatusWriter, open_run
+from lab.runs import MetricsWriter, StatusWriter, create_run, open_run
 from lab.runs.processes import this_machine
 from scripts.page_server import Server, start_server
 from tests.analysis_app.conftest import Person
@@ -137,6 +137,40 @@ def test_header_list_and_slider_follow_on_every_tab_and_the_choice_stays(visitor
     options = "[...document.querySelectorAll('#lab-selection-panel option')]"
     visitor.wait(f"{options}.some((option) => option.textContent === 'growing · completed')")
     assert visitor.query("step") == "4"
+
+
+def test_experiments_follow_a_run_that_trains(visitor: Person, folder: Path) -> None:
+    page, run = visitor.page, create_run(folder / "runs", "trains")
+
+    def write(steps: range) -> None:
+        with MetricsWriter(run, start_step=steps.start) as metrics:
+            for step in steps:
+                metrics.write(step, 64 * step, step / 10, {"train/loss": 3 + 1 / (1 + step)})
+        status.update(step=steps[-1], tokens=64 * steps[-1])
+
+    status = StatusWriter(run, total_steps=5000)
+    status.update(state="running")
+    write(range(370))
+    visitor.open("experiments", run="tiny", runs="trains,tiny")
+    visitor.panel("experiments_chart")
+    last = "document.querySelector('[data-panel=experiments_chart]').dataset.last"
+    visitor.wait(f"{last}.startsWith('369,')")
+    page.wait_for_load_state("networkidle")
+    asked = len([url for url in visitor.requests if "overlay" in url])
+    write(range(370, 2520))
+    visitor.wait(f"{last}.startsWith('2519,')")
+    visitor.wait("document.querySelector('[data-panel=experiments_runs]').textContent.includes('2,519 of 5,000')")
+    visitor.wait(
+        "document.querySelector('[data-panel=experiments_differences]').textContent.includes('steps done2,51912')"
+    )
+    write(range(100, 140))  # it went back
+    visitor.wait(f"{last}.startsWith('139,')")
+    assert len([url for url in visitor.requests if "overlay" in url]) == asked
+    run.metrics_path.unlink()  # and begins anew, as another
+    write(range(20))
+    visitor.wait(f"{last}.startsWith('19,')")
+    status.update(state="completed")
+    status.close()
 
 
 def test_trying_again_asks_again(visitor: Person) -> None:

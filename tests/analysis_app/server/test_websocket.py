@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from analysis_app.steering.cursor import CHUNK_BYTES
+from analysis_app.library.cursor import CHUNK_BYTES
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run
 from lab.runs.events import Started
 from scripts.page_server import Server, start_server

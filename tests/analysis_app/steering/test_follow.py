@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from analysis_app.library.cursor import Place
 from analysis_app.steering import follow
-from analysis_app.steering.cursor import Place
 from analysis_app.steering.follow import Feeds
 from lab.runs import MetricsWriter, Run, create_run
 from tests.patience import PATIENCE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis_app.steering.cursor import Place, read_delta
+from analysis_app.library.cursor import Place, read_delta
 from lab.runs import MetricsWriter, Run, create_run
 
 

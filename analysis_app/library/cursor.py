@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from lab.runs import Cursor, EventReader, MetricsReader, SampleReader
+from lab.runs import Cursor, EventReader, MetricsHistory, MetricsReader, SampleReader
 from lab.runs.lines import Row
 from lab.runs.paths import RunPaths
 
@@ -91,6 +91,16 @@ def read_delta(run: RunPaths, place: Place, most: int = CHUNK_BYTES) -> Delta:
         samples=written.samples,
         behind=metrics.behind or events.behind or samples.behind,
     )
+
+
+def read_history(run: RunPaths) -> tuple[MetricsHistory, Place]:
+    """All rows of a run, and the place after them, from which a client goes on. Raises `OSError`."""
+    metrics, events, samples = MetricsReader(run), EventReader(run), SampleReader(run)
+    history = MetricsHistory()
+    history.apply(metrics.poll())
+    events.poll()
+    samples.poll()
+    return history, Place(metrics.cursor, events.cursor, samples.cursor)
 
 
 def as_columns(rows: list[Row]) -> dict[str, list[Any]]:
