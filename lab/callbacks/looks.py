@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lab.callbacks.checkpoints import Checkpoints
@@ -12,7 +13,6 @@ from lab.runs.cadence import Cadence
 from lab.training.callback import FitContext
 from lab.training.deciding import Deciding
 from lab.training.looking import LOOKS_SHARE, LookTimes, allotted, fits
-from lab.training.step import StepBatch
 
 TOLD = 3  # looks that the reason of a decision names
 
@@ -38,16 +38,9 @@ class LooksBudget(Deciding):
         self._times = fit.looks
         if self._restored:
             fit.looks.restore(self._restored)
+        if fit.logbook.run.status().details.get("steps_seconds"):  # of an earlier process: known again at the end
+            fit.logbook.status.update(details={"steps_seconds": None})
         super().start(fit)
-
-    def before_step(self, fit: FitContext, batch: StepBatch) -> None:
-        """A step begins."""
-        fit.looks.step_begins()
-
-    def after_step(self, fit: FitContext) -> None:
-        """It ends; then decide what is left out."""
-        fit.looks.step_ends()
-        super().after_step(fit)
 
     def decide(self, fit: FitContext) -> tuple[dict[str, int], str] | None:
         """Of the looks at even distances every how many happens, by name, at a step where one is due."""
@@ -80,9 +73,11 @@ class LooksBudget(Deciding):
         fit.looks.nth = dict(value)
 
     def end(self, fit: FitContext) -> None:
-        """Seconds by who looked, into run.json."""
+        """Seconds by who looked, and those of the steps, into run.json."""
         seconds = {name: round(value, 3) for name, value in sorted(fit.looks.seconds.items())}
-        fit.logbook.status.update(details={"looks_seconds": seconds})
+        steps = {"computing": round(fit.looks.computing, 3), "waiting": round(fit.looks.waiting, 3)}
+        known = None if math.isnan(fit.looks.computing) else steps
+        fit.logbook.status.update(details={"looks_seconds": seconds, "steps_seconds": known})
 
     def state_dict(self) -> dict[str, Any]:
         """What holds, and what looks have taken."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from lab.runs import metrics
 from lab.runs.cadence import Cadence
 from lab.training.callback import FitCallback, FitContext
@@ -35,26 +33,27 @@ class MetricsLog(FitCallback):
         self.dashboards_every = dashboards_every
         self._seconds_before = 0.0
         self._logbook: Logbook | None = None
-        self._begun = 0.0
         self._seconds, self._steps = 0.0, 0
         self._clipped, self._updates = 0, 0
         self._lines = 0
 
     def start(self, fit: FitContext) -> None:
-        """Open the files at the step the training starts from."""
+        """Open the files at the step the training starts from, and time how long batches take to come."""
+        vars(fit.data)["step_batch"] = fit.looks.waits(fit.data.step_batch)
         self._logbook = fit.logbook
         self._logbook.begin(fit.step, self._seconds_before, fit.trainer.loggers)
 
     def before_step(self, fit: FitContext, batch: StepBatch) -> None:
-        """Speed is counted from here to the end of the step: validation, instruments and checkpoints lie outside."""
-        self._begun = time.perf_counter()
+        """A step's time is its wait for the batch, and from here to the end of its update; looks lie outside."""
+        fit.looks.step_begins()
 
     def after_step(self, fit: FitContext) -> None:
         """The update that made step n out of step n-1 measured its loss with n-1 steps done: that is its step."""
+        fit.looks.step_ends()
         done = fit.step
         measured_at = done - 1
         if measured_at > 0:  # the first step pays for the allocator and for compilation
-            seconds = time.perf_counter() - self._begun
+            seconds = sum(fit.looks.newest)
             self._seconds, self._steps = self._seconds + seconds, self._steps + 1
             fit.logbook.speed.step(fit.data.tokens_per_step, seconds)
         clip = fit.module.optimizer_config.clip
@@ -77,6 +76,10 @@ class MetricsLog(FitCallback):
         """The validation's numbers."""
         fit.logbook.log(fit.step, fit.module.validated)
         fit.logbook.progress(fit.step, fit.module.validated)
+
+    def end(self, fit: FitContext) -> None:
+        """Leave the data as they were."""
+        vars(fit.data).pop("step_batch", None)
 
     def state_dict(self) -> dict[str, float]:
         """Training seconds so far, for the time axis of a resumed run."""

@@ -138,28 +138,28 @@ TRAIN_LOSS_SCALE = _declare(
 PERF_TOKENS_PER_SECOND = _declare(
     "perf/tokens_per_second",
     "tokens/s",
-    "tokens trained on / training seconds, over the steps since the last logged one",
+    "tokens trained on / seconds of their steps, waiting for batches included, since the last logged one",
     "Speed without pauses, validation and checkpoints; a drop in mid-run points to the machine, not the model.",
     "higher",
 )
 PERF_MFU = _declare(
     "perf/mfu",
     "fraction",
-    "training FLOPs per token × tokens/s / peak FLOP/s of the device in this precision",
+    "training FLOPs per token × tokens of a step / perf/step_seconds / peak FLOP/s of the device in this precision",
     "Share of what the device could do at best; unknown devices have none rather than a guess.",
     "higher",
 )
 PERF_STEP_SECONDS = _declare(
     "perf/step_seconds",
     "s",
-    "training seconds / steps, since the last logged one",
-    "Wall time of one optimizer step with all its micro-batches.",
+    "seconds of steps, waiting for their batches included / steps, since the last logged one",
+    "Wall time of one optimizer step with all its micro-batches; validation, instruments and checkpoints lie outside.",
     "lower",
 )
 PERF_DATA_SHARE = _declare(
     "perf/data_share",
     "fraction",
-    "seconds waiting for the next batch / training seconds, since the last logged one",
+    "seconds waiting for batches / seconds of steps, waiting included, since the last logged one",
     "Above a few per cent the model waits for its data.",
     "lower",
 )

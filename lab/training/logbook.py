@@ -56,7 +56,7 @@ class Speed:
         self._tokens, self._seconds = 0, 0.0
 
     def step(self, tokens: int, seconds: float) -> None:
-        """A step is done: so many tokens in so many seconds, validation, instruments and checkpoints left out."""
+        """A step is done: so many tokens in so many seconds, its wait for the batch included, looks left out."""
         self._steps.append((tokens, seconds))
         self._tokens, self._seconds = self._tokens + tokens, self._seconds + seconds
         while self._seconds - self._steps[0][1] >= SPEED_SECONDS:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lab.figures.curves import Panel, draw_curves
 from lab.report.document import Block, Paragraph, Picture, Section, Table, bullets
-from lab.report.formatting import percent, plural
+from lab.report.formatting import listed, percent, plural
 from lab.report.run_record import RunRecord
 from lab.runs import metrics
 from lab.runs.events import Decided, Paused, Resumed, Rewound, Unpaused
@@ -17,6 +17,13 @@ POINTS = 400  # of a line in a panel
 SLOWER = 0.1  # report a change of speed when the final speed differs from the early one by this share
 BESIDE = 0.15  # share of the time outside of steps from which on the settings that reduce it are named
 FLAT = 0.02  # memory that grows by a smaller share of its peak after the start is called flat
+PARTS = {
+    "computing": "in steps",
+    "waiting": "waiting for their batches",
+    "validation": "in validation",
+    "looks": "in instruments, snapshots and checkpoints",
+    "rest": "in the start and what lies between",
+}
 STEADY = 0.1  # the start of a run, as a share: allocators fill, compilers compile
 
 
@@ -109,27 +116,37 @@ def _memory(record: RunRecord) -> str:
     return f"Memory grew {values}, nine tenths of that by step {when:,}."
 
 
-def share_in_steps(record: RunRecord) -> float | None:
-    """The share of the training time that went into steps; the rest is validation, instruments and checkpoints."""
-    speed, seconds, tokens = record.of(metrics.PERF_TOKENS_PER_SECOND), record.seconds, record.tokens_per_step
-    if len(speed) < 5 or not seconds or not tokens or not record.whole:
-        return None
-    # Each value is the mean speed over the steps since the one before.
-    stretches = np.diff(np.append(speed.steps[0] - 1, speed.steps))
-    return float((stretches * tokens / np.maximum(speed.values, 1e-9)).sum()) / seconds
+def time_parts(record: RunRecord) -> dict[str, float]:
+    """Where the wall-clock of the run went, pauses left out, in seconds by part; they add up to it.
+
+    `computing`: in steps, their batches at hand; `waiting`: for these; `validation`; `looks`: instruments, snapshots
+    and checkpoints; `rest`: the start and what lies between. Empty where it was not recorded to the end.
+    """
+    details = record.status.details
+    whole, waiting = dig(details, "training_seconds"), dig(details, "steps_seconds", "waiting")
+    computing, looks = dig(details, "steps_seconds", "computing"), dig(details, "looks_seconds")
+    if not (isinstance(whole, float) and isinstance(computing, float) and isinstance(waiting, float)) or whole <= 0:
+        return {}
+    seconds = {name: float(value) for name, value in looks.items()} if isinstance(looks, dict) else {}
+    validation = seconds.pop("validation", 0.0)
+    parts = {"computing": computing, "waiting": waiting, "validation": validation, "looks": sum(seconds.values())}
+    return parts | {"rest": whole - sum(parts.values())}
 
 
 def _bottleneck(record: RunRecord) -> str:
-    waits, share, told = record.of(metrics.PERF_DATA_SHARE), share_in_steps(record), []
+    waits, parts, told = record.of(metrics.PERF_DATA_SHARE), time_parts(record), []
     if len(waits):
         waited = float(waits.values.mean())
         verdict = "data was a bottleneck" if waited > record.limits.data_share else "data was no bottleneck"
         told.append(f"{percent(waited)} of the time in steps was spent waiting for data: {verdict}")
-    if share is not None and 0 < share <= 1:
-        told.append(f"{percent(1 - share)} of the training time went into validation, instruments and checkpoints")
-        if 1 - share > BESIDE:
-            told[-1] += " (larger `--validation.every`, `--probes.every`, `--samples.every` reduce it)"
-    return f"{'; '.join(told)}." if told else ""
+    if parts:
+        whole = sum(parts.values())
+        shares = listed([f"{percent(seconds / whole)} {PARTS[name]}" for name, seconds in parts.items()])
+        told.append(f"where the {duration(whole)} went: {shares}")
+        if parts["validation"] + parts["looks"] > BESIDE * whole:
+            told[-1] += " (larger `--validation.every`, `--probes.every`, `--samples.every` reduce the looks)"
+    text = "; ".join(told)
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _others(record: RunRecord) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from lab.report.run_record import RunRecord
-from lab.report.sections.hardware import hardware, share_in_steps
+from lab.report.sections.hardware import hardware, time_parts
 from lab.runs.events import Decided
 from lab.runs.series import Columns
 from tests.report.runs import text_in, with_metrics
@@ -37,12 +36,19 @@ def test_a_run_that_slows_down_and_grows(record: RunRecord) -> None:
     assert "data was a bottleneck" in text
 
 
-def test_the_time_outside_of_steps(record: RunRecord) -> None:
-    # 400 steps of 64 tokens at 6,400 tokens/s are 4 s of 8.
-    assert share_in_steps(record) == pytest.approx(0.5, abs=0.01)
-    assert "training time went into validation, instruments and checkpoints (larger `--validation.every`" in text_in(
-        hardware(record)
-    )
+def test_where_the_time_went(record: RunRecord) -> None:
+    assert not time_parts(record)
+    assert "where the" not in text_in(hardware(record)).lower()
+    details = {
+        "training_seconds": 100.0, "steps_seconds": {"computing": 22.0, "waiting": 71.0},
+        "looks_seconds": {"validation": 3.0, "samples": 1.0, "checkpoint": 2.0},
+    }  # fmt: skip
+    shown = replace(record, status=replace(record.status, details=record.status.details | details))
+    parts = {"computing": 22.0, "waiting": 71.0, "validation": 3.0, "looks": 3.0, "rest": 1.0}
+    assert time_parts(shown) == parts
+    text = text_in(hardware(shown))
+    assert "22 % in steps, 71 % waiting for their batches, 3.0 % in validation, 3.0 % in instruments" in text
+    assert "reduce the looks" not in text
 
 
 def test_what_was_decided_beside_other_programs_is_told(record: RunRecord) -> None:
