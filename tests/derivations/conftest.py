@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,10 +40,11 @@ def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TinyRun]:
 @contextmanager
 def clocked() -> Iterator[None]:
     """A clock that moves where a batch comes and where a step is made, and nowhere else; a device with a known peak."""
-    import lab.callbacks.metrics_log as metrics_log
     import lab.callbacks.throughput as throughput
+    import lab.training.callback as callback
     import lab.training.module as module
     from lab.data.dataset import LabData
+    from lab.training.looking import LookTimes
 
     now = 0.0
 
@@ -57,8 +57,7 @@ def clocked() -> Iterator[None]:
         return slow
 
     with pytest.MonkeyPatch.context() as patch:
-        for room in (metrics_log, throughput):
-            patch.setattr(room, "time", SimpleNamespace(perf_counter=lambda: now))
+        patch.setattr(callback, "LookTimes", lambda: LookTimes(lambda: now))
         patch.setattr(throughput, "peak_flops", lambda device, precision: PEAK_FLOPS)
         patch.setattr(LabData, "step_batch", taking(WAIT_SECONDS, LabData.step_batch))
         patch.setattr(module, "take_step", taking(STEP_SECONDS, module.take_step))

@@ -14,16 +14,16 @@ CLOCKED = ("clocked",)
 
 @derives("perf/step_seconds", within=FP64, only=CLOCKED)
 def step_seconds(run: TinyRun) -> Iterator[Pair]:
-    """what the clock moves by in a step, its batch at hand"""
+    """what the clock moves by while a batch comes and in its step"""
     for shown in run["perf/step_seconds"].values():
-        yield shown, STEP_SECONDS
+        yield shown, WAIT_SECONDS + STEP_SECONDS
 
 
 @derives("perf/tokens_per_second", within=FP64, only=CLOCKED)
 def tokens_per_second(run: TinyRun) -> Iterator[Pair]:
-    """tokens of a step over what the clock moves by in it"""
+    """tokens of a step over what the clock moves by while its batch comes and in it"""
     for shown in run["perf/tokens_per_second"].values():
-        yield shown, TOKENS_PER_STEP / STEP_SECONDS
+        yield shown, TOKENS_PER_STEP / (WAIT_SECONDS + STEP_SECONDS)
 
 
 @derives("perf/data_share", within=FP64, only=CLOCKED)
@@ -37,7 +37,7 @@ def data_share(run: TinyRun) -> Iterator[Pair]:
 def mfu(run: TinyRun) -> Iterator[Pair]:
     """PyTorch's count of operations of a step, over its seconds and the device's peak"""
     for shown in run["perf/mfu"].values():
-        yield shown, training_flops(run) * TOKENS_PER_STEP / STEP_SECONDS / PEAK_FLOPS
+        yield shown, training_flops(run) * TOKENS_PER_STEP / (WAIT_SECONDS + STEP_SECONDS) / PEAK_FLOPS
 
 
 @derives("perf/memory_bytes", within=0, only=CLOCKED)
