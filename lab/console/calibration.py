@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 HINT = "python -m lab fit --config quickstart --predict.final_loss '[2.7, 3.0]'"
+MEANING = (
+    "width, score: mean width of the intervals, and mean interval score (smaller is better; a miss costs ten times its"
+    " distance at 80 %), in per cent of the outcome"
+)
 
 
 def gather(runs: Iterable[Run]) -> tuple[list[Predictions], list[str]]:
@@ -50,12 +54,13 @@ def print_calibration(runs: Iterable[Run], console: Console) -> None:
         waiting = sum(bool(one.predictions) for one in found)
         console.print(f"No prediction has been scored yet ({waiting} are sealed). Make one:\n  {HINT}", soft_wrap=True)
     else:
-        right = ("scored", "intervals", "held", "median error")
+        right = ("scored", "intervals", "held", "width", "score", "median error")
         rows = table("who", "what", *right, right=right, style="bold", fold=False)
         for line in lines:
             held = f"{line.inside} of {line.intervals}" if line.intervals else "–"
-            error = "–" if line.error is None else f"{line.error:.1%}"
-            rows.add_row(BY[line.by][0], line.quantity, str(line.scored), str(line.intervals), held, error)
+            shares = ("–" if part is None else f"{part:.1%}" for part in (line.width, line.score, line.error))
+            rows.add_row(BY[line.by][0], line.quantity, str(line.scored), str(line.intervals), held, *shares)
         console.print(rows)
+        console.print(Text(MEANING, style="dim"))
     for problem in problems:
         console.print(Text(visible(problem), style="red"))

@@ -210,15 +210,20 @@ def _calibration(records: list[RunRecord]) -> Section:
     rows = [
         (
             BY[line.by][0], quantity_name(line.quantity), str(line.scored),
-            f"{line.inside} of {line.intervals}", percent(line.error),
+            f"{line.inside} of {line.intervals}", percent(line.width), percent(line.score), percent(line.error),
         )
         for line in table
         if line.quantity != "all"
     ]  # fmt: skip
-    headings = ("by", "what", "scored", "inside the interval", "typically off by")
-    return Section(
-        "Forecasts", [Paragraph(f"{told[:1].upper()}{told[1:]}."), Table(headings, rows, numbers=(2, 3, 4))]
-    )  # fmt: skip
+    headings = ("by", "what", "scored", "inside the interval", "its width", "interval score", "typically off by")
+    meaning = (
+        "Width and interval score are means, in per cent of the outcome. The score is the width, and for an outcome"
+        " outside ten times the distance to it for an interval of 80 %: the smaller, the better; a wide interval that"
+        " always holds scores badly (Gneiting and Raftery 2007)."
+    )
+    told = f"{told[:1].upper()}{told[1:]}."
+    scores = Table(headings, rows, numbers=(2, 3, 4, 5, 6))
+    return Section("Forecasts", [Paragraph(told), scores, Paragraph(meaning)])
 
 
 def _findings(root: Path, records: list[RunRecord]) -> Section:

@@ -7,14 +7,16 @@
      "closed": null, or {"step", "why"}: scored there, or the run was changed and is not the one that was meant}
 
 An interval that is meant to hold in 80 of 100 cases and holds in 60 is too narrow, in 100 too wide: that is what
-`calibration` counts, over all runs (Gneiting and Raftery 2007).
+`calibration` counts, over all runs. Whoever says "between 0 and 100" is right every time and has said nothing, so the
+intervals' width and a score of both stand beside it (`interval_score`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from statistics import mean, median
 from typing import Any, Literal
 
 from lab.files import read_json, write_json
@@ -205,9 +207,12 @@ def outcomes(history: MetricsHistory, *, sample_quality: float | None = None) ->
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often the intervals of one predictor held, and how far the values were off.
+    """How often the intervals of one predictor held, how wide they were, and how far the values were off.
 
-    `error` is the median of |value - outcome| / |outcome|; None where no outcome is known (or all are 0).
+    In shares of |outcome|: `error` is the median of |value - outcome|, `width` the mean of high - low (the narrower,
+    the sharper), `score` the mean `interval_score`, which rewards both and is best for the narrowest interval that
+    holds as often as it says. None where no outcome is known (or all are 0), of a yes or no, and over several
+    quantities.
     """
 
     by: str
@@ -216,6 +221,8 @@ class Calibration:
     inside: int
     scored: int
     error: float | None
+    width: float | None = None
+    score: float | None = None
     coverage: float = COVERAGE
 
     @property
@@ -240,13 +247,35 @@ def calibration(predictions: Iterable[Predictions]) -> list[Calibration]:
     return table
 
 
+def interval_score(low: float, high: float, outcome: float, coverage: float) -> float:
+    """How good an interval was once the outcome is known, in its unit, 0 the best: its width, and for an outcome
+    outside 2/(1 - coverage) times the distance to it (Gneiting and Raftery 2007, "Strictly Proper Scoring
+    Rules", eq. 43).
+
+    >>> interval_score(1.0, 2.0, 1.5, 0.8), round(interval_score(1.0, 2.0, 2.5, 0.8), 6)
+    (1.0, 6.0)
+    """
+    return high - low + 2 / (1 - coverage) * (max(0.0, low - outcome) + max(0.0, outcome - high))
+
+
 def _line(by: str, quantity: str, group: list[Prediction]) -> Calibration:
     bounded = [p for p in group if p.inside is not None]
-    off = sorted(abs(p.value - p.outcome) / abs(p.outcome) for p in group if p.outcome)
-    median = None if not off else (off[(len(off) - 1) // 2] + off[len(off) // 2]) / 2
+    found = Calibration(by, quantity, len(bounded), sum(bool(p.inside) for p in bounded), len(group), None)
     # A yes or no has no distance in per cent, and neither has a mixture of quantities.
-    error = None if quantity in ("overfit", "all") else median
-    return Calibration(by, quantity, len(bounded), sum(bool(p.inside) for p in bounded), len(group), error)
+    if quantity in ("overfit", "all"):
+        return found
+    off = [abs(p.value - p.outcome) / abs(p.outcome) for p in group if p.outcome]
+    widths, scores = [], []
+    for p in bounded:
+        if p.low is not None and p.high is not None and p.outcome:
+            widths.append((p.high - p.low) / abs(p.outcome))
+            scores.append(interval_score(p.low, p.high, p.outcome, p.coverage) / abs(p.outcome))
+    error, width, score = (
+        median(off) if off else None,
+        mean(widths) if widths else None,
+        mean(scores) if scores else None,
+    )
+    return replace(found, error=error, width=width, score=score)
 
 
 def _write(run: RunPaths, found: Predictions) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lab.runs import MetricsWriter, Run, create_run
@@ -14,6 +15,7 @@ from lab.runs.predictions import (
     Predictions,
     calibration,
     close,
+    interval_score,
     outcomes,
     read_predictions,
     score,
@@ -110,6 +112,20 @@ def test_a_run_that_measured_nothing_has_no_outcomes(run: Run) -> None:
     assert outcomes(run.metrics())["final_val_loss"] is None
 
 
+def test_an_interval_that_says_nothing_scores_worse_than_one_that_holds_as_often_as_it_says() -> None:
+    """Proper: over normal outcomes the mean score is least for the central 80 % (± 1.2816 standard deviations)."""
+    outcomes = np.random.default_rng(0).normal(10.0, 1.0, 20_000)
+
+    def mean_score(half: float) -> float:
+        rows = (Prediction("lab", "minutes", 10.0, 10 - half, 10 + half).scored(float(x)) for x in outcomes)
+        return float(np.mean([interval_score(p.low, p.high, p.outcome, p.coverage) for p in rows]))  # type: ignore[arg-type]
+
+    halves = [0.5, 1.0, 1.2816, 1.6, 3.0, 50.0]
+    scores = [mean_score(half) for half in halves]
+    assert min(scores) == scores[halves.index(1.2816)]
+    assert scores[-1] == 100.0, "between -40 and 60: right every time, and a score of its width"
+
+
 def test_calibration_counts_over_runs() -> None:
     def one(inside: bool) -> Predictions:
         outcome = 1.9 if inside else 2.5
@@ -121,5 +137,10 @@ def test_calibration_counts_over_runs() -> None:
     assert lines["person", "minutes"].intervals == 0
     assert lines["person", "minutes"].error == pytest.approx(0.2)
     assert "no intervals" in lines["person", "minutes"].sentence
+    # 6 inside: the width alone, 0.4; 4 outside by 0.3: 0.4 + 2 / 0.2 · 0.3; each over its outcome.
+    loss = lines["person", "final_val_loss"]
+    assert loss.width == pytest.approx(0.6 * 0.4 / 1.9 + 0.4 * 0.4 / 2.5)
+    assert loss.score == pytest.approx(0.6 * 0.4 / 1.9 + 0.4 * 3.4 / 2.5)
+    assert (lines["person", "all"].score, lines["person", "minutes"].width) == (None, None)
     assert not calibration([])
     assert not calibration([Predictions(SAID)])  # sealed, not scored
