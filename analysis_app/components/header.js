@@ -43,7 +43,11 @@ export function mount(element) {
   }
 }
 
-/** Only what is another is written: a screen reader, and who selects text, is not disturbed. @param {HTMLElement} node @param {string} text */
+/**
+ * Only what is another is written: a screen reader, and who selects text, is not disturbed.
+ * @param {HTMLElement} node
+ * @param {string} text
+ */
 function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

@@ -87,7 +87,11 @@ function listRuns(place, { runs: all }) {
   once(place, choice("Run", known, run ?? "", (name) => select({ run: name, step: null, token: null })));
 }
 
-/** A list that is open must not be taken away: only another one is put there. @param {HTMLElement} place @param {HTMLElement} list */
+/**
+ * A list that is open must not be taken away: only another one is put there.
+ * @param {HTMLElement} place
+ * @param {HTMLElement} list
+ */
 function once(place, list) {
   const now = place.querySelector("select"), made = list.querySelector("select");
   if (now?.innerHTML !== made?.innerHTML || now?.value !== made?.value) replace(place, list);

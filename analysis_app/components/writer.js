@@ -19,8 +19,8 @@ const SETTINGS = [
 /** @typedef {Lab.Written & { text: string }} Token */
 /**
  * One side of what is written: A, or B where something is compared.
- * @typedef {{ node: HTMLElement, run: string | null, step: number | null, content: string, text: HTMLElement, foot: HTMLElement,
- *   prompt: string, notes: string, first: number | null, tokens: Token[] }} Side
+ * @typedef {{ node: HTMLElement, run: string | null, step: number | null, content: string, text: HTMLElement,
+ *   foot: HTMLElement, prompt: string, notes: string, first: number | null, tokens: Token[] }} Side
  */
 /** @typedef {{ on: Side, kept: Token[] }} Branch written anew from `kept`, on its own side alone */
 

@@ -1,6 +1,6 @@
 // The page's one connection to the server: `/ws`. It comes back by itself after it broke or the server was started
-// again. Of each run that is followed the cursor of the last message that was taken in makes sure that nothing is missed
-// then and nothing comes twice.
+// again. Of each run that is followed the cursor of the last message that was taken in makes sure that nothing is
+// missed then and nothing comes twice.
 
 const WAITS = [300, 600, 1200, 2500, 5000]; // milliseconds before the next attempt
 const SILENCE = 12_000; // the server says something every 3 s; after four times that the connection is dead

@@ -216,7 +216,11 @@ function list(info, runs) {
   emit("info");
 }
 
-/** The weights are others: so may be the model, and what can be selected. @param {Lab.Info} info @param {Partial<Lab.Info>} [found] */
+/**
+ * The weights are others: so may be the model, and what can be selected.
+ * @param {Lab.Info} info
+ * @param {Partial<Lab.Info>} [found]
+ */
 function weigh(info, { weights = [], steps = [] } = {}) {
   const hash = () => info.weights.find(({ step }) => step === state.selection.step)?.sha256;
   const before = hash();

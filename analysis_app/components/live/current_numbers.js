@@ -79,7 +79,10 @@ function training(data, status, { clip, memory_total: whole, parameters, corpus,
   ];
 }
 
-/** The last tenth of the curve against the tenth before, whatever the picture is smoothed by. @param {Lab.Series} series */
+/**
+ * The last tenth of the curve against the tenth before, whatever the picture is smoothed by.
+ * @param {Lab.Series} series
+ */
 function trend({ n, y }) {
   const tenth = Math.floor(n / 10), now = mean(y.subarray(n - tenth)),
     before = mean(y.subarray(n - 2 * tenth, n - tenth));

@@ -132,7 +132,9 @@ def _noise(record: RunRecord) -> str:
     if len(critical) > 3 and critical.first:
         told += f" ({count(float(np.median(critical.values[: len(critical) // 4 + 1])))} early on)"
     if critical.last > CLOSE * step:
-        return f"{told}: twice as large a step would have saved almost half of the steps."
+        # Steps needed go with 1 + critical/step (McCandlish et al. 2018, equation 2.7).
+        ratio = critical.last / step
+        return f"{told}: there twice as large a step saves {percent(0.5 * ratio / (1 + ratio))} of the steps."
     if critical.last < step / CLOSE:
         return f"{told}: much smaller steps would have learned almost as much from fewer tokens."
     return f"{told}: the batch size was about right."
