@@ -34,4 +34,11 @@ def main(argv: list[str]) -> int:
             soft_wrap=True,
         )
     screen.print(scoreboard(found.losses, found.baselines))
+    if (overlap := found.strided) is not None:
+        screen.print(
+            f"On the first {overlap.tokens:,} of the held-out tokens {overlap.loss:.4f} nats per token in windows that"
+            f" begin every {overlap.stride:,}, {overlap.disjoint:.4f} in disjoint ones, where the context begins anew:"
+            f" {overlap.disjoint - overlap.loss:+.4f} ± {overlap.error:.4f} by what the context holds.",
+            soft_wrap=True,
+        )
     return 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lab.data.datamodule import LabDataModule
 from lab.fitting.decisions import levers_of
 from lab.fitting.origin import (
     Origin,
@@ -18,10 +19,12 @@ from lab.fitting.origin import (
     same_text,
 )
 from lab.fitting.trainer import build_trainer
+from lab.model import GPT
 from lab.runs import Run, open_run
 from lab.settings.arguments import Arguments
 from lab.settings.parse import Settings
 from lab.training.checkpoint_io import LabCheckpointIO
+from lab.training.validating import Strided, strided
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Validated:
     baselines: dict[str, dict[str, float]]
     read: dict[str, int]
     other_text: str | None
+    strided: Strided | None
 
 
 def validate(arguments: Arguments) -> Validated:
@@ -62,4 +66,14 @@ def validate(arguments: Arguments) -> Validated:
     )
     trainer.validate(module, datamodule=data, verbose=False)
     other_text = same_text(origin, history(origin), data)
-    return Validated(run, checkpoint.step, module.validated, data.baselines, data.facts()["validation"], other_text)
+    read, stride = data.facts()["validation"], settings.values.stride
+    overlapping = None if stride is None else _strided(data, module.model, stride, read["tokens"])
+    return Validated(run, checkpoint.step, module.validated, data.baselines, read, other_text, overlapping)
+
+
+def _strided(data: LabDataModule, model: GPT, stride: int, tokens: int) -> Strided:
+    """Over as many tokens of the held-out text, from its beginning, as validation reads."""
+    if data.sequences.per_epoch is None:
+        raise ValueError(f"--stride {stride}: the sequences of a made corpus stand alone, none goes on with another")
+    stream = torch.from_numpy(data.sequences.val_stream(tokens + 1))
+    return strided(model, stream, data.context_length, stride, data.batch_size)

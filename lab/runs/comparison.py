@@ -84,6 +84,13 @@ def choose_metric(found: Runs, asked: str | None) -> str:
         raise ValueError(f"--metric {asked!r}: none of these runs has it; {hint}")
     if len(vocabularies) > 1 and metric in PER_TOKEN:
         found.notes.append("The vocabularies differ: losses per token do not compare, --metric val/bits_per_byte does.")
+    contexts = sorted({int(length) for data in found.data.values() if (length := data.get("context_length"))})
+    if len(contexts) > 1 and metric.startswith("val/"):
+        found.notes.append(
+            f"The contexts differ ({', '.join(map(str, contexts))} tokens), and validation reads disjoint windows of"
+            " one: with a longer one fewer targets have hardly any context before them, which is part of the"
+            " difference. validate --stride measures that part."
+        )
     if len(_kinds(found, text_of)) > 1:
         found.notes.append("The runs learned from different texts: no loss compares between them.")
     elif len(_kinds(found, held_out_of)) > 1:

@@ -43,8 +43,10 @@ TRAIN_LOSS = _declare(
 VAL_LOSS = _declare(
     "val/loss",
     "nats per token",
-    "sum of -ln p(target) over the whole validation split / number of its targets",
-    "The loss on text never trained on: falling with train/loss is learning, rising while that falls is memorising.",
+    "sum of -ln p(target) over the whole validation split / number of its targets, in disjoint windows of a context, "
+    "each read from its own beginning",
+    "The loss on text never trained on: falling with train/loss is learning, rising while that falls is memorising. "
+    "The first targets of a window have hardly any context, so a longer context alone lowers it (validate --stride).",
     "lower",
 )
 VAL_LOSS_ERROR = _declare(

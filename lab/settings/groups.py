@@ -120,7 +120,10 @@ OPTIONS: dict[str, dict[str, Option]] = {
         "check": (bool, False, "Check the settings and train nothing."),
     },
     "plan": PLAN_OPTIONS,
-    "validate": {"weights": (str | None, None, "RUN or RUN@STEP to validate.")},
+    "validate": {
+        "weights": (str | None, None, "RUN or RUN@STEP to validate."),
+        "stride": (int | None, None, "Also in windows that overlap: each begins so many tokens after the one before."),
+    },
 }
 """What a command takes beside the settings of a run: type, default, help."""
 SHARED_OPTIONS: dict[str, Option] = {

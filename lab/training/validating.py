@@ -7,6 +7,7 @@ never carries the name of the other.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,6 +21,53 @@ from lab.runs import metrics
 def window_losses(model: GPT, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Nats of the counted targets of each window `[batch]`, and how many those are: what a validation adds up."""
     return model.loss(tokens, targets, reduction="none").sum(-1), (targets != IGNORED).sum(-1)
+
+
+@dataclass(frozen=True)
+class Strided:
+    """The loss on one text in overlapping windows, beside that in disjoint ones; see `strided`."""
+
+    stride: int
+    tokens: int  # targets, the same in both
+    loss: float  # nats per token
+    disjoint: float  # nats per token, as a validation measures it
+    error: float  # standard error of the difference, over windows; NaN of a single one
+
+
+@torch.no_grad()
+def strided(model: GPT, stream: Tensor, context: int, stride: int, batch_size: int) -> Strided:
+    """The loss on `stream` `[token]` where every window but the first counts its last `stride` targets alone, so that
+    each target has at least context - stride tokens before it; in disjoint windows of `context` those at the beginning
+    have next to none.
+
+    Costs context / stride times what disjoint windows cost. Raises `ValueError` for a stride that is no number from 1
+    to the context, and for a text shorter than a window.
+    """
+    if not 1 <= stride <= context:
+        raise ValueError(f"--stride is {stride}: give a number of tokens from 1 to the context, {context}")
+    n = (len(stream) - 1) // context * context
+    if not n:
+        raise ValueError(f"--stride {stride}: {len(stream)} held-out tokens are less than a window of {context}")
+    model.eval()
+    overlapping, apart = (_nats_of_targets(model, stream[: n + 1], context, by, batch_size) for by in (stride, context))
+    gains = (apart - overlapping).view(-1, context).mean(-1)
+    error = float(gains.std()) / math.sqrt(len(gains)) if len(gains) > 1 else math.nan
+    return Strided(stride, n, float(overlapping.mean()), float(apart.mean()), error)
+
+
+def _nats_of_targets(model: GPT, stream: Tensor, context: int, stride: int, batch_size: int) -> Tensor:
+    """-ln p of each token of `stream` but the first, each counted in the first window that holds it, fp64."""
+    n, device = len(stream) - 1, next(model.parameters()).device
+    ends = [*range(context, n, stride), n]
+    found, done = torch.empty(n, dtype=torch.float64), 0
+    for first in range(0, len(ends), batch_size):
+        some = ends[first : first + batch_size]
+        windows = torch.stack([stream[end - context : end + 1] for end in some]).to(device)
+        nats = model.loss(windows[:, :-1], windows[:, 1:], reduction="none").double().cpu()
+        for row, end in zip(nats, some, strict=True):
+            found[done:end] = row[context - (end - done) :]
+            done = end
+    return found
 
 
 class WindowSums:

@@ -25,3 +25,12 @@ def test_validate_measures_what_the_run_measured(finished: Path, capsys: pytest.
 def test_other_text_than_the_runs_own_is_told(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "tiny", "--run.root", str(finished.parent), "--data.val_fraction=0.3"]) == 0
     assert "it may have learned from it" in " ".join(capsys.readouterr().out.split())
+
+
+def test_windows_that_overlap_are_measured_when_asked_for(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "tiny", "--run.root", str(finished.parent), "--stride", "4"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "On the first 256 of the held-out tokens" in said
+    assert "in windows that begin every 4" in said
+    assert main(["validate", "tiny", "--run.root", str(finished.parent), "--stride", "17"]) == 2
+    assert "--stride is 17: give a number of tokens from 1 to the context, 16" in capsys.readouterr().err

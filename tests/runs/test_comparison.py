@@ -93,3 +93,12 @@ def test_runs_of_other_lengths_are_compared_on_the_windows_that_all_of_them_read
     assert choose_metric(found, whole) == whole
     early = measured({"step": 10, "tokens": 640, whole: 3.0}, {"step": 20, "tokens": 1280, whole: 2.5})
     assert choose_metric(Runs({}, histories={"short": short, "earlier version": early}), None) == whole
+
+
+def test_contexts_that_differ_are_said(runs: list[Run]) -> None:
+    found = read(runs[:2])
+    choose_metric(found, None)
+    assert not any("contexts differ" in note for note in found.notes)
+    found.data[runs[0].name] = found.data[runs[0].name] | {"context_length": 32}
+    choose_metric(found, None)
+    assert any(note.startswith("The contexts differ (16, 32 tokens)") for note in found.notes)

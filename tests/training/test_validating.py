@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lab.model import GPT, GPTConfig
-from lab.training.validating import WindowSums, window_losses
+from lab.training.validating import WindowSums, strided, window_losses
 
 CPU = torch.device("cpu")
 
@@ -62,3 +62,35 @@ def test_windows_add_up_to_the_models_own_loss() -> None:
         found = WindowSums(CPU)
         found.add(*window_losses(model, tokens, targets))
         assert found.loss() == pytest.approx(float(model.loss(tokens, targets)), rel=1e-5)
+
+
+def test_strided_windows_give_each_target_its_context() -> None:
+    """Against a forward pass for each target alone."""
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=11))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    stream = torch.randint(11, (8 * 5 + 4,))
+    for stride in (1, 3, 8):
+        ends = [*range(8, 40, stride), 40]
+        alone, done = [], 0
+        for end in ends:
+            for target in range(done + 1, end + 1):
+                seen = stream[end - 8 : target]
+                with torch.no_grad():
+                    alone.append(-model(seen[None])[0, -1].log_softmax(-1)[stream[target]])
+            done = end
+        found = strided(model, stream, 8, stride, batch_size=3)
+        assert (found.tokens, len(alone)) == (40, 40)
+        assert found.loss == pytest.approx(float(torch.stack(alone).mean()), abs=1e-5)
+    assert (found.loss, found.error) == (found.disjoint, 0.0)
+
+
+@pytest.mark.parametrize(("stride", "said"), [(0, "from 1 to the context, 8"), (9, "from 1 to the context, 8")])
+def test_a_stride_beyond_the_context_is_refused(stride: int, said: str) -> None:
+    model = GPT(GPTConfig(n_layers=1, n_heads=2, d_model=16, context_length=8, vocab_size=11))
+    with pytest.raises(ValueError, match=said):
+        strided(model, torch.zeros(50, dtype=torch.int64), 8, stride, batch_size=3)
+    with pytest.raises(ValueError, match="less than a window"):
+        strided(model, torch.zeros(8, dtype=torch.int64), 8, 2, batch_size=3)
