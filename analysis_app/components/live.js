@@ -1,7 +1,7 @@
 // The Live tab: a run as it trains (or as it trained), and the means to steer it and to start another.
 
 import { messageOf } from "./lib/client.js";
-import { h, replace } from "./lib/dom.js";
+import { asOf, h, replace } from "./lib/dom.js";
 import { flow } from "./lib/flow.js";
 import { bodyOf, part } from "./lib/panel.js";
 import { ask, on, select, state } from "./lib/store.js";
@@ -237,7 +237,7 @@ class Live {
     this.#samples.show(data.standing(data.samples));
     const { commands, reason } = status.control;
     this.#samples.can(commands.includes("sample"), reason ?? "this run is not training");
-    const source = `${run} @ ${status.step ?? "?"}, as of ${new Date(flow.heardAt).toLocaleString("en-GB")}`;
+    const source = asOf(`${run} @ ${status.step ?? "?"}`, new Date(flow.heardAt));
     Object.assign(this.root.dataset, { source, run, rows: data.get("train/loss").n, state: "ready",
       status: status.state, last: data.latest("train/loss")?.step ?? "" });
   }

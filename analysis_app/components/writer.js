@@ -2,10 +2,10 @@
 
 import { idOf, messageOf, post, Refused, stream, wasAborted } from "./lib/client.js";
 import { onTheme, worn } from "./lib/colour.js";
-import { count, fixed, h, hideTip, percent, replace, showTip } from "./lib/dom.js";
+import { asOf, count, fixed, h, hideTip, percent, replace, showTip } from "./lib/dom.js";
 import { numbersOf } from "./lib/export.js";
 import { bodyOf, part } from "./lib/panel.js";
-import { asked, contentOf, currentText, on, option, select, setOption, sourceOf, state } from "./lib/store.js";
+import { asked, contentOf, currentText, on, option, select, setOption, sourcesOf, state } from "./lib/store.js";
 
 /** @type {[name: string, text: string, min: number, max: number, step: number, value: number][]} */
 const SETTINGS = [
@@ -108,9 +108,7 @@ class Writer {
     if (branch) this.#sides[this.#sides.indexOf(branch.on)] = fresh[0];
     else this.#sides = fresh;
     fresh.forEach((side) => replace(side.text));
-    this.root.dataset.source = `${[...new Set(this.#sides.map(sourceOf))].join(" and ")}, as of ${
-      new Date().toLocaleString("en-GB")
-    }`;
+    this.root.dataset.source = asOf(sourcesOf(this.#sides));
     replace(this.#columns, ...this.#sides.map((side) => side.node));
     this.#age();
     // One after the other: they share the cores.

@@ -136,8 +136,10 @@ def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int],
     seen = list(ids)  # the window: what the cache holds, then what it has yet to read
     unread = seen
     cache = model.new_cache(1, capacity=min(context, len(ids) + sampling.max_new_tokens))
+    small = sum(weight.numel() for weight in model.parameters()) < FEW_WEIGHTS
     for _ in range(sampling.max_new_tokens):
-        logits = _next_logits(model, unread, cache)
+        with one_thread() if small and len(unread) == 1 else nullcontext():
+            logits = _next_logits(model, unread, cache)
         u = float(torch.rand((), dtype=torch.float64, generator=generator))
         with one_thread():
             step = _choose(logits, sampling, u, alternatives)
@@ -153,8 +155,7 @@ def _steps(model: GPT, ids: list[int], sampling: Sampling, stop: frozenset[int],
 
 def _next_logits(model: GPT, tokens: list[int], cache: KVCache) -> Tensor:
     """Logits `[vocab_size]` of the token after `tokens`, which follow those in the cache and are appended to it."""
-    short = len(tokens) == 1 and sum(weight.numel() for weight in model.parameters()) < FEW_WEIGHTS
-    with _evaluating(model), one_thread() if short else nullcontext():
+    with _evaluating(model):
         device = model.token_embedding.weight.device
         # The head for the last position only: thousands of logits of each other one would be thrown away. Not by
         # `model(...)`, which may be compiled: it would be compiled again for every length.

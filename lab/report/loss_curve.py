@@ -23,7 +23,7 @@ LEARNED = {
     "xz_trained": "predicts the text better than `xz -9` packs it alone",
 }
 BELOW = {
-    "xz": "predicts the text better than `xz -9` packs it alone",
+    "xz": LEARNED["xz_trained"],
     "xz_trained": "predicts the text better than `xz -9` packs it behind training text",
 }
 """What a model does below the lowest of the baselines."""

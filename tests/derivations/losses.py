@@ -27,6 +27,13 @@ def target_bytes(run: TinyRun, targets: Tensor) -> int:
     return len("".join(run.alphabet[i] for i in targets[targets >= 0].tolist()).encode())
 
 
+def in_bits_per_byte(run: TinyRun, metric: str, losses: dict[int, float], targets: Tensor) -> Iterator[Pair]:
+    """`metric` beside the bits of all targets that count over the bytes of their text, from the loss at each step."""
+    for step, shown in run[metric].items():
+        bits = losses[step] * int((targets >= 0).sum()) / math.log(2)
+        yield shown, bits / target_bytes(run, targets)
+
+
 def standard_error(each: np.ndarray, counts: np.ndarray, of: float = math.inf) -> float:
     """Of Σ nats / Σ targets over windows drawn without replacement from `of` (Cochran 1977, §6.4 and §2.6)."""
     n, loss = len(each), each.sum() / counts.sum()
@@ -68,10 +75,7 @@ def perplexity(run: TinyRun) -> Iterator[Pair]:
 @derives("val/bits_per_byte", within=FP64)
 def bits_per_byte(run: TinyRun) -> Iterator[Pair]:
     """bits of all targets over the bytes of their text in UTF-8"""
-    for step, shown in run["val/bits_per_byte"].items():
-        targets = run.windows[1]
-        bits = run["val/loss"][step] * int((targets >= 0).sum()) / math.log(2)
-        yield shown, bits / target_bytes(run, targets)
+    return in_bits_per_byte(run, "val/bits_per_byte", run["val/loss"], run.windows[1])
 
 
 @derives("val/subset_loss")
@@ -93,10 +97,7 @@ def subset_loss_error(run: TinyRun) -> Iterator[Pair]:
 @derives("val/subset_bits_per_byte", within=FP64)
 def subset_bits_per_byte(run: TinyRun) -> Iterator[Pair]:
     """bits of the subset's targets over the bytes of their text"""
-    for step, shown in run["val/subset_bits_per_byte"].items():
-        targets = run.subset[1]
-        bits = run["val/subset_loss"][step] * int((targets >= 0).sum()) / math.log(2)
-        yield shown, bits / target_bytes(run, targets)
+    return in_bits_per_byte(run, "val/subset_bits_per_byte", run["val/subset_loss"], run.subset[1])
 
 
 @derives("stats/probe_loss")

@@ -186,5 +186,8 @@ export function ago(seconds) {
   return scale ? `${Math.floor(age / scale[0])} ${scale[1]} ago` : `${Math.floor(age)} s ago`;
 }
 
+/** Whose numbers these are, and as of when. @param {string} whose @param {Date} [at] */
+export const asOf = (whose, at = new Date()) => `${whose}, as of ${at.toLocaleString("en-GB")}`;
+
 /** @param {string} text @param {number} most characters */
 export const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

@@ -8,9 +8,9 @@
 import { analysis, longAnalysis } from "./answers.js";
 import { messageOf, Refused } from "./client.js";
 import { onTheme } from "./colour.js";
-import { h, replace } from "./dom.js";
+import { asOf, h, replace } from "./dom.js";
 import { numbersOf } from "./export.js";
-import { ask, asked, contentOf, on, sourceOf, state } from "./store.js";
+import { ask, asked, contentOf, on, sourcesOf, state } from "./store.js";
 
 const PATIENCE = 200;
 
@@ -137,9 +137,9 @@ class Panel {
 
   /** Which run, step and hash the picture is of, and when it was asked for. @param {Lab.Question[]} questions */
   #say(questions) {
-    const whose = [...new Set(questions.map(([, body]) => sourceOf(body)))].join(" and "), now = new Date();
+    const whose = sourcesOf(questions.map(([, body]) => body)), now = new Date();
     if (!whose) return;
-    this.root.dataset.source = `${whose}, as of ${now.toLocaleString("en-GB")}`;
+    this.root.dataset.source = asOf(whose, now);
     if (this.source) this.source.textContent = `${whose}, as of ${now.toLocaleTimeString("en-GB")}`;
   }
 

@@ -176,6 +176,9 @@ export function sourceOf({ run = null, step = null, runs = [] }) {
   return rows.length ? `${run}, ${rows.length} weights up to step ${rows[rows.length - 1].step ?? "?"}` : `${run}`;
 }
 
+/** The same of several answers, each once. @param {Parameters<typeof sourceOf>[0][]} all */
+export const sourcesOf = (all) => [...new Set(all.map(sourceOf))].join(" and ");
+
 // ---------------------------------------------------------------- what is pushed
 
 /** @type {Map<string, () => void>} the runs that are followed, and how to end it */

@@ -20,8 +20,8 @@ from lab.files import write_json
 from lab.runs import EventWriter, MetricsWriter, Run, SampleWriter, StatusWriter, create_run, open_run
 from lab.runs.control import ControlChannel
 from lab.runs.events import ENDS, SampleWritten
-from scripts.page_server import Server, start_server
-from tests.analysis_app.conftest import MARKUP, Person
+from scripts.page_server import Server, serving, start_server
+from tests.analysis_app.conftest import MARKUP, Person, visiting
 from tests.patience import PAGE_PATIENCE, PATIENCE
 from tests.tiny import write_corpus
 
@@ -80,9 +80,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def live_server(folder: Path) -> Iterator[Server]:
     """The server over it. A test that restarts it puts the new process in."""
-    found = start_server(folder / "runs")
-    yield found
-    found.stop()
+    with serving(folder / "runs") as found:
+        yield found
     for run in (folder / "runs").glob("*/run.json"):
         status = Run(run.parent).status()
         if status.active and status.pid and status.pid != os.getpid():
@@ -92,10 +91,6 @@ def live_server(folder: Path) -> Iterator[Server]:
 @pytest.fixture
 def watcher(browser: Any, live_server: Server) -> Iterator[Watcher]:
     """A person before an empty tab; nothing went wrong in the page but what a dead server brings with it."""
-    context = browser.new_context(viewport={"width": 1400, "height": 950})
-    found = Watcher(context, live_server)
-    yield found
-    context.close()
     gone = (
         "ERR_CONNECTION_REFUSED",
         "WebSocket connection",
@@ -103,9 +98,10 @@ def watcher(browser: Any, live_server: Server) -> Iterator[Watcher]:
         "EMPTY_RESPONSE",
         "RESET",
         "MISMATCH",
+        "status of 409",
     )
-    left = [p for p in found.problems if not any(word in p for word in gone) and "status of 409" not in p]
-    assert not left, "\n".join(left)
+    with visiting(browser, lambda context: Watcher(context, live_server), gone) as found:
+        yield found
 
 
 def test_nonsense_in_the_form_is_refused_at_its_field(watcher: Watcher, live_server: Server) -> None:
@@ -225,11 +221,8 @@ def lose_the_trainer(watcher: Watcher, run: Run) -> None:
 @pytest.fixture(scope="module")
 def mine(browser: Any, live_server: Server, folder: Path) -> Run:
     """A run that somebody has started from the form, and that trains."""
-    context = browser.new_context(viewport={"width": 1400, "height": 950})
-    starter = Watcher(context, live_server)
-    start_from_the_form(starter, "mine")
-    context.close()
-    assert not starter.problems
+    with visiting(browser, lambda context: Watcher(context, live_server)) as starter:
+        start_from_the_form(starter, "mine")
     return open_run("mine", folder / "runs")
 
 

@@ -13,8 +13,8 @@ import pytest
 from lab.files import read_json, write_json
 from lab.runs import MetricsWriter, StatusWriter, create_run, open_run
 from lab.runs.processes import this_machine
-from scripts.page_server import Server, start_server
-from tests.analysis_app.conftest import Person
+from scripts.page_server import Server, serving, start_server
+from tests.analysis_app.conftest import Person, visiting
 from tests.patience import PATIENCE
 from tests.tiny import lab, tiny_args
 
@@ -37,20 +37,15 @@ def folder(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def own(folder: Path) -> Iterator[Server]:
     """The server over it. A test that restarts it puts the new process in."""
-    found = start_server(folder / "runs")
-    yield found
-    found.stop()
+    with serving(folder / "runs") as found:
+        yield found
 
 
 @pytest.fixture
 def visitor(browser: Any, own: Server) -> Iterator[Person]:
     """A person at that page; nothing went wrong but what a server that is away brings with it."""
-    context = browser.new_context(viewport={"width": 1400, "height": 950})
-    found = Person(context, own.url)
-    yield found
-    context.close()
-    left = [problem for problem in found.problems if not any(word in problem for word in AWAY)]
-    assert not left, "\n".join(left)
+    with visiting(browser, lambda context: Person(context, own.url), AWAY) as found:
+        yield found
 
 
 def stop(own: Server) -> None:
